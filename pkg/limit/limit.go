@@ -1,0 +1,26 @@
+// Package limit paces calls that the whole fleet shares: Lambda's control plane
+// takes 15 requests a second for all calls of an account together, and AWS does
+// not raise it. redislimit keeps one token bucket in Redis for all workers,
+// memlimit one in memory; limittest holds both to this contract.
+package limit
+
+import "context"
+
+// Priority says who goes first when tokens are scarce.
+type Priority int
+
+const (
+	// Waited is for builds that a run waits for.
+	Waited Priority = iota
+	// Ahead is for builds made ahead, and sweeps; it leaves a reserve of tokens
+	// to Waited.
+	Ahead
+)
+
+// Limiter is safe for concurrent use.
+type Limiter interface {
+	// Wait takes one token, waiting for it as long as ctx lasts. When the
+	// shared bucket is out of reach it paces by a local share of the rate
+	// rather than fail: a helper's absence delays and never loses.
+	Wait(ctx context.Context, p Priority) error
+}

@@ -1,0 +1,110 @@
+// Package run holds the words of scriptfleet as types: a request as it stands
+// on the requests queue, the run that it becomes once admitted, and the result
+// event that ends it. It decodes and validates what tenants send, and computes
+// the identities that everything else relies on:
+//
+//   - [Key], the identity of a run: (tenant, source, id). The same one twice is
+//     one run.
+//   - [EnvHash], the identity of a layer: runtime, architecture, normalised
+//     requirements, index and recipe version.
+//   - [ScriptHash], the identity of a function: tenant, env, script bytes,
+//     timeout, memory and handler version.
+//
+// The package is pure: it knows no clock, no network and no file.
+package run
+
+import (
+	"encoding/json"
+	"time"
+)
+
+// The types of event that the requests queue carries, and the one that the
+// results queue carries.
+const (
+	TypeRequested = "scriptfleet.run.requested"
+	TypeCancelled = "scriptfleet.run.cancelled"
+	TypeSaved     = "scriptfleet.script.saved"
+	TypeFinished  = "scriptfleet.run.finished"
+)
+
+// SpecVersion is the CloudEvents version of every event.
+const SpecVersion = "1.0"
+
+// Request is an event on the requests queue, as the tenant's story sent it.
+// [Decode] fills in the defaults; the zero value of an optional field means
+// that the request did not set it.
+type Request struct {
+	SpecVersion     string      `json:"specversion"`
+	Type            string      `json:"type"`
+	Source          string      `json:"source"`
+	ID              string      `json:"id"`
+	Time            *time.Time  `json:"time,omitempty"`
+	Subject         string      `json:"subject,omitempty"`
+	DataContentType string      `json:"datacontenttype,omitempty"`
+	DataSchema      string      `json:"dataschema,omitempty"`
+	Tenant          string      `json:"tenant"`
+	Traceparent     string      `json:"traceparent,omitempty"`
+	Tracestate      string      `json:"tracestate,omitempty"`
+	Data            RequestData `json:"data"`
+}
+
+// RequestData is what a Run Script action says.
+type RequestData struct {
+	Action         string          `json:"action,omitempty"`
+	Runtime        string          `json:"runtime,omitempty"`
+	Script         string          `json:"script,omitempty"`
+	Requirements   string          `json:"requirements,omitempty"`
+	Input          json.RawMessage `json:"input,omitempty"`
+	TimeoutSeconds int             `json:"timeout_seconds,omitempty"`
+	Credential     string          `json:"credential,omitempty"`
+	Delivery       DeliveryMode    `json:"delivery,omitempty"`
+	ExpiresAt      *time.Time      `json:"expires_at,omitempty"`
+
+	// Run is set in a cancellation only: the id of the request to cancel, which
+	// the same tenant sent from the same source.
+	Run string `json:"run,omitempty"`
+}
+
+// DeliveryMode says what happens to a run whose worker died after the script
+// may have begun.
+type DeliveryMode string
+
+const (
+	// AtLeastOnce executes the script again; the result says attempt > 1.
+	AtLeastOnce DeliveryMode = "at-least-once"
+	// AtMostOnce does not; the run ends as platform_error.
+	AtMostOnce DeliveryMode = "at-most-once"
+)
+
+// Key is the identity of a run: a digest of (tenant, source, id), 26 characters
+// of lower-case base32. It is also the id of the run's result event, so that a
+// result that SQS or a crash repeats is recognised as the same.
+type Key string
+
+// Run is a request that was admitted: valid, defaults filled in, identities
+// computed. It is immutable.
+type Run struct {
+	Request
+	Key    Key
+	Script Script
+}
+
+// Script is what a build makes a function from.
+type Script struct {
+	Tenant         string
+	Runtime        Runtime
+	Requirements   string // normalised: one requirement a line, sorted
+	Source         string
+	TimeoutSeconds int
+	MemoryMB       int
+	EnvHash        EnvHash
+	Hash           ScriptHash
+}
+
+// EnvHash identifies an env: what a layer is built from. 26 characters of
+// lower-case base32. It is empty where a script needs no layer.
+type EnvHash string
+
+// ScriptHash identifies a script: what a function is built from. 26 characters
+// of lower-case base32.
+type ScriptHash string
