@@ -1,0 +1,242 @@
+// Package redistest starts a real redis-server for a test, and does to it what
+// production may: pause it, flush it, kill it, start it again at its address.
+//
+// Each server is the test's own: it listens on a free loopback port, keeps
+// nothing on disk, and is killed, by its pid, when the test ends. On Linux it
+// also dies with a test process that is killed or panics. A machine without
+// redis-server fails the test: what a test needs is never skipped.
+package redistest
+
+import (
+	"bufio"
+	"bytes"
+	"fmt"
+	"net"
+	"os/exec"
+	"runtime"
+	"strconv"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+)
+
+// startWithin bounds how long a server may take until it answers. It starts in
+// some 20 ms; the rest is for a machine that is busy with something else.
+const startWithin = 20 * time.Second
+
+// Server is a redis-server process. Its methods are for the test's goroutine.
+type Server struct {
+	Addr string // host:port; it outlives Stop and Restart
+	URL  string // redis://host:port/0
+
+	t    testing.TB
+	path string
+	args []string
+	proc *process
+}
+
+// Start starts a redis-server and waits until it answers; args are added to its
+// command line (a password comes later, by Do("CONFIG", "SET", "requirepass", …):
+// Start asks without one). It ends with the test.
+func Start(t testing.TB, args ...string) *Server {
+	t.Helper()
+	path, err := exec.LookPath("redis-server")
+	if err != nil {
+		t.Fatal("this test needs redis-server: install the Debian package redis-server (make setup does)")
+	}
+	s := &Server{t: t, path: path, args: append([]string{"--save", "", "--appendonly", "no", "--dir", t.TempDir()}, args...)}
+	t.Cleanup(s.Stop)
+	// Between finding a free port and listening on it another process may take
+	// it: then another is tried.
+	for try := 0; ; try++ {
+		s.Addr = freeAddr(t)
+		s.URL = "redis://" + s.Addr + "/0"
+		err := s.start()
+		if err == nil {
+			return s
+		}
+		if try == 4 {
+			t.Fatalf("start redis-server: %v", err)
+		}
+	}
+}
+
+// Pause stops the process where it stands (SIGSTOP): connections stay open and
+// nothing answers. Keys go on to age.
+func (s *Server) Pause() { s.signal(syscall.SIGSTOP) }
+
+// Resume lets a paused server go on.
+func (s *Server) Resume() { s.signal(syscall.SIGCONT) }
+
+// Stop kills the server, as a crash would: all connections break and all that
+// it knew is lost. Stopping a stopped server does nothing.
+func (s *Server) Stop() {
+	if s.proc == nil {
+		return
+	}
+	s.proc.kill()
+	s.proc = nil
+}
+
+// Restart starts a stopped server again, empty, at the same address; one that
+// runs is stopped first.
+func (s *Server) Restart() {
+	s.t.Helper()
+	s.Stop()
+	if err := s.start(); err != nil {
+		s.t.Fatalf("restart redis-server: %v", err)
+	}
+}
+
+// FlushAll makes the server forget all keys; loaded scripts stay.
+func (s *Server) FlushAll() {
+	s.t.Helper()
+	if answer := s.Do("FLUSHALL"); answer != "+OK" {
+		s.t.Fatalf("flush redis: %s", answer)
+	}
+}
+
+// Do sends one command and returns the first line of the answer as it stands on
+// the wire, such as "+OK" or ":3". The words may hold no space.
+func (s *Server) Do(words ...string) string {
+	s.t.Helper()
+	answer, err := ask(s.Addr, strings.Join(words, " "), startWithin)
+	if err != nil {
+		s.t.Fatalf("ask redis %s: %v", words[0], err)
+	}
+	return answer
+}
+
+func (s *Server) signal(sig syscall.Signal) {
+	s.t.Helper()
+	if s.proc == nil {
+		s.t.Fatalf("send %v to redis-server: it is stopped", sig)
+	}
+	if err := syscall.Kill(s.proc.pid, sig); err != nil {
+		s.t.Fatalf("send %v to redis-server: %v", sig, err)
+	}
+}
+
+func (s *Server) start() error {
+	_, port, _ := net.SplitHostPort(s.Addr)
+	p, err := launch(s.path, append([]string{"--port", port, "--bind", "127.0.0.1"}, s.args...))
+	if err != nil {
+		return err
+	}
+	if err := p.awaitAnswer(s.Addr); err != nil {
+		p.kill()
+		return err
+	}
+	s.proc = p
+	return nil
+}
+
+// process is one life of a server.
+type process struct {
+	pid    int
+	out    *bytes.Buffer // read it after exited only
+	exited chan struct{}
+	once   sync.Once
+}
+
+// launch starts the command on a thread that lives as long as the child does:
+// Linux ends the child (see dieWithParent) when the thread that made it ends.
+func launch(path string, args []string) (*process, error) {
+	p := &process{out: new(bytes.Buffer), exited: make(chan struct{})}
+	cmd := exec.Command(path, args...)
+	cmd.Stdout, cmd.Stderr = p.out, p.out
+	cmd.SysProcAttr = dieWithParent()
+	started := make(chan error)
+	go func() {
+		runtime.LockOSThread()
+		defer runtime.UnlockOSThread()
+		err := cmd.Start()
+		if err == nil {
+			p.pid = cmd.Process.Pid
+		}
+		started <- err
+		if err != nil {
+			return
+		}
+		_ = cmd.Wait() // it ends by our signal
+		close(p.exited)
+	}()
+	return p, <-started
+}
+
+// kill ends the process, paused or not, and waits until it is gone.
+func (p *process) kill() {
+	p.once.Do(func() {
+		select {
+		case <-p.exited: // its pid may be another's by now
+		default:
+			_ = syscall.Kill(p.pid, syscall.SIGKILL)
+		}
+	})
+	<-p.exited
+}
+
+func (p *process) awaitAnswer(addr string) error {
+	tick := time.NewTicker(5 * time.Millisecond)
+	defer tick.Stop()
+	late := time.After(startWithin)
+	for {
+		// The server tells its own pid: an answer by another process, which
+		// took the port before us, does not count.
+		if pid, err := askPID(addr); err == nil && pid == p.pid {
+			return nil
+		}
+		select {
+		case <-tick.C:
+		case <-p.exited:
+			return fmt.Errorf("it ended at once: %s", p.out)
+		case <-late:
+			return fmt.Errorf("no answer within %s", startWithin)
+		}
+	}
+}
+
+func askPID(addr string) (int, error) {
+	conn, err := net.DialTimeout("tcp", addr, time.Second)
+	if err != nil {
+		return 0, err
+	}
+	defer conn.Close()
+	_ = conn.SetDeadline(time.Now().Add(time.Second))
+	if _, err := conn.Write([]byte("INFO server\r\n")); err != nil {
+		return 0, err
+	}
+	lines := bufio.NewScanner(conn)
+	for lines.Scan() {
+		if v, ok := strings.CutPrefix(lines.Text(), "process_id:"); ok {
+			return strconv.Atoi(v)
+		}
+	}
+	return 0, fmt.Errorf("no process_id in the answer: %w", lines.Err())
+}
+
+func ask(addr, command string, within time.Duration) (string, error) {
+	conn, err := net.DialTimeout("tcp", addr, within)
+	if err != nil {
+		return "", err
+	}
+	defer conn.Close()
+	_ = conn.SetDeadline(time.Now().Add(within))
+	if _, err := conn.Write([]byte(command + "\r\n")); err != nil {
+		return "", err
+	}
+	line, err := bufio.NewReader(conn).ReadString('\n')
+	return strings.TrimRight(line, "\r\n"), err
+}
+
+func freeAddr(t testing.TB) string {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatalf("find a free port: %v", err)
+	}
+	defer l.Close()
+	return l.Addr().String()
+}
