@@ -1,0 +1,257 @@
+package batch_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"runtime"
+	"slices"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"go.uber.org/goleak"
+
+	"github.com/scriptfleet/scriptfleet/pkg/batch"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+// recorder is a flush that takes a second and doubles what it is given.
+type recorder struct {
+	mu      sync.Mutex
+	batches [][]int
+	now     atomic.Int64
+	most    atomic.Int64
+}
+
+func (r *recorder) flush(_ context.Context, ins []int) ([]int, []error) {
+	if n := r.now.Add(1); n > r.most.Load() {
+		r.most.Store(n)
+	}
+	defer r.now.Add(-1)
+	r.mu.Lock()
+	r.batches = append(r.batches, slices.Clone(ins))
+	r.mu.Unlock()
+	time.Sleep(time.Second)
+	outs := make([]int, len(ins))
+	for i, in := range ins {
+		outs[i] = 2 * in
+	}
+	return outs, nil
+}
+
+func (r *recorder) sizes() (sizes []int) {
+	for _, b := range r.batches {
+		sizes = append(sizes, len(b))
+	}
+	return sizes
+}
+
+// start hands in n one after the other without waiting for the answers.
+func start(t *testing.T, b *batch.Batcher[int, int], from, n int) *sync.WaitGroup {
+	t.Helper()
+	var wg sync.WaitGroup
+	for i := from; i < from+n; i++ {
+		wg.Go(func() {
+			out, err := b.Do(t.Context(), i)
+			if err != nil || out != 2*i {
+				t.Errorf("Do(%d) = %d, %v", i, out, err)
+			}
+		})
+		synctest.Wait()
+	}
+	return &wg
+}
+
+func TestACallThatFindsNoneUnderWayGoesAtOnce(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := &recorder{}
+		b := batch.New(batch.Config[int]{Max: 10}, r.flush)
+		began := time.Now()
+		start(t, b, 0, 1).Wait()
+		if took := time.Since(began); took != time.Second {
+			t.Errorf("an idle batcher took %s, not only the flush's second", took)
+		}
+	})
+}
+
+func TestCallsMadeDuringAFlushGoTogetherInTheNext(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := &recorder{}
+		b := batch.New(batch.Config[int]{Max: 10}, r.flush)
+		start(t, b, 0, 14).Wait()
+		if want := []int{1, 10, 3}; !slices.Equal(r.sizes(), want) {
+			t.Errorf("batches of %v, want %v", r.sizes(), want)
+		}
+		if got := slices.Concat(r.batches...); !slices.IsSorted(got) {
+			t.Errorf("entries went out of order: %v", got)
+		}
+	})
+}
+
+func TestABatchKeepsWithinItsWeightAndAHeavyEntryGoesAlone(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := &recorder{}
+		b := batch.New(batch.Config[int]{MaxWeight: 10, Weight: func(i int) int { return i }}, r.flush)
+		start(t, b, 0, 8).Wait() // 0 goes at once; 1+2+3+4=10, 5, 6, 7
+		start(t, b, 50, 1).Wait()
+		if want := [][]int{{0}, {1, 2, 3, 4}, {5}, {6}, {7}, {50}}; fmt.Sprint(r.batches) != fmt.Sprint(want) {
+			t.Errorf("batches %v, want %v", r.batches, want)
+		}
+	})
+}
+
+func TestNoMoreFlushesAreUnderWayThanAllowed(t *testing.T) {
+	for _, allowed := range []int{1, 3} {
+		synctest.Test(t, func(t *testing.T) {
+			r := &recorder{}
+			b := batch.New(batch.Config[int]{Max: 2, Concurrency: allowed}, r.flush)
+			start(t, b, 0, 20).Wait()
+			if got := int(r.most.Load()); got != allowed {
+				t.Errorf("%d flushes were under way at once, want %d", got, allowed)
+			}
+		})
+	}
+}
+
+func TestLingerGathersUntilTheTimeIsUpOrTheBatchIsFull(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := &recorder{}
+		b := batch.New(batch.Config[int]{Max: 4, Concurrency: 2, Linger: 5 * time.Second}, r.flush)
+		began := time.Now()
+		start(t, b, 0, 3).Wait()
+		if took := time.Since(began); took != 6*time.Second {
+			t.Errorf("three of four took %s, want the linger and the flush", took)
+		}
+		began = time.Now()
+		start(t, b, 0, 4).Wait()
+		if took := time.Since(began); took != time.Second {
+			t.Errorf("a full batch took %s, want only the flush", took)
+		}
+		if want := []int{3, 4}; !slices.Equal(r.sizes(), want) {
+			t.Errorf("batches of %v, want %v", r.sizes(), want)
+		}
+	})
+}
+
+func TestACallerWhoseContextEndsStopsWaiting(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := &recorder{}
+		b := batch.New(batch.Config[int]{}, r.flush)
+		first := start(t, b, 0, 1)
+		why := errors.New("drained")
+		ctx, cancel := context.WithCancelCause(t.Context())
+		left := make(chan error)
+		go func() { _, err := b.Do(ctx, 7); left <- err }()
+		synctest.Wait()
+		cancel(why)
+		if err := <-left; !errors.Is(err, why) {
+			t.Errorf("Do = %v, want the cause of its context", err)
+		}
+		first.Wait()
+		b.Close()
+		if want := []int{1}; !slices.Equal(r.sizes(), want) {
+			t.Errorf("batches of %v: an entry went that nobody waited for", r.sizes())
+		}
+		if _, err := b.Do(ctx, 8); !errors.Is(err, why) {
+			t.Errorf("Do under an ended context = %v", err)
+		}
+	})
+}
+
+func TestEachEntryGetsItsOwnError(t *testing.T) {
+	odd := errors.New("odd")
+	b := batch.New(batch.Config[int]{}, func(_ context.Context, ins []int) ([]struct{}, []error) {
+		errs := make([]error, len(ins))
+		for i, in := range ins {
+			if in%2 == 1 {
+				errs[i] = odd
+			}
+		}
+		return nil, errs
+	})
+	var wg sync.WaitGroup
+	for i := range 100 {
+		wg.Go(func() {
+			if _, err := b.Do(t.Context(), i); errors.Is(err, odd) != (i%2 == 1) {
+				t.Errorf("Do(%d) = %v", i, err)
+			}
+		})
+	}
+	wg.Wait()
+}
+
+func TestAFlushThatGivesNoAnswerFailsItsEntriesOnly(t *testing.T) {
+	short := map[string]batch.Flush[int, int]{
+		"panics":        func(context.Context, []int) ([]int, []error) { panic("boom") },
+		"ends":          func(context.Context, []int) ([]int, []error) { runtime.Goexit(); return nil, nil },
+		"says nothing":  func(context.Context, []int) ([]int, []error) { return nil, nil },
+		"too few":       func(_ context.Context, ins []int) ([]int, []error) { return ins[1:], make([]error, len(ins)) },
+		"too many":      func(_ context.Context, ins []int) ([]int, []error) { return append(ins, 1), nil },
+		"too few error": func(_ context.Context, ins []int) ([]int, []error) { return ins, make([]error, len(ins)+1) },
+	}
+	for name, flush := range short {
+		t.Run(name, func(t *testing.T) {
+			var calls atomic.Int64
+			b := batch.New(batch.Config[int]{}, func(ctx context.Context, ins []int) ([]int, []error) {
+				if calls.Add(1) == 1 {
+					return flush(ctx, ins)
+				}
+				return ins, nil
+			})
+			if _, err := b.Do(t.Context(), 1); !errors.Is(err, batch.ErrNoAnswer) {
+				t.Errorf("Do = %v, want ErrNoAnswer", err)
+			}
+			if out, err := b.Do(t.Context(), 2); out != 2 || err != nil {
+				t.Errorf("the next Do = %d, %v", out, err)
+			}
+			b.Close()
+		})
+	}
+}
+
+func TestCloseWaitsForWhatWasHandedInAndRefusesTheRest(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := &recorder{}
+		b := batch.New(batch.Config[int]{Max: 2, Linger: time.Hour}, r.flush)
+		began := time.Now()
+		wg := start(t, b, 0, 3)
+		b.Close()
+		if took := time.Since(began); took != 2*time.Second {
+			t.Errorf("Close returned after %s, want two flushes and no linger", took)
+		}
+		wg.Wait()
+		if _, err := b.Do(t.Context(), 9); !errors.Is(err, batch.ErrClosed) {
+			t.Errorf("Do after Close = %v", err)
+		}
+		b.Close()
+	})
+}
+
+// Without batches each call would take its turn: the batcher has to be about as
+// many times quicker as entries fit into a flush.
+func BenchmarkDo(b *testing.B) {
+	for _, callers := range []int{1, 10, 100} {
+		b.Run(fmt.Sprintf("callers=%d", callers), func(b *testing.B) {
+			var flushes atomic.Int64
+			d := batch.New(batch.Config[int]{Max: 10, Concurrency: 2}, func(_ context.Context, ins []int) ([]int, []error) {
+				flushes.Add(1)
+				time.Sleep(100 * time.Microsecond) // a round trip
+				return ins, nil
+			})
+			b.SetParallelism(callers)
+			b.ReportAllocs()
+			b.RunParallel(func(pb *testing.PB) {
+				for pb.Next() {
+					if _, err := d.Do(b.Context(), 1); err != nil {
+						b.Error(err)
+					}
+				}
+			})
+			b.ReportMetric(float64(b.N)/float64(flushes.Load()), "entries/flush")
+		})
+	}
+}
