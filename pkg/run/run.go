@@ -31,8 +31,7 @@ const (
 const SpecVersion = "1.0"
 
 // Request is an event on the requests queue, as the tenant's story sent it.
-// [Decode] fills in the defaults; the zero value of an optional field means
-// that the request did not set it.
+// The zero value of an optional field means that the request did not set it.
 type Request struct {
 	SpecVersion     string      `json:"specversion"`
 	Type            string      `json:"type"`
@@ -76,17 +75,47 @@ const (
 	AtMostOnce DeliveryMode = "at-most-once"
 )
 
+// Attributable tells whether a request, or what could be read of one, names its
+// tenant, source and id: a refused one is then answered with a result, else it
+// goes to the dead-letter queue.
+func (r Request) Attributable() bool {
+	return checkTenant(r.Tenant) == nil && checkSource(r.Source) == nil && checkID("id", r.ID) == nil
+}
+
+// Expired tells whether the request asked not to be begun any more at now.
+func (r Request) Expired(now time.Time) bool {
+	return r.Data.ExpiresAt != nil && !now.Before(*r.Data.ExpiresAt)
+}
+
 // Key is the identity of a run: a digest of (tenant, source, id), 26 characters
 // of lower-case base32. It is also the id of the run's result event, so that a
 // result that SQS or a crash repeats is recognised as the same.
 type Key string
 
-// Run is a request that was admitted: valid, defaults filled in, identities
-// computed. It is immutable.
+// Run is a request that was admitted: valid, and its identities computed. It is
+// immutable. The request stands in it as it was sent; the defaults are filled in
+// in Script, which is zero in a cancellation, and in Delivery.
 type Run struct {
 	Request
 	Key    Key
 	Script Script
+}
+
+// Delivery is the delivery mode, at-least-once where the request sets none.
+func (r Run) Delivery() DeliveryMode {
+	if r.Data.Delivery == "" {
+		return AtLeastOnce
+	}
+	return r.Data.Delivery
+}
+
+// Input is what main is called with: an empty object where the request sets
+// none.
+func (r Run) Input() json.RawMessage {
+	if len(r.Data.Input) == 0 {
+		return json.RawMessage("{}")
+	}
+	return r.Data.Input
 }
 
 // Script is what a build makes a function from.
@@ -97,6 +126,7 @@ type Script struct {
 	Source         string
 	TimeoutSeconds int
 	MemoryMB       int
+	PrivateIndex   string // name of the tenant's own package index; empty for the one of all
 	EnvHash        EnvHash
 	Hash           ScriptHash
 }

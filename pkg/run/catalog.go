@@ -1,0 +1,161 @@
+package run
+
+import (
+	"bytes"
+	_ "embed"
+	"encoding/json"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+)
+
+//go:embed runtimes.json
+var runtimesJSON []byte
+
+// Catalog is every runtime that requests may name, oldest first. It is data,
+// runtimes.json, since Lambda's table changes and the code does not.
+type Catalog []Offer
+
+// Offer is a runtime with the dates that Lambda has set for it.
+type Offer struct {
+	Runtime
+	// Requirements are those that the runtime brings along, normalised; a
+	// request for a shell runtime adds none.
+	Requirements string
+	// Deprecated is the day from which Lambda no longer maintains the runtime,
+	// and CreateBlocked the one from which no function can be created on it;
+	// zero where Lambda has not set it.
+	Deprecated, CreateBlocked time.Time
+}
+
+// Retired tells whether the runtime is refused at now: from the day on which
+// Lambda deprecates it. From then on no security fixes come, and functions made
+// on it could one day not be made again.
+func (o Offer) Retired(now time.Time) bool {
+	return !o.Deprecated.IsZero() && !now.Before(o.Deprecated)
+}
+
+// Runtimes is the catalog that scriptfleet comes with.
+func Runtimes() Catalog {
+	c, err := ParseCatalog(runtimesJSON)
+	if err != nil {
+		panic(err) // a test parses the embedded file
+	}
+	return c
+}
+
+// catalogEntry is an offer as it stands in the file: a Python, or a shell
+// runtime that stands on one.
+type catalogEntry struct {
+	Name          string   `json:"name"`
+	Lambda        string   `json:"lambda"`
+	Python        string   `json:"python"`
+	Platform      string   `json:"platform"`
+	Deprecated    string   `json:"deprecated"`
+	CreateBlocked string   `json:"create_blocked"`
+	Base          string   `json:"base"`
+	Requirements  []string `json:"requirements"`
+}
+
+// ParseCatalog reads a catalog in the format of runtimes.json.
+func ParseCatalog(data []byte) (Catalog, error) {
+	var file struct {
+		Runtimes []catalogEntry `json:"runtimes"`
+	}
+	dec := json.NewDecoder(bytes.NewReader(data))
+	dec.DisallowUnknownFields()
+	if err := dec.Decode(&file); err != nil {
+		return nil, fmt.Errorf("parse runtimes: %w", err)
+	}
+	var c Catalog
+	for _, e := range file.Runtimes {
+		o, err := c.offer(e)
+		if err != nil {
+			return nil, fmt.Errorf("parse runtime %q: %w", e.Name, err)
+		}
+		c = append(c, o)
+	}
+	return c, nil
+}
+
+func (c Catalog) offer(e catalogEntry) (Offer, error) {
+	if _, ok := c.Find(e.Name); ok || e.Name == "" {
+		return Offer{}, fmt.Errorf("the name is empty or stands twice")
+	}
+	reqs, bad := NormalizeRequirements(strings.Join(e.Requirements, "\n"))
+	if bad != nil {
+		return Offer{}, bad
+	}
+	if e.Base != "" {
+		o := Offer{Runtime: Runtime{Name: e.Name, Shell: true}, Requirements: reqs}
+		return c.onBase(o, e.Base)
+	}
+	o := Offer{Runtime: Runtime{Name: e.Name, Lambda: e.Lambda, Python: e.Python, Platform: e.Platform}, Requirements: reqs}
+	if o.Lambda == "" || o.Python == "" || o.Platform == "" {
+		return Offer{}, fmt.Errorf("lambda, python and platform are needed")
+	}
+	var err error
+	if o.Deprecated, err = day(e.Deprecated); err != nil {
+		return Offer{}, err
+	}
+	o.CreateBlocked, err = day(e.CreateBlocked)
+	return o, err
+}
+
+func day(s string) (time.Time, error) {
+	if s == "" {
+		return time.Time{}, nil
+	}
+	return time.Parse(time.DateOnly, s)
+}
+
+// onBase puts a shell runtime on a Python of the catalog, with whose dates it
+// retires.
+func (c Catalog) onBase(o Offer, base string) (Offer, error) {
+	b, ok := c.Find(base)
+	if !ok || b.Shell {
+		return Offer{}, fmt.Errorf("base %q: the catalog has no such Python", base)
+	}
+	o.Lambda, o.Python, o.Platform = b.Lambda, b.Python, b.Platform
+	o.Deprecated, o.CreateBlocked = b.Deprecated, b.CreateBlocked
+	return o, nil
+}
+
+// WithShellBase is the catalog with its shell runtimes on another Python, such
+// as python3.12: a small installation may have no 3.13.
+func (c Catalog) WithShellBase(python string) (Catalog, error) {
+	moved := slices.Clone(c)
+	for i, o := range moved {
+		if !o.Shell {
+			continue
+		}
+		var err error
+		if moved[i], err = c.onBase(o, python); err != nil {
+			return nil, fmt.Errorf("move %s: %w", o.Name, err)
+		}
+	}
+	return moved, nil
+}
+
+// Find looks a runtime up by the name that requests give it.
+func (c Catalog) Find(name string) (Offer, bool) {
+	for _, o := range c {
+		if o.Name == name {
+			return o, true
+		}
+	}
+	return Offer{}, false
+}
+
+// Names lists the runtimes that are offered at now; all of them where retired
+// ones are allowed.
+func (c Catalog) Names(now time.Time, allowRetired bool) []string {
+	var names []string
+	for _, o := range c {
+		if allowRetired || !o.Retired(now) {
+			names = append(names, o.Name)
+		}
+	}
+	return names
+}

@@ -1,0 +1,104 @@
+package run
+
+import (
+	"fmt"
+	"time"
+)
+
+// PolicyConfig is what an operator decides about requests. Zero values stand
+// for the defaults that the fields name.
+type PolicyConfig struct {
+	MaxTimeoutSeconds     int    // 60; Lambda takes up to 900
+	DefaultTimeoutSeconds int    // 10, or the maximum where that is less
+	DefaultRuntime        string // python3.13
+	ShellBase             string // the Python below aws-cli; the catalog's own
+	Runtimes              Catalog
+	AllowRetired          bool   // take runtimes that Lambda has deprecated
+	MemoryMB              int    // 256; 128 to 10240
+	Arch                  string // x86_64, or arm64
+
+	// Handler is the digest of the handler that functions are made with: another
+	// handler is another function.
+	Handler string
+	// Index names the package index of all tenants; empty for the installer's
+	// own default.
+	Index string
+	// PrivateIndex names a tenant's own package index, or is empty for none: the
+	// tenant's layers are then its own. It may be nil.
+	PrivateIndex func(tenant string) string
+}
+
+// Policy decodes requests by the operator's rules. It is safe for concurrent
+// use.
+type Policy struct {
+	c PolicyConfig
+}
+
+// Bounds of Lambda's.
+const (
+	lambdaMaxTimeout = 900
+	lambdaMinMemory  = 128
+	lambdaMaxMemory  = 10240
+)
+
+// NewPolicy fills in the defaults, and fails for rules that no request could
+// satisfy.
+func NewPolicy(c PolicyConfig) (*Policy, error) {
+	c = c.withDefaults()
+	if c.ShellBase != "" {
+		var err error
+		if c.Runtimes, err = c.Runtimes.WithShellBase(c.ShellBase); err != nil {
+			return nil, fmt.Errorf("check policy: %w", err)
+		}
+	}
+	if err := c.check(); err != nil {
+		return nil, fmt.Errorf("check policy: %w", err)
+	}
+	return &Policy{c: c}, nil
+}
+
+func (c PolicyConfig) withDefaults() PolicyConfig {
+	if c.MaxTimeoutSeconds == 0 {
+		c.MaxTimeoutSeconds = 60
+	}
+	if c.DefaultTimeoutSeconds == 0 {
+		c.DefaultTimeoutSeconds = min(10, c.MaxTimeoutSeconds)
+	}
+	if c.DefaultRuntime == "" {
+		c.DefaultRuntime = "python3.13"
+	}
+	if c.Runtimes == nil {
+		c.Runtimes = Runtimes()
+	}
+	if c.MemoryMB == 0 {
+		c.MemoryMB = 256
+	}
+	if c.Arch == "" {
+		c.Arch = "x86_64"
+	}
+	return c
+}
+
+func (c PolicyConfig) check() error {
+	if c.MaxTimeoutSeconds < 1 || c.MaxTimeoutSeconds > lambdaMaxTimeout {
+		return fmt.Errorf("the maximum timeout is %d s: use 1 to %d", c.MaxTimeoutSeconds, lambdaMaxTimeout)
+	}
+	if c.DefaultTimeoutSeconds < 1 || c.DefaultTimeoutSeconds > c.MaxTimeoutSeconds {
+		return fmt.Errorf("the default timeout is %d s: use 1 to the maximum, %d", c.DefaultTimeoutSeconds, c.MaxTimeoutSeconds)
+	}
+	if c.MemoryMB < lambdaMinMemory || c.MemoryMB > lambdaMaxMemory {
+		return fmt.Errorf("the memory is %d MB: use %d to %d", c.MemoryMB, lambdaMinMemory, lambdaMaxMemory)
+	}
+	if c.Arch != "x86_64" && c.Arch != "arm64" {
+		return fmt.Errorf("the architecture is %q: use x86_64 or arm64", c.Arch)
+	}
+	if o, ok := c.Runtimes.Find(c.DefaultRuntime); !ok || o.Shell {
+		return fmt.Errorf("the default runtime %q is no Python of the catalog", c.DefaultRuntime)
+	}
+	return nil
+}
+
+// MaxTimeout is the longest that a run may execute.
+func (p *Policy) MaxTimeout() time.Duration {
+	return time.Duration(p.c.MaxTimeoutSeconds) * time.Second
+}
