@@ -1,0 +1,65 @@
+package function
+
+import (
+	"encoding/json"
+	"fmt"
+
+	"github.com/scriptfleet/scriptfleet/pkg/run"
+)
+
+// MaxPayloadBytes is the most that Lambda takes in and gives back in one
+// synchronous invocation.
+const MaxPayloadBytes = 6 << 20
+
+// maxLogBytes bounds each of stdout and stderr in an answer.
+const maxLogBytes = 64 << 10
+
+// Call is what a run hands to its function.
+type Call struct {
+	Input       json.RawMessage // a JSON object; empty means {}
+	Credentials *Credentials    // nil where the request names none
+	Region      string          // for the AWS CLI; empty leaves the function's own
+}
+
+// Credentials is what a script finds as input["AwsCredentials"]. The keys are
+// empty where the role could not be assumed.
+type Credentials struct {
+	Success         bool   `json:"Success"`
+	AccessKeyID     string `json:"AccessKeyId,omitempty"`
+	SecretAccessKey string `json:"SecretAccessKey,omitempty"`
+	SessionToken    string `json:"SessionToken,omitempty"`
+}
+
+// String keeps credentials out of logs.
+func (Credentials) String() string { return "[credentials]" }
+
+// GoString keeps credentials out of logs.
+func (Credentials) GoString() string { return "[credentials]" }
+
+type payload struct {
+	Input       json.RawMessage `json:"input"`
+	Credentials *Credentials    `json:"credentials,omitempty"`
+	Region      string          `json:"region,omitempty"`
+	StdoutBytes int             `json:"stdout_bytes"`
+	StderrBytes int             `json:"stderr_bytes"`
+}
+
+// Payload encodes the call as the handler reads it. It fails with a *run.Error
+// where the input is larger than an invocation may be.
+func (c Call) Payload() ([]byte, error) {
+	p := payload{Input: c.Input, Credentials: c.Credentials, Region: c.Region,
+		StdoutBytes: maxLogBytes, StderrBytes: maxLogBytes}
+	if len(p.Input) == 0 {
+		p.Input = json.RawMessage("{}")
+	}
+	body, err := json.Marshal(p)
+	if err != nil {
+		return nil, fmt.Errorf("encode invocation: %w", err)
+	}
+	if len(body) > MaxPayloadBytes {
+		return nil, &run.Error{Owner: run.OwnerAuthor, Type: "InputTooLarge", Field: "data.input",
+			Message: fmt.Sprintf("data.input makes an invocation of %d bytes, and a function takes %d at most: pass less, or pass a reference to it.",
+				len(body), MaxPayloadBytes)}
+	}
+	return body, nil
+}

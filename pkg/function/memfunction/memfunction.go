@@ -1,0 +1,3 @@
+// Package memfunction is a function service in memory, for tests and the
+// simulation of the fleet.
+package memfunction
