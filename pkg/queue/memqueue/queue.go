@@ -1,0 +1,183 @@
+// Package memqueue is a queue in memory that behaves as a standard SQS queue
+// does: visibility, delay, receive counts, redrive, long polls, and quiet groups
+// served before busy ones. Simulations run the whole fleet on it, and make it
+// misbehave through [Faults].
+//
+// Its clock is the time package's, so it works inside a testing/synctest bubble;
+// a queue is then to be made in the bubble that uses it. It has no goroutine of
+// its own: what runs out is found by whoever comes next, and a timer stands only
+// while a poll waits.
+//
+// Where SQS may do one thing or another, memqueue does the stricter: an old
+// handle is always refused, also for a Delete, and a message is never delivered
+// twice within its visibility unless a fault says so.
+package memqueue
+
+import (
+	"context"
+	"fmt"
+	"maps"
+	"slices"
+	"strconv"
+	"sync"
+	"time"
+
+	"github.com/scriptfleet/scriptfleet/pkg/queue"
+)
+
+// Options say how a queue behaves; the zero value is a plain queue.
+type Options struct {
+	// MaxReceiveCount is how often a message is delivered before its next
+	// receive moves it to DeadLetter; 0 for no redrive.
+	MaxReceiveCount int
+	DeadLetter      *Queue
+
+	// MaxInFlight is how many messages may be in flight: at that many a poll
+	// brings nothing, and says so no more than SQS does. 0 means 120,000.
+	MaxInFlight int
+
+	Faults Faults
+}
+
+// Queue is a queue.Queue in memory.
+type Queue struct {
+	name string
+	opts Options
+
+	mu     sync.Mutex
+	store  store
+	polls  polls
+	serial uint64 // of the last message or delivery
+}
+
+var _ queue.Queue = (*Queue)(nil)
+
+// New makes an empty queue.
+func New(name string, o Options) *Queue {
+	if o.MaxInFlight == 0 {
+		o.MaxInFlight = 120_000
+	}
+	return &Queue{name: name, opts: o, store: newStore()}
+}
+
+// Name is the name that New was given.
+func (q *Queue) Name() string { return q.name }
+
+// Send puts messages on the queue. The bodies must not be changed afterwards.
+func (q *Queue) Send(ctx context.Context, ms []queue.Message) []error {
+	return q.each(ctx, OpSend, len(ms), func(i int, now time.Time) error {
+		if err := ms[i].Validate(); err != nil {
+			return err
+		}
+		q.put(&message{
+			id:    q.next("m"),
+			body:  ms[i].Body,
+			attrs: maps.Clone(ms[i].Attributes),
+			group: ms[i].Group,
+			sent:  now,
+		}, now, ms[i].Delay)
+		return nil
+	})
+}
+
+// Delete ends messages by their deliveries.
+func (q *Queue) Delete(ctx context.Context, ds []queue.Delivery) []error {
+	return q.each(ctx, OpDelete, len(ds), func(i int, _ time.Time) error {
+		m, err := q.held(ds[i])
+		if err != nil {
+			return err
+		}
+		if !q.opts.Faults.losesDelete(ds[i]) {
+			q.store.lift(m)
+		}
+		return nil
+	})
+}
+
+// Extend makes deliveries ours for visibility from now on.
+func (q *Queue) Extend(ctx context.Context, ds []queue.Delivery, visibility time.Duration) []error {
+	return q.each(ctx, OpExtend, len(ds), func(i int, now time.Time) error {
+		m, err := q.held(ds[i])
+		if err != nil {
+			return err
+		}
+		if visibility < 0 || now.Add(visibility).Sub(m.received) > queue.MaxVisibility {
+			return fmt.Errorf("extend %s by %s: at most %s from its receive", m.id, visibility, queue.MaxVisibility)
+		}
+		if visibility == 0 {
+			q.store.show(m)
+			return nil
+		}
+		q.store.hide(m, inFlight, now.Add(visibility))
+		return nil
+	})
+}
+
+// Depth counts the messages; here the numbers are exact.
+func (q *Queue) Depth(ctx context.Context) (queue.Depth, error) {
+	if err := q.opts.Faults.call(ctx, OpDepth, 1); err != nil {
+		return queue.Depth{}, err
+	}
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	q.settle(time.Now())
+	return q.store.depth, nil
+}
+
+// each does one operation on n entries, and lets the faults of the call and of
+// each entry have their say.
+func (q *Queue) each(ctx context.Context, op Op, n int, do func(i int, now time.Time) error) []error {
+	errs := make([]error, n)
+	if n == 0 {
+		return errs
+	}
+	if err := q.opts.Faults.call(ctx, op, n); err != nil {
+		return slices.Repeat([]error{err}, n)
+	}
+	q.mu.Lock()
+	now := time.Now()
+	q.store.bringBack(now)
+	for i := range n {
+		if errs[i] = q.opts.Faults.entry(op, i); errs[i] == nil {
+			errs[i] = do(i, now)
+		}
+	}
+	q.settle(now)
+	q.mu.Unlock()
+	if err := q.opts.Faults.answer(op); err != nil {
+		return slices.Repeat([]error{err}, n)
+	}
+	return errs
+}
+
+// put adds a message, visible at once or after a delay. q.mu is held.
+func (q *Queue) put(m *message, now time.Time, delay time.Duration) {
+	if delay > 0 {
+		q.store.hide(m, delayed, now.Add(delay))
+		return
+	}
+	q.store.show(m)
+}
+
+// held is the message that a delivery still holds. q.mu is held.
+func (q *Queue) held(d queue.Delivery) (*message, error) {
+	m := q.store.handles[d.Handle]
+	if m == nil {
+		return nil, fmt.Errorf("%w: %s on %s", queue.ErrGone, d.MessageID, q.name)
+	}
+	return m, nil
+}
+
+// settle brings back what is due, and wakes polls for what is visible. q.mu is
+// held.
+func (q *Queue) settle(now time.Time) {
+	q.store.bringBack(now)
+	q.polls.wake(min(q.store.depth.Visible, q.opts.MaxInFlight-q.store.depth.InFlight))
+	q.arm(now)
+}
+
+// next is a fresh name. q.mu is held.
+func (q *Queue) next(prefix string) string {
+	q.serial++
+	return q.name + "/" + prefix + strconv.FormatUint(q.serial, 10)
+}
