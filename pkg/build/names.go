@@ -22,7 +22,7 @@ func FunctionPrefix(prefix, tenant string) string {
 	return prefix + "-" + strings.ToLower(digest) + "-"
 }
 
-// FunctionName is the name of a script's function, 45 characters longer than
+// FunctionName is the name of a script's function, 44 characters longer than
 // prefix: at most 64 with a prefix of up to 20.
 func FunctionName(prefix string, s run.Script) string {
 	return FunctionPrefix(prefix, s.Tenant) + string(s.Hash)

@@ -7,6 +7,9 @@
 // of Redis two owners may believe that they hold one key. What they write is
 // guarded by the fence, and what they build is named by its content, so the
 // worst is a build made twice.
+//
+// [Take] is how work is done under a lease: it returns a [Hold] that renews the
+// lease, and that stops trusting it before it can have run out.
 package lease
 
 import (
@@ -44,7 +47,9 @@ type Leases interface {
 	// is one attempt at one piece of work, so an owner that already holds the
 	// key is held against it too.
 	Acquire(ctx context.Context, key, owner string, ttl time.Duration) (Lease, error)
-	// Renew makes the lease last ttl from now, or fails with ErrLost.
+	// Renew makes the lease last ttl from now. One that ran out, or that Redis
+	// forgot, is granted again with its fence, as long as nobody was granted the
+	// key since. It fails with ErrLost where somebody was, and after Release.
 	Renew(ctx context.Context, l Lease, ttl time.Duration) error
 	// Release ends the lease; releasing one that is lost is no error.
 	Release(ctx context.Context, l Lease) error

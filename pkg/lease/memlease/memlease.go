@@ -1,0 +1,91 @@
+// Package memlease grants leases in the memory of one process, for tests and
+// simulations. It reads the time package's clock, so testing/synctest moves it.
+package memlease
+
+import (
+	"context"
+	"sync"
+	"time"
+
+	"github.com/scriptfleet/scriptfleet/pkg/lease"
+)
+
+// Leases implements lease.Leases.
+type Leases struct {
+	mu     sync.Mutex
+	grants map[string]*grant
+}
+
+// grant is the last one of a key. It outlives its lease, so that fences rise.
+type grant struct {
+	owner    string
+	fence    int64
+	until    time.Time
+	released bool
+}
+
+// New returns leases of which none is granted.
+func New() *Leases { return &Leases{grants: make(map[string]*grant)} }
+
+// Acquire implements lease.Leases.
+func (m *Leases) Acquire(ctx context.Context, key, owner string, ttl time.Duration) (lease.Lease, error) {
+	if err := ctx.Err(); err != nil {
+		return lease.Lease{}, err
+	}
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	now := time.Now()
+	g := m.grants[key]
+	if g != nil && g.holds(now) {
+		return lease.Lease{}, &lease.HeldError{Key: key, Owner: g.owner, Left: g.until.Sub(now)}
+	}
+	fence := now.UnixMicro()
+	if g != nil {
+		fence = max(fence, g.fence+1)
+	}
+	m.grants[key] = &grant{owner: owner, fence: fence, until: now.Add(ttl)}
+	return lease.Lease{Key: key, Owner: owner, Fence: fence}, nil
+}
+
+// Renew implements lease.Leases.
+func (m *Leases) Renew(ctx context.Context, l lease.Lease, ttl time.Duration) error {
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	g := m.grants[l.Key]
+	if g == nil {
+		g = &grant{owner: l.Owner, fence: l.Fence}
+		m.grants[l.Key] = g
+	}
+	if !g.is(l) || g.released {
+		return lease.ErrLost
+	}
+	g.until = time.Now().Add(ttl)
+	return nil
+}
+
+// Release implements lease.Leases.
+func (m *Leases) Release(ctx context.Context, l lease.Lease) error {
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if g := m.grants[l.Key]; g != nil && g.is(l) {
+		g.released = true
+	}
+	return nil
+}
+
+// Flush forgets everything, as Redis may.
+func (m *Leases) Flush() {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	clear(m.grants)
+}
+
+func (g *grant) holds(now time.Time) bool { return !g.released && now.Before(g.until) }
+
+func (g *grant) is(l lease.Lease) bool { return g.owner == l.Owner && g.fence == l.Fence }
