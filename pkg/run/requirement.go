@@ -1,4 +1,228 @@
 package run
 
-// NormalizeRequirements reads the text of a requirements file.
-func NormalizeRequirements(text string) (string, *Error) { return text, nil }
+import (
+	"regexp"
+	"slices"
+	"strings"
+)
+
+// NormalizeRequirements reads the text of a requirements file and writes it as
+// equal envs have it in common: one requirement a line, sorted, each once, names
+// as PEP 503 has them, without comments and spaces that mean nothing. It is
+// empty where the text requires nothing; normalising it again changes nothing.
+//
+// A line is a requirement by the grammar of PEP 508 (name, extras, version
+// specifiers, marker), or is refused with its number: the installer reads this
+// text, and whatever else it would act upon (options, paths, addresses, the
+// names of environment variables) is the author's way to its machine.
+func NormalizeRequirements(text string) (string, *Error) {
+	var reqs []string
+	for number, line := range requirementLines(text) {
+		req, bad := normalizeRequirement(line)
+		if bad.reason != "" {
+			return "", refuse(bad.kind, requirementsField, "%s, line %d, is %s: %s", requirementsField, number, show(line), bad.reason)
+		}
+		reqs = append(reqs, req)
+	}
+	slices.Sort(reqs)
+	return strings.Join(slices.Compact(reqs), "\n"), nil
+}
+
+const requirementsField = "data.requirements"
+
+// requirementLines are the lines that are left of the text without comments and
+// blank lines, continued ones joined, with the number that each begins at.
+func requirementLines(text string) func(yield func(int, string) bool) {
+	return func(yield func(int, string) bool) {
+		text = newlines.Replace(text)
+		number, first, joined := 0, 0, ""
+		for line := range strings.SplitSeq(text+"\n", "\n") {
+			number++
+			if first == 0 {
+				first = number
+			}
+			// A comment ends with its line, whatever stands at its end.
+			rest, continued := strings.CutSuffix(line, `\`)
+			if continued && commentStart(line) < 0 {
+				joined += rest
+				continue
+			}
+			whole := joined + line
+			if i := commentStart(whole); i >= 0 {
+				whole = whole[:i]
+			}
+			if whole = strings.Trim(whole, " \t"); whole != "" && !yield(first, whole) {
+				return
+			}
+			first, joined = 0, ""
+		}
+	}
+}
+
+var newlines = strings.NewReplacer("\r\n", "\n", "\r", "\n")
+
+// commentStart is where a comment begins: at a # in front or after a space.
+func commentStart(line string) int {
+	for i := 0; i < len(line); i++ {
+		if line[i] == '#' && (i == 0 || line[i-1] == ' ' || line[i-1] == '\t') {
+			return i
+		}
+	}
+	return -1
+}
+
+// fault is why a line is refused; its reason is empty where it is not.
+type fault struct{ kind, reason string }
+
+func invalid(reason string) fault { return fault{InvalidRequirement, reason} }
+
+func normalizeRequirement(line string) (string, fault) {
+	if f := unsafe(line); f.reason != "" {
+		return "", f
+	}
+	p := requirementParser{rest: line}
+	name := p.take(namePattern)
+	if name == "" {
+		return "", invalid("write one requirement a line, such as requests==2.32.3")
+	}
+	out := normalName(name)
+	extras, f := p.extras()
+	if f.reason != "" {
+		return "", f
+	}
+	specs, f := p.specifiers()
+	if f.reason != "" {
+		return "", f
+	}
+	marker, f := p.marker()
+	return out + extras + specs + marker, f
+}
+
+var archives = []string{".whl", ".zip", ".tar", ".tar.gz", ".tgz", ".tar.bz2", ".tbz", ".tar.xz", ".txz", ".tlz", ".tar.lz", ".tar.lzma", ".egg"}
+
+// unsafe tells what an installer would take for something else than the name of
+// a package of its index. The grammar would refuse most of it too; this says
+// why.
+func unsafe(line string) fault {
+	lower := strings.ToLower(line)
+	named, _, _ := strings.Cut(lower, ";")
+	named = strings.Trim(named, " \t")
+	switch {
+	case strings.HasPrefix(line, "-") || strings.Contains(line, " -") || strings.Contains(line, "\t-"):
+		return fault{UnsafeRequirement, "options are not taken: write the packages alone, by name"}
+	case strings.Contains(line, "$"):
+		return fault{UnsafeRequirement, "variables are not taken: write the value itself"}
+	case strings.Contains(named, "://") || strings.Contains(named, "@") || strings.HasPrefix(named, "git+") || strings.HasPrefix(named, "file:"):
+		return fault{UnsafeRequirement, "addresses are not taken: name the package, and its version, on the package index"}
+	case strings.HasPrefix(line, ".") || strings.HasPrefix(line, "~") || strings.ContainsAny(named, `/\`):
+		return fault{UnsafeRequirement, "paths are not taken: name the package, and its version, on the package index"}
+	}
+	for _, a := range archives {
+		if strings.HasSuffix(named, a) {
+			return fault{UnsafeRequirement, "files are not taken: name the package, and its version, on the package index"}
+		}
+	}
+	return fault{}
+}
+
+// requirementParser takes a requirement off the front of rest, part by part.
+type requirementParser struct{ rest string }
+
+var (
+	namePattern = regexp.MustCompile(`^[A-Za-z0-9](?:[A-Za-z0-9._-]*[A-Za-z0-9])?`)
+	nameRuns    = regexp.MustCompile(`[-_.]+`)
+	opPattern   = regexp.MustCompile(`^(?:===|~=|==|!=|<=|>=|<|>)`)
+	rawVersion  = regexp.MustCompile(`^[A-Za-z0-9_.*+!-]+`)
+
+	// PEP 440, lower-cased: epoch, release, pre, post, dev; and what may follow
+	// for == and != alone.
+	release      = `v?(?:[0-9]+!)?[0-9]+(?:\.[0-9]+)*`
+	suffixes     = `(?:[-_.]?(?:alpha|a|beta|b|preview|pre|c|rc)[-_.]?[0-9]*)?(?:-[0-9]+|[-_.]?(?:post|rev|r)[-_.]?[0-9]*)?`
+	dev          = `(?:[-_.]?dev[-_.]?[0-9]*)?`
+	version      = regexp.MustCompile(`^` + release + suffixes + dev + `$`)
+	exactVersion = regexp.MustCompile(`^` + release + suffixes + `(?:\.\*|` + dev + `(?:\+[a-z0-9]+(?:[-_.][a-z0-9]+)*)?)$`)
+	twoReleases  = regexp.MustCompile(`^v?(?:[0-9]+!)?[0-9]+\.[0-9]+`)
+)
+
+// normalName writes a name as PEP 503 has it.
+func normalName(name string) string {
+	return strings.ToLower(nameRuns.ReplaceAllString(name, "-"))
+}
+
+func (p *requirementParser) space() { p.rest = strings.TrimLeft(p.rest, " \t") }
+
+// take takes what matches, and the space before it; empty where nothing does.
+func (p *requirementParser) take(pattern *regexp.Regexp) string {
+	p.space()
+	s := pattern.FindString(p.rest)
+	p.rest = p.rest[len(s):]
+	return s
+}
+
+// skip takes the token, if it comes next.
+func (p *requirementParser) skip(token string) bool {
+	p.space()
+	rest, ok := strings.CutPrefix(p.rest, token)
+	p.rest = rest
+	return ok
+}
+
+func (p *requirementParser) extras() (string, fault) {
+	if !p.skip("[") {
+		return "", fault{}
+	}
+	var extras []string
+	for first := true; !p.skip("]"); first = false {
+		if !first && !p.skip(",") {
+			return "", invalid("write extras as [one,two]")
+		}
+		e := p.take(namePattern)
+		if e == "" {
+			return "", invalid("write extras as [one,two]")
+		}
+		extras = append(extras, normalName(e))
+	}
+	if len(extras) == 0 {
+		return "", fault{}
+	}
+	slices.Sort(extras)
+	return "[" + strings.Join(slices.Compact(extras), ",") + "]", fault{}
+}
+
+func (p *requirementParser) specifiers() (string, fault) {
+	open := p.skip("(")
+	var specs []string
+	for {
+		op := p.take(opPattern)
+		if op == "" && len(specs) == 0 {
+			break
+		}
+		v := strings.ToLower(p.take(rawVersion))
+		if !versionFits(op, v) {
+			return "", invalid("write versions as ==2.32.3 or >=2,<3")
+		}
+		specs = append(specs, op+v)
+		if !p.skip(",") {
+			break
+		}
+	}
+	if open && (len(specs) == 0 || !p.skip(")")) {
+		return "", invalid("close the parenthesis around the versions")
+	}
+	slices.Sort(specs)
+	return strings.Join(slices.Compact(specs), ","), fault{}
+}
+
+func versionFits(op, v string) bool {
+	switch op {
+	case "":
+		return false
+	case "===":
+		return v != ""
+	case "==", "!=":
+		return exactVersion.MatchString(v)
+	case "~=":
+		return version.MatchString(v) && twoReleases.MatchString(v)
+	}
+	return version.MatchString(v)
+}

@@ -1,0 +1,74 @@
+package run
+
+import (
+	"strings"
+	"time"
+)
+
+// script holds the request to the operator's rules, and makes what a build needs
+// of it.
+func (p *Policy) script(r *Request, now time.Time) (Script, *Error) {
+	offer, bad := p.runtime(r.Data.Runtime, now)
+	if bad != nil {
+		return Script{}, bad
+	}
+	s := Script{Tenant: r.Tenant, Runtime: offer.Runtime, Source: r.Data.Script, MemoryMB: p.c.MemoryMB}
+	if s.TimeoutSeconds, bad = p.timeout(r.Data.TimeoutSeconds); bad != nil {
+		return Script{}, bad
+	}
+	if s.Requirements, bad = requirements(offer, r.Data.Requirements); bad != nil {
+		return Script{}, bad
+	}
+	if p.c.PrivateIndex != nil {
+		s.PrivateIndex = p.c.PrivateIndex(r.Tenant)
+	}
+	s.EnvHash = envHash(s, p.c.Arch, p.c.Index)
+	s.Hash = scriptHash(s, p.c.Arch, p.c.Handler)
+	return s, nil
+}
+
+func (p *Policy) runtime(name string, now time.Time) (Offer, *Error) {
+	const field = "data.runtime"
+	if name == "" {
+		name = p.c.DefaultRuntime
+	}
+	o, ok := p.c.Runtimes.Find(name)
+	if !ok {
+		return o, refuse(UnknownRuntime, field, "%s is %s, which is not offered: use one of %s", field, show(name), p.offered(now))
+	}
+	if o.Retired(now) && !p.c.AllowRetired {
+		return o, refuse(RetiredRuntime, field, "%s is %s, which Lambda retired on %s: use one of %s", field, name, o.Deprecated.Format(time.DateOnly), p.offered(now))
+	}
+	return o, nil
+}
+
+func (p *Policy) offered(now time.Time) string {
+	return strings.Join(p.c.Runtimes.Names(now, p.c.AllowRetired), ", ")
+}
+
+func (p *Policy) timeout(seconds int) (int, *Error) {
+	if seconds == 0 {
+		return p.c.DefaultTimeoutSeconds, nil
+	}
+	if seconds > p.c.MaxTimeoutSeconds {
+		return 0, refuse(InvalidTimeout, "data.timeout_seconds", "data.timeout_seconds is %d: use 1 to %d", seconds, p.c.MaxTimeoutSeconds)
+	}
+	return seconds, nil
+}
+
+// requirements are those that the runtime brings along, and of a Python the
+// request's own.
+func requirements(o Offer, text string) (string, *Error) {
+	const field = requirementsField
+	if len(text) > MaxRequirementsBytes {
+		return "", refuse(InvalidRequirement, field, "%s has %d bytes: use at most %d", field, len(text), MaxRequirementsBytes)
+	}
+	own, bad := NormalizeRequirements(text)
+	if bad != nil {
+		return "", bad
+	}
+	if own != "" && o.Requirements != "" {
+		return "", refuse(InvalidRequirement, field, "%s is set, and %s takes none, since it brings its own: leave it out, or use a Python runtime", field, o.Name)
+	}
+	return own + o.Requirements, nil
+}
