@@ -1,8 +1,11 @@
 package function
 
 import (
+	"archive/zip"
+	"bytes"
 	"context"
-	"errors"
+	"fmt"
+	"time"
 
 	"github.com/scriptfleet/scriptfleet/pkg/interpreter"
 	"github.com/scriptfleet/scriptfleet/pkg/run"
@@ -17,7 +20,47 @@ type Packager struct {
 }
 
 // Pack returns the zip of a script's function: the same bytes for the same
-// script. It fails with a *run.Error where the script is at fault.
+// script. It fails with a *run.Error where the script is at fault, and with
+// ctx's error where ctx ended first.
 func (p Packager) Pack(ctx context.Context, s run.Script) ([]byte, error) {
-	return nil, errors.New("pack: not written yet")
+	if len(s.Source) > run.MaxScriptBytes {
+		return nil, &run.Error{Owner: run.OwnerAuthor, Type: "ScriptTooLarge", Field: "data.script",
+			Message: fmt.Sprintf("data.script is %d bytes long, and a script has %d at most: move its data elsewhere, or its code into a requirement.",
+				len(s.Source), run.MaxScriptBytes)}
+	}
+	name := shellFile
+	if !s.Runtime.Shell {
+		name = pythonFile
+		if err := p.checkSyntax(ctx, s); err != nil {
+			return nil, err
+		}
+	}
+	return zipOf(file{name, []byte(s.Source)}, file{handlerFile, handlerSource})
+}
+
+type file struct {
+	name string
+	body []byte
+}
+
+// zipOf writes the files in the order given, which has to be by name. Times and
+// modes are fixed, so that the bytes depend on the contents alone.
+func zipOf(files ...file) ([]byte, error) {
+	var out bytes.Buffer
+	w := zip.NewWriter(&out)
+	for _, f := range files {
+		h := &zip.FileHeader{Name: f.name, Method: zip.Deflate, Modified: time.Date(1980, 1, 1, 0, 0, 0, 0, time.UTC)}
+		h.SetMode(0o644)
+		entry, err := w.CreateHeader(h)
+		if err != nil {
+			return nil, fmt.Errorf("zip %s: %w", f.name, err)
+		}
+		if _, err := entry.Write(f.body); err != nil {
+			return nil, fmt.Errorf("zip %s: %w", f.name, err)
+		}
+	}
+	if err := w.Close(); err != nil {
+		return nil, fmt.Errorf("zip function: %w", err)
+	}
+	return out.Bytes(), nil
 }

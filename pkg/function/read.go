@@ -1,7 +1,10 @@
 package function
 
 import (
+	"bytes"
 	"encoding/json"
+	"fmt"
+	"strings"
 	"time"
 
 	"github.com/scriptfleet/scriptfleet/pkg/run"
@@ -17,8 +20,121 @@ type Outcome struct {
 	Report  Report        // Lambda's own figures
 }
 
+// answer is what the handler returns.
+type answer struct {
+	Output    json.RawMessage `json:"output"`
+	Error     *scriptError    `json:"error"`
+	Stdout    *string         `json:"stdout"` // always there, which tells an answer of ours
+	Stderr    string          `json:"stderr"`
+	Truncated bool            `json:"truncated"`
+	ExecuteMS float64         `json:"execute_ms"`
+}
+
+// scriptError is an error as the handler tells it.
+type scriptError struct {
+	Type      string `json:"type"`
+	Message   string `json:"message"`
+	Traceback string `json:"traceback"`
+	Phase     string `json:"phase"` // import, run or output
+	Line      int    `json:"line"`  // of script.py; 0 where none is to blame
+}
+
+// lambdaError is an error as Lambda tells it.
+type lambdaError struct {
+	Type    string `json:"errorType"`
+	Message string `json:"errorMessage"`
+}
+
+var null = json.RawMessage("null")
+
 // Read tells what became of the script s in the invocation. It never fails:
 // an answer that makes no sense is a platform_error.
 func Read(inv Invocation, s run.Script) Outcome {
-	return Outcome{Status: run.PlatformError, Output: json.RawMessage("null"), Report: inv.Report}
+	if inv.Report == (Report{}) {
+		inv.Report = ParseReport(inv.LogTail)
+	}
+	o := read(inv, s)
+	o.Report = inv.Report
+	if o.Error != nil {
+		o.Output = null
+	}
+	return o
+}
+
+func read(inv Invocation, s run.Script) Outcome {
+	if inv.FunctionError != "" {
+		var e lambdaError
+		if json.Unmarshal(inv.Payload, &e) != nil {
+			e = lambdaError{Message: excerpt(string(inv.Payload))}
+		}
+		return readLambdaError(e, inv, s)
+	}
+	var a answer
+	if err := json.Unmarshal(inv.Payload, &a); err != nil || a.Stdout == nil || len(a.Output) == 0 && a.Error == nil {
+		return broken("UnreadableAnswer", "The function's answer is not one of its handler's: "+excerpt(string(inv.Payload)))
+	}
+	o := Outcome{
+		Status: run.Succeeded,
+		Output: a.Output,
+		Logs:   run.Logs{Stdout: *a.Stdout, Stderr: a.Stderr, Truncated: a.Truncated},
+	}
+	if a.ExecuteMS > 0 && a.ExecuteMS < 24*3600*1000 {
+		o.Execute = time.Duration(a.ExecuteMS * float64(time.Millisecond))
+	}
+	if a.Error != nil {
+		o.Status, o.Error = readScriptError(*a.Error, s)
+	}
+	return o
+}
+
+// readScriptError words what the script did wrong.
+func readScriptError(e scriptError, s run.Script) (run.Status, *run.Error) {
+	status, message := run.Failed, e.Message
+	where := "script.py"
+	if e.Line > 0 {
+		where = fmt.Sprintf("script.py, line %d", e.Line)
+	}
+	switch {
+	case e.Type == "MemoryError":
+		status = run.OutOfMemory
+		message = fmt.Sprintf("The script took more memory than its %d MB (%s): process less at a time.", s.MemoryMB, where)
+	case e.Type == syntaxError && e.Phase == "import":
+		message = syntaxMessage(e.Message, e.Line)
+	case e.Type == "ModuleNotFoundError" && e.Phase == "import":
+		message = fmt.Sprintf("The script cannot be imported: %s (%s). Add the package that provides it to the requirements.", strings.TrimSuffix(e.Message, "."), where)
+	case ours[e.Type]:
+	case e.Phase == "import":
+		message = fmt.Sprintf("Importing the script raised %s (%s).", named(e), where)
+	default:
+		message = fmt.Sprintf("main raised %s (%s).", named(e), where)
+	}
+	return status, &run.Error{Owner: run.OwnerAuthor, Type: e.Type, Message: message, Traceback: e.Traceback}
+}
+
+// ours are the failures that the handler words itself, as whole sentences.
+var ours = map[string]bool{
+	"MissingMain": true, "MainNotCallable": true, "MainTakesOtherArguments": true, "SystemExit": true,
+	"OutputNotJSON": true, "OutputTooLarge": true, "CommandFailed": true,
+}
+
+func named(e scriptError) string {
+	if e.Message == "" {
+		return e.Type
+	}
+	return e.Type + ": " + e.Message
+}
+
+func broken(kind, message string) Outcome {
+	return Outcome{Status: run.PlatformError, Output: null,
+		Error: &run.Error{Owner: run.OwnerPlatform, Type: kind, Message: message, Retryable: true}}
+}
+
+// excerpt bounds what a message quotes.
+func excerpt(s string) string {
+	const most = 300
+	s = strings.ToValidUTF8(s, "\uFFFD")
+	if len(s) <= most {
+		return s
+	}
+	return string(bytes.ToValidUTF8([]byte(s[:most]), nil)) + " …"
 }

@@ -1,0 +1,94 @@
+package function
+
+import (
+	"fmt"
+	"strings"
+
+	"github.com/scriptfleet/scriptfleet/pkg/run"
+)
+
+// readLambdaError tells what became of a script whose handler did not answer:
+// Lambda answered in its place.
+func readLambdaError(e lambdaError, inv Invocation, s run.Script) Outcome {
+	words, spoke := parseLastWords(inv.LogTail, inv.RequestID)
+	var o Outcome
+	switch {
+	case e.Type == "Sandbox.Timedout" || strings.Contains(e.Message, "Task timed out after"):
+		if !spoke {
+			words.Stack = parseFaultStack(inv.LogTail)
+		}
+		o = timedOut(words, s)
+	case e.Type == "Runtime.OutOfMemory", e.Type == "MemoryError",
+		e.Type == "Runtime.ExitError" && strings.Contains(e.Message, "signal: killed"):
+		o = failure(run.OutOfMemory, "MemoryError", fmt.Sprintf(
+			"The script took more memory than its %d MB and was ended: process less at a time.", s.MemoryMB))
+	case e.Type == "Runtime.ExitError":
+		o = exited(e, words, inv.LogTail)
+	case strings.HasSuffix(e.Type, "ResponseSizeTooLarge"), strings.Contains(e.Message, "Response payload size exceeded"):
+		o = failure(run.Failed, "OutputTooLarge", fmt.Sprintf(
+			"The output is larger than the %d bytes that a function returns at most: return less, or put it somewhere and return where.", MaxPayloadBytes))
+	case importFailed[e.Type]:
+		o = unimportable(e, s)
+	default:
+		kind := e.Type
+		if kind == "" {
+			kind = "FunctionFailed"
+		}
+		o = broken(kind, "The function failed outside of the script: "+excerpt(e.Message))
+	}
+	o.Logs = run.Logs{Stdout: words.Stdout, Stderr: words.Stderr, Truncated: spoke && words.Truncated}
+	return o
+}
+
+func failure(status run.Status, kind, message string) Outcome {
+	return Outcome{Status: status, Output: null, Error: &run.Error{Owner: run.OwnerAuthor, Type: kind, Message: message}}
+}
+
+func timedOut(w lastWords, s run.Script) Outcome {
+	where := ""
+	if line := w.innermost(); line > 0 {
+		where = fmt.Sprintf(" It stood in script.py, line %d", line)
+		if text := strings.TrimSpace(sourceLine(s.Source, line)); text != "" {
+			where += ": " + excerpt(text)
+		}
+		where += "."
+	}
+	o := failure(run.TimedOut, "Timeout", fmt.Sprintf(
+		"The script was ended after its timeout of %d s.%s Make it faster, or raise the action's timeout (timeout_seconds).", s.TimeoutSeconds, where))
+	o.Error.Traceback = w.traceback(s.Source)
+	return o
+}
+
+// exited is a script that ended its process: os._exit, a crash in a library
+// written in C, a signal.
+func exited(e lambdaError, w lastWords, logTail string) Outcome {
+	how := "without a reason"
+	if _, reason, ok := strings.Cut(e.Message, "Runtime exited with error: "); ok {
+		how = "with " + excerpt(strings.TrimSpace(reason))
+	}
+	o := failure(run.Failed, "ExitError", fmt.Sprintf(
+		"The script ended its process %s before main returned: return from main instead of calling os._exit, and mind libraries that crash.", how))
+	if len(w.Stack) == 0 {
+		w.Stack = parseFaultStack(logTail)
+	}
+	o.Error.Traceback = w.traceback("")
+	return o
+}
+
+// importFailed are Lambda's types for a handler that it could not load.
+var importFailed = map[string]bool{
+	"Runtime.ImportModuleError": true, "Runtime.UserCodeSyntaxError": true,
+	"Runtime.HandlerNotFound": true, "Runtime.MalformedHandlerName": true,
+}
+
+// unimportable is a handler that could not be loaded. The handler works by
+// itself, so what is in the way is a requirement that stands where Python's own
+// module should, if there are any.
+func unimportable(e lambdaError, s run.Script) Outcome {
+	kind := strings.TrimPrefix(e.Type, "Runtime.")
+	if s.Requirements != "" {
+		return failure(run.Failed, kind, "One of the requirements takes the place of a module of Python's own, so that nothing can be imported: "+
+			excerpt(e.Message)+" Remove the backport from the requirements.")
+	}
+	return broken(kind, "The function's handler cannot be loaded: "+excerpt(e.Message))
+}
