@@ -1,0 +1,176 @@
+//go:build linux
+
+package sandbox
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"syscall"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// group is a memory cgroup of one sandbox.
+type group struct {
+	version int
+	dir     string
+	self    *os.File // version 2: the directory, to be born in
+}
+
+// groupPrefix and the starter's pid name the groups, so that those of a starter
+// that was killed can be told and swept.
+const groupPrefix = "scriptfleet-sandbox-"
+
+var groupCount atomic.Int64
+
+// cgroupVersion is the version of the memory controller that this process may
+// make groups under; 0 is none.
+func cgroupVersion() int { v, _ := cgroupParent(); return v }
+
+// cgroupParent is where groups are made: below the group that this process is
+// in, or beside it where a version 2 group with members may have no children.
+var cgroupParent = sync.OnceValues(func() (int, string) {
+	own, err := os.ReadFile("/proc/self/cgroup")
+	if err != nil {
+		return 0, ""
+	}
+	for line := range strings.Lines(string(own)) {
+		fields := strings.SplitN(strings.TrimSpace(line), ":", 3)
+		if len(fields) != 3 {
+			continue
+		}
+		if fields[1] == "memory" {
+			for _, dir := range []string{filepath.Join("/sys/fs/cgroup/memory", fields[2]), "/sys/fs/cgroup/memory"} {
+				if canMake(dir, "memory.limit_in_bytes") {
+					return 1, dir
+				}
+			}
+		}
+		if fields[0] == "0" {
+			for _, dir := range []string{filepath.Join("/sys/fs/cgroup", fields[2]), filepath.Join("/sys/fs/cgroup", filepath.Dir(fields[2]))} {
+				_ = os.WriteFile(filepath.Join(dir, "cgroup.subtree_control"), []byte("+memory"), 0)
+				if canMake(dir, "memory.max") {
+					return 2, dir
+				}
+			}
+		}
+	}
+	return 0, ""
+})
+
+// canMake tries to make a group, and looks for the file that limits it.
+func canMake(parent, file string) bool {
+	dir := filepath.Join(parent, fmt.Sprintf("%s%d-probe", groupPrefix, os.Getpid()))
+	if err := os.Mkdir(dir, 0o755); err != nil {
+		return false
+	}
+	defer os.Remove(dir)
+	return unix.Access(filepath.Join(dir, file), unix.W_OK) == nil
+}
+
+// newGroup makes a group with a limit in bytes; nil where version is 0.
+func newGroup(version int, limit int64) (*group, error) {
+	if version == 0 {
+		return nil, nil
+	}
+	_, parent := cgroupParent()
+	g := &group{version: version, dir: filepath.Join(parent, fmt.Sprintf("%s%d-%d", groupPrefix, os.Getpid(), groupCount.Add(1)))}
+	if err := os.Mkdir(g.dir, 0o755); err != nil {
+		return nil, &startError{wallCgroup, err.Error()}
+	}
+	if err := g.limit(limit); err != nil {
+		g.remove()
+		return nil, &startError{wallCgroup, err.Error()}
+	}
+	return g, nil
+}
+
+func (g *group) limit(bytes int64) error {
+	value := strconv.FormatInt(bytes, 10)
+	if g.version == 1 {
+		if err := g.write("memory.limit_in_bytes", value); err != nil {
+			return err
+		}
+		// Without the account of swap, a full group swaps instead of ending.
+		_ = g.write("memory.memsw.limit_in_bytes", value)
+		return nil
+	}
+	if err := g.write("memory.max", value); err != nil {
+		return err
+	}
+	_ = g.write("memory.swap.max", "0")
+	var err error
+	g.self, err = os.Open(g.dir)
+	return err
+}
+
+func (g *group) write(file, value string) error {
+	return os.WriteFile(filepath.Join(g.dir, file), []byte(value), 0)
+}
+
+// enterOnClone lets a version 2 group's first process be born in it.
+func (g *group) enterOnClone(attr *syscall.SysProcAttr) {
+	if g.self != nil {
+		attr.UseCgroupFD, attr.CgroupFD = true, int(g.self.Fd())
+	}
+}
+
+// add moves a process into a version 1 group.
+func (g *group) add(pid int) error {
+	if g.version != 1 {
+		return nil
+	}
+	return g.write("cgroup.procs", strconv.Itoa(pid))
+}
+
+// killedSome tells whether the kernel killed a member for the limit.
+func (g *group) killedSome() bool {
+	file := "memory.oom_control"
+	if g.version == 2 {
+		file = "memory.events"
+	}
+	data, err := os.ReadFile(filepath.Join(g.dir, file))
+	if err != nil {
+		return false
+	}
+	for line := range bytes.Lines(data) {
+		if count, ok := bytes.CutPrefix(line, []byte("oom_kill ")); ok {
+			return string(bytes.TrimSpace(count)) != "0"
+		}
+	}
+	return false
+}
+
+// remove removes the group; its last members may take a moment to be gone.
+func (g *group) remove() {
+	if g.self != nil {
+		g.self.Close()
+	}
+	for range 50 {
+		if err := os.Remove(g.dir); !errors.Is(err, unix.EBUSY) {
+			return
+		}
+		time.Sleep(time.Millisecond)
+	}
+}
+
+// sweepGroups removes the groups of starters that are no more.
+func sweepGroups() {
+	_, parent := cgroupParent()
+	dirs, _ := filepath.Glob(filepath.Join(parent, groupPrefix+"*"))
+	for _, dir := range dirs {
+		pid, _, _ := strings.Cut(strings.TrimPrefix(filepath.Base(dir), groupPrefix), "-")
+		n, err := strconv.Atoi(pid)
+		if err == nil && errors.Is(unix.Kill(n, 0), unix.ESRCH) {
+			_ = os.Remove(dir)
+		}
+	}
+}

@@ -1,0 +1,265 @@
+//go:build linux
+
+package sandbox
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"math"
+	"os"
+	"os/signal"
+	"path/filepath"
+	"runtime"
+	"strings"
+	"syscall"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+const (
+	controlFD = 3
+	firstFD   = 4 // of the caller's extra files
+
+	// initBytes is what the init itself may take of the memory limit.
+	initBytes = 16 << 20
+)
+
+// runInit is the child stage: it never returns.
+func runInit() {
+	runtime.LockOSThread() // the walls stand on this thread, and so does the process that it starts
+	signal.Notify(make(chan os.Signal, 1))
+	// What the starter inherited from its own starter must not get inside.
+	if err := unix.CloseRange(controlFD, math.MaxUint32, unix.CLOSE_RANGE_CLOEXEC); err != nil {
+		for fd := controlFD; fd < 4096; fd++ { // a kernel before 5.11
+			unix.CloseOnExec(fd)
+		}
+	}
+	pl, err := readPlan()
+	if err != nil {
+		os.Exit(1)
+	}
+	pid, err := pl.start()
+	if err != nil {
+		var failed *startError
+		if !errors.As(err, &failed) {
+			failed = &startError{wallExec, err.Error()}
+		}
+		say(event{Wall: failed.wall, Failure: failed.text})
+		os.Exit(1)
+	}
+	letGo(pl.Spec.ExtraFiles)
+	say(event{Started: true})
+	go serve(pid)
+	go reap(pid)
+	select {}
+}
+
+func readPlan() (plan, error) {
+	buf := make([]byte, maxPlan)
+	n, err := unix.Read(controlFD, buf)
+	if err != nil {
+		return plan{}, err
+	}
+	var pl plan
+	return pl, json.Unmarshal(buf[:n], &pl)
+}
+
+// start sets up the walls from the outermost to the innermost, and starts the
+// process behind them.
+func (pl *plan) start() (pid int, err error) {
+	if !pl.Walls.PIDNamespace {
+		_ = unix.Prctl(unix.PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
+	}
+	steps := []struct {
+		wall wall
+		do   func(*plan) error
+	}{
+		{wallMount, (*plan).makeRoot},
+		{wallLoopback, (*plan).raiseLoopback},
+		{wallRlimits, (*plan).limit},
+		{wallExec, (*plan).dropBounding},
+		{wallLandlock, (*plan).landlock},
+		{wallExec, (*plan).dropCapabilities},
+		{wallSeccomp, (*plan).filter},
+	}
+	for _, s := range steps {
+		if err := s.do(pl); err != nil {
+			var failed *startError
+			if errors.As(err, &failed) {
+				return 0, err
+			}
+			return 0, &startError{s.wall, err.Error()}
+		}
+	}
+	return pl.exec()
+}
+
+// exec starts the process from this thread, whose walls it inherits.
+func (pl *plan) exec() (int, error) {
+	files := []uintptr{0, 1, 2}
+	for n := range pl.Spec.ExtraFiles {
+		files = append(files, uintptr(firstFD+n))
+	}
+	dir, env := pl.Spec.Dir, pl.Spec.Env
+	if pl.Scratch != "" {
+		env = append([]string{"TMPDIR=" + pl.Scratch}, env...)
+		if dir == "/tmp" || strings.HasPrefix(dir, "/tmp/") {
+			dir = pl.Scratch
+		}
+	}
+	attr := &syscall.ProcAttr{Dir: dir, Env: env, Files: files, Sys: &syscall.SysProcAttr{Setsid: true}}
+	if pl.UID != 0 {
+		attr.Sys.Credential = &syscall.Credential{Uid: uint32(pl.UID), Gid: uint32(pl.UID)}
+	}
+	pid, err := syscall.ForkExec(pl.Spec.Path, append([]string{pl.Spec.Path}, pl.Spec.Args...), attr)
+	if err != nil {
+		return 0, fmt.Errorf("%s in %s: %w", pl.Spec.Path, dir, err)
+	}
+	if pl.Data > 0 && pl.Walls.Rlimits {
+		// Set from here: in this process it would break Go's own allocator.
+		limit := unix.Rlimit{Cur: uint64(pl.Data), Max: uint64(pl.Data)}
+		_ = unix.Prlimit(pid, unix.RLIMIT_DATA, &limit, nil)
+	}
+	return pid, nil
+}
+
+// letGo closes the process's files here, so that their other ends see when the
+// process is done with them.
+func letGo(extra int) {
+	null, err := unix.Open("/dev/null", unix.O_RDWR|unix.O_CLOEXEC, 0)
+	if err == nil {
+		for fd := range 3 {
+			_ = unix.Dup3(null, fd, 0)
+		}
+		_ = unix.Close(null)
+	}
+	for n := range extra {
+		_ = unix.Close(firstFD + n)
+	}
+}
+
+func say(e event) {
+	message, _ := json.Marshal(e)
+	_, _ = unix.Write(controlFD, message)
+}
+
+// serve obeys the starter. Its end, or a kill, ends everything here.
+func serve(main int) {
+	var buf [1]byte
+	for {
+		n, err := unix.Read(controlFD, buf[:])
+		switch {
+		case errors.Is(err, unix.EINTR):
+		case err != nil || n == 0 || buf[0] == cmdKill:
+			killAll(0)
+			os.Exit(1)
+		case buf[0] == cmdFreeze:
+			_ = unix.Kill(main, unix.SIGSTOP)
+			killAll(main)
+			say(event{Frozen: true, Peak: peakOf(main)})
+		case buf[0] == cmdThaw:
+			_ = unix.Kill(main, unix.SIGCONT)
+		}
+	}
+}
+
+// reap collects every process that ends here. When the main one does, the rest
+// is killed and the sandbox ends.
+func reap(main int) {
+	for {
+		var status unix.WaitStatus
+		var usage unix.Rusage
+		pid, err := unix.Wait4(-1, &status, 0, &usage)
+		if errors.Is(err, unix.ECHILD) {
+			os.Exit(1)
+		}
+		if pid != main || err != nil {
+			continue
+		}
+		e := event{Exited: true, Code: status.ExitStatus(), Peak: usage.Maxrss << 10}
+		if status.Signaled() {
+			e.Code, e.Signal = -1, int(status.Signal())
+		}
+		killAll(0)
+		say(e)
+		os.Exit(0)
+	}
+}
+
+// killAll kills all descendants but one, until none is left that could start
+// another.
+func killAll(spare int) {
+	for range 1000 {
+		left := 0
+		for _, pid := range descendants() {
+			if pid != spare && pid > 0 {
+				left++
+				_ = unix.Kill(pid, unix.SIGKILL)
+			}
+		}
+		if left == 0 {
+			return
+		}
+		time.Sleep(200 * time.Microsecond)
+	}
+}
+
+// descendants lists the living processes that descend from this one. In a PID
+// namespace these are all but this one.
+func descendants() []int {
+	dir, err := os.Open("/proc")
+	if err != nil {
+		return nil
+	}
+	defer dir.Close()
+	names, _ := dir.Readdirnames(-1)
+	self := os.Getpid()
+	parents := map[int]int{}
+	var living []int
+	for _, name := range names {
+		if name[0] < '0' || name[0] > '9' {
+			continue
+		}
+		var pid, ppid int
+		var state byte
+		stat, err := os.ReadFile("/proc/" + name + "/stat")
+		if err != nil {
+			continue
+		}
+		// The name of the program is in brackets and may itself contain some.
+		_, _ = fmt.Sscan(name, &pid)
+		rest := string(stat[strings.LastIndexByte(string(stat), ')')+1:])
+		if _, err := fmt.Sscanf(rest, " %c %d", &state, &ppid); err != nil {
+			continue
+		}
+		parents[pid] = ppid
+		if pid != self && state != 'Z' && state != 'X' {
+			living = append(living, pid)
+		}
+	}
+	mine := living[:0]
+	for _, pid := range living {
+		at := pid
+		for at > 1 && at != self {
+			at = parents[at]
+		}
+		if at == self {
+			mine = append(mine, pid)
+		}
+	}
+	return mine
+}
+
+// peakOf is the most memory that a process has had resident, in bytes.
+func peakOf(pid int) int64 {
+	status, err := os.ReadFile(filepath.Join("/proc", fmt.Sprint(pid), "status"))
+	if err != nil {
+		return 0
+	}
+	_, rest, _ := strings.Cut(string(status), "VmHWM:")
+	var kb int64
+	_, _ = fmt.Sscan(rest, &kb)
+	return kb << 10
+}

@@ -1,0 +1,293 @@
+//go:build linux
+
+package sandbox
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"hash/fnv"
+	"os"
+	"os/exec"
+	"sync"
+	"sync/atomic"
+	"syscall"
+	"time"
+)
+
+// Process is one that was started, with all that descends from it.
+type Process struct {
+	cmd     *exec.Cmd
+	control *os.File
+	group   *group // nil where no cgroup bounds it
+	scratch string
+	walls   Report
+	uid     int // on the host, where the starter is root
+
+	frozen chan int64    // answers to freeze: the peak of memory
+	gone   chan struct{} // closed once everything ended, with exit set
+	exit   Exit
+	killed sync.Once
+}
+
+// Start starts the process. When ctx ends, it is killed as by Kill.
+func Start(ctx context.Context, s Spec) (*Process, error) {
+	return start(ctx, s, Probe())
+}
+
+func start(ctx context.Context, s Spec, walls Report) (*Process, error) {
+	if err := ctx.Err(); err != nil {
+		return nil, fmt.Errorf("start sandbox: %w", err)
+	}
+	s = s.withDefaults()
+	p := &Process{walls: walls, uid: hostUID(s.Binds), frozen: make(chan int64, 1), gone: make(chan struct{})}
+	if err := p.launch(s); err != nil {
+		p.cleanup()
+		return nil, err
+	}
+	started := make(chan error, 1)
+	go p.watch(started)
+	if err := <-started; err != nil {
+		p.Kill()
+		return nil, err
+	}
+	stop := context.AfterFunc(ctx, p.Kill)
+	go func() { <-p.gone; stop() }()
+	return p, nil
+}
+
+// launch starts the init, puts it under the memory limit, and hands it its plan.
+func (p *Process) launch(s Spec) error {
+	ours, theirs, err := socketpair()
+	if err != nil {
+		return err
+	}
+	defer theirs.Close()
+	p.control = ours
+	pl, err := p.prepare(s)
+	if err != nil {
+		return err
+	}
+	message, err := json.Marshal(pl)
+	if err != nil || len(message) > maxPlan {
+		return fmt.Errorf("start sandbox: arguments and environment are too large (%d bytes): %w", len(message), err)
+	}
+	p.cmd = &exec.Cmd{
+		Path: "/proc/self/exe", Args: []string{initName},
+		Env:   []string{"GOMAXPROCS=1", "GOTRACEBACK=none"},
+		Stdin: s.Stdin, Stdout: s.Stdout, Stderr: s.Stderr,
+		ExtraFiles:  append([]*os.File{theirs}, s.ExtraFiles...),
+		SysProcAttr: attributes(p.walls, s.Network, p.uid),
+		WaitDelay:   2 * time.Second,
+	}
+	if p.group != nil {
+		p.group.enterOnClone(p.cmd.SysProcAttr)
+	}
+	if err := p.cmd.Start(); err != nil {
+		return &startError{wallClone, err.Error()}
+	}
+	if p.group != nil {
+		if err := p.group.add(p.cmd.Process.Pid); err != nil {
+			p.abandon()
+			return &startError{wallCgroup, err.Error()}
+		}
+	}
+	if _, err := p.control.Write(message); err != nil {
+		p.abandon()
+		return fmt.Errorf("start sandbox: hand over plan: %w", err)
+	}
+	return nil
+}
+
+// prepare makes what the sandbox needs on the host.
+func (p *Process) prepare(s Spec) (plan, error) {
+	pl := plan{Walls: p.walls, Spec: wireSpec{
+		Path: s.Path, Args: s.Args, Env: s.Env, Dir: s.Dir, Binds: s.Binds, Network: s.Network,
+		MaxProcesses: s.MaxProcesses, MaxFileBytes: s.MaxFileBytes, MaxOpenFiles: s.MaxOpenFiles,
+		TmpBytes: s.TmpBytes, ExtraFiles: len(s.ExtraFiles),
+	}}
+	if p.walls.Root {
+		pl.UID = insideUID
+		if !p.walls.UserNamespace {
+			pl.UID = p.uid
+		}
+	}
+	if s.MemoryBytes > 0 {
+		var err error
+		if p.group, err = newGroup(p.walls.MemoryCgroup, s.MemoryBytes+initBytes); err != nil {
+			return pl, err
+		}
+		if p.group == nil {
+			pl.Data = s.MemoryBytes
+		}
+	}
+	if !p.walls.MountNamespace {
+		dir, err := os.MkdirTemp("", "sandbox-")
+		if err != nil {
+			return pl, fmt.Errorf("make scratch directory: %w", err)
+		}
+		p.scratch, pl.Scratch = dir, dir
+		s.Binds = append([]Bind{{Source: dir, Target: dir, Writable: true}}, s.Binds...)
+	}
+	return pl, p.give(s.Binds)
+}
+
+// give makes the writable binds the sandbox's own.
+func (p *Process) give(binds []Bind) error {
+	if !p.walls.Root {
+		return nil
+	}
+	for _, b := range binds {
+		if !b.Writable {
+			continue
+		}
+		if err := os.Lchown(b.Source, p.uid, p.uid); err != nil {
+			return fmt.Errorf("give writable bind: %w", err)
+		}
+	}
+	return nil
+}
+
+// watch reads what the init says until it has ended.
+func (p *Process) watch(started chan<- error) {
+	var last event
+	for {
+		e, err := readEvent(p.control)
+		if err != nil {
+			break
+		}
+		switch {
+		case e.Started:
+			started <- nil
+		case e.Frozen:
+			p.frozen <- e.Peak
+		default:
+			last = e
+		}
+	}
+	err := p.cmd.Wait()
+	p.exit = p.judge(last, err)
+	if last.Failure != "" {
+		started <- &startError{last.Wall, last.Failure}
+	} else if !last.Exited {
+		select {
+		case started <- fmt.Errorf("start sandbox: init ended: %w", errors.Join(err, os.ErrProcessDone)):
+		default:
+		}
+	}
+	p.cleanup()
+	close(p.gone)
+}
+
+// judge makes an Exit of the init's last words; without any, it was killed.
+func (p *Process) judge(last event, err error) Exit {
+	exit := Exit{Code: -1, Signal: syscall.SIGKILL.String()}
+	if last.Exited {
+		exit = Exit{Code: last.Code, PeakMemory: last.Peak}
+		if last.Signal != 0 {
+			exit.Code, exit.Signal = -1, syscall.Signal(last.Signal).String()
+		}
+	}
+	if errors.Is(err, exec.ErrWaitDelay) {
+		exit.Err = fmt.Errorf("a descendant still holds an output of the sandbox: %w", err)
+	}
+	exit.OutOfMemory = p.group != nil && p.group.killedSome()
+	return exit
+}
+
+// cleanup takes back what prepare made.
+func (p *Process) cleanup() {
+	if p.control != nil {
+		p.control.Close()
+	}
+	if p.group != nil {
+		p.group.remove()
+	}
+	if p.scratch != "" {
+		os.RemoveAll(p.scratch)
+	}
+}
+
+func (p *Process) abandon() {
+	_ = p.cmd.Process.Kill()
+	_ = p.cmd.Wait()
+}
+
+// Wait returns once the process and all its descendants are gone. Later calls
+// return the same.
+func (p *Process) Wait() Exit {
+	<-p.gone
+	return p.exit
+}
+
+// Gone is closed once the process and all its descendants are gone.
+func (p *Process) Gone() <-chan struct{} { return p.gone }
+
+// Kill kills the process and all its descendants, those that called setsid
+// too, and returns once they are gone.
+func (p *Process) Kill() {
+	p.killed.Do(func() {
+		if p.walls.PIDNamespace {
+			_ = p.cmd.Process.Kill() // the end of PID 1 is the end of its namespace
+			return
+		}
+		// Without a namespace only the init knows its descendants; the kernel
+		// would let them outlive it.
+		_, _ = p.control.Write([]byte{cmdKill})
+		select {
+		case <-p.gone:
+		case <-time.After(5 * time.Second):
+			_ = syscall.Kill(-p.cmd.Process.Pid, syscall.SIGKILL)
+			_ = p.cmd.Process.Kill()
+		}
+	})
+	<-p.gone
+}
+
+// ErrGone is what Freeze and Thaw fail with once the process has ended.
+var ErrGone = errors.New("sandbox: the process has ended")
+
+// Freeze stops the process where it stands and kills all its descendants. It
+// returns the most memory that the process has taken so far, in bytes.
+// Freeze and Thaw are for one caller at a time.
+func (p *Process) Freeze() (peak int64, err error) {
+	if _, err := p.control.Write([]byte{cmdFreeze}); err != nil {
+		return 0, ErrGone
+	}
+	select {
+	case peak := <-p.frozen:
+		return peak, nil
+	case <-p.gone:
+		return 0, ErrGone
+	}
+}
+
+// Thaw lets a frozen process go on.
+func (p *Process) Thaw() error {
+	if _, err := p.control.Write([]byte{cmdThaw}); err != nil {
+		return ErrGone
+	}
+	return nil
+}
+
+const (
+	insideUID = 1000          // what the process sees itself as
+	firstUID  = 1_610_612_736 // a range of the host's uids that no system hands out
+	uidBits   = 24
+)
+
+var nextUID atomic.Uint32
+
+// hostUID picks the uid that the sandbox has on the host: the same for the same
+// writable directory, else one that no other sandbox of this process has.
+func hostUID(binds []Bind) int {
+	for _, b := range binds {
+		if b.Writable {
+			h := fnv.New32a()
+			_, _ = h.Write([]byte(b.Source))
+			return firstUID + int(h.Sum32()>>(32-uidBits))
+		}
+	}
+	return firstUID + 1<<uidBits + int(nextUID.Add(1)&(1<<uidBits-1))
+}

@@ -1,0 +1,94 @@
+//go:build linux
+
+package sandbox
+
+import (
+	"encoding/json"
+	"fmt"
+	"os"
+
+	"golang.org/x/sys/unix"
+)
+
+// plan is what the starter tells the init, as the first message.
+type plan struct {
+	Spec    wireSpec
+	Walls   Report
+	UID     int    // to become; 0 where init already runs as the sandbox's uid
+	Data    int64  // RLIMIT_DATA, where no cgroup bounds the memory
+	Scratch string // stands for /tmp where there is no mount namespace
+}
+
+// wireSpec is the part of a Spec that the init needs.
+type wireSpec struct {
+	Path         string
+	Args, Env    []string
+	Dir          string
+	Binds        []Bind
+	Network      bool
+	MaxProcesses int
+	MaxFileBytes int64
+	MaxOpenFiles int
+	TmpBytes     int64
+	ExtraFiles   int
+}
+
+// The init's commands are one byte each.
+const (
+	cmdFreeze = 'f' // stop the process, kill its descendants; answered by an event with Frozen
+	cmdThaw   = 't' // let the process go on; not answered
+	cmdKill   = 'k' // kill everything and exit; not answered
+)
+
+// event is what the init tells the starter.
+type event struct {
+	Started bool
+	Frozen  bool
+	Exited  bool
+	Code    int
+	Signal  int
+	Peak    int64 // bytes
+
+	// A start that failed: at which wall, and why.
+	Wall    wall
+	Failure string
+}
+
+// startError is a sandbox that could not be set up.
+type startError struct {
+	wall wall
+	text string
+}
+
+func (e *startError) Error() string {
+	return fmt.Sprintf("start sandbox: %s: %s", e.wall, e.text)
+}
+
+// maxPlan bounds a plan: one message of the control socket.
+const maxPlan = 128 << 10
+
+// socketpair makes the control socket: messages, not a stream. The first end is
+// the starter's and never blocks a thread; the second is the init's.
+func socketpair() (ours, theirs *os.File, err error) {
+	fds, err := unix.Socketpair(unix.AF_UNIX, unix.SOCK_SEQPACKET|unix.SOCK_CLOEXEC, 0)
+	if err != nil {
+		return nil, nil, fmt.Errorf("make control socket: %w", err)
+	}
+	if err := unix.SetNonblock(fds[0], true); err != nil {
+		return nil, nil, fmt.Errorf("make control socket: %w", err)
+	}
+	return os.NewFile(uintptr(fds[0]), "sandbox"), os.NewFile(uintptr(fds[1]), "sandbox-init"), nil
+}
+
+func readEvent(f *os.File) (event, error) {
+	buf := make([]byte, 4096)
+	n, err := f.Read(buf)
+	if err != nil {
+		return event{}, err
+	}
+	var e event
+	if err := json.Unmarshal(buf[:n], &e); err != nil {
+		return event{}, fmt.Errorf("read event: %w", err)
+	}
+	return e, nil
+}
