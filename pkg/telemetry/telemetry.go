@@ -1,0 +1,52 @@
+// Package telemetry gives every process the same eyes: zap logs on stderr, one
+// Prometheus registry, and an admin address with metrics, health and profiles.
+package telemetry
+
+import (
+	"fmt"
+	"os"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/collectors"
+	"go.uber.org/zap"
+	"go.uber.org/zap/zapcore"
+	"golang.org/x/term"
+)
+
+// NewLogger returns a logger that writes to stderr: JSON for machines, or lines
+// for people where stderr is a terminal or format is "console". level is debug,
+// info, warn or error.
+//
+// One Info line tells of each settled run; Warn is what heals by itself; Error
+// wants a person.
+func NewLogger(level, format string) (*zap.Logger, error) {
+	l, err := zapcore.ParseLevel(level)
+	if err != nil {
+		return nil, fmt.Errorf("log level %q: use debug, info, warn or error", level)
+	}
+	encoder := zap.NewProductionEncoderConfig()
+	encoder.TimeKey = "time"
+	encoder.EncodeTime = zapcore.RFC3339NanoTimeEncoder
+	encoder.EncodeDuration = zapcore.MillisDurationEncoder
+
+	var enc zapcore.Encoder
+	switch {
+	case format == "console" || format == "auto" && term.IsTerminal(int(os.Stderr.Fd())):
+		encoder.EncodeTime = zapcore.TimeEncoderOfLayout("15:04:05.000")
+		encoder.EncodeLevel = zapcore.CapitalLevelEncoder
+		enc = zapcore.NewConsoleEncoder(encoder)
+	case format == "json" || format == "auto":
+		enc = zapcore.NewJSONEncoder(encoder)
+	default:
+		return nil, fmt.Errorf("log format %q: use auto, json or console", format)
+	}
+	return zap.New(zapcore.NewCore(enc, zapcore.Lock(os.Stderr), l)), nil
+}
+
+// NewRegistry returns a registry with the metrics of the Go runtime and of the
+// process. Nothing uses Prometheus' global one.
+func NewRegistry() *prometheus.Registry {
+	reg := prometheus.NewRegistry()
+	reg.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
+	return reg
+}

@@ -1,0 +1,61 @@
+package telemetry
+
+import (
+	"context"
+	"errors"
+	"io"
+	"net/http"
+	"strings"
+	"sync/atomic"
+	"testing"
+)
+
+func TestAdminTellsHealthReadinessAndMetrics(t *testing.T) {
+	var broken atomic.Bool
+	admin, err := ListenAdmin("127.0.0.1:0", NewRegistry(), func() error {
+		if broken.Load() {
+			return errors.New("redis is out of reach")
+		}
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	done := make(chan error, 1)
+	go func() { done <- admin.Run(ctx) }()
+
+	get := func(path string) (int, string) {
+		resp, err := http.Get("http://" + admin.Addr() + path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer resp.Body.Close()
+		body, _ := io.ReadAll(resp.Body)
+		return resp.StatusCode, string(body)
+	}
+	for path, want := range map[string]string{
+		"/healthz": "ok", "/readyz": "ok", "/metrics": "go_goroutines", "/debug/pprof/": "goroutine",
+	} {
+		if code, body := get(path); code != 200 || !strings.Contains(body, want) {
+			t.Errorf("GET %s: %d, without %q", path, code, want)
+		}
+	}
+	broken.Store(true)
+	if code, body := get("/readyz"); code != 503 || !strings.Contains(body, "redis") {
+		t.Errorf("GET /readyz of a broken process: %d %s", code, body)
+	}
+	cancel()
+	if err := <-done; err != nil {
+		t.Fatal(err)
+	}
+}
+
+func TestALoggerRefusesWhatItDoesNotKnow(t *testing.T) {
+	if _, err := NewLogger("loud", "json"); err == nil {
+		t.Error("level loud is accepted")
+	}
+	if _, err := NewLogger("info", "xml"); err == nil {
+		t.Error("format xml is accepted")
+	}
+}
