@@ -107,6 +107,7 @@ func checkAttributes(r *Request) *Error {
 		most               int
 	}{
 		{InvalidField, "subject", r.Subject, maxAttributeBytes},
+		{InvalidField, "datacontenttype", r.DataContentType, maxAttributeBytes},
 		{InvalidField, "dataschema", r.DataSchema, maxAttributeBytes},
 		{InvalidField, "traceparent", r.Traceparent, maxAttributeBytes},
 		{InvalidField, "tracestate", r.Tracestate, maxAttributeBytes},

@@ -104,9 +104,9 @@ func setTime(dst **time.Time, path string, v []byte) *Error {
 	if e := setText(&s, InvalidTime, path, v); e != nil || isNull(v) {
 		return e
 	}
-	// Unlike time.Parse, this takes nothing but RFC 3339.
+	// This is stricter than time.Parse, but for the comma of ISO 8601.
 	var t time.Time
-	if err := t.UnmarshalText([]byte(s)); err != nil {
+	if err := t.UnmarshalText([]byte(s)); err != nil || strings.Contains(s, ",") {
 		return refuse(InvalidTime, path, "%s is %s: write it as RFC 3339 has it, such as 2026-11-23T09:10:00Z", path, show(s))
 	}
 	*dst = &t

@@ -1,6 +1,7 @@
 package run
 
 import (
+	"iter"
 	"regexp"
 	"slices"
 	"strings"
@@ -32,43 +33,44 @@ const requirementsField = "data.requirements"
 
 // requirementLines are the lines that are left of the text without comments and
 // blank lines, continued ones joined, with the number that each begins at.
-func requirementLines(text string) func(yield func(int, string) bool) {
+func requirementLines(text string) iter.Seq2[int, string] {
 	return func(yield func(int, string) bool) {
-		text = newlines.Replace(text)
-		number, first, joined := 0, 0, ""
-		for line := range strings.SplitSeq(text+"\n", "\n") {
+		number, first := 0, 1
+		var whole strings.Builder
+		for line := range strings.SplitSeq(newlines.Replace(text), "\n") {
 			number++
-			if first == 0 {
-				first = number
-			}
 			// A comment ends with its line, whatever stands at its end.
-			rest, continued := strings.CutSuffix(line, `\`)
-			if continued && commentStart(line) < 0 {
-				joined += rest
+			line, continued := cutComment(line)
+			whole.WriteString(line)
+			if continued {
 				continue
 			}
-			whole := joined + line
-			if i := commentStart(whole); i >= 0 {
-				whole = whole[:i]
-			}
-			if whole = strings.Trim(whole, " \t"); whole != "" && !yield(first, whole) {
+			if !yieldLine(first, whole.String(), yield) {
 				return
 			}
-			first, joined = 0, ""
+			first = number + 1
+			whole.Reset()
 		}
+		yieldLine(first, whole.String(), yield)
 	}
+}
+
+func yieldLine(number int, line string, yield func(int, string) bool) bool {
+	line = strings.Trim(line, " \t")
+	return line == "" || yield(number, line)
 }
 
 var newlines = strings.NewReplacer("\r\n", "\n", "\r", "\n")
 
-// commentStart is where a comment begins: at a # in front or after a space.
-func commentStart(line string) int {
-	for i := 0; i < len(line); i++ {
+// cutComment takes a comment off a line: it begins with a # in front or after a
+// space. A line that ends in a backslash instead is continued.
+func cutComment(line string) (rest string, continued bool) {
+	for i := range len(line) {
 		if line[i] == '#' && (i == 0 || line[i-1] == ' ' || line[i-1] == '\t') {
-			return i
+			return line[:i], false
 		}
 	}
-	return -1
+	return strings.CutSuffix(line, `\`)
 }
 
 // fault is why a line is refused; its reason is empty where it is not.
