@@ -1,5 +1,14 @@
 // Package awslambda makes and invokes functions on AWS Lambda, or on the
 // embedded stack, which is the same to it.
+//
+// Every method makes one attempt: the SDK would try an Invoke three times, on
+// broken connections too, and scripts would run twice. Who calls paces and
+// tries again, by the class of the error; the classes are decided here, once
+// ([classes]). What the service did not answer is told apart by whether the
+// request had begun to leave: before that, nothing can have executed.
+//
+// A call lasts as long as its ctx: a deadline of the function's timeout, ten
+// seconds of init and a margin is the caller's to set.
 package awslambda
 
 import (
@@ -7,15 +16,30 @@ import (
 	"net/http"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
+	awshttp "github.com/aws/aws-sdk-go-v2/aws/transport/http"
 	"github.com/aws/aws-sdk-go-v2/service/lambda"
+
+	"github.com/scriptfleet/scriptfleet/pkg/function"
 )
 
+// API is what Functions needs of [*lambda.Client].
+type API interface {
+	lambda.ListLayerVersionsAPIClient
+	lambda.ListFunctionsAPIClient
+	lambda.GetFunctionAPIClient
+	PublishLayerVersion(context.Context, *lambda.PublishLayerVersionInput, ...func(*lambda.Options)) (*lambda.PublishLayerVersionOutput, error)
+	CreateFunction(context.Context, *lambda.CreateFunctionInput, ...func(*lambda.Options)) (*lambda.CreateFunctionOutput, error)
+	DeleteFunction(context.Context, *lambda.DeleteFunctionInput, ...func(*lambda.Options)) (*lambda.DeleteFunctionOutput, error)
+	Invoke(context.Context, *lambda.InvokeInput, ...func(*lambda.Options)) (*lambda.InvokeOutput, error)
+}
+
 // Sessions gives the credentials with which a tenant's functions are invoked.
+// They are asked for on every Invoke, so they are best cached.
 type Sessions interface {
 	Session(ctx context.Context, tenant string) (aws.CredentialsProvider, error)
 }
 
-// Uploads puts a zip too large for a call where Lambda can fetch it.
+// Uploads puts a zip that is too large for a call where Lambda can fetch it.
 type Uploads interface {
 	Upload(ctx context.Context, key string, body []byte) (bucket, objectKey string, err error)
 }
@@ -23,19 +47,44 @@ type Uploads interface {
 // Config says how Lambda is called.
 type Config struct {
 	NamePrefix string            // List returns the functions whose names begin with it
-	Tags       map[string]string // of every function created
+	Tags       map[string]string // of every function created; none by default
 }
 
 // Deps are what Functions calls.
 type Deps struct {
-	Lambda   *lambda.Client // of NewClient
-	Uploads  Uploads        // nil: layers over function.MaxZipBytes are refused
-	Sessions Sessions       // nil: invocations are signed as everything else
+	Lambda   API      // of NewClient
+	Uploads  Uploads  // nil: zips over function.MaxZipBytes are refused
+	Sessions Sessions // nil: invocations are signed as everything else
 }
 
-// NewClient returns a client that tries every call once and holds as many
-// connections open as runs are at work at the same time.
+// Functions makes and invokes functions. It is safe for concurrent use.
+type Functions struct {
+	cfg Config
+	Deps
+}
+
+var (
+	_ function.Maker   = (*Functions)(nil)
+	_ function.Invoker = (*Functions)(nil)
+)
+
+// New returns Functions over the client.
+func New(cfg Config, deps Deps) *Functions { return &Functions{cfg: cfg, Deps: deps} }
+
+// NewClient returns a client that tries every call once and keeps as many
+// connections open as runs are at work at the same time. A cfg.HTTPClient that
+// is not the SDK's own is left as it is.
 func NewClient(cfg aws.Config, concurrency int, options ...func(*lambda.Options)) *lambda.Client {
-	_ = http.DefaultTransport
-	return lambda.NewFromConfig(cfg, options...)
+	client, ok := cfg.HTTPClient.(*awshttp.BuildableClient)
+	if cfg.HTTPClient == nil {
+		client, ok = awshttp.NewBuildableClient(), true
+	}
+	if ok {
+		cfg.HTTPClient = client.WithTransportOptions(func(t *http.Transport) {
+			t.MaxIdleConns = 2 * concurrency
+			t.MaxIdleConnsPerHost = concurrency
+		})
+	}
+	once := func(o *lambda.Options) { o.Retryer = aws.NopRetryer{} }
+	return lambda.NewFromConfig(cfg, append([]func(*lambda.Options){once}, options...)...)
 }

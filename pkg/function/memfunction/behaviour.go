@@ -1,0 +1,65 @@
+package memfunction
+
+import (
+	"encoding/json"
+	"fmt"
+	"time"
+
+	"github.com/scriptfleet/scriptfleet/pkg/function"
+	"github.com/scriptfleet/scriptfleet/pkg/run"
+)
+
+// Behaviour is how one call goes. The zero value succeeds at once, an Invoke
+// with the output null.
+type Behaviour struct {
+	Duration time.Duration
+
+	// Fault is the class of error to fail with. The call then does nothing,
+	// unless Executes is set: then it is done, and fails all the same, as an
+	// Ambiguous one may.
+	Fault    function.Class
+	Executes bool
+	Reason   string // of the fault
+
+	// The rest is for Invoke.
+	Status     run.Status           // Failed, TimedOut or OutOfMemory; empty means succeeded
+	Output     json.RawMessage      // what main returned; empty means null
+	Invocation *function.Invocation // this answer, instead of one made of the above
+}
+
+// invocation is the answer as the handler, or Lambda in its place, would word
+// it.
+func (b Behaviour) invocation(c Call, s function.Spec) function.Invocation {
+	if b.Invocation != nil {
+		return *b.Invocation
+	}
+	took := b.Duration
+	inv := function.Invocation{
+		RequestID: fmt.Sprintf("request-%s-%d", c.Name, c.Nth),
+		Report:    function.Report{Duration: took, Billed: took, MaxMemoryMB: 40},
+	}
+	switch b.Status {
+	case run.TimedOut:
+		inv.FunctionError = "Unhandled"
+		inv.Payload = fmt.Appendf(nil, `{"errorType":"Sandbox.Timedout","errorMessage":"RequestId: %s Error: Task timed out after %d.00 seconds"}`,
+			inv.RequestID, s.TimeoutSeconds)
+	case run.OutOfMemory:
+		inv.FunctionError = "Unhandled"
+		inv.Payload = fmt.Appendf(nil, `{"errorType":"Runtime.ExitError","errorMessage":"RequestId: %s Error: Runtime exited with error: signal: killed"}`,
+			inv.RequestID)
+	case run.Failed:
+		inv.Payload = answer(`null`, `{"type":"ValueError","message":"a test made the script fail","traceback":"","phase":"run","line":1}`, took)
+	default:
+		output := string(b.Output)
+		if output == "" {
+			output = "null"
+		}
+		inv.Payload = answer(output, "null", took)
+	}
+	return inv
+}
+
+func answer(output, err string, took time.Duration) []byte {
+	return fmt.Appendf(nil, `{"output": %s, "error": %s, "execute_ms": %d, "stdout": "", "stderr": "", "truncated": false}`,
+		output, err, took.Milliseconds())
+}
