@@ -9,6 +9,22 @@ import (
 // MaxAttributes is how many attributes SQS takes on a message.
 const MaxAttributes = 10
 
+// These attributes of the claim check are numbers on the wire, as the official
+// extended clients write them; every other attribute is a string. Here, as
+// everywhere, their value is its decimal digits.
+const (
+	AttributePayloadSize       = "ExtendedPayloadSize"
+	AttributeLegacyPayloadSize = "SQSLargePayloadSize"
+)
+
+// DataType is SQS's type of the attribute of that name.
+func DataType(attribute string) string {
+	if attribute == AttributePayloadSize || attribute == AttributeLegacyPayloadSize {
+		return "Number"
+	}
+	return "String"
+}
+
 // ErrInvalid is why an entry's Send fails when no queue would take the message,
 // however often it is sent: an empty body, a character that SQS does not take,
 // too many or empty attributes, a delay out of range.
@@ -19,7 +35,7 @@ var ErrInvalid = errors.New("queue: the message is not valid")
 func (m Message) Size() int {
 	n := len(m.Body)
 	for name, value := range m.Attributes {
-		n += len(name) + len("String") + len(value)
+		n += len(name) + len(DataType(name)) + len(value)
 	}
 	return n
 }

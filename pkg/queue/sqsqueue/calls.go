@@ -1,0 +1,119 @@
+package sqsqueue
+
+import (
+	"errors"
+	"fmt"
+	"strconv"
+	"sync"
+
+	"github.com/aws/aws-sdk-go-v2/service/sqs/types"
+
+	"github.com/scriptfleet/scriptfleet/pkg/queue"
+)
+
+// atOnce is how many calls of one batch are under way together: enough to hide
+// the round trips of a burst, few enough to leave connections to others.
+const atOnce = 8
+
+var ids = [queue.MaxBatch]string{"0", "1", "2", "3", "4", "5", "6", "7", "8", "9"}
+
+// id names entry n of a call.
+func id(n int) *string { return &ids[n] }
+
+// split cuts entries, by index, into calls that SQS takes, in order. Where size
+// is nil only the number counts.
+func split(entries []int, size func(i int) int) [][]int {
+	var calls [][]int
+	first, sum := 0, 0
+	for n, i := range entries {
+		bytes := 0
+		if size != nil {
+			bytes = size(i)
+		}
+		if n-first == queue.MaxBatch || n > first && sum+bytes > queue.MaxMessageBytes {
+			calls = append(calls, entries[first:n])
+			first, sum = n, 0
+		}
+		sum += bytes
+	}
+	if first < len(entries) {
+		calls = append(calls, entries[first:])
+	}
+	return calls
+}
+
+func upTo(n int) []int {
+	all := make([]int, n)
+	for i := range all {
+		all[i] = i
+	}
+	return all
+}
+
+// inCalls makes the calls, atOnce at a time, and waits for all of them. The
+// common single call is made by the caller's own goroutine.
+func inCalls(calls [][]int, do func(call []int)) {
+	if len(calls) == 1 {
+		do(calls[0])
+		return
+	}
+	var wg sync.WaitGroup
+	slots := make(chan struct{}, atOnce)
+	for _, call := range calls {
+		slots <- struct{}{}
+		wg.Go(func() {
+			defer func() { <-slots }()
+			do(call)
+		})
+	}
+	wg.Wait()
+}
+
+// errUnanswered is why an entry failed that the answer did not mention. Whether
+// it took effect is unknown.
+var errUnanswered = errors.New("the answer does not mention it")
+
+// answers reads what a call says of its entries into errs, whose places the
+// call names.
+type answers struct {
+	verb, queue string
+	call        []int
+	errs        []error
+	succeeded   [queue.MaxBatch]bool
+}
+
+func (a *answers) failAll(err error) {
+	err = a.wrap(err)
+	for _, i := range a.call {
+		a.errs[i] = err
+	}
+}
+
+func (a *answers) succeed(id *string) {
+	if n, ok := a.place(id); ok {
+		a.succeeded[n] = true
+	}
+}
+
+// settle fails the entries that failed, and those that nothing was said of.
+func (a *answers) settle(failed []types.BatchResultErrorEntry) {
+	for i := range failed {
+		if n, ok := a.place(failed[i].Id); ok {
+			a.errs[a.call[n]] = a.wrap(entryError(&failed[i]))
+		}
+	}
+	for n, i := range a.call {
+		if a.errs[i] == nil && !a.succeeded[n] {
+			a.errs[i] = a.wrap(errUnanswered)
+		}
+	}
+}
+
+func (a *answers) place(id *string) (int, bool) {
+	n, err := strconv.Atoi(text(id))
+	return n, err == nil && n >= 0 && n < len(a.call)
+}
+
+func (a *answers) wrap(err error) error {
+	return fmt.Errorf("%s %s: %w", a.verb, a.queue, err)
+}

@@ -1,0 +1,115 @@
+package sqsqueue
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+
+	"github.com/aws/aws-sdk-go-v2/service/sqs"
+	"github.com/aws/aws-sdk-go-v2/service/sqs/types"
+
+	"github.com/scriptfleet/scriptfleet/pkg/queue"
+)
+
+const (
+	// MaxReceiveCount is how often a message is received before SQS moves it to
+	// its dead-letter queue. It is the most that SQS takes: put-backs count as
+	// receives, so the fleet counts attempts itself and buries with a reason
+	// long before; this is for what would otherwise circle for ever.
+	MaxReceiveCount = 1000
+
+	// Messages keep their age when they move to a dead-letter queue, so that
+	// one has to keep them longer. Seconds.
+	retention           = "345600"  // 4 days
+	deadLetterRetention = "1209600" // 14 days, the most that SQS takes
+
+	maxMessageSize = "1048576" // queues made before August 2025 take 256 KiB only
+)
+
+// Admin is what Ensure uses of *sqs.Client.
+type Admin interface {
+	CreateQueue(context.Context, *sqs.CreateQueueInput, ...func(*sqs.Options)) (*sqs.CreateQueueOutput, error)
+	GetQueueAttributes(context.Context, *sqs.GetQueueAttributesInput, ...func(*sqs.Options)) (*sqs.GetQueueAttributesOutput, error)
+	SetQueueAttributes(context.Context, *sqs.SetQueueAttributesInput, ...func(*sqs.Options)) (*sqs.SetQueueAttributesOutput, error)
+}
+
+var _ Admin = (*sqs.Client)(nil)
+
+// Ensure makes the queues of a fleet where they are missing, and sets what the
+// fleet relies on: redrive, retention, message size. It may be called again at
+// any time, also by several processes at once; it removes nothing.
+func Ensure(ctx context.Context, client Admin, names queue.Names) error {
+	redrives := names.Redrives()
+	dead := map[string]bool{names.RequestsDLQ: true, names.PartitionDLQ: true}
+	arns := map[string]string{}
+	for _, name := range names.All() {
+		want := map[string]string{
+			string(types.QueueAttributeNameMaximumMessageSize):     maxMessageSize,
+			string(types.QueueAttributeNameMessageRetentionPeriod): retention,
+		}
+		if dead[name] {
+			want[string(types.QueueAttributeNameMessageRetentionPeriod)] = deadLetterRetention
+		}
+		if to := redrives[name]; to != "" {
+			want[string(types.QueueAttributeNameRedrivePolicy)] = redrivePolicy(arns[to], MaxReceiveCount)
+		}
+		arn, err := EnsureOne(ctx, client, name, want)
+		if err != nil {
+			return err
+		}
+		arns[name] = arn
+	}
+	return nil
+}
+
+// EnsureOne makes one queue where it is missing, sets the attributes that it
+// lacks, and tells its ARN.
+func EnsureOne(ctx context.Context, client Admin, name string, want map[string]string) (arn string, err error) {
+	// Without attributes, which would be refused where the queue has others.
+	made, err := client.CreateQueue(ctx, &sqs.CreateQueueInput{QueueName: &name})
+	if err != nil {
+		return "", fmt.Errorf("create queue %s: %w", name, err)
+	}
+	has, err := client.GetQueueAttributes(ctx, &sqs.GetQueueAttributesInput{
+		QueueUrl: made.QueueUrl, AttributeNames: []types.QueueAttributeName{types.QueueAttributeNameAll},
+	})
+	if err != nil {
+		return "", fmt.Errorf("read attributes of %s: %w", name, err)
+	}
+	arn = has.Attributes[string(types.QueueAttributeNameQueueArn)]
+	missing := map[string]string{}
+	for attribute, value := range want {
+		if !same(has.Attributes[attribute], value) {
+			missing[attribute] = value
+		}
+	}
+	if len(missing) == 0 {
+		return arn, nil
+	}
+	if _, err := client.SetQueueAttributes(ctx, &sqs.SetQueueAttributesInput{QueueUrl: made.QueueUrl, Attributes: missing}); err != nil {
+		return "", fmt.Errorf("set attributes of %s: %w", name, err)
+	}
+	return arn, nil
+}
+
+func redrivePolicy(arn string, maxReceiveCount int) string {
+	return fmt.Sprintf(`{"deadLetterTargetArn":%q,"maxReceiveCount":%d}`, arn, maxReceiveCount)
+}
+
+// same compares an attribute with what it should be; SQS writes a policy's JSON
+// in its own way, its numbers as strings too.
+func same(has, want string) bool {
+	if has == want {
+		return true
+	}
+	var a, b map[string]any
+	if json.Unmarshal([]byte(has), &a) != nil || json.Unmarshal([]byte(want), &b) != nil || len(a) != len(b) {
+		return false
+	}
+	for k := range b {
+		if fmt.Sprint(a[k]) != fmt.Sprint(b[k]) {
+			return false
+		}
+	}
+	return true
+}

@@ -1,0 +1,62 @@
+package sqsqueue_test
+
+import (
+	"context"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+
+	"github.com/aws/aws-sdk-go-v2/service/sqs"
+	"github.com/aws/aws-sdk-go-v2/service/sqs/types"
+
+	"github.com/scriptfleet/scriptfleet/pkg/queue"
+	"github.com/scriptfleet/scriptfleet/pkg/queue/sqsqueue"
+)
+
+// counted counts the calls that change something.
+type counted struct {
+	*sqs.Client
+	sets atomic.Int64
+}
+
+func (c *counted) SetQueueAttributes(ctx context.Context, in *sqs.SetQueueAttributesInput, o ...func(*sqs.Options)) (*sqs.SetQueueAttributesOutput, error) {
+	c.sets.Add(1)
+	return c.Client.SetQueueAttributes(ctx, in, o...)
+}
+
+func TestEnsureMakesAFleetsQueuesOnceAndForAll(t *testing.T) {
+	client := &counted{Client: clientOf(motoURL)}
+	names := queue.NamesOf("ensured", 3)
+	var wg sync.WaitGroup
+	for range 2 {
+		wg.Go(func() {
+			if err := sqsqueue.Ensure(t.Context(), client, names); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+	wg.Wait()
+	before := client.sets.Load()
+	if err := sqsqueue.Ensure(t.Context(), client, names); err != nil {
+		t.Error(err)
+	}
+	if again := client.sets.Load() - before; again != 0 {
+		t.Errorf("%d queues were changed though all was as it should be", again)
+	}
+	for name, dead := range names.Redrives() {
+		url, err := client.GetQueueUrl(t.Context(), &sqs.GetQueueUrlInput{QueueName: &name})
+		if err != nil {
+			t.Fatal(err)
+		}
+		out, err := client.GetQueueAttributes(t.Context(), &sqs.GetQueueAttributesInput{
+			QueueUrl: url.QueueUrl, AttributeNames: []types.QueueAttributeName{types.QueueAttributeNameRedrivePolicy},
+		})
+		if err != nil || !strings.Contains(out.Attributes["RedrivePolicy"], ":"+dead+`"`) {
+			t.Errorf("%s: redrive policy %v, %v, want it to name %s", name, out.Attributes, err, dead)
+		}
+	}
+	if _, err := sqsqueue.Open(t.Context(), client, names.Results); err != nil {
+		t.Error(err)
+	}
+}

@@ -1,0 +1,62 @@
+package sqsqueue
+
+import (
+	"context"
+
+	"github.com/aws/aws-sdk-go-v2/service/sqs"
+	"github.com/aws/aws-sdk-go-v2/service/sqs/types"
+
+	"github.com/scriptfleet/scriptfleet/pkg/queue"
+)
+
+// Send puts messages on the queue. What no queue would take fails with
+// queue.ErrTooLarge or queue.ErrInvalid and is not sent, so that it does not
+// take the rest of its batch with it. A message whose call failed may be on the
+// queue all the same.
+func (q *Queue) Send(ctx context.Context, ms []queue.Message) []error {
+	errs := make([]error, len(ms))
+	var valid []int
+	for i := range ms {
+		if errs[i] = ms[i].Validate(); errs[i] == nil {
+			valid = append(valid, i)
+		}
+	}
+	size := func(i int) int { return ms[i].Size() }
+	inCalls(split(valid, size), func(call []int) {
+		q.sendCall(ctx, ms, call, errs)
+	})
+	return errs
+}
+
+func (q *Queue) sendCall(ctx context.Context, ms []queue.Message, call []int, errs []error) {
+	in := &sqs.SendMessageBatchInput{QueueUrl: &q.url, Entries: make([]types.SendMessageBatchRequestEntry, len(call))}
+	for n, i := range call {
+		in.Entries[n] = entryOf(&ms[i], id(n))
+	}
+	out, err := q.client.SendMessageBatch(ctx, in)
+	a := answers{verb: "send to", queue: q.name, call: call, errs: errs}
+	if err != nil {
+		a.failAll(err)
+		return
+	}
+	for i := range out.Successful {
+		a.succeed(out.Successful[i].Id)
+	}
+	a.settle(out.Failed)
+}
+
+func entryOf(m *queue.Message, id *string) types.SendMessageBatchRequestEntry {
+	body := string(m.Body)
+	e := types.SendMessageBatchRequestEntry{Id: id, MessageBody: &body, DelaySeconds: seconds(m.Delay)}
+	if m.Group != "" {
+		e.MessageGroupId = &m.Group
+	}
+	if len(m.Attributes) > 0 {
+		e.MessageAttributes = make(map[string]types.MessageAttributeValue, len(m.Attributes))
+	}
+	for name, value := range m.Attributes {
+		kind := queue.DataType(name)
+		e.MessageAttributes[name] = types.MessageAttributeValue{DataType: &kind, StringValue: &value}
+	}
+	return e
+}
