@@ -2,6 +2,7 @@ package run
 
 import (
 	"encoding/json"
+	"regexp"
 	"strconv"
 	"strings"
 	"time"
@@ -99,14 +100,17 @@ func setNeeded(dst *string, kind, path string, v []byte) *Error {
 	return refuse(kind, path, "%s is empty: fill it in", path)
 }
 
+// timePattern is narrower than time.Parse, which takes 9:00 for 09:00, a comma
+// for the point, and offsets of a day.
+var timePattern = regexp.MustCompile(`T[0-9]{2}:[0-9]{2}:[0-9]{2}(?:\.[0-9]+)?(?:Z|[+-](?:[01][0-9]|2[0-3]):[0-5][0-9])$`)
+
 func setTime(dst **time.Time, path string, v []byte) *Error {
 	var s string
 	if e := setText(&s, InvalidTime, path, v); e != nil || isNull(v) {
 		return e
 	}
-	// This is stricter than time.Parse, but for the comma of ISO 8601.
-	var t time.Time
-	if err := t.UnmarshalText([]byte(s)); err != nil || strings.Contains(s, ",") {
+	t, err := time.Parse(time.RFC3339, s)
+	if err != nil || !timePattern.MatchString(s) {
 		return refuse(InvalidTime, path, "%s is %s: write it as RFC 3339 has it, such as 2026-11-23T09:10:00Z", path, show(s))
 	}
 	*dst = &t

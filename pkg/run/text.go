@@ -1,6 +1,7 @@
 package run
 
 import (
+	"bytes"
 	"encoding/json"
 	"errors"
 	"iter"
@@ -102,13 +103,16 @@ func valueEnd(b []byte) int {
 	return len(b)
 }
 
+// stringEnd finds the first quote with an even number of backslashes before it.
 func stringEnd(b []byte) int {
-	for i := 1; ; i++ {
-		switch b[i] {
-		case '\\':
-			i++
-		case '"':
-			return i + 1
+	for end := 1; ; end++ {
+		end += bytes.IndexByte(b[end:], '"')
+		escapes := 0
+		for b[end-1-escapes] == '\\' {
+			escapes++
+		}
+		if escapes%2 == 0 {
+			return end + 1
 		}
 	}
 }
@@ -162,13 +166,13 @@ func unquote(quoted []byte) (string, bool) {
 	var s strings.Builder
 	s.Grow(len(b))
 	for i := 0; i < len(b); {
-		if b[i] != '\\' {
-			from := i
-			for i < len(b) && b[i] != '\\' {
-				i++
-			}
-			s.Write(b[from:i])
-			continue
+		run := bytes.IndexByte(b[i:], '\\')
+		if run < 0 {
+			run = len(b) - i
+		}
+		s.Write(b[i : i+run])
+		if i += run; i == len(b) {
+			break
 		}
 		r, n := unescape(b[i:])
 		if n == 0 {
