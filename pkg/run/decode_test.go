@@ -222,17 +222,22 @@ func TestDecodeRefusesWhatIsNotOneJSONObject(t *testing.T) {
 
 func TestDecodeRefusesAFieldThatStandsTwice(t *testing.T) {
 	p := testPolicy(t, PolicyConfig{})
-	for field, body := range map[string]string{
-		"id":          `{"tenant":"acme","source":"/s","id":"1","data":{"script":"x"},"i\u0064":"2"}`,
-		"data":        `{"tenant":"acme","source":"/s","id":"1","data":{"script":"x"},"data":{"script":"y"}}`,
-		"data.script": `{"tenant":"acme","source":"/s","id":"1","data":{"script":"x","script":"y"}}`,
+	for _, c := range []struct {
+		field, body  string
+		attributable bool
+	}{
+		{"tenant", `{"tenant":"acme","source":"/s","id":"1","data":{"script":"x"},"tenant":"beta"}`, false},
+		{"source", `{"tenant":"acme","source":"/s","id":"1","data":{"script":"x"},"source":"/t"}`, false},
+		{"id", `{"tenant":"acme","source":"/s","id":"1","data":{"script":"x"},"i\u0064":"2"}`, false},
+		{"data", `{"tenant":"acme","source":"/s","id":"1","data":{"script":"x"},"data":{"script":"y"}}`, true},
+		{"data.script", `{"tenant":"acme","source":"/s","id":"1","data":{"script":"x","script":"y"}}`, true},
 	} {
-		r, bad := p.Decode([]byte(body), november)
-		if bad == nil || bad.Type != DuplicateField || bad.Field != field {
-			t.Errorf("%s: got %v", field, bad)
+		r, bad := p.Decode([]byte(c.body), november)
+		if bad == nil || bad.Type != DuplicateField || bad.Field != c.field {
+			t.Errorf("%s: got %v", c.field, bad)
 		}
-		if want := field != "id"; r.Attributable() != want {
-			t.Errorf("%s: attributable = %v", field, !want)
+		if r.Attributable() != c.attributable {
+			t.Errorf("%s: attributable = %v", c.field, r.Attributable())
 		}
 	}
 }
