@@ -1,0 +1,246 @@
+package auth
+
+import (
+	"bytes"
+	"crypto/sha256"
+	"crypto/subtle"
+	"encoding/hex"
+	"io"
+	"net/http"
+	"net/url"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	v4 "github.com/aws/aws-sdk-go-v2/aws/signer/v4"
+)
+
+const (
+	maxSkew     = 15 * time.Minute
+	maxLink     = 7 * 24 * time.Hour
+	maxBody     = 96 << 20 // a function's 50 MB zip in base64, and room
+	amzTime     = "20060102T150405Z"
+	unsigned    = "UNSIGNED-PAYLOAD"
+	streaming   = "STREAMING-"
+	algorithm   = "AWS4-HMAC-SHA256"
+	shaHeader   = "X-Amz-Content-Sha256"
+	tokenHeader = "X-Amz-Security-Token"
+)
+
+// Verifier lets in the requests that a key of the stack signed.
+type Verifier struct {
+	keys   *Keys
+	now    func() time.Time
+	plain  *v4.Signer
+	forS3  *v4.Signer // S3 signs paths as they are, all others escape them once more
+	linked *v4.Signer // for presigned links
+}
+
+// NewVerifier checks against keys, by the clock now (time.Now where nil).
+func NewVerifier(keys *Keys, now func() time.Time) *Verifier {
+	if now == nil {
+		now = time.Now
+	}
+	asIs := func(o *v4.SignerOptions) { o.DisableURIPathEscaping = true }
+	whole := func(o *v4.SignerOptions) { o.DisableHeaderHoisting = true }
+	return &Verifier{keys: keys, now: now, plain: v4.NewSigner(), forS3: v4.NewSigner(asIs), linked: v4.NewSigner(whole)}
+}
+
+// Verify hands on what is signed, with its Identity in the context and its
+// body whole, and refuses the rest in the words of the service it was for.
+func (v *Verifier) Verify(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		id, refused := v.identify(r)
+		if refused != nil {
+			refused.write(w, ServiceOf(r))
+			return
+		}
+		next.ServeHTTP(w, r.WithContext(With(r.Context(), id)))
+	})
+}
+
+func (v *Verifier) identify(r *http.Request) (Identity, *refusal) {
+	if r.Header.Get("Authorization") != "" {
+		return v.byHeader(r)
+	}
+	if r.URL.Query().Get("X-Amz-Signature") != "" {
+		return v.byQuery(r)
+	}
+	return Identity{}, missingToken
+}
+
+// signature is what a request says about how it was signed.
+type signature struct {
+	accessKey, region, service string
+	headers                    []string
+	value                      string
+}
+
+// byHeader checks a signature in the Authorization header.
+func (v *Verifier) byHeader(r *http.Request) (Identity, *refusal) {
+	given, ok := parseAuthorization(r)
+	if !ok {
+		return Identity{}, incomplete
+	}
+	at, err := time.Parse(amzTime, r.Header.Get("X-Amz-Date"))
+	if err != nil {
+		return Identity{}, incomplete
+	}
+	if age := v.now().Sub(at); age > maxSkew || age < -maxSkew {
+		return Identity{}, skewed
+	}
+	secret, id, refused := v.keys.lookup(given.accessKey, r.Header.Get(tokenHeader), v.now())
+	if refused != nil {
+		return Identity{}, refused
+	}
+	hash, refused := payloadHash(r)
+	if refused != nil {
+		return Identity{}, refused
+	}
+	again := signedPart(r, given.headers)
+	signer := v.plain
+	if given.service == "s3" {
+		signer = v.forS3
+	}
+	creds := aws.Credentials{AccessKeyID: given.accessKey, SecretAccessKey: secret}
+	if signer.SignHTTP(r.Context(), creds, again, hash, given.service, given.region, at) != nil {
+		return Identity{}, incomplete
+	}
+	_, want, _ := strings.Cut(again.Header.Get("Authorization"), "Signature=")
+	if !same(want, given.value) {
+		return Identity{}, mismatch
+	}
+	return id, nil
+}
+
+// byQuery checks a presigned link, as S3 has them.
+func (v *Verifier) byQuery(r *http.Request) (Identity, *refusal) {
+	q := r.URL.Query()
+	scope := scopeOf(r)
+	at, err := time.Parse(amzTime, q.Get("X-Amz-Date"))
+	seconds, errLife := strconv.Atoi(q.Get("X-Amz-Expires"))
+	life := time.Duration(seconds) * time.Second
+	if len(scope) != 5 || err != nil || errLife != nil || life <= 0 || life > maxLink {
+		return Identity{}, incomplete
+	}
+	if now := v.now(); now.After(at.Add(life)) || now.Before(at.Add(-maxSkew)) {
+		return Identity{}, linkExpired
+	}
+	token := q.Get(tokenHeader)
+	secret, id, refused := v.keys.lookup(scope[0], token, v.now())
+	if refused != nil {
+		return Identity{}, refused
+	}
+	hash := unsigned
+	if scope[3] != "s3" {
+		if hash, refused = payloadHash(r); refused != nil {
+			return Identity{}, refused
+		}
+	} else if said := q.Get(shaHeader); said != "" {
+		hash = said
+	}
+	again := signedPart(r, strings.Split(q.Get("X-Amz-SignedHeaders"), ";"))
+	again.URL.RawQuery = withoutSignature(q).Encode()
+	creds := aws.Credentials{AccessKeyID: scope[0], SecretAccessKey: secret, SessionToken: token}
+	asIs := func(o *v4.SignerOptions) { o.DisableURIPathEscaping = scope[3] == "s3" }
+	link, _, err := v.linked.PresignHTTP(r.Context(), creds, again, hash, scope[3], scope[2], at, asIs)
+	if err != nil {
+		return Identity{}, incomplete
+	}
+	_, want, _ := strings.Cut(link, "X-Amz-Signature=")
+	if !same(want, q.Get("X-Amz-Signature")) {
+		return Identity{}, mismatch
+	}
+	return id, nil
+}
+
+func withoutSignature(q url.Values) url.Values {
+	q.Del("X-Amz-Signature")
+	return q
+}
+
+func same(a, b string) bool { return subtle.ConstantTimeCompare([]byte(a), []byte(b)) == 1 }
+
+// signedPart is the request as its signer saw it: only the signed headers.
+func signedPart(r *http.Request, headers []string) *http.Request {
+	u := *r.URL
+	u.Host = r.Host
+	again := &http.Request{Method: r.Method, URL: &u, Host: r.Host, Header: http.Header{}}
+	for _, h := range headers {
+		key := http.CanonicalHeaderKey(h)
+		switch key {
+		case "Host", "X-Amz-Date":
+		case "Content-Length":
+			again.ContentLength = r.ContentLength
+		default:
+			if values := r.Header.Values(key); len(values) > 0 {
+				again.Header[key] = values
+			}
+		}
+	}
+	return again
+}
+
+// payloadHash is the hash of the body that the signature covers. It reads the
+// body where the hash has to be made or checked, and puts it back.
+func payloadHash(r *http.Request) (string, *refusal) {
+	said := r.Header.Get(shaHeader)
+	if said == unsigned || strings.HasPrefix(said, streaming) {
+		return said, nil
+	}
+	body, err := io.ReadAll(io.LimitReader(r.Body, maxBody+1))
+	if err != nil {
+		return "", incomplete
+	}
+	if len(body) > maxBody {
+		return "", bodyTooLarge
+	}
+	_ = r.Body.Close() // it is read to its end
+	r.Body = io.NopCloser(bytes.NewReader(body))
+	sum := sha256.Sum256(body)
+	is := hex.EncodeToString(sum[:])
+	if said != "" && said != is {
+		return "", otherBody
+	}
+	return is, nil
+}
+
+// parseAuthorization takes the header apart:
+//
+//	AWS4-HMAC-SHA256 Credential=KEY/DATE/REGION/SERVICE/aws4_request, SignedHeaders=a;b, Signature=HEX
+func parseAuthorization(r *http.Request) (signature, bool) {
+	scope := scopeOf(r)
+	rest, ok := strings.CutPrefix(r.Header.Get("Authorization"), algorithm)
+	if !ok || len(scope) != 5 {
+		return signature{}, false
+	}
+	s := signature{accessKey: scope[0], region: scope[2], service: scope[3]}
+	for _, part := range strings.Split(rest, ",") {
+		name, value, _ := strings.Cut(strings.TrimSpace(part), "=")
+		switch name {
+		case "SignedHeaders":
+			s.headers = strings.Split(value, ";")
+		case "Signature":
+			s.value = value
+		}
+	}
+	return s, s.value != "" && len(s.headers) > 0
+}
+
+// scopeOf is the credential of a signature in its five parts: access key,
+// date, region, service, "aws4_request"; nil where there is none.
+func scopeOf(r *http.Request) []string {
+	credential := ""
+	if header := r.Header.Get("Authorization"); header != "" {
+		_, credential, _ = strings.Cut(header, "Credential=")
+		credential, _, _ = strings.Cut(credential, ",")
+	} else if strings.Contains(r.URL.RawQuery, "X-Amz-Credential=") {
+		credential = r.URL.Query().Get("X-Amz-Credential")
+	}
+	parts := strings.Split(strings.TrimSpace(credential), "/")
+	if len(parts) != 5 {
+		return nil
+	}
+	return parts
+}

@@ -1,0 +1,82 @@
+package localaws
+
+import (
+	"fmt"
+	"strconv"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/credentials"
+
+	"github.com/scriptfleet/scriptfleet/pkg/queue"
+)
+
+// maxReceives is high on purpose: every put-back counts as a receive, and the
+// fleet counts attempts itself.
+const maxReceives = 1000
+
+// deadRetention is how long dead letters stay, in seconds: the most that SQS
+// offers, for somebody has to look at them.
+const deadRetention = "1209600"
+
+// attributesOf are the attributes that the fleet's queue is made with.
+func (c Config) attributesOf(names queue.Names, name string) map[string]string {
+	if name == names.RequestsDLQ || name == names.PartitionDLQ {
+		return map[string]string{"MessageRetentionPeriod": deadRetention}
+	}
+	dead := names.Redrives()[name]
+	if dead == "" {
+		return nil
+	}
+	return map[string]string{"RedrivePolicy": fmt.Sprintf(`{"deadLetterTargetArn":"arn:aws:sqs:%s:%s:%s","maxReceiveCount":%d}`,
+		c.Region, c.Account, dead, maxReceives)}
+}
+
+// Bucket is the bucket of claim checks and large layers.
+func (c Config) Bucket() string { return c.Prefix + "-" + c.Account }
+
+// scriptRole is the role that functions run on. It has no permissions, and
+// nobody can assume it.
+func (c Config) scriptRole() string { return c.role("script") }
+
+// tenantRole is the role whose sessions reach the functions of one tenant, as
+// narrowed by the session's policy.
+func (c Config) tenantRole() string { return c.role("tenant") }
+
+func (c Config) role(name string) string {
+	return "arn:aws:iam::" + c.Account + ":role/" + c.Prefix + "-" + name
+}
+
+// Endpoint is the URL of all AWS services.
+func (s *Stack) Endpoint() string { return "http://" + s.awsAddr }
+
+// RedisURL is where Redis is, password included.
+func (s *Stack) RedisURL() string {
+	return "redis://:" + s.secrets.RedisPassword + "@" + s.redis.addr() + "/0"
+}
+
+// Env is what points another process at the stack, as NAME=value.
+func (s *Stack) Env() []string {
+	return []string{
+		"AWS_ENDPOINT_URL=" + s.Endpoint(),
+		"AWS_REGION=" + s.cfg.Region,
+		"AWS_DEFAULT_REGION=" + s.cfg.Region,
+		"AWS_ACCESS_KEY_ID=" + s.secrets.AccessKey,
+		"AWS_SECRET_ACCESS_KEY=" + s.secrets.SecretKey,
+		"REDIS_URL=" + s.RedisURL(),
+		"SCRIPTFLEET_PREFIX=" + s.cfg.Prefix,
+		"SCRIPTFLEET_PARTITIONS=" + strconv.Itoa(s.cfg.Partitions),
+		"SCRIPTFLEET_BUCKET=" + s.cfg.Bucket(),
+		"SCRIPTFLEET_ROLE_ARN=" + s.cfg.scriptRole(),
+		"SCRIPTFLEET_TENANT_ROLE_ARN=" + s.cfg.tenantRole(),
+	}
+}
+
+// AWSConfig points an SDK client of this process at the stack. S3 clients must
+// set UsePathStyle.
+func (s *Stack) AWSConfig() aws.Config {
+	return aws.Config{
+		Region:       s.cfg.Region,
+		BaseEndpoint: aws.String(s.Endpoint()),
+		Credentials:  credentials.NewStaticCredentialsProvider(s.secrets.AccessKey, s.secrets.SecretKey, ""),
+	}
+}

@@ -1,0 +1,184 @@
+// Package s3 is the embedded stack's S3: gofakes3, path style, behind our own
+// signatures and policies.
+//
+// What must hold: an identity reaches only objects that its policies allow,
+// and a bucket that is written to first is made on the way. With a file,
+// objects survive a restart; s3bolt makes a bucket of every bucket at the
+// root of its file, so it has one of its own.
+package s3
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"net/http"
+	"net/textproto"
+	"net/url"
+	"strconv"
+	"strings"
+
+	"github.com/johannesboyne/gofakes3"
+	"github.com/johannesboyne/gofakes3/backend/s3bolt"
+	"github.com/johannesboyne/gofakes3/backend/s3mem"
+	"go.etcd.io/bbolt"
+
+	"github.com/scriptfleet/scriptfleet/pkg/localaws/auth"
+)
+
+// Server is the S3 endpoint: an http.Handler behind auth.Verify.
+type Server struct {
+	backend gofakes3.Backend
+	fake    http.Handler
+}
+
+// New keeps objects in db, or in memory where it is nil.
+func New(db *bbolt.DB) *Server {
+	var backend gofakes3.Backend = s3mem.New()
+	if db != nil {
+		backend = s3bolt.New(db)
+	}
+	fake := gofakes3.New(backend,
+		gofakes3.WithAutoBucket(true),
+		gofakes3.WithTimeSkewLimit(0), // auth checks the time
+		gofakes3.WithoutVersioning(),
+	)
+	return &Server{backend: backend, fake: fake.Server()}
+}
+
+// Ensure makes a bucket unless it is there.
+func (s *Server) Ensure(bucket string) error {
+	exists, err := s.backend.BucketExists(bucket)
+	if err == nil && !exists {
+		err = s.backend.CreateBucket(bucket)
+	}
+	if err != nil {
+		return fmt.Errorf("make bucket %s: %w", bucket, err)
+	}
+	return nil
+}
+
+// Fetch reads an object whole.
+func (s *Server) Fetch(ctx context.Context, bucket, key string) ([]byte, error) {
+	if err := ctx.Err(); err != nil {
+		return nil, err
+	}
+	object, err := s.backend.GetObject(bucket, key, nil)
+	if err != nil {
+		return nil, fmt.Errorf("fetch s3://%s/%s: %w", bucket, key, err)
+	}
+	defer object.Contents.Close()
+	body, err := io.ReadAll(object.Contents)
+	if err != nil {
+		return nil, fmt.Errorf("fetch s3://%s/%s: %w", bucket, key, err)
+	}
+	return body, nil
+}
+
+// ServeHTTP answers one call that its identity may make.
+func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	id, ok := auth.From(r.Context())
+	if !ok {
+		auth.WriteS3Denied(w, "the request carries no identity")
+		return
+	}
+	for _, need := range needs(r) {
+		if !id.Allows(need.action, need.resource) {
+			auth.WriteS3Denied(w, auth.Denied(id, need.action, need.resource))
+			return
+		}
+	}
+	if strings.HasPrefix(r.Header.Get("X-Amz-Content-Sha256"), "STREAMING-") {
+		if err := unwrap(r); err != nil {
+			http.Error(w, err.Error(), http.StatusBadRequest)
+			return
+		}
+	}
+	s.fake.ServeHTTP(w, r)
+}
+
+type need struct{ action, resource string }
+
+// needs are the permissions that a call takes. What is not known to be less
+// needs them all.
+func needs(r *http.Request) []need {
+	const all = "arn:aws:s3:::*"
+	bucket, key, hasKey := strings.Cut(strings.TrimPrefix(r.URL.Path, "/"), "/")
+	hasKey = hasKey && key != ""
+	arn := "arn:aws:s3:::" + bucket
+	q := r.URL.Query()
+	switch {
+	case bucket == "" && r.Method == http.MethodGet:
+		return []need{{"s3:ListAllMyBuckets", all}}
+	case q.Has("versions") || q.Has("versioning") || q.Has("versionId"):
+		return []need{{"s3:*", all}}
+	case !hasKey:
+		return bucketNeeds(r, arn)
+	}
+	object := arn + "/" + key
+	switch r.Method {
+	case http.MethodGet, http.MethodHead:
+		return []need{{"s3:GetObject", object}}
+	case http.MethodDelete:
+		return []need{{"s3:DeleteObject", object}}
+	case http.MethodPut:
+		return append(copyNeeds(r), need{"s3:PutObject", object})
+	case http.MethodPost:
+		return []need{{"s3:PutObject", object}} // multipart upload
+	}
+	return []need{{"s3:*", all}}
+}
+
+func bucketNeeds(r *http.Request, arn string) []need {
+	switch {
+	case r.Method == http.MethodGet || r.Method == http.MethodHead:
+		return []need{{"s3:ListBucket", arn}}
+	case r.Method == http.MethodPut && r.URL.RawQuery == "":
+		return []need{{"s3:CreateBucket", arn}}
+	case r.Method == http.MethodDelete:
+		return []need{{"s3:DeleteBucket", arn}}
+	case r.Method == http.MethodPost && r.URL.Query().Has("delete"):
+		return []need{{"s3:DeleteObject", arn + "/*"}}
+	}
+	return []need{{"s3:*", arn + "/*"}}
+}
+
+// copyNeeds: who copies an object needs to be able to read it.
+func copyNeeds(r *http.Request) []need {
+	source := r.Header.Get("X-Amz-Copy-Source")
+	if source == "" {
+		return nil
+	}
+	if plain, err := url.PathUnescape(source); err == nil {
+		source = plain
+	}
+	source, _, _ = strings.Cut(strings.TrimPrefix(source, "/"), "?")
+	return []need{{"s3:GetObject", "arn:aws:s3:::" + source}}
+}
+
+// unwrap takes the chunk framing off a streamed body, which gofakes3 knows
+// only in one of its forms. The signatures of chunks and the checksums in
+// trailers are not checked; the connection is loopback.
+func unwrap(r *http.Request) error {
+	size, err := strconv.ParseInt(r.Header.Get("X-Amz-Decoded-Content-Length"), 10, 64)
+	if err != nil || size < 0 {
+		return fmt.Errorf("read streamed body: X-Amz-Decoded-Content-Length is missing")
+	}
+	r.Body = struct {
+		io.Reader
+		io.Closer
+	}{io.LimitReader(newChunks(r.Body), size), r.Body}
+	r.ContentLength = size
+	r.Header.Set("Content-Length", strconv.FormatInt(size, 10))
+	r.Header.Set("X-Amz-Content-Sha256", "UNSIGNED-PAYLOAD")
+	encodings := strings.Split(r.Header.Get("Content-Encoding"), ",")
+	kept := encodings[:0]
+	for _, e := range encodings {
+		if e = textproto.TrimString(e); e != "" && e != "aws-chunked" {
+			kept = append(kept, e)
+		}
+	}
+	if r.Header.Del("Content-Encoding"); len(kept) > 0 {
+		r.Header.Set("Content-Encoding", strings.Join(kept, ","))
+	}
+	return nil
+}

@@ -1,0 +1,81 @@
+package sqs_test
+
+import (
+	"context"
+	"fmt"
+	"net/http"
+	"net/http/httptest"
+	"sync/atomic"
+	"testing"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/credentials"
+	awssqs "github.com/aws/aws-sdk-go-v2/service/sqs"
+	"github.com/aws/aws-sdk-go-v2/service/sqs/types"
+	"go.uber.org/goleak"
+
+	"github.com/scriptfleet/scriptfleet/pkg/localaws/auth"
+	"github.com/scriptfleet/scriptfleet/pkg/localaws/sqs"
+	"github.com/scriptfleet/scriptfleet/pkg/queue"
+	"github.com/scriptfleet/scriptfleet/pkg/queue/queuetest"
+	"github.com/scriptfleet/scriptfleet/pkg/queue/sqsqueue"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+const account = "123456789012"
+
+// served is a server over HTTP for a caller that may do anything, and a client
+// of it. Signatures are the business of package auth.
+func served(t testing.TB, cfg sqs.Config) (*sqs.Server, *awssqs.Client) {
+	t.Helper()
+	cfg.Region, cfg.Account = "us-east-1", account
+	server, err := sqs.New(cfg, sqs.Deps{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	endpoint := httptest.NewServer(as(auth.Root(account, "AKIATEST"), server))
+	transport := &http.Transport{MaxIdleConnsPerHost: 64}
+	t.Cleanup(func() {
+		transport.CloseIdleConnections()
+		endpoint.CloseClientConnections() // ends polls that a failed test left
+		endpoint.Close()
+		server.Close()
+	})
+	return server, awssqs.New(awssqs.Options{
+		Region: "us-east-1", BaseEndpoint: aws.String(endpoint.URL),
+		HTTPClient:  &http.Client{Transport: transport},
+		Credentials: credentials.NewStaticCredentialsProvider("AKIATEST", "secret", ""),
+	})
+}
+
+func as(id auth.Identity, next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		next.ServeHTTP(w, r.WithContext(auth.With(r.Context(), id)))
+	})
+}
+
+func TestKeepsTheContractOfQueues(t *testing.T) {
+	_, client := served(t, sqs.Config{})
+	var opened atomic.Int64
+	queuetest.Run(t, func(t *testing.T, o queuetest.Options) queue.Queue {
+		want := map[string]string{}
+		if o.DeadLetter != nil {
+			arn, err := sqsqueue.EnsureOne(t.Context(), client, o.DeadLetter.Name(), nil)
+			if err != nil {
+				t.Fatal(err)
+			}
+			want[string(types.QueueAttributeNameRedrivePolicy)] =
+				fmt.Sprintf(`{"deadLetterTargetArn":%q,"maxReceiveCount":%d}`, arn, o.MaxReceiveCount)
+		}
+		name := fmt.Sprint("contract-", opened.Add(1))
+		if _, err := sqsqueue.EnsureOne(t.Context(), client, name, want); err != nil {
+			t.Fatal(err)
+		}
+		q, err := sqsqueue.Open(context.WithoutCancel(t.Context()), client, name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return q
+	})
+}

@@ -1,0 +1,175 @@
+package sqs
+
+import (
+	"container/list"
+	"sync"
+	"time"
+)
+
+// queue is one queue: an engine behind a mutex, the polls that wait for it,
+// and the store that makes it durable.
+type queue struct {
+	name  string
+	arn   string
+	store *store
+
+	mu      sync.Mutex
+	record  queueRecord
+	set     settings
+	engine  *engine
+	lastSeq uint64
+	polls   list.List   // of chan struct{}: who waits, longest first
+	alarm   *time.Timer // for what becomes visible while polls wait
+	alarmAt time.Time   // when it goes off; zero when it is not set
+	gone    chan struct{}
+}
+
+func newQueue(name, arn string, record queueRecord, set settings, epoch uint32, st *store) *queue {
+	return &queue{
+		name: name, arn: arn, store: st, record: record, set: set,
+		engine: newEngine(epoch, set.retention, set.maxReceives()), gone: make(chan struct{}),
+	}
+}
+
+// restore puts back what the database held. All of it is visible, or delayed.
+func (q *queue) restore(now time.Time, ms []*message) {
+	for _, m := range ms {
+		q.engine.add(now, m)
+		q.lastSeq = max(q.lastSeq, m.seq)
+	}
+}
+
+// send puts messages on the queue and returns when they are durable. They are
+// delivered only from then on, so none is delivered that a crash takes back.
+func (q *queue) send(ms []*message) error {
+	if err := q.store.commit(q.puts(ms)...); err != nil {
+		return err
+	}
+	q.arrive(ms)
+	return nil
+}
+
+// puts numbers the messages and makes the changes that write them.
+func (q *queue) puts(ms []*message) []change {
+	q.mu.Lock()
+	for _, m := range ms {
+		q.lastSeq++
+		m.seq = q.lastSeq
+	}
+	q.mu.Unlock()
+	if q.store == nil {
+		return nil
+	}
+	changes := make([]change, len(ms))
+	for i, m := range ms {
+		changes[i] = change{queue: q.name, put: m}
+	}
+	return changes
+}
+
+// arrive makes durable messages deliverable and wakes a poll.
+func (q *queue) arrive(ms []*message) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	now := time.Now()
+	for _, m := range ms {
+		q.engine.add(now, m)
+	}
+	q.wake()
+}
+
+// take receives from the engine and notes the counts.
+func (q *queue) take(now time.Time, most int, visibility time.Duration) ([]received, []*message) {
+	ms, dead := q.engine.receive(now, most, visibility)
+	q.forget(q.engine.takeExpired())
+	got := make([]received, len(ms))
+	for i, m := range ms {
+		h := handle{seq: m.seq, epoch: q.engine.epoch, receipt: m.receipt, tag: tagOf(m.ID)}
+		got[i] = received{message: m, handle: h.String(), receives: m.receives, firstAt: m.firstAt}
+	}
+	if q.store != nil {
+		q.store.later(q.marks(got)...)
+	}
+	return got, dead
+}
+
+func (q *queue) marks(got []received) []change {
+	changes := make([]change, len(got))
+	for i, m := range got {
+		changes[i] = change{queue: q.name, received: &receivedMark{m.seq, m.receives, m.firstAt}}
+	}
+	return changes
+}
+
+func (q *queue) forget(seqs []uint64) {
+	if q.store == nil || len(seqs) == 0 {
+		return
+	}
+	changes := make([]change, len(seqs))
+	for i, seq := range seqs {
+		changes[i] = change{queue: q.name, drop: seq}
+	}
+	q.store.later(changes...)
+}
+
+// delete settles deliveries, and returns when that is durable.
+func (q *queue) delete(handles []handle) ([]outcome, error) {
+	outcomes := make([]outcome, len(handles))
+	var drops []change
+	q.mu.Lock()
+	now := time.Now()
+	for i, h := range handles {
+		var seq uint64
+		if seq, outcomes[i] = q.engine.delete(now, h); outcomes[i] == done {
+			drops = append(drops, change{queue: q.name, drop: seq})
+		}
+	}
+	q.wake()
+	q.mu.Unlock()
+	return outcomes, q.store.commit(drops...)
+}
+
+// extend sets when deliveries end.
+func (q *queue) extend(handles []handle, visibility []time.Duration) []outcome {
+	outcomes := make([]outcome, len(handles))
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	now := time.Now()
+	for i, h := range handles {
+		outcomes[i] = q.engine.extend(now, h, visibility[i])
+	}
+	q.wake()
+	return outcomes
+}
+
+// purge empties the queue.
+func (q *queue) purge() error {
+	q.mu.Lock()
+	q.engine.reset()
+	q.mu.Unlock()
+	return q.store.commit(change{queue: q.name, purge: true})
+}
+
+// Stats is what a queue holds.
+type Stats struct {
+	Name        string
+	Visible     int
+	InFlight    int
+	Delayed     int
+	NoisyGroups int
+	Polls       int       // receives that wait for a message
+	Oldest      time.Time // when its oldest message was sent; zero when it has none
+}
+
+func (q *queue) stats() Stats {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	e := q.engine
+	e.advance(time.Now())
+	q.forget(e.takeExpired())
+	s := Stats{Name: q.name, Visible: e.readyCount, InFlight: e.flight.count, Delayed: e.delayedCount, NoisyGroups: len(e.marked), Polls: q.polls.Len()}
+	if m := e.old.min(); m != nil {
+		s.Oldest = m.SentAt
+	}
+	return s
+}

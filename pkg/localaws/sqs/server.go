@@ -1,0 +1,226 @@
+package sqs
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/binary"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"go.etcd.io/bbolt"
+	"go.uber.org/zap"
+
+	"github.com/scriptfleet/scriptfleet/pkg/localaws/auth"
+)
+
+// Config says whose queues these are.
+type Config struct {
+	Region  string
+	Account string
+	DB      *bbolt.DB // nil keeps everything in memory alone
+}
+
+// Deps is what the server needs of others.
+type Deps struct {
+	Log *zap.Logger
+}
+
+// Server is the SQS endpoint: an http.Handler behind auth.Verify.
+type Server struct {
+	cfg   Config
+	log   *zap.Logger
+	store *store
+	epoch uint32
+
+	mu     sync.RWMutex
+	queues map[string]*queue
+}
+
+// New opens the queues that the database holds.
+func New(cfg Config, deps Deps) (*Server, error) {
+	if deps.Log == nil {
+		deps.Log = zap.NewNop()
+	}
+	var epoch [4]byte
+	rand.Read(epoch[:]) // never fails
+	s := &Server{
+		cfg: cfg, log: deps.Log, store: newStore(cfg.DB),
+		epoch: binary.BigEndian.Uint32(epoch[:]), queues: map[string]*queue{},
+	}
+	found, err := s.store.load()
+	if err != nil {
+		s.store.close()
+		return nil, err
+	}
+	for name, st := range found {
+		set, err := parseSettings(st.record.Attributes)
+		if err != nil {
+			s.store.close()
+			return nil, fmt.Errorf("load queue %s: %w", name, err)
+		}
+		q := newQueue(name, s.arn(name), st.record, set, s.epoch, s.store)
+		q.restore(time.Now(), st.messages)
+		s.queues[name] = q
+	}
+	return s, nil
+}
+
+// Close ends the polls that wait and commits what is pending. Nothing may be
+// served during or after it.
+func (s *Server) Close() {
+	s.mu.Lock()
+	for _, q := range s.queues {
+		q.end()
+	}
+	s.queues = map[string]*queue{}
+	s.mu.Unlock()
+	s.store.close()
+}
+
+func (s *Server) arn(name string) string {
+	return "arn:aws:sqs:" + s.cfg.Region + ":" + s.cfg.Account + ":" + name
+}
+
+// call is one request on its way to an operation.
+type call struct {
+	ctx  context.Context
+	host string // as the client calls us: queue URLs carry it
+	id   auth.Identity
+	body []byte
+}
+
+func (c *call) decode(into any) error {
+	if len(c.body) == 0 {
+		return nil
+	}
+	if err := json.Unmarshal(c.body, into); err != nil {
+		var typeErr *json.UnmarshalTypeError
+		if errors.As(err, &typeErr) {
+			return &apiError{"SerializationException", 400, fmt.Sprintf("%s can not be converted to the type of %s", typeErr.Value, typeErr.Field)}
+		}
+		return &apiError{"SerializationException", 400, "the body is not JSON: " + err.Error()}
+	}
+	return nil
+}
+
+type operation func(s *Server, c *call) (any, error)
+
+var operations = map[string]operation{
+	"CreateQueue":                  (*Server).createQueue,
+	"GetQueueUrl":                  (*Server).getQueueURL,
+	"ListQueues":                   (*Server).listQueues,
+	"DeleteQueue":                  (*Server).deleteQueue,
+	"PurgeQueue":                   (*Server).purgeQueue,
+	"GetQueueAttributes":           (*Server).getQueueAttributes,
+	"SetQueueAttributes":           (*Server).setQueueAttributes,
+	"ListDeadLetterSourceQueues":   (*Server).listDeadLetterSourceQueues,
+	"TagQueue":                     (*Server).tagQueue,
+	"UntagQueue":                   (*Server).untagQueue,
+	"ListQueueTags":                (*Server).listQueueTags,
+	"SendMessage":                  (*Server).sendMessage,
+	"SendMessageBatch":             (*Server).sendMessageBatch,
+	"ReceiveMessage":               (*Server).receiveMessage,
+	"DeleteMessage":                (*Server).deleteMessage,
+	"DeleteMessageBatch":           (*Server).deleteMessageBatch,
+	"ChangeMessageVisibility":      (*Server).changeMessageVisibility,
+	"ChangeMessageVisibilityBatch": (*Server).changeMessageVisibilityBatch,
+}
+
+const maxRequestBytes = 8 << 20 // a batch of 1 MiB with every byte escaped
+
+// ServeHTTP answers one call.
+func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	name, ok := strings.CutPrefix(r.Header.Get("X-Amz-Target"), "AmazonSQS.")
+	op := operations[name]
+	if !ok || op == nil {
+		(&apiError{"UnsupportedOperation", 400, fmt.Sprintf("the embedded SQS has no operation %q; it speaks AWS JSON 1.0", name)}).write(w)
+		return
+	}
+	id, ok := auth.From(r.Context())
+	if !ok {
+		(&apiError{"MissingAuthenticationToken", 403, "the request carries no identity"}).write(w)
+		return
+	}
+	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxRequestBytes))
+	if err != nil {
+		(&apiError{"RequestEntityTooLarge", 413, "read request: " + err.Error()}).write(w)
+		return
+	}
+	out, err := op(s, &call{ctx: r.Context(), host: r.Host, id: id, body: body})
+	if err != nil {
+		s.fail(w, name, err)
+		return
+	}
+	w.Header().Set("Content-Type", "application/x-amz-json-1.0")
+	if out == nil {
+		return
+	}
+	if err := json.NewEncoder(w).Encode(out); err != nil {
+		s.log.Debug("answer not taken", zap.String("operation", name), zap.Error(err))
+	}
+}
+
+func (s *Server) fail(w http.ResponseWriter, name string, err error) {
+	e := asAPIError(err)
+	if e.status >= 500 {
+		s.log.Error("sqs operation failed", zap.String("operation", name), zap.Error(err))
+	}
+	e.write(w)
+}
+
+// allow refuses what the caller's policies do not allow on the queue.
+func (s *Server) allow(c *call, action, name string) error {
+	if arn := s.arn(name); !c.id.Allows(action, arn) {
+		return &apiError{"AccessDenied", 403, auth.Denied(c.id, action, arn)}
+	}
+	return nil
+}
+
+// find is the queue that a URL names, for a caller that may do the action.
+func (s *Server) find(c *call, url, action string) (*queue, error) {
+	if url == "" {
+		return nil, missing("QueueUrl")
+	}
+	name := url[strings.LastIndexByte(url, '/')+1:]
+	if err := s.allow(c, action, name); err != nil {
+		return nil, err
+	}
+	return s.named(name)
+}
+
+func (s *Server) named(name string) (*queue, error) {
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	if q := s.queues[name]; q != nil {
+		return q, nil
+	}
+	return nil, noQueue
+}
+
+// byARN finds the queue of an ARN of this account and region.
+func (s *Server) byARN(arn string) (*queue, error) {
+	name := arn[strings.LastIndexByte(arn, ':')+1:]
+	if s.arn(name) != arn {
+		return nil, noQueue
+	}
+	return s.named(name)
+}
+
+// Stats says what every queue holds, in the order of names.
+func (s *Server) Stats() []Stats {
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	all := make([]Stats, 0, len(s.queues))
+	for _, q := range s.queues {
+		all = append(all, q.stats())
+	}
+	slices.SortFunc(all, func(a, b Stats) int { return strings.Compare(a.Name, b.Name) })
+	return all
+}

@@ -1,0 +1,212 @@
+package localaws
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"net/http"
+	"os"
+	"path/filepath"
+	"syscall"
+	"time"
+
+	"go.etcd.io/bbolt"
+	bbolterrors "go.etcd.io/bbolt/errors"
+	"go.uber.org/zap"
+
+	"github.com/scriptfleet/scriptfleet/pkg/localaws/auth"
+	"github.com/scriptfleet/scriptfleet/pkg/localaws/s3"
+	"github.com/scriptfleet/scriptfleet/pkg/localaws/sqs"
+	"github.com/scriptfleet/scriptfleet/pkg/localaws/sts"
+	"github.com/scriptfleet/scriptfleet/pkg/queue"
+)
+
+// Stack is a running embedded stack.
+type Stack struct {
+	cfg     Config
+	secrets secrets
+	keys    *auth.Keys
+	awsAddr string
+
+	db      *bbolt.DB // queues and functions; nil without a data folder
+	objects *bbolt.DB // S3
+	sqs     *sqs.Server
+	sts     *sts.Server
+	s3      *s3.Server
+	redis   *redis
+
+	http      *http.Server
+	served    chan error // what Serve ended with
+	stopCalls context.CancelFunc
+}
+
+// Start brings the stack up with its queues, bucket and roles. It returns when
+// all of it can be called. Who started it calls Close.
+func Start(ctx context.Context, cfg Config) (*Stack, error) {
+	cfg = cfg.withDefaults()
+	if err := cfg.check(); err != nil {
+		return nil, err
+	}
+	s := &Stack{cfg: cfg}
+	if err := s.start(ctx); err != nil {
+		_ = s.Close(ctx) // the error that we have says more
+		return nil, fmt.Errorf("start embedded stack: %w", err)
+	}
+	return s, nil
+}
+
+func (s *Stack) start(ctx context.Context) error {
+	steps := []func() error{s.openData, s.openKeys, s.openServices, s.provision, s.listenRedis}
+	for _, step := range steps {
+		if err := ctx.Err(); err != nil {
+			return err
+		}
+		if err := step(); err != nil {
+			return err
+		}
+	}
+	return s.listen()
+}
+
+func (s *Stack) openData() (err error) {
+	dir := s.cfg.DataDir
+	if dir != "" {
+		if err := os.MkdirAll(dir, 0o700); err != nil {
+			return fmt.Errorf("make data folder: %w", err)
+		}
+		if s.db, err = openDB(filepath.Join(dir, "stack.db")); err != nil {
+			return err
+		}
+		if s.objects, err = openDB(filepath.Join(dir, "objects.db")); err != nil {
+			return err
+		}
+	}
+	s.secrets, err = loadSecrets(dir)
+	return err
+}
+
+// openDB opens a database that no other process has open.
+func openDB(path string) (*bbolt.DB, error) {
+	db, err := bbolt.Open(path, 0o600, &bbolt.Options{
+		Timeout: time.Second, FreelistType: bbolt.FreelistMapType, NoFreelistSync: true,
+	})
+	if errors.Is(err, bbolterrors.ErrTimeout) {
+		return nil, fmt.Errorf("open %s: another process has it open; stop that one, or choose another --data", path)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("open %s: %w", path, err)
+	}
+	return db, nil
+}
+
+func (s *Stack) openKeys() (err error) {
+	s.keys, err = auth.NewKeys(s.cfg.Account, s.secrets.AccessKey, s.secrets.SecretKey)
+	if err != nil {
+		return err
+	}
+	invoke := auth.Allow([]string{"lambda:InvokeFunction"}, []string{"*"})
+	s.keys.AddRole(auth.Role{ARN: s.cfg.tenantRole(), RootOnly: true, Policy: invoke})
+	for _, role := range s.cfg.Roles {
+		if err := s.AddRole(role); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// AddRole makes a role assumable, or replaces it.
+func (s *Stack) AddRole(r Role) error {
+	parsed, err := r.parse()
+	if err != nil {
+		return err
+	}
+	s.keys.AddRole(parsed)
+	return nil
+}
+
+func (s *Stack) openServices() (err error) {
+	s.sts = sts.New(s.cfg.Account, s.keys)
+	s.s3 = s3.New(s.objects)
+	s.sqs, err = sqs.New(
+		sqs.Config{Region: s.cfg.Region, Account: s.cfg.Account, DB: s.db},
+		sqs.Deps{Log: s.cfg.Log.Named("sqs")})
+	return err
+}
+
+// provision makes what the fleet expects to be there.
+func (s *Stack) provision() error {
+	names := queue.NamesOf(s.cfg.Prefix, s.cfg.Partitions)
+	for _, name := range names.All() {
+		if err := s.sqs.Ensure(name, s.cfg.attributesOf(names, name)); err != nil {
+			return fmt.Errorf("make queue %s: %w", name, err)
+		}
+	}
+	return s.s3.Ensure(s.cfg.Bucket())
+}
+
+func (s *Stack) listenRedis() (err error) {
+	s.redis, err = startRedis(s.cfg.RedisAddr, s.secrets.RedisPassword)
+	return err
+}
+
+func (s *Stack) listen() error {
+	listener, err := net.Listen("tcp", s.cfg.AWSAddr)
+	if err != nil {
+		return fmt.Errorf("listen for AWS: %w", explainListen(err, awsAddrFlag))
+	}
+	calls, stopCalls := context.WithCancel(context.Background())
+	s.awsAddr, s.stopCalls = listener.Addr().String(), stopCalls
+	s.http = &http.Server{
+		Handler:           s.handler(),
+		BaseContext:       func(net.Listener) context.Context { return calls },
+		ReadHeaderTimeout: 10 * time.Second,
+		IdleTimeout:       2 * time.Minute,
+		ErrorLog:          zap.NewStdLog(s.cfg.Log.Named("http")),
+	}
+	s.served = make(chan error, 1)
+	go func() { s.served <- s.http.Serve(listener) }()
+	return nil
+}
+
+// explainListen says what to do about an address that is taken.
+func explainListen(err error, flag string) error {
+	if errors.Is(err, syscall.EADDRINUSE) {
+		return fmt.Errorf("%w; choose another address with %s (port 0 takes a free one)", err, flag)
+	}
+	return err
+}
+
+// Queues says what every queue holds, in the order of names.
+func (s *Stack) Queues() []sqs.Stats { return s.sqs.Stats() }
+
+// Close stops the stack: polls end with nothing, calls under way until ctx is
+// done, then everything that Start began. A stack that is half started may be
+// closed too.
+func (s *Stack) Close(ctx context.Context) error {
+	var errs []error
+	if s.http != nil {
+		s.stopCalls()
+		if err := s.http.Shutdown(ctx); err != nil {
+			errs = append(errs, s.http.Close())
+		}
+		if err := <-s.served; !errors.Is(err, http.ErrServerClosed) {
+			errs = append(errs, err)
+		}
+	}
+	if s.sqs != nil {
+		s.sqs.Close()
+	}
+	if s.redis != nil {
+		s.redis.close()
+	}
+	for _, db := range []*bbolt.DB{s.db, s.objects} {
+		if db != nil {
+			errs = append(errs, db.Close())
+		}
+	}
+	if err := errors.Join(errs...); err != nil {
+		return fmt.Errorf("close embedded stack: %w", err)
+	}
+	return nil
+}
