@@ -8,12 +8,39 @@
 //	  ▲           │            │
 //	  └───────────┴────────────┘  released, or its owner's claim ran out
 //
+// # Claims and fences
+//
 // A claim is a lease on one run: it lasts a TTL, is renewed while a worker
-// holds the run, and carries a fence. Whoever has a greater fence is right.
+// holds the run, and carries a fence. The fence of a grant is greater than that
+// of every grant of the same run before it, those that the ledger has forgotten
+// included. Whoever has the greater fence is right:
+//
+//   - A hold is good while its fence is the record's and nobody has released
+//     it, also after its TTL: a claim that ran out is lost only once another
+//     owner has claimed the run, or the run is settled.
+//   - A hold whose fence is greater than the record's is good: the ledger has
+//     forgotten the grant, and maybe learnt of the run again from elsewhere.
+//     Its record is put back over what is there.
+//   - Every other hold is lost.
+//
+// # What forgetting does
+//
 // The ledger is a helper: Redis may forget it at any moment. An unknown run is
-// then claimed as if it were new, a holder's Renew and Finish put its record
-// back, and Claimed.Fresh together with the receive count of the delivery tells
-// that the run may have been under way before.
+// then claimed as if it were new; a holder's Renew, Invoking, Release and
+// Finish put its record back; and Answer.Fresh together with the receive count
+// of the delivery tells that the run may have been under way before. Books
+// start again from zero, and stay consistent.
+//
+// # Repeating a call
+//
+// Every method may be repeated when its outcome is unknown (a broken
+// connection, a deadline), with the same arguments: it counts nothing twice,
+// and a claim that was granted is granted again, with the same answer.
+//
+// # Two deliveries that find a run Done
+//
+// Both may publish the stored result: it is the same event with the same id,
+// which consumers take for one. Neither invokes anything.
 package ledger
 
 import (
@@ -23,6 +50,11 @@ import (
 
 	"github.com/scriptfleet/scriptfleet/pkg/run"
 )
+
+// ErrUnavailable is wrapped by every error that says that the ledger is out of
+// reach for now: the call may or may not have taken effect, and repeating it is
+// safe. The caller pauses its intake; what it holds goes on.
+var ErrUnavailable = errors.New("ledger: out of reach")
 
 // ErrLost is why a holder's Renew, Invoking or Finish fails: another owner has
 // claimed the run since, or the run is settled.
@@ -68,11 +100,15 @@ type Answer struct {
 	// owner renews, where another owner holds it.
 	HeldBy  string
 	HeldFor time.Duration
-	// Attempts counts the invocations that were begun before this claim.
+	// Attempts counts the invocations that were begun before this claim, and not
+	// taken back: above zero, the script may have executed. Judge by it, not by
+	// State: a run that was released is Queued again.
 	Attempts int
-	// Claims counts the grants, this one included.
+	// Claims counts the grants, this one included: many of them with few
+	// Attempts is a run that kills its workers, or one that is often put back.
 	Claims int
-	// Fresh is set where the ledger knew nothing of the run.
+	// Fresh is set where the ledger knew nothing of the run, but perhaps that it
+	// was cancelled.
 	Fresh bool
 	// Cancelled is set once Cancel was called for the run.
 	Cancelled bool
@@ -88,6 +124,8 @@ type Hold struct {
 	// Attempts is how many invocations the holder knows of, its own included,
 	// so that a forgotten record can be put back.
 	Attempts int
+	// Invoking is set by Ledger.Invoking: the last of Attempts is this hold's.
+	Invoking bool
 }
 
 // Record is what Lookup tells of a run.
@@ -100,12 +138,17 @@ type Record struct {
 	Cancelled bool
 	Status    run.Status // of the result, once Done or Published
 	Waiting   string     // what the run waits for, as its holder last noted
-	Since     time.Time  // when the state was entered
+	// Since is when the state was entered; of a record that Open lists and that
+	// is forgotten otherwise, when the run was accepted.
+	Since time.Time
 }
 
-// Books are the counts that promise 1 is checked with. Accepted counts each run
-// once, at its first Accept or Claim, and Finished once, at its first Finish;
-// Open lists what is between.
+// Books are the counts that promise 1 is checked with, taken at one instant.
+// Accepted counts each run once, at its first Accept or Claim (or when a hold
+// puts a forgotten record back), and Finished once, at its first Finish; Open
+// counts what is between, so Accepted = Open + the sum of Finished, always.
+// A run that is Published while it counts as open (the ledger forgot its Finish
+// and heard of it again) is finished under the empty status.
 type Books struct {
 	Accepted int64
 	Finished map[run.Status]int64
@@ -117,49 +160,61 @@ type Books struct {
 type Ledger interface {
 	// Accept notes runs that the dispatcher is about to send, and tells the
 	// state that each was in before: a run that is Done or Published needs no
-	// sending. Accepting a run again is no error.
+	// sending. Accepting a run again is no error and changes nothing.
 	Accept(ctx context.Context, es []Entry) ([]State, error)
 
 	// Claim asks for runs for ttl each. An owner's claim that ran out does not
-	// stand in the way.
+	// stand in the way. Of any number of claims on one run at once, one is
+	// granted.
 	Claim(ctx context.Context, cs []Claim, ttl time.Duration) ([]Answer, error)
 
 	// Renew makes the claims last ttl from now. It puts back a record that
-	// Redis forgot. The errors are nil, or ErrLost.
+	// Redis forgot, with what the hold knows: renew with the latest hold. The
+	// errors are nil, or ErrLost.
 	Renew(ctx context.Context, hs []Hold, ttl time.Duration) ([]error, error)
 
 	// Invoking notes that the holder is about to invoke, and counts an attempt:
 	// from here on the run may have executed. It fails with ErrLost. The hold
-	// that it returns carries the new count.
+	// that it returns carries the new count and is the one to use from then on;
+	// asking again with the hold from before is the same attempt.
 	Invoking(ctx context.Context, h Hold) (Hold, error)
 
-	// Wait notes what a held run waits for, for explain.
+	// Wait notes what a held run waits for, for explain. The note outlives a
+	// Release, and ends with the next claim or invocation. Of a lost claim, or
+	// a forgotten run, nothing is noted; that is no error.
 	Wait(ctx context.Context, h Hold, reason string) error
 
 	// Release gives a run back, so that its next delivery can be claimed at
 	// once; executed says whether the script may have run, else the attempt
-	// that was counted last, if any, is taken back. Releasing a lost claim is
-	// no error.
+	// that this hold has counted, if any, is taken back. Attempts of owners
+	// before stay. Releasing a lost claim is no error and changes nothing.
 	Release(ctx context.Context, h Hold, executed bool) error
 
 	// Finish stores the result event. It fails with ErrLost for those whose run
-	// was claimed by another, or is Done already: what they know must not be
-	// published.
+	// was claimed by another, or is Done by another or Published already: what
+	// they know must not be published. A forgotten run is put back as Done.
 	Finish(ctx context.Context, fs []Finish) ([]error, error)
 
 	// Published notes that the result is out, drops it, and keeps the identity
-	// for as long as a duplicate can come.
+	// for as long as a duplicate can come. It holds for runs that the ledger
+	// has forgotten too, and against whoever has claimed them since.
 	Published(ctx context.Context, keys []run.Key) error
 
 	// Cancel marks a run as cancelled and tells the state that it was in.
 	// Cancelling a run that nobody has heard of marks it too: the request may
-	// still be on its way.
+	// still be on its way. A run that is Done or Published is not marked.
 	Cancel(ctx context.Context, e Entry) (State, error)
 
-	// Cancelled tells which of the runs were cancelled.
+	// Cancelled tells which of the runs are marked as cancelled; once it is
+	// Published, none is.
 	Cancelled(ctx context.Context, keys []run.Key) ([]bool, error)
 
+	// Lookup tells what is known of a run; of an unknown one, its key alone.
+	// Of a published run only Key, State, Status and Since are known.
 	Lookup(ctx context.Context, key run.Key) (Record, error)
+	// Open lists runs that are accepted and not finished, the oldest first, at
+	// most limit. One whose record was forgotten stands as Unknown.
+	Open(ctx context.Context, limit int) ([]Record, error)
 	Books(ctx context.Context) (Books, error)
 }
 

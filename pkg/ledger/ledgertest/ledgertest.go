@@ -1,0 +1,206 @@
+// Package ledgertest holds implementations of ledger.Ledger to their contract:
+// by claims, by a model under random operations, and by many at once.
+package ledgertest
+
+import (
+	"context"
+	"errors"
+	"testing"
+	"time"
+
+	"github.com/scriptfleet/scriptfleet/pkg/ledger"
+	"github.com/scriptfleet/scriptfleet/pkg/run"
+)
+
+// Env is one implementation under test, with nothing in it, and with the Config
+// Keep and Remember below.
+type Env struct {
+	Ledger ledger.Ledger
+	Pass   func(d time.Duration) // lets time pass, for the ledger at least
+	Flush  func()                // makes the ledger forget everything
+}
+
+const (
+	Keep     = 14 * 24 * time.Hour
+	Remember = 4 * 24 * time.Hour
+
+	ttl = 30 * time.Second
+)
+
+// Run runs the contract; run is called for each of its tests, and calls test
+// with a fresh Env (inside of a synctest bubble, where the clock is faked).
+func Run(t *testing.T, run func(t *testing.T, test func(t *testing.T, e Env))) {
+	for _, tests := range []map[string]func(*testing.T, Env){lifeClaims, cancelClaims, ownerClaims, forgetClaims, lookClaims, raceClaims} {
+		for name, test := range tests {
+			t.Run(name, func(t *testing.T) { run(t, test) })
+		}
+	}
+	t.Run("AgreesWithTheModel", func(t *testing.T) { run(t, agreesWithModel) })
+}
+
+// tester calls one Env and fails the test on errors that no test expects.
+type tester struct {
+	*testing.T
+	Env
+	ctx context.Context
+}
+
+func with(t *testing.T, e Env) tester { return tester{T: t, Env: e, ctx: t.Context()} }
+
+func entry(key string) ledger.Entry {
+	return ledger.Entry{Key: run.Key(key), Tenant: "acme", Source: "/stories/a b", ID: "id-" + key,
+		Action: "say \"hi\"\n", Script: "abcdefghijklmnopqrstuvwxyz"}
+}
+
+func (t tester) accept(key string) ledger.State {
+	t.Helper()
+	s, err := t.Ledger.Accept(t.ctx, []ledger.Entry{entry(key)})
+	t.ok(err)
+	return s[0]
+}
+
+func (t tester) claim(key, owner string) ledger.Answer {
+	t.Helper()
+	a, err := t.Ledger.Claim(t.ctx, []ledger.Claim{{Entry: entry(key), Owner: owner}}, ttl)
+	t.ok(err)
+	return a[0]
+}
+
+func (t tester) granted(key, owner string) ledger.Hold {
+	t.Helper()
+	a := t.claim(key, owner)
+	if !a.Granted {
+		t.Fatalf("%s is refused %s: %+v", owner, key, a)
+	}
+	return a.Hold
+}
+
+func (t tester) refused(key, owner string) ledger.Answer {
+	t.Helper()
+	a := t.claim(key, owner)
+	if a.Granted {
+		t.Fatalf("%s is granted %s: %+v", owner, key, a)
+	}
+	return a
+}
+
+func (t tester) renew(h ledger.Hold, want error) {
+	t.Helper()
+	errs, err := t.Ledger.Renew(t.ctx, []ledger.Hold{h}, ttl)
+	t.ok(err)
+	t.is(errs[0], want, "Renew")
+}
+
+func (t tester) invoking(h ledger.Hold) ledger.Hold {
+	t.Helper()
+	h, err := t.Ledger.Invoking(t.ctx, h)
+	t.ok(err)
+	return h
+}
+
+func (t tester) notInvoking(h ledger.Hold) {
+	t.Helper()
+	_, err := t.Ledger.Invoking(t.ctx, h)
+	t.is(err, ledger.ErrLost, "Invoking")
+}
+
+func (t tester) release(h ledger.Hold, executed bool) {
+	t.Helper()
+	t.ok(t.Ledger.Release(t.ctx, h, executed))
+}
+
+func (t tester) finish(h ledger.Hold, result string, want error) {
+	t.Helper()
+	errs, err := t.Ledger.Finish(t.ctx, []ledger.Finish{{Hold: h, Status: run.Succeeded, Result: []byte(result)}})
+	t.ok(err)
+	t.is(errs[0], want, "Finish")
+}
+
+func (t tester) published(key string) {
+	t.Helper()
+	t.ok(t.Ledger.Published(t.ctx, []run.Key{run.Key(key)}))
+}
+
+func (t tester) cancel(key string) ledger.State {
+	t.Helper()
+	s, err := t.Ledger.Cancel(t.ctx, entry(key))
+	t.ok(err)
+	return s
+}
+
+func (t tester) cancelled(key string) bool {
+	t.Helper()
+	marks, err := t.Ledger.Cancelled(t.ctx, []run.Key{run.Key(key)})
+	t.ok(err)
+	return marks[0]
+}
+
+func (t tester) lookup(key string) ledger.Record {
+	t.Helper()
+	r, err := t.Ledger.Lookup(t.ctx, run.Key(key))
+	t.ok(err)
+	return r
+}
+
+// books checks what the books say: accepted, and the sum of finished.
+func (t tester) books(accepted, finished int64) {
+	t.Helper()
+	b, err := t.Ledger.Books(t.ctx)
+	t.ok(err)
+	var sum int64
+	for _, n := range b.Finished {
+		sum += n
+	}
+	if b.Accepted != accepted || sum != finished || b.Open != accepted-finished {
+		t.Errorf("the books say %+v, want %d accepted and %d finished", b, accepted, finished)
+	}
+}
+
+func (t tester) state(key string, want ledger.State) {
+	t.Helper()
+	if r := t.lookup(key); r.State != want {
+		t.Errorf("%s is %q, want %q: %+v", key, r.State, want, r)
+	}
+}
+
+func (t tester) ok(err error) {
+	t.Helper()
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+func (t tester) is(err, want error, what string) {
+	t.Helper()
+	if !errors.Is(err, want) {
+		t.Errorf("%s fails with %v, want %v", what, err, want)
+	}
+}
+
+func same[T comparable](t tester, what string, got, want T) {
+	t.Helper()
+	if got != want {
+		t.Errorf("%s is %v, want %v", what, got, want)
+	}
+}
+
+// CallAll calls every method once, for the run of h, and returns their errors:
+// for tests of what each of them says when Redis is away.
+func CallAll(ctx context.Context, l ledger.Ledger, h ledger.Hold) map[string]error {
+	errs := map[string]error{}
+	keys := []run.Key{h.Entry.Key}
+	_, errs["Accept"] = l.Accept(ctx, []ledger.Entry{h.Entry})
+	_, errs["Claim"] = l.Claim(ctx, []ledger.Claim{{Entry: h.Entry, Owner: "another"}}, ttl)
+	_, errs["Renew"] = l.Renew(ctx, []ledger.Hold{h}, ttl)
+	_, errs["Invoking"] = l.Invoking(ctx, h)
+	errs["Wait"] = l.Wait(ctx, h, "a build")
+	errs["Release"] = l.Release(ctx, h, false)
+	_, errs["Finish"] = l.Finish(ctx, []ledger.Finish{{Hold: h, Status: run.Failed}})
+	errs["Published"] = l.Published(ctx, keys)
+	_, errs["Cancel"] = l.Cancel(ctx, h.Entry)
+	_, errs["Cancelled"] = l.Cancelled(ctx, keys)
+	_, errs["Lookup"] = l.Lookup(ctx, h.Entry.Key)
+	_, errs["Open"] = l.Open(ctx, 1)
+	_, errs["Books"] = l.Books(ctx)
+	return errs
+}

@@ -1,0 +1,342 @@
+// Package memledger is a ledger in memory: for tests, for simulations (its only
+// clock is time.Now, so it lives in a synctest bubble), and for a fleet of one
+// process. Forget does to it what FLUSHALL does to Redis.
+package memledger
+
+import (
+	"context"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/scriptfleet/scriptfleet/pkg/ledger"
+	"github.com/scriptfleet/scriptfleet/pkg/run"
+)
+
+// Config says how long records are kept; zero values take the defaults.
+type Config struct {
+	// Keep is how long a run that is not published is remembered after it was
+	// last accepted, claimed or finished. Default 14 days: a message can wait
+	// in a queue no longer.
+	Keep time.Duration
+	// Remember is how long the identity of a published run is kept, and the
+	// cancellation of a run not heard of. Default 4 days.
+	Remember time.Duration
+	// PutBack is how long a claim lasts that Invoking has put back after the
+	// ledger forgot it, unless it is renewed. Default 10 s.
+	PutBack time.Duration
+}
+
+// Ledger implements ledger.Ledger.
+type Ledger struct {
+	cfg Config
+
+	mu       sync.Mutex
+	records  map[run.Key]*record
+	open     map[run.Key]time.Time // accepted and not finished, since when
+	finished map[run.Status]int64
+	fence    int64 // the last one granted; it outlives Forget
+}
+
+var _ ledger.Ledger = (*Ledger)(nil)
+
+func New(cfg Config) *Ledger {
+	if cfg.Keep == 0 {
+		cfg.Keep = 14 * 24 * time.Hour
+	}
+	if cfg.Remember == 0 {
+		cfg.Remember = 4 * 24 * time.Hour
+	}
+	if cfg.PutBack == 0 {
+		cfg.PutBack = 10 * time.Second
+	}
+	l := &Ledger{cfg: cfg}
+	l.Forget()
+	return l
+}
+
+// Forget drops everything but the fence, as a flushed Redis does.
+func (l *Ledger) Forget() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.records = map[run.Key]*record{}
+	l.open = map[run.Key]time.Time{}
+	l.finished = map[run.Status]int64{}
+}
+
+func (l *Ledger) Accept(ctx context.Context, es []ledger.Entry) ([]ledger.State, error) {
+	now, unlock, err := l.enter(ctx)
+	if err != nil {
+		return nil, err
+	}
+	defer unlock()
+	states := make([]ledger.State, len(es))
+	for i, e := range es {
+		r := l.at(e.Key, now)
+		states[i] = r.state
+		if r.state == ledger.Unknown {
+			l.first(r, e, now)
+			r.enter(ledger.Queued, now)
+		}
+	}
+	return states, nil
+}
+
+func (l *Ledger) Claim(ctx context.Context, cs []ledger.Claim, ttl time.Duration) ([]ledger.Answer, error) {
+	now, unlock, err := l.enter(ctx)
+	if err != nil {
+		return nil, err
+	}
+	defer unlock()
+	answers := make([]ledger.Answer, len(cs))
+	for i, c := range cs {
+		answers[i] = l.claim(c, now, ttl)
+	}
+	return answers, nil
+}
+
+func (l *Ledger) claim(c ledger.Claim, now time.Time, ttl time.Duration) ledger.Answer {
+	r := l.at(c.Entry.Key, now)
+	switch {
+	case r.state == ledger.Done || r.state == ledger.Published:
+		return ledger.Answer{State: r.state, Attempts: r.attempts, Claims: r.claims, Cancelled: r.cancelled, Result: slices.Clone(r.result)}
+	case r.state == ledger.Claimed && r.owner == c.Owner:
+		// The same claim, repeated: the same grant.
+		r.until = now.Add(ttl)
+	case r.held() && r.until.After(now):
+		return ledger.Answer{State: r.state, Attempts: r.attempts, Claims: r.claims, Cancelled: r.cancelled,
+			HeldBy: r.owner, HeldFor: r.until.Sub(now)}
+	default:
+		l.grant(r, c, now, ttl)
+	}
+	return ledger.Answer{
+		State: r.before, Granted: true, Fresh: r.before == ledger.Unknown,
+		Hold:     ledger.Hold{Entry: c.Entry, Owner: c.Owner, Fence: r.fence, Attempts: r.attempts},
+		Attempts: r.attempts, Claims: r.claims, Cancelled: r.cancelled,
+	}
+}
+
+func (l *Ledger) grant(r *record, c ledger.Claim, now time.Time, ttl time.Duration) {
+	l.fence = max(l.fence+1, r.fence+1, now.UnixMicro())
+	r.before = r.state
+	if r.state == ledger.Unknown {
+		l.first(r, c.Entry, now)
+	}
+	r.enter(ledger.Claimed, now)
+	r.owner, r.fence, r.until = c.Owner, l.fence, now.Add(ttl)
+	r.claims++
+	r.waiting = ""
+	r.expires = now.Add(l.cfg.Keep)
+}
+
+func (l *Ledger) Renew(ctx context.Context, hs []ledger.Hold, ttl time.Duration) ([]error, error) {
+	now, unlock, err := l.enter(ctx)
+	if err != nil {
+		return nil, err
+	}
+	defer unlock()
+	errs := make([]error, len(hs))
+	for i, h := range hs {
+		r := l.at(h.Entry.Key, now)
+		if r.lost(h) {
+			errs[i] = ledger.ErrLost
+			continue
+		}
+		l.putBack(r, h, now)
+		r.until = now.Add(ttl)
+	}
+	return errs, nil
+}
+
+func (l *Ledger) Invoking(ctx context.Context, h ledger.Hold) (ledger.Hold, error) {
+	now, unlock, err := l.enter(ctx)
+	if err != nil {
+		return h, err
+	}
+	defer unlock()
+	r := l.at(h.Entry.Key, now)
+	if r.lost(h) {
+		return h, ledger.ErrLost
+	}
+	l.putBack(r, h, now)
+	h.Attempts, h.Invoking = h.Attempts+1, true
+	r.enter(ledger.Invoking, now)
+	r.attempts = max(r.attempts, h.Attempts)
+	r.waiting = ""
+	return h, nil
+}
+
+func (l *Ledger) Wait(ctx context.Context, h ledger.Hold, reason string) error {
+	now, unlock, err := l.enter(ctx)
+	if err != nil {
+		return err
+	}
+	defer unlock()
+	if r := l.at(h.Entry.Key, now); r.holds(h) {
+		r.waiting = reason
+	}
+	return nil
+}
+
+func (l *Ledger) Release(ctx context.Context, h ledger.Hold, executed bool) error {
+	now, unlock, err := l.enter(ctx)
+	if err != nil {
+		return err
+	}
+	defer unlock()
+	r := l.at(h.Entry.Key, now)
+	if r.lost(h) {
+		return nil
+	}
+	l.putBack(r, h, now)
+	if !executed {
+		r.attempts = h.Attempts
+		if h.Invoking {
+			r.attempts--
+		}
+	}
+	r.enter(ledger.Queued, now)
+	r.owner, r.until = "", time.Time{}
+	return nil
+}
+
+func (l *Ledger) Finish(ctx context.Context, fs []ledger.Finish) ([]error, error) {
+	now, unlock, err := l.enter(ctx)
+	if err != nil {
+		return nil, err
+	}
+	defer unlock()
+	errs := make([]error, len(fs))
+	for i, f := range fs {
+		r := l.at(f.Hold.Entry.Key, now)
+		switch {
+		case r.state == ledger.Done && r.owner == f.Hold.Owner && r.fence == f.Hold.Fence:
+			// The same Finish, repeated: it stands as it was.
+		case r.lost(f.Hold):
+			errs[i] = ledger.ErrLost
+		default:
+			l.putBack(r, f.Hold, now)
+			r.enter(ledger.Done, now)
+			r.status, r.result, r.waiting = f.Status, slices.Clone(f.Result), ""
+			r.expires = now.Add(l.cfg.Keep)
+			l.close(f.Hold.Entry.Key, f.Status)
+		}
+	}
+	return errs, nil
+}
+
+func (l *Ledger) Published(ctx context.Context, keys []run.Key) error {
+	now, unlock, err := l.enter(ctx)
+	if err != nil {
+		return err
+	}
+	defer unlock()
+	for _, k := range keys {
+		r := l.at(k, now)
+		if r.state == ledger.Published {
+			continue
+		}
+		if _, open := l.open[k]; open {
+			l.close(k, "")
+		}
+		p := &record{status: r.status, expires: now.Add(l.cfg.Remember)}
+		p.entry.Key = k
+		p.enter(ledger.Published, now)
+		l.records[k] = p
+	}
+	return nil
+}
+
+func (l *Ledger) Cancel(ctx context.Context, e ledger.Entry) (ledger.State, error) {
+	now, unlock, err := l.enter(ctx)
+	if err != nil {
+		return ledger.Unknown, err
+	}
+	defer unlock()
+	r := l.at(e.Key, now)
+	switch r.state {
+	case ledger.Done, ledger.Published:
+		return r.state, nil
+	case ledger.Unknown:
+		l.keep(r, e)
+		r.enter(ledger.Unknown, now)
+		r.expires = now.Add(l.cfg.Remember)
+	}
+	r.cancelled = true
+	return r.state, nil
+}
+
+func (l *Ledger) Cancelled(ctx context.Context, keys []run.Key) ([]bool, error) {
+	now, unlock, err := l.enter(ctx)
+	if err != nil {
+		return nil, err
+	}
+	defer unlock()
+	marks := make([]bool, len(keys))
+	for i, k := range keys {
+		marks[i] = l.at(k, now).cancelled
+	}
+	return marks, nil
+}
+
+func (l *Ledger) Lookup(ctx context.Context, key run.Key) (ledger.Record, error) {
+	now, unlock, err := l.enter(ctx)
+	if err != nil {
+		return ledger.Record{}, err
+	}
+	defer unlock()
+	return l.at(key, now).told(now), nil
+}
+
+func (l *Ledger) Open(ctx context.Context, limit int) ([]ledger.Record, error) {
+	now, unlock, err := l.enter(ctx)
+	if err != nil {
+		return nil, err
+	}
+	defer unlock()
+	keys := make([]run.Key, 0, len(l.open))
+	for k := range l.open {
+		keys = append(keys, k)
+	}
+	slices.SortFunc(keys, func(a, b run.Key) int {
+		if c := l.open[a].Compare(l.open[b]); c != 0 {
+			return c
+		}
+		return slices.Compare([]byte(a), []byte(b))
+	})
+	keys = keys[:max(0, min(limit, len(keys)))]
+	records := make([]ledger.Record, len(keys))
+	for i, k := range keys {
+		records[i] = l.at(k, now).told(now)
+		if records[i].State == ledger.Unknown {
+			records[i].Since = l.open[k]
+		}
+	}
+	return records, nil
+}
+
+func (l *Ledger) Books(ctx context.Context) (ledger.Books, error) {
+	_, unlock, err := l.enter(ctx)
+	if err != nil {
+		return ledger.Books{}, err
+	}
+	defer unlock()
+	b := ledger.Books{Open: int64(len(l.open)), Finished: map[run.Status]int64{}}
+	b.Accepted = b.Open
+	for s, n := range l.finished {
+		b.Finished[s] = n
+		b.Accepted += n
+	}
+	return b, nil
+}
+
+// enter starts an operation: all of it happens at one instant, under the lock.
+func (l *Ledger) enter(ctx context.Context) (now time.Time, unlock func(), err error) {
+	if err := ctx.Err(); err != nil {
+		return time.Time{}, nil, err
+	}
+	l.mu.Lock()
+	now = time.Now()
+	l.sweep(now)
+	return now, l.mu.Unlock, nil
+}

@@ -1,0 +1,120 @@
+package memledger
+
+import (
+	"time"
+
+	"github.com/scriptfleet/scriptfleet/pkg/ledger"
+	"github.com/scriptfleet/scriptfleet/pkg/run"
+)
+
+// record is what is known of one run. One whose state is Unknown is the mark of
+// a cancellation, or is not in the ledger at all.
+type record struct {
+	entry ledger.Entry
+	state ledger.State
+	since time.Time
+
+	owner  string // of the claim; empty once it was released
+	fence  int64  // of the last grant that is known
+	until  time.Time
+	before ledger.State // the state that the claim was granted in
+
+	attempts  int
+	claims    int
+	cancelled bool
+	waiting   string
+	status    run.Status
+	result    []byte
+	expires   time.Time
+}
+
+func (r *record) enter(s ledger.State, now time.Time) { r.state, r.since = s, now }
+
+func (r *record) held() bool { return r.state == ledger.Claimed || r.state == ledger.Invoking }
+
+// holds says that the record's claim is h.
+func (r *record) holds(h ledger.Hold) bool {
+	return r.held() && r.owner == h.Owner && r.fence == h.Fence
+}
+
+// lost says that h is no longer, or has never been, the right one.
+func (r *record) lost(h ledger.Hold) bool {
+	if r.state == ledger.Done || r.state == ledger.Published {
+		return true
+	}
+	return h.Fence <= r.fence && !r.holds(h)
+}
+
+func (r *record) told(now time.Time) ledger.Record {
+	t := ledger.Record{Entry: r.entry, State: r.state, Attempts: r.attempts, Cancelled: r.cancelled,
+		Status: r.status, Waiting: r.waiting, Since: r.since}
+	if r.held() {
+		t.Owner, t.ClaimLeft = r.owner, max(0, r.until.Sub(now))
+	}
+	return t
+}
+
+// at returns the record of a run. One of an unknown run is not in the ledger
+// before keep or first put it there.
+func (l *Ledger) at(k run.Key, now time.Time) *record {
+	r := l.records[k]
+	if r == nil || !r.expires.After(now) {
+		r = &record{}
+		r.entry.Key = k
+	}
+	return r
+}
+
+func (l *Ledger) keep(r *record, e ledger.Entry) {
+	r.entry = e
+	l.records[e.Key] = r
+}
+
+// first counts a run that is seen for the first time.
+func (l *Ledger) first(r *record, e ledger.Entry, now time.Time) {
+	l.keep(r, e)
+	r.expires = now.Add(l.cfg.Keep)
+	if _, open := l.open[e.Key]; !open {
+		l.open[e.Key] = now
+	}
+}
+
+// close moves a run from the open ones to the finished ones.
+func (l *Ledger) close(k run.Key, s run.Status) {
+	delete(l.open, k)
+	l.finished[s]++
+}
+
+// putBack makes h, which is not lost, the record's claim where it is not: the
+// ledger has forgotten the grant.
+func (l *Ledger) putBack(r *record, h ledger.Hold, now time.Time) {
+	if r.holds(h) {
+		return
+	}
+	if r.state == ledger.Unknown {
+		l.first(r, h.Entry, now)
+	}
+	r.before = r.state
+	r.enter(ledger.Claimed, now)
+	if h.Invoking {
+		r.enter(ledger.Invoking, now)
+	}
+	r.owner, r.fence, r.until = h.Owner, h.Fence, now.Add(l.cfg.PutBack)
+	r.attempts, r.claims = max(r.attempts, h.Attempts), max(r.claims, 1)
+	l.fence = max(l.fence, h.Fence)
+}
+
+// sweep deletes a few of the records that nobody will ask for again. With two
+// looked at for each operation, which adds at most a few, what has expired
+// stays a small share of the whole.
+func (l *Ledger) sweep(now time.Time) {
+	looked := 0
+	for k, r := range l.records { // in random order
+		if looked++; looked > 2 {
+			return
+		}
+		if !r.expires.After(now) {
+			delete(l.records, k)
+		}
+	}
+}

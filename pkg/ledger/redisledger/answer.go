@@ -1,0 +1,138 @@
+package redisledger
+
+import (
+	"fmt"
+	"math"
+	"strconv"
+	"time"
+
+	"github.com/scriptfleet/scriptfleet/pkg/ledger"
+	"github.com/scriptfleet/scriptfleet/pkg/run"
+)
+
+// letters stand for the states in Redis.
+var letters = map[string]ledger.State{
+	"":  ledger.Unknown,
+	"q": ledger.Queued,
+	"c": ledger.Claimed,
+	"i": ledger.Invoking,
+	"d": ledger.Done,
+	"p": ledger.Published,
+}
+
+func into[T any](to *T, answer any, read func(any) (T, error)) (err error) {
+	*to, err = read(answer)
+	return err
+}
+
+func stateOf(answer any) (ledger.State, error) {
+	letter, ok := answer.(string)
+	state, known := letters[letter]
+	if !ok || !known {
+		return ledger.Unknown, fmt.Errorf("redis answers %v for a state", answer)
+	}
+	return state, nil
+}
+
+// lostOf reads 1 or 0. Its first result is the answer to the caller.
+func lostOf(answer any) (lost, err error) {
+	switch answer {
+	case int64(1):
+		return nil, nil
+	case int64(0):
+		return ledger.ErrLost, nil
+	}
+	return nil, fmt.Errorf("redis answers %v for a hold", answer)
+}
+
+// answerOf reads what lua/claim.lua returns.
+func answerOf(c ledger.Claim, answer any) (ledger.Answer, error) {
+	v, ok := answer.([]any)
+	if !ok || len(v) != 9 {
+		return ledger.Answer{}, fmt.Errorf("redis answers %v for a claim", answer)
+	}
+	r := reader{v: v}
+	a := ledger.Answer{
+		State:     r.state(0),
+		Granted:   r.number(1) == 1,
+		HeldBy:    r.text(3),
+		HeldFor:   time.Duration(r.number(4)) * time.Millisecond,
+		Attempts:  int(r.number(5)),
+		Claims:    int(r.number(6)),
+		Cancelled: r.number(7) == 1,
+	}
+	if result := r.text(8); result != "" {
+		a.Result = []byte(result)
+	}
+	if a.Granted {
+		a.Fresh = a.State == ledger.Unknown
+		a.Hold = ledger.Hold{Entry: c.Entry, Owner: c.Owner, Fence: r.number(2), Attempts: a.Attempts}
+	}
+	return a, r.err
+}
+
+// reader reads a list that Redis answers, and keeps the first error.
+type reader struct {
+	v   []any
+	err error
+}
+
+func (r *reader) text(i int) string {
+	s, ok := r.v[i].(string)
+	if !ok {
+		r.fail(i)
+	}
+	return s
+}
+
+func (r *reader) state(i int) ledger.State {
+	s, err := stateOf(r.v[i])
+	if err != nil {
+		r.fail(i)
+	}
+	return s
+}
+
+// number reads an integer, which scripts return as such or in digits.
+func (r *reader) number(i int) int64 {
+	switch v := r.v[i].(type) {
+	case int64:
+		return v
+	case string:
+		if n, err := strconv.ParseInt(v, 10, 64); err == nil {
+			return n
+		}
+	}
+	r.fail(i)
+	return 0
+}
+
+func (r *reader) fail(i int) {
+	if r.err == nil {
+		r.err = fmt.Errorf("redis answers %v in place %d", r.v[i], i+1)
+	}
+}
+
+// recordOf reads a record's hash; now is the server's time. Fields that are
+// missing, or make no sense, are left at zero: it is for people to look at.
+func recordOf(k run.Key, hash map[string]string, now time.Time) ledger.Record {
+	r := ledger.Record{
+		Entry: ledger.Entry{Key: k, Tenant: hash["T"], Source: hash["S"], ID: hash["I"],
+			Action: hash["A"], Script: run.ScriptHash(hash["H"])},
+		Waiting:   hash["w"],
+		Cancelled: hash["x"] == "1",
+	}
+	if s := hash["s"]; s != "" {
+		r.State, r.Status = letters[s[:1]], run.Status(s[1:])
+	}
+	r.Attempts, _ = strconv.Atoi(hash["a"])
+	if seconds, err := strconv.ParseFloat(hash["t"], 64); err == nil {
+		r.Since = time.UnixMilli(int64(math.Round(seconds * 1000)))
+	}
+	if r.State == ledger.Claimed || r.State == ledger.Invoking {
+		r.Owner = hash["o"]
+		end, _ := strconv.ParseInt(hash["u"], 10, 64)
+		r.ClaimLeft = max(0, time.UnixMilli(end).Sub(now))
+	}
+	return r
+}

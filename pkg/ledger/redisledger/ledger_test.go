@@ -1,0 +1,68 @@
+package redisledger
+
+import (
+	"context"
+	"testing"
+	"time"
+
+	"github.com/alicebob/miniredis/v2"
+	"github.com/redis/go-redis/v9"
+
+	"github.com/scriptfleet/scriptfleet/pkg/ledger/ledgertest"
+	"github.com/scriptfleet/scriptfleet/pkg/redistest"
+)
+
+var config = Config{Prefix: "test", Keep: ledgertest.Keep, Remember: ledgertest.Remember}
+
+func TestContractOnRedis(t *testing.T) {
+	client := connect(t, redistest.Start(t).Addr)
+	ledgertest.Run(t, func(t *testing.T, test func(*testing.T, ledgertest.Env)) {
+		flush := func() { client.FlushAll(context.Background()) }
+		flush()
+		pass := func(d time.Duration) { age(t, client, d) }
+		test(t, ledgertest.Env{Ledger: New(config, client), Pass: pass, Flush: flush})
+	})
+}
+
+func TestContractOnMiniredis(t *testing.T) {
+	ledgertest.Run(t, func(t *testing.T, test func(*testing.T, ledgertest.Env)) {
+		m, now := miniredis.RunT(t), time.Now()
+		pass := func(d time.Duration) {
+			now = now.Add(d)
+			m.SetTime(now)
+			m.FastForward(d)
+		}
+		flush := func() {
+			m.FlushAll()
+			pass(time.Millisecond) // its clock stands still, as no server's does
+		}
+		flush()
+		test(t, ledgertest.Env{Ledger: New(config, connect(t, m.Addr())), Pass: pass, Flush: flush})
+	})
+}
+
+func connect(t testing.TB, addr string) *redis.Client {
+	c := redis.NewClient(&redis.Options{Addr: addr, ContextTimeoutEnabled: true})
+	t.Cleanup(func() { c.Close() })
+	return c
+}
+
+// age does to what is kept what the passing of d does: TTLs and claims are
+// nearer to their end, states were entered and runs accepted longer ago.
+func age(t *testing.T, c *redis.Client, d time.Duration) {
+	t.Helper()
+	const script = `
+local d = tonumber(ARGV[1])
+for _, key in ipairs(redis.call('KEYS', 'test:run:*')) do
+  local till, since = redis.call('HGET', key, 'u'), redis.call('HGET', key, 't')
+  if till then redis.call('HINCRBY', key, 'u', -d) end
+  redis.call('HSET', key, 't', string.format('%.3f', since - d / 1000))
+  redis.call('PEXPIRE', key, redis.call('PTTL', key) - d)
+end
+for _, member in ipairs(redis.call('ZRANGE', 'test:open', 0, -1)) do
+  redis.call('ZINCRBY', 'test:open', -d, member)
+end`
+	if err := c.Eval(t.Context(), script, nil, d.Milliseconds()).Err(); err != nil && err != redis.Nil {
+		t.Fatal(err)
+	}
+}

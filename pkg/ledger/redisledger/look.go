@@ -1,0 +1,130 @@
+package redisledger
+
+import (
+	"context"
+	"fmt"
+	"strconv"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+
+	"github.com/scriptfleet/scriptfleet/pkg/ledger"
+	"github.com/scriptfleet/scriptfleet/pkg/run"
+)
+
+func (l *Ledger) Cancelled(ctx context.Context, keys []run.Key) ([]bool, error) {
+	ctx, cancel := context.WithTimeout(ctx, l.cfg.Timeout)
+	defer cancel()
+	marks := make([]bool, len(keys))
+	cmds, err := l.client.Pipelined(ctx, func(p redis.Pipeliner) error {
+		for _, k := range keys {
+			p.HGet(ctx, l.records+string(k), "x")
+		}
+		return nil
+	})
+	if err != nil && err != redis.Nil {
+		return nil, fmt.Errorf("ask which runs are cancelled: %w", reach(err))
+	}
+	for i, c := range cmds {
+		if c.Err() != nil && c.Err() != redis.Nil {
+			return nil, fmt.Errorf("ask whether run %s is cancelled: %w", keys[i], reach(c.Err()))
+		}
+		marks[i] = c.(*redis.StringCmd).Val() == "1"
+	}
+	return marks, nil
+}
+
+func (l *Ledger) Lookup(ctx context.Context, key run.Key) (ledger.Record, error) {
+	records, err := l.look(ctx, []run.Key{key})
+	if err != nil {
+		return ledger.Record{}, fmt.Errorf("look up run %s: %w", key, err)
+	}
+	return records[0], nil
+}
+
+// Open looks the runs up in turns. One that is finished meanwhile is left out.
+func (l *Ledger) Open(ctx context.Context, limit int) ([]ledger.Record, error) {
+	if limit <= 0 {
+		return nil, nil
+	}
+	open, err := l.oldest(ctx, limit)
+	if err != nil {
+		return nil, fmt.Errorf("list open runs: %w", err)
+	}
+	records := make([]ledger.Record, 0, len(open))
+	for from := 0; from < len(open); from += inOneCall {
+		turn := open[from:min(from+inOneCall, len(open))]
+		keys := make([]run.Key, len(turn))
+		for i, z := range turn {
+			keys[i] = run.Key(z.Member.(string))
+		}
+		found, err := l.look(ctx, keys)
+		if err != nil {
+			return nil, fmt.Errorf("look up open runs: %w", err)
+		}
+		for i, r := range found {
+			switch r.State {
+			case ledger.Done, ledger.Published:
+				continue
+			case ledger.Unknown:
+				r.Since = time.UnixMilli(int64(turn[i].Score))
+			}
+			records = append(records, r)
+		}
+	}
+	return records, nil
+}
+
+func (l *Ledger) oldest(ctx context.Context, limit int) ([]redis.Z, error) {
+	ctx, cancel := context.WithTimeout(ctx, l.cfg.Timeout)
+	defer cancel()
+	open, err := l.client.ZRangeWithScores(ctx, l.open, 0, int64(limit-1)).Result()
+	return open, reach(err)
+}
+
+func (l *Ledger) look(ctx context.Context, keys []run.Key) ([]ledger.Record, error) {
+	ctx, cancel := context.WithTimeout(ctx, l.cfg.Timeout)
+	defer cancel()
+	var now *redis.TimeCmd
+	hashes := make([]*redis.MapStringStringCmd, len(keys))
+	_, err := l.client.Pipelined(ctx, func(p redis.Pipeliner) error {
+		now = p.Time(ctx)
+		for i, k := range keys {
+			hashes[i] = p.HGetAll(ctx, l.records+string(k))
+		}
+		return nil
+	})
+	if err != nil {
+		return nil, reach(err)
+	}
+	records := make([]ledger.Record, len(keys))
+	for i, h := range hashes {
+		records[i] = recordOf(keys[i], h.Val(), now.Val())
+	}
+	return records, nil
+}
+
+// Books asks for both in one transaction: they are of one instant.
+func (l *Ledger) Books(ctx context.Context) (ledger.Books, error) {
+	ctx, cancel := context.WithTimeout(ctx, l.cfg.Timeout)
+	defer cancel()
+	var open *redis.IntCmd
+	var finished *redis.MapStringStringCmd
+	_, err := l.client.TxPipelined(ctx, func(p redis.Pipeliner) error {
+		open, finished = p.ZCard(ctx, l.open), p.HGetAll(ctx, l.finished)
+		return nil
+	})
+	if err != nil {
+		return ledger.Books{}, fmt.Errorf("read books: %w", reach(err))
+	}
+	b := ledger.Books{Accepted: open.Val(), Open: open.Val(), Finished: map[run.Status]int64{}}
+	for status, digits := range finished.Val() {
+		n, err := strconv.ParseInt(digits, 10, 64)
+		if err != nil {
+			return ledger.Books{}, fmt.Errorf("read books: finished as %s: %w", status, err)
+		}
+		b.Finished[run.Status(status)] = n
+		b.Accepted += n
+	}
+	return b, nil
+}

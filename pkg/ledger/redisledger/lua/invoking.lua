@@ -1,0 +1,8 @@
+-- ARGV     a hold
+-- Returns  1, or 0 where the hold is lost
+local r, h = load(KEYS[3]), hold(5)
+if lost(r, h) then return 0 end
+putback(r, h)
+-- Counted from the hold, not the record: repeated, it is the same attempt.
+redis.call('HSET', r.key, 's', 'i', 't', now, 'a', math.max(r.attempts, h.attempts + 1), 'w', '')
+return 1

@@ -1,0 +1,6 @@
+-- ARGV     a hold, the reason
+-- Returns  1 if it was noted
+local r, h = load(KEYS[3]), hold(5)
+if not holds(r, h) then return 0 end
+redis.call('HSET', r.key, 'w', ARGV[15])
+return 1
