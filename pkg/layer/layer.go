@@ -1,10 +1,11 @@
-// Package layer builds the layer of an env: requirements in, a deterministic
-// zip of python/… out.
 package layer
 
 import (
 	"context"
 	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -14,17 +15,26 @@ import (
 	"github.com/scriptfleet/scriptfleet/pkg/run"
 )
 
+// DefaultMaxUnpackedBytes is Lambda's limit for a function and its layers, less
+// 2 MiB for the function's own code: whether an env fits must not depend on the
+// script that asked for it first.
+const DefaultMaxUnpackedBytes = 250<<20 - 2<<20
+
 // Config says where layers are kept and what they may cost. The zero value
 // works.
 type Config struct {
 	CacheDir         string        // where built layers are kept; default scriptfleet/layers in the user's cache folder
 	CacheBytes       int64         // most that the kept layers may take; default 2 GiB
-	UV               string        // path of uv; default the one on the PATH, "none" for pip alone
+	Downloads        string        // a download cache that all builds share; empty (default) gives each build its own
+	UV               string        // path of uv; default the one on the PATH; NoUV for pip alone
 	Index            string        // URL of the package index; default the one that the machine is set up for
 	Arch             string        // x86_64 (default) or arm64, as Lambda names them
 	MaxUnpackedBytes int64         // most that a layer may take unpacked; default DefaultMaxUnpackedBytes
 	Timeout          time.Duration // for one build; default 5 minutes
 }
+
+// NoUV as Config.UV builds with pip, uv or not.
+const NoUV = "none"
 
 // Deps is what a Builder needs of the rest.
 type Deps struct {
@@ -41,7 +51,6 @@ type Deps struct {
 type Layer struct {
 	Zip           []byte // not to be changed
 	SHA256        string // of Zip, hex
-	Bytes         int64  // of Zip
 	UnpackedBytes int64  // of the files in it
 	Log           string // what resolver and compiler said, at most 64 KB; kept with the layer
 	Cached        bool   // it was there already
@@ -49,17 +58,100 @@ type Layer struct {
 
 // Builder builds layers, and keeps them. Its methods may be called at the same
 // time; how many builds run at once is the caller's to bound.
-type Builder struct{}
-
-// New checks the configuration and finds the installer.
-func New(cfg Config, deps Deps) (*Builder, error) { return &Builder{}, nil }
-
-// Build returns the layer of s's env: the kept one, or a new one. Failures are
-// *run.Error, unless ctx ended; the log of a failed build is [Log] of the
-// error.
-func (b *Builder) Build(ctx context.Context, s run.Script) (Layer, error) {
-	return Layer{}, errors.New("layer: not built yet")
+type Builder struct {
+	cfg       Config
+	deps      Deps
+	installer installer
+	cache     *cache
+	meters    meters
 }
 
-// Log is the log of the build that failed with err, or "".
-func Log(err error) string { return "" }
+// New checks the configuration, makes the cache folder and looks for uv. A
+// machine with neither uv nor pip is no error here: it serves scripts that
+// require nothing.
+func New(cfg Config, deps Deps) (*Builder, error) {
+	cfg, err := cfg.withDefaults()
+	if err != nil {
+		return nil, fmt.Errorf("make layer builder: %w", err)
+	}
+	if deps.Log == nil {
+		deps.Log = zap.NewNop()
+	}
+	c, err := openCache(cfg.CacheDir, cfg.CacheBytes)
+	if err != nil {
+		return nil, fmt.Errorf("make layer builder: %w", err)
+	}
+	in := newInstaller(cfg, deps.Interpreters)
+	return &Builder{cfg: cfg, deps: deps, installer: in, cache: c, meters: newMeters(deps.Registerer)}, nil
+}
+
+func (c Config) withDefaults() (Config, error) {
+	if c.CacheDir == "" {
+		user, err := os.UserCacheDir()
+		if err != nil {
+			return c, fmt.Errorf("find the user's cache folder: %w", err)
+		}
+		c.CacheDir = filepath.Join(user, "scriptfleet", "layers")
+	}
+	if c.Arch == "" {
+		c.Arch = "x86_64"
+	}
+	if c.Arch != "x86_64" && c.Arch != "arm64" {
+		return c, fmt.Errorf("arch %q is neither x86_64 nor arm64", c.Arch)
+	}
+	c.CacheBytes = orDefault(c.CacheBytes, 2<<30)
+	c.MaxUnpackedBytes = orDefault(c.MaxUnpackedBytes, DefaultMaxUnpackedBytes)
+	c.Timeout = orDefault(c.Timeout, 5*time.Minute)
+	var err error
+	c.CacheDir, err = filepath.Abs(c.CacheDir)
+	return c, err
+}
+
+func orDefault[T ~int64](v, def T) T {
+	if v <= 0 {
+		return def
+	}
+	return v
+}
+
+// Build is Layer as pkg/build asks for it: the zip, and the log, where it fails
+// too.
+func (b *Builder) Build(ctx context.Context, s run.Script) (zip []byte, log string, err error) {
+	l, err := b.Layer(ctx, s)
+	return l.Zip, l.Log, err
+}
+
+// Layer returns the layer of s's env: the kept one, or a new one. A failure is
+// a *run.Error, unless ctx ended; the returned Layer then has a Log alone.
+func (b *Builder) Layer(ctx context.Context, s run.Script) (Layer, error) {
+	if s.EnvHash == "" || s.Requirements == "" {
+		return Layer{}, errors.New("build layer: the script requires nothing")
+	}
+	if l, ok := b.kept(s.EnvHash); ok {
+		b.meters.done(outcomeCached, 0)
+		return l, nil
+	}
+	began := time.Now()
+	l, err := b.make(ctx, s)
+	b.meters.done(outcomeOf(err), time.Since(began))
+	if err != nil {
+		return Layer{Log: l.Log}, err
+	}
+	if err := b.cache.put(s.EnvHash, l); err != nil {
+		// The layer is good all the same; the next worker builds it again.
+		b.deps.Log.Warn("could not keep a layer", zap.String("env_hash", string(s.EnvHash)), zap.Error(err))
+	}
+	return l, nil
+}
+
+func (b *Builder) kept(env run.EnvHash) (Layer, bool) {
+	l, err := b.cache.get(env)
+	if err == nil {
+		l.Cached = true
+		return l, true
+	}
+	if !errors.Is(err, os.ErrNotExist) {
+		b.deps.Log.Warn("discarded a kept layer, building it again", zap.String("env_hash", string(env)), zap.Error(err))
+	}
+	return Layer{}, false
+}

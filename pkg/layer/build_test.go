@@ -1,0 +1,378 @@
+package layer
+
+import (
+	"archive/zip"
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"go.uber.org/zap/zaptest"
+
+	"github.com/scriptfleet/scriptfleet/pkg/interpreter"
+	"github.com/scriptfleet/scriptfleet/pkg/run"
+)
+
+// These tests build for real, from the machine's package index, with both
+// installers.
+
+// uvPath is the uv of the PATH, or the one that make setup has put beside the
+// repository's other tools.
+func uvPath(t testing.TB) string {
+	t.Helper()
+	if p, err := exec.LookPath("uv"); err == nil {
+		return p
+	}
+	p, err := filepath.Abs("../../.tools/bin/uv")
+	if err != nil || !isFile(p) {
+		t.Fatal("uv is needed on the PATH or in .tools/bin: run make setup")
+	}
+	return p
+}
+
+func interpreters(t testing.TB) interpreter.Set {
+	t.Helper()
+	set, err := interpreter.Default(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	return set
+}
+
+// python is the minor version that the tests build for: the newest one here
+// whose bytecode is compiled in parallel, else the newest.
+func python(t testing.TB) string {
+	t.Helper()
+	best := ""
+	for minor := range interpreters(t) {
+		if n := minorNumber(minor); n > minorNumber(best) && n <= 13 {
+			best = minor
+		}
+	}
+	return best
+}
+
+func script(t testing.TB, minor string, reqs ...string) run.Script {
+	t.Helper()
+	platform := "manylinux_2_34"
+	if minorNumber(minor) < 12 {
+		platform = "manylinux2014"
+	}
+	return run.Script{
+		Tenant: "acme", Requirements: strings.Join(reqs, "\n"), EnvHash: run.EnvHash(strings.ToLower(fmt.Sprintf("env%x", strings.Join(reqs, "")+minor))),
+		Runtime: run.Runtime{Name: "python" + minor, Lambda: "python" + minor, Python: minor, Platform: platform},
+	}
+}
+
+func builder(t testing.TB, cfg Config) *Builder {
+	t.Helper()
+	if cfg.CacheDir == "" {
+		cfg.CacheDir = t.TempDir()
+	}
+	if cfg.UV == "" {
+		cfg.UV = uvPath(t)
+	}
+	b, err := New(cfg, Deps{Log: zaptest.NewLogger(t), Interpreters: interpreters(t)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return b
+}
+
+func mustBuild(t testing.TB, b *Builder, s run.Script) Layer {
+	t.Helper()
+	l, err := b.Layer(t.Context(), s)
+	if err != nil {
+		t.Fatalf("build %q: %v\n%s", s.Requirements, err, l.Log)
+	}
+	return l
+}
+
+func contents(t testing.TB, l Layer) map[string]string {
+	t.Helper()
+	r, err := zip.NewReader(bytes.NewReader(l.Zip), int64(len(l.Zip)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	files := map[string]string{}
+	for _, f := range r.File {
+		rc, err := f.Open()
+		if err != nil {
+			t.Fatal(err)
+		}
+		data, err := io.ReadAll(rc)
+		if err != nil {
+			t.Fatal(err)
+		}
+		rc.Close()
+		files[f.Name] = string(data)
+	}
+	return files
+}
+
+// unpack lays the layer out as Lambda does below /opt.
+func unpack(t testing.TB, l Layer) string {
+	t.Helper()
+	opt := t.TempDir()
+	r, err := zip.NewReader(bytes.NewReader(l.Zip), int64(len(l.Zip)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.CopyFS(opt, r); err != nil {
+		t.Fatal(err)
+	}
+	return filepath.Join(opt, "python")
+}
+
+func TestALayerImportsAndCarriesBytecodeForItsPlace(t *testing.T) {
+	for _, uv := range []string{"", NoUV} {
+		minor := python(t)
+		l := mustBuild(t, builder(t, Config{UV: uv}), script(t, minor, "requests==2.32.3"))
+		files := contents(t, l)
+		pyc := files["python/requests/__pycache__/__init__.cpython-"+strings.ReplaceAll(minor, ".", "")+".pyc"]
+		if len(pyc) < 16 || pyc[4] != 1 {
+			t.Fatalf("the bytecode is missing or not unchecked-hash: % x", pyc[:min(16, len(pyc))])
+		}
+		if !strings.Contains(pyc, "/opt/python/requests/__init__.py") {
+			t.Error("the bytecode does not know its place in /opt/python")
+		}
+		for name := range files {
+			if !strings.HasPrefix(name, "python/") || strings.HasSuffix(name, "/INSTALLER") || strings.HasSuffix(name, "/.lock") {
+				t.Errorf("%s does not belong into a layer", name)
+			}
+		}
+		if _, ok := files["python/requests-2.32.3.dist-info/METADATA"]; !ok {
+			t.Error("the package's metadata are missing")
+		}
+		cmd := exec.Command(interpreters(t)[minor].Path, "-S", "-c", "import requests, importlib.metadata as m; print(requests.__version__, m.version('requests'), len(m.files('requests')) > 20)")
+		cmd.Env = []string{"PYTHONPATH=" + unpack(t, l), "PYTHONDONTWRITEBYTECODE=1"}
+		if out, err := cmd.CombinedOutput(); string(out) != "2.32.3 2.32.3 True\n" {
+			t.Errorf("import: %v %s", err, out)
+		}
+		if l.UnpackedBytes < 1<<20 || l.Cached || !strings.Contains(l.Log, "requests") {
+			t.Errorf("layer says unpacked %d, cached %v, log %q", l.UnpackedBytes, l.Cached, l.Log)
+		}
+	}
+}
+
+func TestTwoBuildsAreByteEqualWhateverTheInstaller(t *testing.T) {
+	for _, minor := range []string{python(t), "3.9"} {
+		if _, ok := interpreters(t)[minor]; !ok {
+			t.Fatalf("Python %s is needed: run make setup", minor)
+		}
+		s := script(t, minor, "idna==3.10", "charset-normalizer==3.4.0", "six==1.17.0")
+		first := mustBuild(t, builder(t, Config{}), s)
+		second := mustBuild(t, builder(t, Config{}), s)
+		pip := mustBuild(t, builder(t, Config{UV: NoUV}), s)
+		if first.SHA256 != second.SHA256 || !bytes.Equal(first.Zip, second.Zip) {
+			t.Errorf("two builds for %s differ: %s", minor, difference(contents(t, first), contents(t, second)))
+		}
+		if first.SHA256 != pip.SHA256 {
+			t.Errorf("uv's and pip's layer for %s differ: %s", minor, difference(contents(t, first), contents(t, pip)))
+		}
+	}
+}
+
+func difference(a, b map[string]string) string {
+	var names []string
+	for name, content := range a {
+		if b[name] != content {
+			names = append(names, fmt.Sprintf("%s (%d and %d bytes)", name, len(content), len(b[name])))
+		}
+	}
+	for name := range b {
+		if _, ok := a[name]; !ok {
+			names = append(names, name+" (new)")
+		}
+	}
+	return strings.Join(names, ", ")
+}
+
+func TestTheSettingsOfThisMachineDoNotChangeALayer(t *testing.T) {
+	s := script(t, python(t), "six==1.17.0")
+	plain := mustBuild(t, builder(t, Config{}), s)
+	t.Setenv("PYTHONDONTWRITEBYTECODE", "1")
+	t.Setenv("PYTHONPATH", t.TempDir())
+	t.Setenv("PIP_FIND_LINKS", t.TempDir())
+	t.Setenv("PIP_NO_INDEX", "1")
+	t.Setenv("PIP_CONSTRAINT", "/nowhere")
+	t.Setenv("UV_CONSTRAINT", "/nowhere")
+	t.Setenv("UV_NO_INDEX", "1")
+	for _, uv := range []string{"", NoUV} {
+		if odd := mustBuild(t, builder(t, Config{UV: uv}), s); odd.SHA256 != plain.SHA256 {
+			t.Errorf("layer differs: %s", difference(contents(t, plain), contents(t, odd)))
+		}
+	}
+}
+
+func TestFailuresSayWhoMendsWhat(t *testing.T) {
+	minor := python(t)
+	for _, c := range []struct {
+		kind string
+		reqs []string
+		says []string
+	}{
+		{TypeRequirementNotFound, []string{"scriptfleet-no-such-package-0"}, []string{"scriptfleet-no-such-package-0", "no package named"}},
+		{TypeRequirementNotFound, []string{"six==99.0"}, []string{"six==99.0", "1.17.0"}},
+		{TypeRequirementConflict, []string{"boto3==1.35.0", "botocore==1.30.0"}, []string{"boto3", "botocore", "1.30.0"}},
+		{TypeNoWheel, []string{"docopt==0.6.2"}, []string{"docopt==0.6.2", "wheel", "Python " + minor}},
+		{TypeNoWheel, []string{"numpy==1.20.0"}, []string{"numpy==1.20.0", "Python " + minor}},
+		{TypeInvalidRequirement, []string{"foo bar"}, []string{"foo bar"}},
+		{TypeInvalidRequirement, []string{"--index-url=nowhere"}, []string{"--index-url"}},
+		{TypeInvalidRequirement, []string{"six @ file:///etc/passwd"}, []string{"six"}},
+	} {
+		for _, uv := range []string{"", NoUV} {
+			t.Run(c.kind+" "+c.reqs[0]+" "+uv, func(t *testing.T) {
+				t.Parallel()
+				l, err := builder(t, Config{UV: uv}).Layer(t.Context(), script(t, minor, c.reqs...))
+				e := wantError(t, err, c.kind, run.OwnerAuthor, false)
+				for _, words := range c.says {
+					if !strings.Contains(e.Message, words) {
+						t.Errorf("message %q does not say %q", e.Message, words)
+					}
+				}
+				if !strings.Contains(l.Log, e.Message) {
+					t.Errorf("log does not end in the reason: %q", l.Log)
+				}
+				t.Log(e.Message)
+			})
+		}
+	}
+}
+
+func wantError(t testing.TB, err error, kind string, owner run.Owner, retryable bool) *run.Error {
+	t.Helper()
+	var e *run.Error
+	if !errors.As(err, &e) || e.Type != kind || e.Owner != owner || e.Retryable != retryable {
+		t.Fatalf("got %v, want %s of %s (retryable %v)", err, kind, owner, retryable)
+	}
+	return e
+}
+
+func TestAnUnreachableIndexIsTheOperatorsAndStaysUnnamed(t *testing.T) {
+	t.Setenv("UV_HTTP_RETRIES", "0")
+	t.Setenv("PIP_RETRIES", "0")
+	for _, uv := range []string{"", NoUV} {
+		b := builder(t, Config{UV: uv, Index: "http://someone:secret@localhost:1/private-name/simple/"})
+		l, err := b.Layer(t.Context(), script(t, python(t), "six==1.17.0"))
+		e := wantError(t, err, TypeIndexUnavailable, run.OwnerOperator, true)
+		for _, secret := range []string{"secret", "someone", "localhost", "private-name"} {
+			if strings.Contains(l.Log+e.Message, secret) {
+				t.Errorf("%q is in the log: %s", secret, l.Log)
+			}
+		}
+	}
+}
+
+func TestALayerOverTheLimitNamesItsLargestPackages(t *testing.T) {
+	for _, uv := range []string{"", NoUV} {
+		b := builder(t, Config{UV: uv, MaxUnpackedBytes: 1 << 20})
+		_, err := b.Layer(t.Context(), script(t, python(t), "requests==2.32.3"))
+		e := wantError(t, err, TypeEnvTooLarge, run.OwnerAuthor, false)
+		if !strings.Contains(e.Message, "idna") && !strings.Contains(e.Message, "urllib3") {
+			t.Errorf("message names no package: %s", e.Message)
+		}
+	}
+}
+
+func TestABuildOverTheLimitIsStoppedBeforeItsDownloadEnds(t *testing.T) {
+	// Some gigabytes, which must not be fetched.
+	began := time.Now()
+	_, err := builder(t, Config{}).Layer(t.Context(), script(t, python(t), "torch==2.6.0"))
+	e := wantError(t, err, TypeEnvTooLarge, run.OwnerAuthor, false)
+	if !strings.Contains(e.Message, "torch") && !strings.Contains(e.Message, "nvidia") {
+		t.Errorf("message names no package: %s", e.Message)
+	}
+	t.Logf("after %s: %s", time.Since(began), e.Message)
+}
+
+func TestABuildEndsWithItsTimeAndWithItsContext(t *testing.T) {
+	b := builder(t, Config{Timeout: time.Millisecond})
+	_, err := b.Layer(t.Context(), script(t, python(t), "six==1.17.0"))
+	wantError(t, err, TypeBuildTimeout, run.OwnerOperator, true)
+
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	_, err = builder(t, Config{}).Layer(ctx, script(t, python(t), "six==1.17.0"))
+	var e *run.Error
+	if !errors.Is(err, context.Canceled) || errors.As(err, &e) {
+		t.Errorf("got %v, want the context's end and nobody's error", err)
+	}
+	if left, _ := filepath.Glob(filepath.Join(b.cfg.CacheDir, workPrefix+"*")); len(left) > 0 {
+		t.Errorf("builds left %v", left)
+	}
+}
+
+func TestPipIsNotUsedForAnotherPython(t *testing.T) {
+	b, err := New(Config{CacheDir: t.TempDir(), UV: NoUV}, Deps{Interpreters: interpreter.Set{}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, err = b.Layer(t.Context(), script(t, "3.13", "six==1.17.0"))
+	wantError(t, err, TypeInstallerMissing, run.OwnerOperator, false)
+}
+
+func TestWithoutItsPythonALayerHasNoBytecodeAndSaysSo(t *testing.T) {
+	all := interpreters(t)
+	minor := python(t)
+	some := interpreter.Set{}
+	for m, i := range all {
+		if m != minor {
+			some[m] = i
+		}
+	}
+	b, err := New(Config{CacheDir: t.TempDir(), UV: uvPath(t)}, Deps{Interpreters: some})
+	if err != nil {
+		t.Fatal(err)
+	}
+	l := mustBuild(t, b, script(t, minor, "six==1.17.0"))
+	for name := range contents(t, l) {
+		if strings.HasSuffix(name, ".pyc") {
+			t.Errorf("there is %s", name)
+		}
+	}
+	if !strings.Contains(l.Log, "bytecode left out") {
+		t.Errorf("log says nothing of it: %s", l.Log)
+	}
+}
+
+func TestProgressHearsTheLogAsItComes(t *testing.T) {
+	var heard []string
+	b, err := New(Config{CacheDir: t.TempDir(), UV: uvPath(t)}, Deps{Interpreters: interpreters(t), Progress: func(_ run.EnvHash, line string) { heard = append(heard, line) }})
+	if err != nil {
+		t.Fatal(err)
+	}
+	l := mustBuild(t, b, script(t, python(t), "six==1.17.0"))
+	if strings.Join(heard, "\n") != l.Log || len(heard) < 2 {
+		t.Errorf("heard %q, log %q", heard, l.Log)
+	}
+}
+
+func BenchmarkRequestsCold(b *testing.B) {
+	for b.Loop() {
+		mustBuild(b, builder(b, Config{}), script(b, python(b), "requests==2.32.3"))
+	}
+}
+
+func BenchmarkRequestsKept(b *testing.B) {
+	built := builder(b, Config{})
+	s := script(b, python(b), "requests==2.32.3")
+	mustBuild(b, built, s)
+	for b.Loop() {
+		mustBuild(b, built, s)
+	}
+}
+
+func BenchmarkNumpyCold(b *testing.B) {
+	for b.Loop() {
+		l := mustBuild(b, builder(b, Config{}), script(b, python(b), "numpy==2.1.0"))
+		b.ReportMetric(float64(len(l.Zip))/(1<<20), "zipMB")
+	}
+}

@@ -1,0 +1,174 @@
+package layer
+
+import (
+	"bytes"
+	"crypto/sha256"
+	"crypto/subtle"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/scriptfleet/scriptfleet/pkg/run"
+)
+
+// cache keeps layers as files, one each, named for their env. A file is
+//
+//	SHA-256 of the rest, in hex ⏎ kept as JSON ⏎ zip
+//
+// and is written beside its place and renamed into it, so that any number of
+// processes may read and write one folder: each sees a whole file or none, and
+// what a crash, a full disk or a stranger left half is told by the checksum.
+// The file's modification time is when the layer was last used.
+type cache struct {
+	dir  string
+	most int64
+	// write makes a file; tests put a full disk here.
+	write func(f *os.File, data []byte) error
+}
+
+// kept is what is remembered of a layer besides its zip.
+type kept struct {
+	SHA256        string `json:"sha256"`
+	UnpackedBytes int64  `json:"unpacked_bytes"`
+	Log           string `json:"log"`
+}
+
+const (
+	layerSuffix = ".layer"
+	workPrefix  = "build-"
+	tempPrefix  = "new-"
+	abandoned   = 24 * time.Hour // no build takes that long
+)
+
+var errCorrupt = errors.New("the kept layer is corrupt")
+
+func openCache(dir string, most int64) (*cache, error) {
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		return nil, fmt.Errorf("make cache folder: %w", err)
+	}
+	c := &cache{dir: dir, most: most, write: func(f *os.File, data []byte) error { _, err := f.Write(data); return err }}
+	c.sweep(time.Now())
+	return c, nil
+}
+
+// sweep removes what builds and writers left that were killed.
+func (c *cache) sweep(now time.Time) {
+	entries, err := os.ReadDir(c.dir)
+	if err != nil {
+		return
+	}
+	for _, e := range entries {
+		if !strings.HasPrefix(e.Name(), workPrefix) && !strings.HasPrefix(e.Name(), tempPrefix) {
+			continue
+		}
+		if info, err := e.Info(); err == nil && now.Sub(info.ModTime()) > abandoned {
+			os.RemoveAll(filepath.Join(c.dir, e.Name()))
+		}
+	}
+}
+
+func (c *cache) workDir() (string, error) { return os.MkdirTemp(c.dir, workPrefix) }
+
+func (c *cache) path(env run.EnvHash) string {
+	return filepath.Join(c.dir, filepath.Base(string(env))+layerSuffix)
+}
+
+// get returns the kept layer, or an error: fs.ErrNotExist where there is none,
+// errCorrupt where it was not whole and is now removed.
+func (c *cache) get(env run.EnvHash) (Layer, error) {
+	path := c.path(env)
+	data, err := os.ReadFile(path)
+	if err != nil {
+		return Layer{}, fmt.Errorf("read kept layer: %w", err)
+	}
+	l, err := decode(data)
+	if err != nil {
+		os.Remove(path)
+		return Layer{}, err
+	}
+	now := time.Now()
+	_ = os.Chtimes(path, now, now) // at worst it is dropped a little early
+	return l, nil
+}
+
+func decode(data []byte) (Layer, error) {
+	sum, rest, _ := bytes.Cut(data, []byte("\n"))
+	head, zip, ok := bytes.Cut(rest, []byte("\n"))
+	want := sha256.Sum256(rest)
+	if !ok || subtle.ConstantTimeCompare(sum, []byte(hex.EncodeToString(want[:]))) != 1 {
+		return Layer{}, errCorrupt
+	}
+	var k kept
+	if err := json.Unmarshal(head, &k); err != nil {
+		return Layer{}, errCorrupt
+	}
+	return Layer{Zip: zip, SHA256: k.SHA256, UnpackedBytes: k.UnpackedBytes, Log: k.Log}, nil
+}
+
+func encode(l Layer) ([]byte, error) {
+	head, err := json.Marshal(kept{SHA256: l.SHA256, UnpackedBytes: l.UnpackedBytes, Log: l.Log})
+	if err != nil {
+		return nil, err
+	}
+	const sumLine = 2*sha256.Size + 1
+	data := make([]byte, sumLine, sumLine+len(head)+1+len(l.Zip))
+	data = append(append(append(data, head...), '\n'), l.Zip...)
+	sum := sha256.Sum256(data[sumLine:])
+	hex.Encode(data, sum[:])
+	data[sumLine-1] = '\n'
+	return data, nil
+}
+
+// put keeps the layer, then drops the longest unused ones over the bound.
+func (c *cache) put(env run.EnvHash, l Layer) error {
+	data, err := encode(l)
+	if err != nil {
+		return fmt.Errorf("keep layer: %w", err)
+	}
+	f, err := os.CreateTemp(c.dir, tempPrefix)
+	if err != nil {
+		return fmt.Errorf("keep layer: %w", err)
+	}
+	err = c.write(f, data)
+	if err := errors.Join(err, f.Close()); err != nil {
+		os.Remove(f.Name())
+		return fmt.Errorf("keep layer: %w", err)
+	}
+	if err := os.Rename(f.Name(), c.path(env)); err != nil {
+		os.Remove(f.Name())
+		return fmt.Errorf("keep layer: %w", err)
+	}
+	c.trim()
+	return nil
+}
+
+// trim drops layers by age of last use until the rest is within the bound.
+func (c *cache) trim() {
+	entries, err := os.ReadDir(c.dir)
+	if err != nil {
+		return
+	}
+	var layers []fs.FileInfo
+	var sum int64
+	for _, e := range entries {
+		if info, err := e.Info(); err == nil && strings.HasSuffix(e.Name(), layerSuffix) {
+			layers, sum = append(layers, info), sum+info.Size()
+		}
+	}
+	slices.SortFunc(layers, func(a, b fs.FileInfo) int { return a.ModTime().Compare(b.ModTime()) })
+	for _, l := range layers {
+		if sum <= c.most {
+			return
+		}
+		if os.Remove(filepath.Join(c.dir, l.Name())) == nil {
+			sum -= l.Size()
+		}
+	}
+}

@@ -1,0 +1,58 @@
+package layer
+
+import (
+	"fmt"
+	"strings"
+
+	"github.com/scriptfleet/scriptfleet/pkg/run"
+)
+
+// The types of error that a build fails with.
+const (
+	TypeRequirementNotFound = "RequirementNotFound"  // author: no such package, or no such version of it
+	TypeRequirementConflict = "RequirementConflict"  // author: two requirements exclude each other
+	TypeNoWheel             = "NoWheel"              // author: no wheel for this Python and platform
+	TypeEnvTooLarge         = "EnvTooLarge"          // author: over Lambda's limit, unpacked
+	TypeInvalidRequirement  = run.InvalidRequirement // author: a line that the installer can't read
+	TypeIndexUnavailable    = "IndexUnavailable"     // operator: the package index can't be reached or refuses us
+	TypeDiskFull            = "DiskFull"             // operator
+	TypeBuildTimeout        = "BuildTimeout"         // operator
+	TypeInstallerMissing    = "InstallerMissing"     // operator: neither uv nor a pip that can build for this runtime
+	TypeBuildError          = "BuildError"           // platform: anything else
+)
+
+func authorError(kind, format string, args ...any) *run.Error {
+	return &run.Error{Owner: run.OwnerAuthor, Type: kind, Message: fmt.Sprintf(format, args...), Field: "data.requirements"}
+}
+
+func operatorError(kind, format string, args ...any) *run.Error {
+	return &run.Error{Owner: run.OwnerOperator, Type: kind, Message: fmt.Sprintf(format, args...), Retryable: true}
+}
+
+func diskFull() *run.Error {
+	return operatorError(TypeDiskFull, "The disk on which layers are built is full. Try again later; the operator has to make room for it.")
+}
+
+// tooLarge names the size, where it is known, and the packages that make it.
+func tooLarge(size, limit int64, largest []sized) *run.Error {
+	what := "more than " + megabytes(limit)
+	if size > 0 {
+		what = megabytes(size) + ", more than the " + megabytes(limit) + " that there is room for"
+	}
+	var names []string
+	for _, p := range largest {
+		names = append(names, p.name+" "+megabytes(p.bytes))
+	}
+	message := "The requirements take " + what + " unpacked: Lambda allows 250 MB for a function and its layers together."
+	if len(names) > 0 {
+		message += " The largest packages are " + strings.Join(names, ", ") + "."
+	}
+	return authorError(TypeEnvTooLarge, "%s Leave out what the script does not need, or take a smaller variant of a package.", message)
+}
+
+func megabytes(n int64) string {
+	if n < 1<<20 {
+		return fmt.Sprintf("%.1f MB", float64(n)/(1<<20))
+	}
+	return fmt.Sprintf("%.0f MB", float64(n)/(1<<20))
+}

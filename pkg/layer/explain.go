@@ -1,0 +1,91 @@
+package layer
+
+import (
+	"fmt"
+	"regexp"
+	"strings"
+
+	"github.com/scriptfleet/scriptfleet/pkg/run"
+)
+
+// What follows reads an installer's words and says them to whoever can mend
+// the fault. The words are the installers' own and change between versions:
+// the tests hold real output against it, and what is not understood comes out
+// as the platform's error with the words themselves.
+
+var (
+	noSpace = regexp.MustCompile(`(?i)no space left on device|disk quota exceeded`)
+
+	// unreachable is an index that did not answer, or with an error of its own.
+	unreachable = regexp.MustCompile(`(?i)failed to fetch|error sending request|connection broken by|connection refused|connection reset|connection aborted|max retries exceeded|read timed out|timed out while|name or service not known|temporary failure in name resolution|dns error|tls|certificate verify failed|\b50[0-9] server error|server error \(50[0-9]|ProxyError|error decoding response body|network is unreachable|no route to host`)
+
+	// refused is an index that wants other credentials.
+	refused = regexp.MustCompile(`(?i)401 Unauthorized|403 Forbidden|40[137] client error|valid authentication credentials|proxy authentication required`)
+)
+
+// commonFault is what both installers' words come down to first.
+func commonFault(out string) *run.Error {
+	switch {
+	case noSpace.MatchString(out):
+		return diskFull()
+	case refused.MatchString(out):
+		return operatorError(TypeIndexUnavailable, "The package index refuses this worker's credentials, so the requirements could not be installed. Try again later; the operator has to mend the index's credentials.")
+	case unreachable.MatchString(out):
+		return operatorError(TypeIndexUnavailable, "The package index could not be reached, so the requirements could not be installed. Try again in a few minutes; the operator has to look at the way to the index if it stays so.")
+	}
+	return nil
+}
+
+func notFoundPackage(name string) *run.Error {
+	return authorError(TypeRequirementNotFound, "There is no package named %s on the package index: check its name in the requirements.", name)
+}
+
+// notFoundVersion names versions to choose from, where some are known.
+func notFoundVersion(requirement, near string) *run.Error {
+	message := "There is no version of " + nameOf(requirement) + " that matches " + requirement + ": "
+	if near != "" {
+		return authorError(TypeRequirementNotFound, "%schoose another, such as %s.", message, near)
+	}
+	return authorError(TypeRequirementNotFound, "%schoose another.", message)
+}
+
+func noWheel(requirement string, r run.Runtime) *run.Error {
+	return authorError(TypeNoWheel, "%s has no wheel for %s on Linux (%s): the index has it as source alone, or for other Pythons. Choose a version that has one, another runtime, or another package.", requirement, "Python "+r.Python, r.Platform)
+}
+
+func conflict(why string) *run.Error {
+	return authorError(TypeRequirementConflict, "The requirements exclude each other: %s. Loosen one of them.", strings.TrimRight(why, ". "))
+}
+
+func invalid(line string) *run.Error {
+	return authorError(TypeInvalidRequirement, "The installer can't read the requirement %q: write a package's name and its version, such as requests==2.32.3.", line)
+}
+
+// unknown passes the last words on.
+func unknown(tool, out string) error {
+	var last []string
+	for line := range strings.Lines(out) {
+		if line = strings.TrimSpace(line); line != "" {
+			last = append(last, line)
+		}
+	}
+	if len(last) > 3 {
+		last = last[len(last)-3:]
+	}
+	return fmt.Errorf("%s failed: %s", tool, strings.Join(last, " / "))
+}
+
+var nameChars = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9._-]*`)
+
+// nameOf is the package's name in a requirement.
+func nameOf(requirement string) string { return nameChars.FindString(requirement) }
+
+// pinOf is the version where the requirement takes exactly one.
+func pinOf(requirement string) string {
+	_, after, ok := strings.Cut(requirement, "==")
+	if !ok || strings.ContainsAny(after, ",*=") {
+		return ""
+	}
+	pin, _, _ := strings.Cut(after, ";")
+	return strings.TrimSpace(pin)
+}

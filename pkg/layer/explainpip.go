@@ -1,0 +1,130 @@
+package layer
+
+import (
+	"context"
+	"fmt"
+	"regexp"
+	"strings"
+
+	"github.com/scriptfleet/scriptfleet/pkg/run"
+)
+
+var (
+	pipNoMatch  = regexp.MustCompile(`Could not find a version that satisfies the requirement (.+?) \(from versions: ([^)]*)\)`)
+	pipWanted   = regexp.MustCompile(` \(from [^)]*\)$`)
+	pipConflict = regexp.MustCompile(`(?s)The conflict is caused by:\n(.+?)\n\s*\n`)
+	pipInvalid  = regexp.MustCompile(`Invalid requirement: ['"](.+?)['"]`)
+	pipVersion  = regexp.MustCompile(`InvalidVersion|InvalidSpecifier|Invalid version:`)
+
+	// What pip passed over, as it tells when asked to say more.
+	pipSkipped = regexp.MustCompile(`(?i)(?:No sources permitted|none of the wheel's tags|requires a different Python|Skipping link: [^:]*not (?:supported|compatible)).*`)
+	pipFetch   = regexp.MustCompile(`Could not fetch URL [^:]+: (.*)`)
+	pipMissing = regexp.MustCompile(`404 Client Error|404 Not Found|410 `)
+)
+
+// explainPip says whose pip's failure is to mend. pip answers that there is
+// none both for a package that does not exist, for one without wheels and for
+// an index that is down: what it says when it is asked to say more tells them
+// apart.
+func (in installer) explainPip(ctx context.Context, s run.Script, w workshop, python, out string) error {
+	if fault := commonFault(out); fault != nil {
+		return fault
+	}
+	if m := pipConflict.FindStringSubmatch(out + "\n\n"); m != nil {
+		return conflict(pipClash(m[1]))
+	}
+	if m := pipInvalid.FindStringSubmatch(out); m != nil {
+		return invalid(m[1])
+	}
+	if pipVersion.MatchString(out) {
+		return invalid(strings.TrimSpace(s.Requirements))
+	}
+	m := pipNoMatch.FindStringSubmatch(out)
+	if m == nil {
+		return unknown("pip", out)
+	}
+	requirement := pipWanted.ReplaceAllString(m[1], "")
+	more, err := in.askPip(ctx, requirement, s, w, python)
+	if err != nil {
+		return err
+	}
+	return explainNoMatch(requirement, m[2], more, s)
+}
+
+// askPip lets pip try the one requirement again, and say what it passed over.
+func (in installer) askPip(ctx context.Context, requirement string, s run.Script, w workshop, python string) (string, error) {
+	args := append([]string{"-m", "pip", "download", "-vv", "--no-deps", "--dest", w.temp}, in.pipFlags(s)...)
+	args = append(dropSwitch(args, "--no-compile"), "--", requirement)
+	out, err := command{path: python, args: args, env: in.pipEnv(w), dir: w.home}.run(ctx, newBuildLog(func(string) {}))
+	if err != nil && !exited(err) {
+		return "", err
+	}
+	return out, nil
+}
+
+func dropSwitch(args []string, flag string) []string {
+	var kept []string
+	for _, a := range args {
+		if a != flag {
+			kept = append(kept, a)
+		}
+	}
+	return kept
+}
+
+func explainNoMatch(requirement, versions, more string, s run.Script) error {
+	none := versions == "" || versions == "none"
+	for _, m := range pipFetch.FindAllStringSubmatch(more, -1) {
+		if !pipMissing.MatchString(m[1]) {
+			if fault := commonFault(m[1]); fault != nil {
+				return fault
+			}
+			return commonFault("failed to fetch")
+		}
+	}
+	pin := pinOf(requirement)
+	for _, line := range pipSkipped.FindAllString(more, -1) {
+		if none && pin == "" || pin != "" && carriesVersion(line, pin) {
+			return noWheel(requirement, s.Runtime)
+		}
+	}
+	if none && !pipSkipped.MatchString(more) {
+		return notFoundPackage(nameOf(requirement))
+	}
+	return notFoundVersion(requirement, lastVersions(versions))
+}
+
+// carriesVersion tells whether the file that the line names is of the version.
+func carriesVersion(line, version string) bool {
+	v := regexp.QuoteMeta(version)
+	return regexp.MustCompile(`-` + v + `(?:-|\.tar|\.zip|\.tgz|\s|$)`).MatchString(line)
+}
+
+// lastVersions are the newest three of pip's list, newest first.
+func lastVersions(list string) string {
+	all := strings.Split(list, ", ")
+	if list == "" || list == "none" {
+		return ""
+	}
+	var near []string
+	for i := len(all) - 1; i >= 0 && len(near) < 3; i-- {
+		near = append(near, all[i])
+	}
+	return strings.Join(near, ", ")
+}
+
+// pipClash puts pip's list of who asked for what into a sentence.
+func pipClash(list string) string {
+	var parts []string
+	for line := range strings.Lines(list) {
+		line = strings.TrimSpace(line)
+		if line == "" {
+			continue
+		}
+		parts = append(parts, strings.Replace(strings.Replace(line, "The user requested", "the requirements ask for", 1), "depends on", "needs", 1))
+	}
+	if len(parts) > 4 {
+		parts = append(parts[:4], fmt.Sprintf("and %d more", len(parts)-4))
+	}
+	return strings.Join(parts, "; ")
+}

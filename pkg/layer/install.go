@@ -1,0 +1,181 @@
+package layer
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"strings"
+
+	"github.com/scriptfleet/scriptfleet/pkg/interpreter"
+	"github.com/scriptfleet/scriptfleet/pkg/run"
+)
+
+// installer fills a workshop's target with the wheels that its requirements
+// resolve to.
+type installer struct {
+	uv           string // path; empty for pip
+	arch         string // as wheels name it: x86_64, aarch64
+	downloads    string
+	index        indexSettings
+	interpreters interpreter.Set
+}
+
+func newInstaller(cfg Config, found interpreter.Set) installer {
+	in := installer{uv: cfg.UV, arch: "x86_64", downloads: cfg.Downloads, interpreters: found}
+	if cfg.Arch == "arm64" {
+		in.arch = "aarch64"
+	}
+	switch cfg.UV {
+	case "":
+		in.uv, _ = exec.LookPath("uv")
+	case NoUV:
+		in.uv = ""
+	}
+	in.index = machineIndex(os.Environ())
+	if cfg.Index != "" {
+		in.index = in.index.only(cfg.Index)
+	}
+	return in
+}
+
+func (in installer) install(ctx context.Context, s run.Script, w workshop, log *buildLog) error {
+	if err := refuseUnsafe(s.Requirements); err != nil {
+		return err
+	}
+	for _, url := range in.index.urls() {
+		log.learn(url)
+	}
+	if in.uv != "" {
+		return in.withUV(ctx, s, w, log)
+	}
+	return in.withPip(ctx, s, w, log)
+}
+
+// refuseUnsafe is the second wall behind run.NormalizeRequirements: lines that
+// the installer takes for something else than a package of its index.
+func refuseUnsafe(reqs string) error {
+	for line := range strings.Lines(reqs) {
+		line = strings.TrimSpace(line)
+		if strings.HasPrefix(line, "-") || strings.ContainsAny(line, "$@\\/\x00") {
+			return authorError(TypeInvalidRequirement, "The requirement %q is an option, an address or a path: name the package, and its version, alone.", line)
+		}
+	}
+	return nil
+}
+
+// withUV resolves with uv, which works for any Python from any other.
+func (in installer) withUV(ctx context.Context, s run.Script, w workshop, log *buildLog) error {
+	args := []string{"pip", "install", "--requirements", w.reqs, "--target", w.target}
+	args = append(args, in.uvFlags(s, w)...)
+	log.line(fmt.Sprintf("installing for %s with uv", s.Runtime.Name))
+	out, err := command{path: in.uv, args: args, env: in.uvEnv(w), dir: w.home}.run(ctx, log)
+	if err == nil || !exited(err) {
+		return err
+	}
+	return in.explainUV(ctx, s, w, out)
+}
+
+func (in installer) uvFlags(s run.Script, w workshop) []string {
+	downloads := in.downloads
+	if downloads == "" {
+		downloads = filepath.Join(w.root, "downloads")
+	}
+	flags := []string{
+		"--python-version", s.Runtime.Python,
+		"--python-platform", in.arch + "-" + s.Runtime.Platform,
+		"--only-binary", ":all:",
+		"--cache-dir", downloads,
+		"--link-mode", "copy", // a link would let one build write what another reads
+		"--no-config", "--no-python-downloads", "--no-progress", "--color", "never",
+	}
+	if python := in.anyPython(s.Runtime.Python); python != "" {
+		flags = append(flags, "--python", python)
+	}
+	return flags
+}
+
+// anyPython is the interpreter of the version, else the newest; uv only asks it
+// how this machine is.
+func (in installer) anyPython(minor string) string {
+	if i, ok := in.interpreters[minor]; ok {
+		return i.Path
+	}
+	best, path := -1, ""
+	for m, i := range in.interpreters {
+		if n := minorNumber(m); n > best {
+			best, path = n, i.Path
+		}
+	}
+	return path
+}
+
+// minorNumber is the 13 of 3.13; -1 where there is none.
+func minorNumber(minor string) int {
+	_, after, _ := strings.Cut(minor, ".")
+	n, err := strconv.Atoi(after)
+	if err != nil {
+		return -1
+	}
+	return n
+}
+
+// withPip resolves with the pip of the runtime's own Python: pip judges
+// markers such as python_version by the Python that runs it.
+func (in installer) withPip(ctx context.Context, s run.Script, w workshop, log *buildLog) error {
+	python, ok := in.interpreters[s.Runtime.Python]
+	if !ok {
+		return &run.Error{Owner: run.OwnerOperator, Type: TypeInstallerMissing,
+			Message: fmt.Sprintf("This worker has neither uv nor a Python %s with pip, one of which it needs to install requirements for %s: the operator has to install uv.", s.Runtime.Python, s.Runtime.Name)}
+	}
+	log.line(fmt.Sprintf("installing for %s with pip", s.Runtime.Name))
+	args := append([]string{"-m", "pip", "install", "--requirement", w.reqs, "--target", w.target}, in.pipFlags(s)...)
+	out, err := command{path: python.Path, args: args, env: in.pipEnv(w), dir: w.home}.run(ctx, log)
+	if err == nil || !exited(err) {
+		return err
+	}
+	return in.explainPip(ctx, s, w, python.Path, out)
+}
+
+func (in installer) pipFlags(s run.Script) []string {
+	flags := []string{
+		"--only-binary", ":all:", "--implementation", "cp", "--python-version", s.Runtime.Python,
+		"--no-compile", "--no-input", "--no-color", "--progress-bar", "off",
+	}
+	if in.downloads == "" {
+		flags = append(flags, "--no-cache-dir")
+	} else {
+		flags = append(flags, "--cache-dir", in.downloads)
+	}
+	for _, p := range wheelPlatforms(s.Runtime.Platform, in.arch) {
+		flags = append(flags, "--platform", p)
+	}
+	return flags
+}
+
+// wheelPlatforms are the platform tags that a C library takes, newest first:
+// its own version and all before it. pip, unlike uv, wants each by name.
+func wheelPlatforms(newest, arch string) []string {
+	var tags []string
+	minor, err := strconv.Atoi(strings.TrimPrefix(newest, "manylinux_2_"))
+	switch {
+	case err == nil:
+	case newest == "manylinux2014":
+		minor = 17
+	default:
+		return []string{newest + "_" + arch}
+	}
+	oldest := 5
+	if arch == "aarch64" {
+		oldest = 17 // there was none before
+	}
+	for n := minor; n >= oldest; n-- {
+		tags = append(tags, fmt.Sprintf("manylinux_2_%d_%s", n, arch))
+		if old, ok := map[int]string{17: "manylinux2014_", 12: "manylinux2010_", 5: "manylinux1_"}[n]; ok {
+			tags = append(tags, old+arch)
+		}
+	}
+	return append(tags, "linux_"+arch)
+}

@@ -1,0 +1,169 @@
+package layer
+
+import (
+	"bytes"
+	"regexp"
+	"strings"
+	"sync"
+)
+
+// maxLog bounds a build's log; what is over is cut out of its middle, since the
+// beginning names the tools and the end the fault.
+const (
+	maxLog  = 64 << 10
+	maxLine = 4 << 10
+	cutMark = "… lines left out …"
+)
+
+// buildLog collects what resolver and compiler say, line by line, without the
+// names of indexes and what unlocks them.
+type buildLog struct {
+	mu       sync.Mutex
+	head     []string
+	tail     []string
+	headSize int
+	tailSize int
+	cut      bool
+	scrub    scrubber
+	progress func(string)
+	taps     []func(string)
+}
+
+func newBuildLog(progress func(string)) *buildLog { return &buildLog{progress: progress} }
+
+// tap lets f read every line from now on.
+func (l *buildLog) tap(f func(string)) { l.taps = append(l.taps, f) }
+
+// learn keeps the address's host out of the log from now on.
+func (l *buildLog) learn(url string) { l.scrub.learn(url) }
+
+// line adds a line, and returns it as it stands in the log.
+func (l *buildLog) line(s string) string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	s = l.scrub.clean(strings.ToValidUTF8(strings.TrimRight(s, " \r\n"), "�"))
+	if len(s) > maxLine {
+		s = strings.ToValidUTF8(s[:maxLine], "") + "…"
+	}
+	for _, f := range l.taps {
+		f(s)
+	}
+	l.progress(s)
+	l.keep(s)
+	return s
+}
+
+func (l *buildLog) keep(s string) {
+	const half = maxLog/2 - len(cutMark)
+	if l.headSize+len(s)+1 <= half && len(l.tail) == 0 {
+		l.head, l.headSize = append(l.head, s), l.headSize+len(s)+1
+		return
+	}
+	l.tail, l.tailSize = append(l.tail, s), l.tailSize+len(s)+1
+	for l.tailSize > half {
+		l.tailSize -= len(l.tail[0]) + 1
+		l.tail, l.cut = l.tail[1:], true
+	}
+}
+
+func (l *buildLog) String() string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	lines := append([]string(nil), l.head...)
+	if l.cut {
+		lines = append(lines, cutMark)
+	}
+	return strings.Join(append(lines, l.tail...), "\n")
+}
+
+// lineWriter passes whole lines on; the rest at flush.
+type lineWriter struct {
+	mu   sync.Mutex
+	buf  []byte
+	emit func(string)
+}
+
+func (w *lineWriter) Write(p []byte) (int, error) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.buf = append(w.buf, p...)
+	for {
+		n := bytes.IndexAny(w.buf, "\n\r")
+		if n < 0 {
+			break
+		}
+		if n > 0 {
+			w.emit(string(w.buf[:n]))
+		}
+		w.buf = w.buf[n+1:]
+	}
+	if len(w.buf) > maxLine { // a program that ends no line must not fill our memory
+		w.emit(string(w.buf))
+		w.buf = w.buf[:0]
+	}
+	return len(p), nil
+}
+
+func (w *lineWriter) flush() {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if len(w.buf) > 0 {
+		w.emit(string(w.buf))
+	}
+	w.buf = nil
+}
+
+// scrubber takes addresses out of lines, and afterwards their hosts wherever
+// they stand alone. It learns hosts from the addresses that it sees.
+type scrubber struct{ hosts []string }
+
+var (
+	address  = regexp.MustCompile(`(?i)\b(?:https?|ftp|git\+\w+|file)://[^\s'"<>)\]]+`)
+	named    = regexp.MustCompile(`\bhost='[^']*'`)
+	hostName = regexp.MustCompile(`(?i)^[a-z+]+://(?:[^/@]*@)?([^/:@]+)`)
+)
+
+const indexMark = "<index>"
+
+func (s *scrubber) learn(url string) {
+	m := hostName.FindStringSubmatch(url)
+	if m == nil || len(m[1]) < 4 {
+		return
+	}
+	for _, h := range s.hosts {
+		if h == m[1] {
+			return
+		}
+	}
+	s.hosts = append(s.hosts, m[1])
+}
+
+func (s *scrubber) clean(line string) string {
+	line = address.ReplaceAllStringFunc(line, func(url string) string {
+		s.learn(url)
+		// What the address ends in tells the author which package it was.
+		rest := url[strings.Index(url, "://")+3:]
+		if n := strings.IndexByte(rest, '/'); n >= 0 {
+			path, _, _ := strings.Cut(rest[n:], "?")
+			path, _, _ = strings.Cut(path, "#")
+			return indexMark + lastPart(path)
+		}
+		return indexMark
+	})
+	line = named.ReplaceAllString(line, "host='"+indexMark+"'")
+	for _, h := range s.hosts {
+		line = strings.ReplaceAll(line, h, indexMark)
+	}
+	return line
+}
+
+// lastPart is the path's last part: a tenant's name or a token may stand before
+// it.
+func lastPart(path string) string {
+	path = strings.TrimRight(path, "/")
+	n := strings.LastIndexByte(path, '/')
+	if n < 0 || n == len(path)-1 {
+		return ""
+	}
+	return path[n:]
+}

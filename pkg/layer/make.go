@@ -1,0 +1,162 @@
+package layer
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"time"
+
+	"github.com/scriptfleet/scriptfleet/pkg/run"
+)
+
+// Why a build is stopped before its installer ends.
+var (
+	errTimeout  = errors.New("the build's time is up")
+	errTooLarge = errors.New("the build has outgrown its limit")
+)
+
+// workshop is the folder that one build may write, and nothing else may.
+type workshop struct {
+	root   string
+	target string // what becomes python/ in the layer
+	temp   string // the installer's scratch space
+	home   string // an empty home, so that nobody's settings are read
+	reqs   string // the requirements file
+}
+
+// make builds a layer in a workshop of its own. The log is returned with an
+// error too.
+func (b *Builder) make(ctx context.Context, s run.Script) (Layer, error) {
+	log := newBuildLog(func(line string) {
+		if b.deps.Progress != nil {
+			b.deps.Progress(s.EnvHash, line)
+		}
+	})
+	work, err := b.openWorkshop(s)
+	if err != nil {
+		return Layer{}, b.blame(ctx, err, s, nil)
+	}
+	defer os.RemoveAll(work.root)
+
+	timed, cancel := context.WithTimeoutCause(ctx, b.cfg.Timeout, errTimeout)
+	defer cancel()
+	sized, stop := context.WithCancelCause(timed)
+	defer stop(nil)
+	sizes := newSizes(b.cfg.MaxUnpackedBytes, stop)
+	log.tap(sizes.read)
+	watched := watchSize(sized, work.root, 3*b.cfg.MaxUnpackedBytes+64<<20, stop)
+
+	l, err := b.steps(sized, s, work, log)
+	stop(nil)
+	<-watched
+	if err != nil {
+		err = b.blame(ctx, err, s, sizes)
+		log.line("failed: " + err.Error())
+	}
+	l.Log = log.String()
+	return l, err
+}
+
+// steps are install, compile, pack. Their errors are judged by blame.
+func (b *Builder) steps(ctx context.Context, s run.Script, work workshop, log *buildLog) (Layer, error) {
+	if err := b.installer.install(ctx, s, work, log); err != nil {
+		return Layer{}, err
+	}
+	if err := dropBytecode(work.target); err != nil {
+		return Layer{}, err
+	}
+	plain, err := readTree(work.target)
+	if err != nil {
+		return Layer{}, err
+	}
+	if size := plain.bytes(); size > b.cfg.MaxUnpackedBytes {
+		return Layer{}, tooLarge(size, b.cfg.MaxUnpackedBytes, plain.largest())
+	}
+	full := plain
+	if b.compile(ctx, s, work, log) {
+		if full, err = readTree(work.target); err != nil {
+			return Layer{}, err
+		}
+	}
+	if full.bytes() > b.cfg.MaxUnpackedBytes {
+		log.line("bytecode left out: with it the layer would be over the limit")
+		full = plain
+	}
+	if err := context.Cause(ctx); err != nil {
+		return Layer{}, err
+	}
+	l, err := pack(full)
+	l.UnpackedBytes = full.bytes()
+	return l, err
+}
+
+func (b *Builder) openWorkshop(s run.Script) (workshop, error) {
+	root, err := b.cache.workDir()
+	if err != nil {
+		return workshop{}, fmt.Errorf("make build folder: %w", err)
+	}
+	w := workshop{
+		root:   root,
+		target: filepath.Join(root, "python"),
+		temp:   filepath.Join(root, "tmp"),
+		home:   filepath.Join(root, "home"),
+		reqs:   filepath.Join(root, "requirements.txt"),
+	}
+	for _, dir := range []string{w.target, w.temp, w.home} {
+		if err := os.Mkdir(dir, 0o755); err != nil {
+			os.RemoveAll(root)
+			return workshop{}, fmt.Errorf("make build folder: %w", err)
+		}
+	}
+	if err := os.WriteFile(w.reqs, []byte(strings.TrimRight(s.Requirements, "\n")+"\n"), 0o644); err != nil {
+		os.RemoveAll(root)
+		return workshop{}, fmt.Errorf("write requirements: %w", err)
+	}
+	return w, nil
+}
+
+// blame says whose err is to mend. An end of the caller's context stays what it
+// is: nobody is to blame for that.
+func (b *Builder) blame(ctx context.Context, err error, s run.Script, sizes *sizes) error {
+	var known *run.Error
+	switch {
+	case ctx.Err() != nil:
+		return fmt.Errorf("build layer: %w", context.Cause(ctx))
+	case errors.As(err, &known):
+		return known
+	case errors.Is(err, errTooLarge):
+		return tooLarge(0, b.cfg.MaxUnpackedBytes, sizes.largest())
+	case errors.Is(err, errTimeout), errors.Is(err, context.DeadlineExceeded):
+		return operatorError(TypeBuildTimeout, "The build of the requirements did not end within %s. Try again; if it happens again, the operator has to look at the way to the package index, or raise the build's timeout.", b.cfg.Timeout)
+	case errors.Is(err, syscall.ENOSPC), errors.Is(err, syscall.EDQUOT):
+		return diskFull()
+	}
+	return &run.Error{Owner: run.OwnerPlatform, Type: TypeBuildError, Retryable: true,
+		Message: fmt.Sprintf("The layer for %s could not be built: %v. Try again later, and tell the platform's team if it stays so.", s.Runtime.Name, err)}
+}
+
+// watchSize stops the build when its folder takes more than limit. It ends with
+// ctx; the channel is then closed.
+func watchSize(ctx context.Context, dir string, limit int64, stop context.CancelCauseFunc) <-chan struct{} {
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		tick := time.NewTicker(500 * time.Millisecond)
+		defer tick.Stop()
+		for {
+			select {
+			case <-ctx.Done():
+				return
+			case <-tick.C:
+				if diskUse(dir) > limit {
+					stop(errTooLarge)
+				}
+			}
+		}
+	}()
+	return done
+}

@@ -1,0 +1,248 @@
+package layer
+
+import (
+	"bytes"
+	"cmp"
+	"encoding/csv"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+)
+
+// file is one of a layer: on the disk, or changed and in memory.
+type file struct {
+	name       string // below python/, with slashes
+	path       string // where it is on the disk; empty where content is set
+	content    []byte
+	size       int64
+	executable bool
+}
+
+// tree is what a layer consists of, sorted by name.
+type tree []file
+
+// notOurs are files that tell how the installer went about it, not what is
+// installed. They differ between installers, and from one build to the next.
+var notOurs = []string{"INSTALLER", "REQUESTED", "direct_url.json", "uv_cache.json", "uv_build.json"}
+
+const distInfo = ".dist-info"
+
+// readTree reads what was installed, as it goes into the layer: files that vary
+// from build to build are left out or written anew, so that the same wheels
+// make the same layer, whichever installer unpacked them.
+func readTree(root string) (tree, error) {
+	var t tree
+	err := filepath.WalkDir(root, func(p string, d fs.DirEntry, err error) error {
+		if err != nil || d.IsDir() {
+			return err
+		}
+		rel, err := filepath.Rel(root, p)
+		if err != nil {
+			return err
+		}
+		f, keep, err := readFile(p, filepath.ToSlash(rel), d)
+		if keep {
+			t = append(t, f)
+		}
+		return err
+	})
+	if err != nil {
+		return nil, fmt.Errorf("read installed files: %w", err)
+	}
+	slices.SortFunc(t, func(a, b file) int { return strings.Compare(a.name, b.name) })
+	return t, nil
+}
+
+func readFile(p, name string, d fs.DirEntry) (f file, keep bool, err error) {
+	info, err := d.Info()
+	if err != nil {
+		return file{}, false, err
+	}
+	if !info.Mode().IsRegular() {
+		return file{}, false, fmt.Errorf("%s is no regular file", name) // wheels have none
+	}
+	dir, base := path.Split(name)
+	inDist := strings.HasSuffix(strings.TrimSuffix(dir, "/"), distInfo)
+	f = file{name: name, path: p, size: info.Size(), executable: info.Mode()&0o100 != 0}
+	switch {
+	case name == ".lock", inDist && slices.Contains(notOurs, base):
+		return file{}, false, nil
+	case inDist && base == "RECORD":
+		f.content, err = stableRecord(p)
+	case dir == "bin/":
+		f.content, err = stableScript(p)
+		f.executable = true
+	}
+	if f.content != nil {
+		f.path, f.size = "", int64(len(f.content))
+	}
+	return f, true, err
+}
+
+// stableRecord is a wheel's list of files without the lines that vary, sorted.
+func stableRecord(p string) ([]byte, error) {
+	data, err := os.ReadFile(p)
+	if err != nil {
+		return nil, err
+	}
+	r := csv.NewReader(bytes.NewReader(data))
+	r.FieldsPerRecord = -1
+	rows, err := r.ReadAll()
+	if err != nil {
+		return nil, fmt.Errorf("read %s: %w", filepath.Base(filepath.Dir(p))+"/RECORD", err)
+	}
+	rows = slices.DeleteFunc(rows, func(row []string) bool {
+		name := filepath.ToSlash(row[0])
+		dir, base := path.Split(name)
+		return strings.HasPrefix(name, "../") || strings.HasPrefix(name, "bin/") || path.IsAbs(name) ||
+			strings.HasSuffix(name, ".pyc") ||
+			strings.HasSuffix(strings.TrimSuffix(dir, "/"), distInfo) && slices.Contains(notOurs, base)
+	})
+	slices.SortFunc(rows, slices.Compare)
+	var out bytes.Buffer
+	w := csv.NewWriter(&out)
+	if err := w.WriteAll(rows); err != nil {
+		return nil, err
+	}
+	return out.Bytes(), nil
+}
+
+// stableScript is a command of a package as it runs from a layer: the installer
+// has put the path of its own Python in front, and worded it in its own way.
+// Programs that are no Python script are nil: they stay as they are.
+func stableScript(p string) ([]byte, error) {
+	data, err := os.ReadFile(p)
+	if err != nil || !bytes.HasPrefix(data, []byte("#!")) {
+		return nil, err
+	}
+	first, rest, _ := bytes.Cut(data, []byte("\n"))
+	if bytes.HasPrefix(rest, []byte("'''exec' ")) { // the form for long paths
+		_, rest, _ = bytes.Cut(rest, []byte("\n"))
+		_, rest, _ = bytes.Cut(rest, []byte("\n"))
+	} else if !bytes.Contains(first, []byte("python")) {
+		return nil, nil
+	}
+	if entry, ok := entryPoint(rest); ok {
+		rest = []byte(entry)
+	}
+	return append([]byte("#!/usr/bin/env python3\n"), rest...), nil
+}
+
+// entryPoint writes a generated starter anew: import, call.
+func entryPoint(script []byte) (string, bool) {
+	var load, call string
+	for line := range strings.Lines(string(script)) {
+		line = strings.TrimSpace(line)
+		switch {
+		case strings.HasPrefix(line, "from ") && strings.Contains(line, " import "):
+			if load != "" {
+				return "", false
+			}
+			load = line
+		case strings.HasPrefix(line, "sys.exit(") && strings.HasSuffix(line, "())"):
+			call = line
+		case !slices.ContainsFunc(starterLines, func(s string) bool { return strings.HasPrefix(line, s) }):
+			return "", false
+		}
+	}
+	if load == "" || call == "" {
+		return "", false
+	}
+	return "import sys\n" + load + "\nif __name__ == \"__main__\":\n    " + call + "\n", true
+}
+
+// starterLines begin the lines that a starter generated by pip or uv consists
+// of besides its import and its call.
+var starterLines = []string{"# -*- coding", "import re", "import sys", "if __name__ ==", "if sys.argv[0].endswith(", "elif sys.argv[0].endswith(", "sys.argv[0] ="}
+
+func (t tree) bytes() (n int64) {
+	for _, f := range t {
+		n += f.size
+	}
+	return n
+}
+
+// sized is a package and what it takes.
+type sized struct {
+	name  string
+	bytes int64
+}
+
+// largest are the five largest packages, by the lists that came with them.
+func (t tree) largest() []sized {
+	var all []sized
+	for _, f := range t {
+		dir, base := path.Split(f.name)
+		if base != "RECORD" || !strings.HasSuffix(strings.TrimSuffix(dir, "/"), distInfo) {
+			continue
+		}
+		rows, _ := csv.NewReader(bytes.NewReader(f.content)).ReadAll()
+		p := sized{name: distName(dir)}
+		for _, row := range rows {
+			if len(row) > 2 {
+				n, _ := strconv.ParseInt(row[2], 10, 64)
+				p.bytes += n
+			}
+		}
+		all = append(all, p)
+	}
+	return topSized(all)
+}
+
+// distName is the package's name of a folder such as six-1.17.0.dist-info/.
+func distName(dir string) string {
+	name, _, _ := strings.Cut(path.Base(dir), "-")
+	return strings.ReplaceAll(name, "_", "-")
+}
+
+func topSized(all []sized) []sized {
+	slices.SortFunc(all, func(a, b sized) int {
+		return cmp.Or(cmp.Compare(b.bytes, a.bytes), strings.Compare(a.name, b.name))
+	})
+	return all[:min(len(all), 5)]
+}
+
+// dropBytecode removes what wheels bring of it: it may be another version's, or
+// carry times.
+func dropBytecode(root string) error {
+	err := filepath.WalkDir(root, func(p string, d fs.DirEntry, err error) error {
+		switch {
+		case err != nil:
+			return err
+		case d.IsDir() && d.Name() == "__pycache__":
+			if err := os.RemoveAll(p); err != nil {
+				return err
+			}
+			return filepath.SkipDir
+		}
+		return nil
+	})
+	if err != nil {
+		return fmt.Errorf("drop bytecode: %w", err)
+	}
+	return nil
+}
+
+// diskUse is what the files below dir take. What vanishes meanwhile is not
+// counted.
+func diskUse(dir string) (n int64) {
+	_ = filepath.WalkDir(dir, func(_ string, d fs.DirEntry, err error) error {
+		if err != nil {
+			if errors.Is(err, fs.ErrNotExist) {
+				return nil
+			}
+			return err
+		}
+		if info, err := d.Info(); err == nil && info.Mode().IsRegular() {
+			n += info.Size()
+		}
+		return nil
+	})
+	return n
+}
