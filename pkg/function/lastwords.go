@@ -66,8 +66,11 @@ func parseFaultStack(logTail string) []frame {
 		}
 		f := frame{File: path.Base(m[1]), Function: m[3]}
 		f.Line, _ = strconv.Atoi(m[2])
-		if f.File == handlerFile { // where main was called: above are the frames asked for
-			return scriptFrames(stack)
+		if f.File == handlerFile { // what called main: the frames so far are those asked for
+			if stack = scriptFrames(stack); stack != nil {
+				return stack
+			}
+			continue // the thread that watches
 		}
 		stack = append([]frame{f}, stack...)
 	}

@@ -107,6 +107,8 @@ func classOf(op string, e smithy.APIError) function.Class {
 	switch {
 	case code == "ResourceConflictException" && op == "CreateFunction":
 		return function.Conflict
+	case code == "ResourceConflictException" && strings.Contains(message, "state: Failed"):
+		return function.BadState
 	case code == "InvalidParameterValueException" && strings.Contains(message, "role defined for the function"):
 		return function.Operator // the role is not there, or does not trust Lambda (yet)
 	case code == "InvalidParameterValueException" && strings.Contains(message, "Layer version") && strings.Contains(message, "does not exist"):

@@ -49,7 +49,7 @@ LOG_BYTES = 64 << 10
 TAIL_BYTES = 2 << 10
 LAST_WORDS = "SCRIPTFLEET-LAST-WORDS "
 LAST_WORDS_BYTES = 3000  # the log's end is 4 KB, with Lambda's own lines in it
-SOFT_SECONDS = 0.2  # last words come this long before the end
+SOFT_SECONDS = 0.4  # last words come this long before the end, faulthandler's half as long
 
 dumps, loads, monotonic = json.dumps, json.loads, time.monotonic
 exit_process = os._exit
@@ -189,6 +189,8 @@ def last_words(frame, **more):
 def stack_of(frame):
     """The script's frames and those below, as [file, line, function]; the
     innermost 10."""
+    while frame is not None and frame.f_code.co_filename == HANDLER:
+        frame = frame.f_back  # main is in alarm()
     frames = []
     while frame is not None and frame.f_code.co_filename != HANDLER:
         frames.insert(0, frame)

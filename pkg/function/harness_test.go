@@ -1,0 +1,147 @@
+package function
+
+import (
+	"bufio"
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+
+	"github.com/scriptfleet/scriptfleet/pkg/interpreter"
+	"github.com/scriptfleet/scriptfleet/pkg/run"
+)
+
+// harness is one Python interpreter that runs handlers for tests, each in a
+// process of its own.
+type harness struct {
+	minor   string
+	mu      sync.Mutex
+	stdin   io.WriteCloser
+	answers *bufio.Reader
+}
+
+// ran is what a case came to.
+type ran struct {
+	Payloads []string `json:"payloads"`
+	Log      string   `json:"log"`
+	Killed   bool     `json:"killed"`
+	Exit     string   `json:"exit"`
+	Seconds  float64  `json:"seconds"`
+}
+
+var findOnce = sync.OnceValues(func() (interpreter.Set, error) { return interpreter.Find(context.Background()) })
+
+func interpreters(t testing.TB) interpreter.Set {
+	t.Helper()
+	set, err := findOnce()
+	if err != nil || len(set) == 0 {
+		t.Fatalf("no Python was found (%v): install Python 3.9 or later", err)
+	}
+	return set
+}
+
+// eachInterpreter runs a test with every Python that is here, side by side.
+func eachInterpreter(t *testing.T, test func(t *testing.T, h *harness)) {
+	for minor, python := range interpreters(t) {
+		t.Run("python"+minor, func(t *testing.T) {
+			t.Parallel()
+			test(t, startHarness(t, minor, python.Path))
+		})
+	}
+}
+
+func startHarness(t testing.TB, minor, path string) *harness {
+	t.Helper()
+	cmd := exec.Command(path, "testdata/harness.py")
+	cmd.Stderr = os.Stderr
+	stdin, err := cmd.StdinPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	stdout, err := cmd.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { stdin.Close(); cmd.Wait() })
+	return &harness{minor: minor, stdin: stdin, answers: bufio.NewReaderSize(stdout, 1<<20)}
+}
+
+func (h *harness) python() run.Runtime {
+	return run.Runtime{Name: "python" + h.minor, Lambda: "python" + h.minor, Python: h.minor}
+}
+
+func (h *harness) shell() run.Runtime {
+	return run.Runtime{Name: "aws-cli", Lambda: "python" + h.minor, Python: h.minor, Shell: true}
+}
+
+// invoke puts the script and the handler into a folder and invokes it once for
+// each call, in one process. It returns the outcome of the last.
+func (h *harness) invoke(t *testing.T, s run.Script, timeoutMS int, calls ...Call) (Outcome, ran) {
+	t.Helper()
+	folder := t.TempDir()
+	name := pythonFile
+	if s.Runtime.Shell {
+		name = shellFile
+	}
+	for name, body := range map[string]string{name: s.Source, handlerFile: string(handlerSource)} {
+		if err := os.WriteFile(filepath.Join(folder, name), []byte(body), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	r := h.run(t, folder, timeoutMS, calls)
+	s.TimeoutSeconds, s.MemoryMB = 10, 128
+	return Read(r.invocation(len(calls)), s), r
+}
+
+func (h *harness) run(t *testing.T, folder string, timeoutMS int, calls []Call) ran {
+	t.Helper()
+	var events []json.RawMessage
+	for _, c := range calls {
+		payload, err := c.Payload()
+		if err != nil {
+			t.Fatal(err)
+		}
+		events = append(events, payload)
+	}
+	line, _ := json.Marshal(map[string]any{"folder": folder, "events": events, "timeout_ms": timeoutMS})
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if _, err := h.stdin.Write(append(line, '\n')); err != nil {
+		t.Fatal(err)
+	}
+	answer, err := h.answers.ReadBytes('\n')
+	if err != nil {
+		t.Fatalf("harness of Python %s: %v", h.minor, err)
+	}
+	var r ran
+	if err := json.Unmarshal(answer, &r); err != nil {
+		t.Fatal(err)
+	}
+	return r
+}
+
+// invocation is what Lambda would have answered to the last of n calls.
+func (r ran) invocation(n int) Invocation {
+	inv := Invocation{RequestID: fmt.Sprintf("request-%d", n-1), LogTail: r.Log}
+	switch {
+	case len(r.Payloads) == n && !strings.HasPrefix(r.Payloads[n-1], "broken: "):
+		inv.Payload = []byte(r.Payloads[n-1])
+	case r.Killed:
+		inv.FunctionError = "Unhandled"
+		inv.Payload = []byte(`{"errorType":"Sandbox.Timedout","errorMessage":"RequestId: 1 Error: Task timed out after 10.00 seconds"}`)
+	default:
+		inv.FunctionError = "Unhandled"
+		inv.Payload = fmt.Appendf(nil, `{"errorType":"Runtime.ExitError","errorMessage":"RequestId: 1 Error: Runtime exited with error: %s"}`,
+			strings.Replace(r.Exit, "signal: 9", "signal: killed", 1))
+	}
+	return inv
+}

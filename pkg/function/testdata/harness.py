@@ -1,0 +1,86 @@
+"""Runs handlers as Lambda does, one forked process a case: imports the handler
+from the case's folder, invokes it, and kills it when its time is up.
+
+Reads cases as JSON lines: {"folder", "events", "timeout_ms"}. Answers each with
+a line: {"payloads": [...], "log", "killed", "exit", "seconds"}.
+"""
+import json
+import os
+import select
+import signal
+import sys
+import time
+
+
+class Context:
+    def __init__(self, n, end):
+        self.aws_request_id, self.end = "request-%d" % n, end
+
+    def get_remaining_time_in_millis(self):
+        return int((self.end - time.monotonic()) * 1000)
+
+
+def child(case, answers, log):
+    os.setsid()
+    os.dup2(log, 1)
+    os.dup2(log, 2)
+    os.chdir("/tmp")
+    sys.stdout = open(1, "w", closefd=False)
+    sys.path.insert(0, case["folder"])
+    import scriptfleet_handler
+    for n, event in enumerate(case["events"]):
+        os.write(answers, b"invoke\n")
+        answer = scriptfleet_handler.handle(event, Context(n, time.monotonic() + case["timeout_ms"] / 1000.0))
+        text = json.dumps(answer, ensure_ascii=sys.version_info < (3, 12))  # as Lambda's runtimes do
+        os.write(answers, text.encode("utf-8") + b"\n")
+
+
+def run(case):
+    answers, answers_w = os.pipe()
+    log = os.open(os.path.join(case["folder"], "log"), os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_APPEND)
+    pid = os.fork()
+    if pid == 0:
+        code = 1
+        try:
+            os.close(answers)
+            child(case, answers_w, log)
+            code = 0
+        except BaseException as e:
+            os.write(answers_w, ("broken: %r\n" % e).encode())
+        finally:
+            os._exit(code)
+    os.close(answers_w)
+    data, end, killed = b"", time.monotonic() + 30, False
+    started = time.monotonic()
+    while data.count(b"\n") < 2 * len(case["events"]):
+        ready, _, _ = select.select([answers], [], [], max(0, end - time.monotonic()))
+        if not ready:
+            killed = True
+            break
+        chunk = os.read(answers, 1 << 20)
+        if not chunk:
+            break
+        data += chunk
+        if data.endswith(b"invoke\n"):
+            started = time.monotonic()
+            end = started + case["timeout_ms"] / 1000.0
+    seconds = time.monotonic() - started
+    if killed:
+        os.kill(pid, signal.SIGKILL)
+    status = os.waitpid(pid, 0)[1]
+    try:
+        os.killpg(pid, signal.SIGKILL)
+    except OSError:
+        pass
+    os.close(answers)
+    os.lseek(log, 0, 0)
+    text = os.read(log, 1 << 20)[-4096:].decode("utf-8", "replace")
+    os.close(log)
+    payloads = [p for p in data.decode("utf-8").split("\n") if p and p != "invoke"]
+    return {"payloads": payloads, "log": text, "killed": killed, "seconds": seconds,
+            "exit": "signal: %d" % (status & 127) if status & 127 else "exit status %d" % (status >> 8)}
+
+
+for line in sys.stdin:
+    sys.stdout.write(json.dumps(run(json.loads(line))) + "\n")
+    sys.stdout.flush()
