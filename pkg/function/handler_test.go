@@ -3,6 +3,7 @@ package function
 import (
 	"bytes"
 	"encoding/json"
+	"slices"
 	"strings"
 	"testing"
 
@@ -11,17 +12,16 @@ import (
 
 // aCase is a script and what must become of it.
 type aCase struct {
-	name    string
-	script  string
-	input   string
-	status  run.Status
-	kind    string // of the error
-	says    string // what its message contains
-	traced  string // what its traceback contains
-	output  string // as compact JSON
-	stdout  string // what the log contains
-	stderr  string
-	timeout int // in ms; 10 s by default
+	name   string
+	script string
+	input  string
+	status run.Status
+	kind   string // of the error
+	says   string // what its message contains
+	traced string // what its traceback contains
+	output string // as compact JSON
+	stdout string // what the log contains
+	stderr string
 }
 
 var pythonCases = []aCase{
@@ -84,24 +84,6 @@ var pythonCases = []aCase{
 	{name: "is killed for its memory", script: "import os, signal\ndef main(input): os.kill(os.getpid(), signal.SIGKILL)\n",
 		status: run.OutOfMemory, kind: "MemoryError"},
 
-	{name: "sleeps", script: "import time\ndef main(input):\n    print('going to sleep')\n    time.sleep(100)\n", timeout: 800,
-		status: run.TimedOut, kind: "Timeout", says: "script.py, line 4: time.sleep(100)", traced: "time.sleep(100)", stdout: "going to sleep"},
-	{name: "loops and swallows exceptions", timeout: 800,
-		script: "def main(input):\n    print('looping')\n    while True:\n        try:\n            input.get('x')\n        except BaseException:\n            pass\n",
-		status: run.TimedOut, kind: "Timeout", says: "script.py, line", stdout: "looping"},
-	{name: "loops where Python looks for no signal", timeout: 800, script: "def main(input):\n    while True:\n        try:\n            pass\n        except BaseException:\n            pass\n",
-		status: run.TimedOut, kind: "Timeout", says: "script.py, line"},
-	{name: "ignores every signal", timeout: 800,
-		script: "import signal, time\nfor s in (signal.SIGTERM, signal.SIGALRM, signal.SIGINT): signal.signal(s, signal.SIG_IGN)\ndef main(input):\n    for s in (signal.SIGTERM, signal.SIGALRM, signal.SIGINT): signal.signal(s, signal.SIG_IGN)\n    time.sleep(100)\n",
-		status: run.TimedOut, kind: "Timeout", says: "line 5"},
-	{name: "loops in a regular expression", timeout: 800,
-		script: "import re\ndef main(input):\n    print('matching')\n    re.match(r'(a+)+$', 'a' * 60 + 'b')\n",
-		status: run.TimedOut, kind: "Timeout", says: "script.py, line 4: re.match", stdout: "matching"},
-	{name: "loops in C", timeout: 800, script: "import collections, itertools\ndef main(input):\n    collections.deque(itertools.repeat(0), maxlen=0)\n",
-		status: run.TimedOut, kind: "Timeout", says: "script.py, line 3: collections.deque"},
-	{name: "waits for a child", timeout: 800, script: "import os\ndef main(input):\n    os.system('echo from a child; sleep 100')\n",
-		status: run.TimedOut, kind: "Timeout", says: "line 3", stdout: "from a child"},
-
 	{name: "prints 10 MB", script: "def main(input):\n    for i in range(100000): print('x' * 99)\n    return 1\n", output: `1`, stdout: "xxx"},
 	{name: "prints 10 MB in one go", script: "import sys\ndef main(input):\n    sys.stderr.write('y' * 10000000)\n    return 1\n", output: `1`, stderr: "yyy"},
 	{name: "has a child print 10 MB", script: "import os\ndef main(input):\n    os.system('yes | head -c 10000000')\n    return 1\n", output: `1`, stdout: "y\ny\n"},
@@ -116,6 +98,27 @@ var pythonCases = []aCase{
 	{name: "leaves a child in the background", script: "import os\ndef main(input):\n    os.system('sleep 100 &')\n    return 1\n", output: `1`},
 }
 
+// slowCases run out of time, and keep a processor busy till then.
+var slowCases = []aCase{
+	{name: "sleeps", script: "import time\ndef main(input):\n    print('going to sleep')\n    time.sleep(100)\n",
+		status: run.TimedOut, kind: "Timeout", says: "script.py, line 4: time.sleep(100)", traced: "time.sleep(100)", stdout: "going to sleep"},
+	{name: "loops and swallows exceptions",
+		script: "def main(input):\n    print('looping')\n    while True:\n        try:\n            input.get('x')\n        except BaseException:\n            pass\n",
+		status: run.TimedOut, kind: "Timeout", says: "script.py, line", stdout: "looping"},
+	{name: "loops where Python looks for no signal", script: "def main(input):\n    while True:\n        try:\n            pass\n        except BaseException:\n            pass\n",
+		status: run.TimedOut, kind: "Timeout", says: "script.py, line"},
+	{name: "ignores every signal",
+		script: "import signal, time\nfor s in (signal.SIGTERM, signal.SIGALRM, signal.SIGINT): signal.signal(s, signal.SIG_IGN)\ndef main(input):\n    for s in (signal.SIGTERM, signal.SIGALRM, signal.SIGINT): signal.signal(s, signal.SIG_IGN)\n    time.sleep(100)\n",
+		status: run.TimedOut, kind: "Timeout", says: "line 5"},
+	{name: "loops in a regular expression",
+		script: "import re\ndef main(input):\n    print('matching')\n    re.match(r'(a+)+$', 'a' * 60 + 'b')\n",
+		status: run.TimedOut, kind: "Timeout", says: "script.py, line 4: re.match", stdout: "matching"},
+	{name: "loops in C", script: "import collections, itertools\ndef main(input):\n    collections.deque(itertools.repeat(0), maxlen=0)\n",
+		status: run.TimedOut, kind: "Timeout", says: "script.py, line 3: collections.deque"},
+	{name: "waits for a child", script: "import os\ndef main(input):\n    os.system('echo from a child; sleep 100')\n",
+		status: run.TimedOut, kind: "Timeout", says: "line 3", stdout: "from a child"},
+}
+
 func TestWhatBecomesOfScripts(t *testing.T) {
 	eachInterpreter(t, func(t *testing.T, h *harness) {
 		for _, c := range pythonCases {
@@ -124,14 +127,32 @@ func TestWhatBecomesOfScripts(t *testing.T) {
 	})
 }
 
+// Every way in which a script may hang, with the oldest and the newest Python:
+// what they look for while they loop has changed in between.
+func TestWhereScriptsStoodWhenTheirTimeWasUp(t *testing.T) {
+	set := interpreters(t)
+	minors := set.Minors()
+	for _, minor := range slices.Compact([]string{minors[0], minors[len(minors)-1]}) {
+		for i := range slowCases {
+			c := slowCases[i]
+			t.Run("python"+minor+"/"+c.name, func(t *testing.T) {
+				t.Parallel()
+				h := startHarness(t, minor, set[minor].Path)
+				c.check(t, h, h.python())
+			})
+		}
+	}
+}
+
 func (c aCase) check(t *testing.T, h *harness, runtime run.Runtime) {
-	if c.timeout == 0 {
-		c.timeout = 10000
+	timeout := 20000
+	if c.status == run.TimedOut {
+		timeout = 1500
 	}
 	if c.status == "" {
 		c.status = run.Succeeded
 	}
-	o, r := h.invoke(t, run.Script{Source: c.script, Runtime: runtime}, c.timeout, Call{Input: json.RawMessage(c.input)})
+	o, r := h.invoke(t, run.Script{Source: c.script, Runtime: runtime}, timeout, Call{Input: json.RawMessage(c.input)})
 	if o.Status != c.status {
 		t.Fatalf("status %s, want %s\nerror %+v\n%+.2000v", o.Status, c.status, o.Error, r)
 	}
