@@ -1,6 +1,7 @@
 package layer
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"os/exec"
@@ -15,13 +16,14 @@ type command struct {
 	args []string
 	env  []string // the whole of it
 	dir  string
+	most int // lines to return; default 400
 }
 
 // run runs the program, streams what it says into the log, and returns its last
 // lines, scrubbed. Where it was stopped, the error is why. A program and all
 // that it started end with ctx.
 func (c command) run(ctx context.Context, log *buildLog) (out string, err error) {
-	heard := &lastLines{most: 400}
+	heard := &lastLines{most: cmp.Or(c.most, 400)}
 	w := &lineWriter{emit: func(line string) { heard.add(log.line(line)) }}
 	cmd := exec.CommandContext(ctx, c.path, c.args...)
 	cmd.Env, cmd.Dir = c.env, c.dir

@@ -3,33 +3,39 @@ package layer
 import (
 	"context"
 	"fmt"
+	"os"
+	"path/filepath"
+	"runtime"
+	"slices"
+	"strings"
+
+	"golang.org/x/sync/errgroup"
 
 	"github.com/scriptfleet/scriptfleet/pkg/run"
 )
-
-// parallelFrom is the first minor version whose bytecode does not depend on
-// what the same process compiled before: from 3.12 on, names are immortal, and
-// marshal no longer writes down whether somebody else holds them.
-const parallelFrom = 12
 
 // compile writes the bytecode beside the sources, for /opt/python, where the
 // function will find it read-only. It is unchecked: a .pyc that carried its
 // source's time would differ in each build. Files that do not compile (tests of
 // syntax errors, code for another Python) stay as they are; nothing here fails
 // a build. It tells whether there may be bytecode now.
-func (b *Builder) compile(ctx context.Context, s run.Script, w workshop, log *buildLog) bool {
+func (b *Builder) compile(ctx context.Context, s run.Script, w workshop, sources tree, log *buildLog) bool {
 	python, ok := b.deps.Interpreters[s.Runtime.Python]
 	if !ok {
 		log.line(fmt.Sprintf("bytecode left out: no Python %s on the builder, so cold starts will take longer", s.Runtime.Python))
 		return false
 	}
-	workers := "1"
-	if minorNumber(s.Runtime.Python) >= parallelFrom {
-		workers = "0" // as many as there are cores
+	var g errgroup.Group
+	for n, part := range shares(sources, compilers(s.Runtime.Python)) {
+		g.Go(func() error {
+			list := filepath.Join(w.root, fmt.Sprintf("compile-%d.txt", n))
+			if err := os.WriteFile(list, []byte(strings.Join(part, "\n")), 0o644); err != nil {
+				return err
+			}
+			return compileList(ctx, python.Path, list, w, log)
+		})
 	}
-	args := []string{"-s", "-S", "-m", "compileall", "-qq", "-j", workers, "--invalidation-mode", "unchecked-hash", "-s", w.target, "-p", "/opt/python", w.target}
-	env := []string{"PATH=/usr/bin:/bin", "HOME=" + w.home, "TMPDIR=" + w.temp, "LANG=C.UTF-8", "PYTHONHASHSEED=0"}
-	_, err := command{path: python.Path, args: args, env: env, dir: w.home}.run(ctx, log)
+	err := g.Wait()
 	switch {
 	case context.Cause(ctx) != nil:
 		return false
@@ -40,4 +46,40 @@ func (b *Builder) compile(ctx context.Context, s run.Script, w workshop, log *bu
 		return false
 	}
 	return true
+}
+
+func compileList(ctx context.Context, python, list string, w workshop, log *buildLog) error {
+	args := []string{"-s", "-S", "-m", "compileall", "-qq", "--invalidation-mode", "unchecked-hash", "-s", w.target, "-p", "/opt/python", "-i", list}
+	// The seed decides in which order sets are written into bytecode.
+	env := []string{"PATH=/usr/bin:/bin", "HOME=" + w.home, "TMPDIR=" + w.temp, "LANG=C.UTF-8", "PYTHONHASHSEED=0"}
+	_, err := command{path: python, args: args, env: env, dir: w.home}.run(ctx, log)
+	return err
+}
+
+// parallelFrom is the first minor version whose bytecode does not depend on
+// what the same process compiled before: from 3.12 on, interned names are
+// immortal, and marshal no longer writes down whether anybody else holds them.
+const parallelFrom = 12
+
+// compilers is how many processes compile. One, and so one order, where the
+// result depends on it.
+func compilers(minor string) int {
+	if minorNumber(minor) < parallelFrom {
+		return 1
+	}
+	return min(runtime.GOMAXPROCS(0), 4)
+}
+
+// shares deals the sources out to n processes, so that each has about as many
+// bytes to compile.
+func shares(sources tree, n int) [][]string {
+	parts, loads := make([][]string, n), make([]int64, n)
+	for _, f := range sources {
+		if f.path == "" || !strings.HasSuffix(f.name, ".py") {
+			continue
+		}
+		least := slices.Index(loads, slices.Min(loads))
+		parts[least], loads[least] = append(parts[least], f.path), loads[least]+f.size
+	}
+	return slices.DeleteFunc(parts, func(p []string) bool { return len(p) == 0 })
 }

@@ -17,7 +17,7 @@ var (
 	noSpace = regexp.MustCompile(`(?i)no space left on device|disk quota exceeded`)
 
 	// unreachable is an index that did not answer, or with an error of its own.
-	unreachable = regexp.MustCompile(`(?i)failed to fetch|error sending request|connection broken by|connection refused|connection reset|connection aborted|max retries exceeded|read timed out|timed out while|name or service not known|temporary failure in name resolution|dns error|tls|certificate verify failed|\b50[0-9] server error|server error \(50[0-9]|ProxyError|error decoding response body|network is unreachable|no route to host`)
+	unreachable = regexp.MustCompile(`(?i)failed to fetch|error sending request|connection broken by|connection refused|connection reset|connection aborted|max retries exceeded|read timed out|timed out while|name or service not known|temporary failure in name resolution|dns error|tls handshake|SSLError|invalid peer certificate|certificate verify failed|\b50[0-9] server error|server error \(50[0-9]|ProxyError|error decoding response body|network is unreachable|no route to host`)
 
 	// refused is an index that wants other credentials.
 	refused = regexp.MustCompile(`(?i)401 Unauthorized|403 Forbidden|40[137] client error|valid authentication credentials|proxy authentication required`)

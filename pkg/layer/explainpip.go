@@ -55,7 +55,7 @@ func (in installer) explainPip(ctx context.Context, s run.Script, w workshop, py
 func (in installer) askPip(ctx context.Context, requirement string, s run.Script, w workshop, python string) (string, error) {
 	args := append([]string{"-m", "pip", "download", "-vv", "--no-deps", "--dest", w.temp}, in.pipFlags(s)...)
 	args = append(dropSwitch(args, "--no-compile"), "--", requirement)
-	out, err := command{path: python, args: args, env: in.pipEnv(w), dir: w.home}.run(ctx, newBuildLog(func(string) {}))
+	out, err := command{path: python, args: args, env: in.pipEnv(w), dir: w.home, most: 20_000}.run(ctx, newBuildLog(func(string) {}))
 	if err != nil && !exited(err) {
 		return "", err
 	}

@@ -77,7 +77,7 @@ func (b *Builder) steps(ctx context.Context, s run.Script, work workshop, log *b
 		return Layer{}, tooLarge(size, b.cfg.MaxUnpackedBytes, plain.largest())
 	}
 	full := plain
-	if b.compile(ctx, s, work, log) {
+	if b.compile(ctx, s, work, plain, log) {
 		if full, err = readTree(work.target); err != nil {
 			return Layer{}, err
 		}
