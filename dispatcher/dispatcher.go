@@ -1,0 +1,130 @@
+// Package dispatcher takes run requests from the requests queue and places them
+// on the partitions.
+//
+// One request goes: received → admitted (decoded, validated; a refused one is
+// answered or buried) → noted in the ledger → sent to a partition of its
+// tenant's shard → deleted from the requests queue. Each step may happen again:
+// a crash before the delete brings the request back, and the workers know a run
+// that they have seen. Nothing is deleted before what it became is on its next
+// queue, so nothing is lost.
+//
+// The dispatcher holds no state of its own that matters; any number of them may
+// run side by side. When the ledger or a queue is out of reach it puts back what
+// it holds and pauses its intake.
+package dispatcher
+
+import (
+	"context"
+	"sync"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"go.uber.org/zap"
+
+	"github.com/scriptfleet/scriptfleet/pkg/batch"
+	"github.com/scriptfleet/scriptfleet/pkg/gate"
+	"github.com/scriptfleet/scriptfleet/pkg/ledger"
+	"github.com/scriptfleet/scriptfleet/pkg/queue"
+	"github.com/scriptfleet/scriptfleet/pkg/run"
+)
+
+// Config of a dispatcher. Zero values take the defaults that are noted.
+type Config struct {
+	Pollers    int           // polls of the requests queue at a time; default 4
+	PollWait   time.Duration // of one long poll; default 10 s
+	ShardSize  int           // partitions of a tenant; default 2
+	DepthEvery time.Duration // between two looks at the queues' depths; default 2 s
+}
+
+func (c Config) withDefaults() Config {
+	if c.Pollers == 0 {
+		c.Pollers = 4
+	}
+	if c.PollWait == 0 {
+		c.PollWait = 10 * time.Second
+	}
+	if c.ShardSize == 0 {
+		c.ShardSize = 2
+	}
+	if c.DepthEvery == 0 {
+		c.DepthEvery = 2 * time.Second
+	}
+	return c
+}
+
+// Ledger is what the dispatcher needs of a [ledger.Ledger].
+type Ledger interface {
+	Accept(ctx context.Context, es []ledger.Entry) ([]ledger.State, error)
+	Cancel(ctx context.Context, e ledger.Entry) (ledger.State, error)
+}
+
+// Tenants tells what the operator has set for a tenant.
+type Tenants interface {
+	// Admit is nil for a tenant that may run scripts, else the reason.
+	Admit(tenant string) *run.Error
+}
+
+// Deps of a dispatcher.
+type Deps struct {
+	Requests   queue.Queue
+	Partitions []queue.Queue
+	Results    queue.Queue
+	DeadLetter queue.Queue // of the requests queue
+
+	Ledger     Ledger
+	Tenants    Tenants
+	Policy     *run.Policy
+	Log        *zap.Logger
+	Registerer prometheus.Registerer
+}
+
+// Dispatcher is made by New.
+type Dispatcher struct {
+	cfg     Config
+	deps    Deps
+	log     *zap.Logger
+	metrics *metrics
+	route   *router
+	gate    gate.Gate
+
+	accept *batch.Batcher[ledger.Entry, ledger.State]
+	delete *batch.Batcher[queue.Delivery, struct{}]
+	send   []*sender // one a partition
+	answer *sender
+	bury   *sender
+}
+
+// New makes a dispatcher.
+func New(cfg Config, deps Deps) *Dispatcher {
+	cfg = cfg.withDefaults()
+	d := &Dispatcher{
+		cfg:     cfg,
+		deps:    deps,
+		log:     deps.Log.Named("dispatcher"),
+		metrics: newMetrics(deps.Registerer, len(deps.Partitions)),
+		route:   newRouter(deps.Partitions, cfg.ShardSize),
+		answer:  newSender(deps.Results),
+		bury:    newSender(deps.DeadLetter),
+	}
+	d.accept = batch.New(batch.Config[ledger.Entry]{Max: 100, Concurrency: 2}, d.flushAccepts)
+	d.delete = batch.New(batch.Config[queue.Delivery]{Max: queue.MaxBatch, Concurrency: 4}, d.flushDeletes)
+	for _, q := range deps.Partitions {
+		d.send = append(d.send, newSender(q))
+	}
+	return d
+}
+
+// Run dispatches until intake ends, then finishes what it has in hand; work
+// ends that too.
+func (d *Dispatcher) Run(intake, work context.Context) error {
+	var wg sync.WaitGroup
+	wg.Go(func() { d.route.watch(intake, d.cfg.DepthEvery) })
+	for range d.cfg.Pollers {
+		wg.Go(func() { d.poll(intake, work) })
+	}
+	wg.Wait()
+	return nil
+}
+
+// Ready is nil while the dispatcher takes requests, else why it does not.
+func (d *Dispatcher) Ready() error { return d.gate.Reason() }

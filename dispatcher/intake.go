@@ -1,0 +1,78 @@
+package dispatcher
+
+import (
+	"context"
+	"errors"
+	"math/rand/v2"
+	"sync"
+	"time"
+
+	"go.uber.org/zap"
+
+	"github.com/scriptfleet/scriptfleet/pkg/ledger"
+	"github.com/scriptfleet/scriptfleet/pkg/queue"
+)
+
+// visibility covers the dispatch of a batch many times over; a request of a
+// dispatcher that died comes back after it.
+const visibility = 30 * time.Second
+
+// poll receives requests until intake ends. The requests of the last poll are
+// dispatched like any other: that takes no longer than putting them back.
+func (d *Dispatcher) poll(intake, work context.Context) {
+	for d.gate.Wait(intake) == nil {
+		ds, err := d.deps.Requests.Receive(intake, queue.Poll{
+			Max: queue.MaxBatch, Wait: d.cfg.PollWait, Visibility: visibility,
+		})
+		if err != nil {
+			if intake.Err() == nil {
+				d.log.Warn("cannot receive requests; trying again", zap.Error(err))
+				d.gate.Shut(err)
+			}
+			continue
+		}
+		d.metrics.received.Add(float64(len(ds)))
+		var wg sync.WaitGroup
+		for _, delivery := range ds {
+			wg.Go(func() { d.handle(work, delivery) })
+		}
+		wg.Wait()
+	}
+}
+
+// handle takes one request to its next queue and then off this one. Whatever
+// stands in the way, the request comes back after a delay.
+func (d *Dispatcher) handle(ctx context.Context, delivery queue.Delivery) {
+	outcome, err := d.dispatch(ctx, delivery)
+	if err == nil {
+		_, err = d.delete.Do(ctx, delivery)
+	}
+	if err == nil || errors.Is(err, queue.ErrGone) {
+		d.gate.Open()
+		d.metrics.handled(outcome, delivery.SentAt)
+		return
+	}
+	d.metrics.handled(outcomePutBack, delivery.SentAt)
+	d.log.Warn("request is put back", zap.String("message", delivery.MessageID),
+		zap.Int("receives", delivery.ReceiveCount), zap.Error(err))
+	d.gate.Shut(err)
+	delay := time.Second + rand.N(min(time.Duration(delivery.ReceiveCount)*2*time.Second, visibility))
+	d.deps.Requests.Extend(ctx, []queue.Delivery{delivery}, delay.Round(time.Second))
+}
+
+func (d *Dispatcher) flushDeletes(ctx context.Context, ds []queue.Delivery) ([]struct{}, []error) {
+	return nil, d.deps.Requests.Delete(ctx, ds)
+}
+
+func (d *Dispatcher) flushAccepts(ctx context.Context, es []ledger.Entry) ([]ledger.State, []error) {
+	ctx, cancel := context.WithTimeout(ctx, 10*time.Second)
+	defer cancel()
+	states, err := d.deps.Ledger.Accept(ctx, es)
+	errs := make([]error, len(es))
+	if err != nil {
+		for i := range errs {
+			errs[i] = err
+		}
+	}
+	return states, errs
+}

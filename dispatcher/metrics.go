@@ -1,0 +1,64 @@
+package dispatcher
+
+import (
+	"strconv"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/promauto"
+)
+
+// outcome is what became of one delivery of a request.
+type outcome string
+
+const (
+	outcomeForwarded outcome = "forwarded" // to a partition
+	outcomeDuplicate outcome = "duplicate" // of a run whose result is known
+	outcomeRejected  outcome = "rejected"  // answered with a result
+	outcomeCancelled outcome = "cancelled" // a cancellation, carried out
+	outcomeBuried    outcome = "buried"    // on the dead-letter queue
+	outcomePutBack   outcome = "put_back"  // something was out of reach
+)
+
+type metrics struct {
+	received prometheus.Counter
+	outcomes map[outcome]prometheus.Counter
+	sent     []prometheus.Counter
+	intake   prometheus.Histogram
+}
+
+func newMetrics(reg prometheus.Registerer, partitions int) *metrics {
+	f := promauto.With(reg)
+	outcomes := f.NewCounterVec(prometheus.CounterOpts{
+		Name: "scriptfleet_dispatcher_handled_total",
+		Help: "Deliveries of requests that were handled, by what became of them.",
+	}, []string{"outcome"})
+	sent := f.NewCounterVec(prometheus.CounterOpts{
+		Name: "scriptfleet_dispatcher_sent_total",
+		Help: "Runs sent to each partition.",
+	}, []string{"partition"})
+	m := &metrics{
+		received: f.NewCounter(prometheus.CounterOpts{
+			Name: "scriptfleet_dispatcher_received_total",
+			Help: "Deliveries received from the requests queue.",
+		}),
+		intake: f.NewHistogram(prometheus.HistogramOpts{
+			Name:    "scriptfleet_dispatcher_intake_seconds",
+			Help:    "From a request's arrival on its queue to its next queue.",
+			Buckets: prometheus.ExponentialBuckets(0.001, 2.5, 12),
+		}),
+		outcomes: map[outcome]prometheus.Counter{},
+	}
+	for _, o := range []outcome{outcomeForwarded, outcomeDuplicate, outcomeRejected, outcomeCancelled, outcomeBuried, outcomePutBack} {
+		m.outcomes[o] = outcomes.WithLabelValues(string(o))
+	}
+	for p := range partitions {
+		m.sent = append(m.sent, sent.WithLabelValues(strconv.Itoa(p)))
+	}
+	return m
+}
+
+func (m *metrics) handled(o outcome, since time.Time) {
+	m.outcomes[o].Inc()
+	m.intake.Observe(time.Since(since).Seconds())
+}

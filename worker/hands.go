@@ -1,0 +1,202 @@
+package worker
+
+import (
+	"context"
+	"errors"
+	"sync"
+	"time"
+
+	"github.com/scriptfleet/scriptfleet/pkg/ledger"
+	"github.com/scriptfleet/scriptfleet/pkg/queue"
+	"github.com/scriptfleet/scriptfleet/pkg/run"
+	"github.com/scriptfleet/scriptfleet/pkg/slot"
+)
+
+// Causes with which the contexts of a delivery in hand end.
+var (
+	errStopping  = errors.New("worker: it is stopping")
+	errLost      = errors.New("worker: the claim on the run is lost")
+	errCancelled = errors.New("worker: the run was cancelled")
+	errExpired   = errors.New("worker: the run has expired")
+)
+
+// held is a delivery in hand. Its own goroutine walks it; the keeper renews
+// what mu guards.
+type held struct {
+	source   *source
+	delivery queue.Delivery
+	run      run.Run
+	timeline *run.Timeline
+	attempts int  // invocations begun, this worker's included
+	suspect  bool // the ledger forgot the run, which may have executed before
+
+	// work ends when the run is lost, and with the worker's own work; wait ends
+	// then too, and when the worker stops, or the run expires or is cancelled:
+	// it is for everything before the invocation.
+	work, wait context.Context
+	endWork    context.CancelCauseFunc
+	endWait    context.CancelCauseFunc
+	release    []func() bool // timers and watches to end with it
+
+	mu        sync.Mutex
+	hold      ledger.Hold
+	claimed   bool
+	invoking  bool
+	gone      bool // the delivery is lost
+	slots     []slot.Ask
+	visibleTo time.Time
+}
+
+// expireAt ends the waiting when the run expires.
+func (h *held) expireAt(t time.Time) {
+	timer := time.AfterFunc(time.Until(t), func() { h.endWait(errExpired) })
+	h.release = append(h.release, timer.Stop)
+}
+
+// owner names this delivery in this worker: no two claims share it.
+func (h *held) owner(worker string) string { return worker + "/" + h.delivery.Handle }
+
+// grant notes what the ledger has granted; the keeper renews it from then on.
+func (h *held) grant(hold ledger.Hold, invoking bool) {
+	h.mu.Lock()
+	h.hold, h.claimed, h.invoking = hold, true, invoking
+	h.mu.Unlock()
+}
+
+// claim returns the hold, if there is one.
+func (h *held) claim() (ledger.Hold, bool) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return h.hold, h.claimed
+}
+
+// unclaim ends the keeping of the claim.
+func (h *held) unclaim() {
+	h.mu.Lock()
+	h.claimed = false
+	h.mu.Unlock()
+}
+
+// hands is what the worker has in hand, and how much more it may take.
+type hands struct {
+	concurrency    int
+	maxParked      int
+	maxParkedBytes int
+
+	mu          sync.Mutex
+	all         map[*held]struct{}
+	parked      int
+	parkedBytes int
+	changed     chan struct{} // closed, and made anew, when room may have come
+	wg          sync.WaitGroup
+	visibility  time.Duration
+}
+
+func newHands(cfg Config) *hands {
+	return &hands{
+		concurrency: cfg.Concurrency, maxParked: cfg.MaxParked, maxParkedBytes: cfg.MaxParkedMB << 20,
+		visibility: cfg.Visibility, all: map[*held]struct{}{}, changed: make(chan struct{}),
+	}
+}
+
+func (hs *hands) take(intake, work context.Context, s *source, d queue.Delivery) *held {
+	h := &held{source: s, delivery: d, visibleTo: d.ReceivedAt.Add(hs.visibility)}
+	h.work, h.endWork = context.WithCancelCause(work)
+	h.wait, h.endWait = context.WithCancelCause(h.work)
+	h.release = append(h.release, context.AfterFunc(intake, func() { h.endWait(errStopping) }))
+
+	hs.wg.Add(1)
+	hs.mu.Lock()
+	hs.all[h] = struct{}{}
+	hs.mu.Unlock()
+	return h
+}
+
+func (hs *hands) letGo(h *held) {
+	for _, release := range h.release {
+		release()
+	}
+	h.endWait(nil)
+	h.endWork(nil)
+	hs.mu.Lock()
+	delete(hs.all, h)
+	hs.tell()
+	hs.mu.Unlock()
+	hs.wg.Done()
+}
+
+// wait returns once nothing is in hand.
+func (hs *hands) wait() { hs.wg.Wait() }
+
+// park counts a delivery as parked, or refuses above the bounds.
+func (hs *hands) park(h *held) bool {
+	hs.mu.Lock()
+	defer hs.mu.Unlock()
+	if hs.parked >= hs.maxParked || hs.parkedBytes+len(h.delivery.Body) > hs.maxParkedBytes {
+		return false
+	}
+	hs.parked++
+	hs.parkedBytes += len(h.delivery.Body)
+	hs.tell()
+	return true
+}
+
+func (hs *hands) unpark(h *held) {
+	hs.mu.Lock()
+	defer hs.mu.Unlock()
+	hs.parked--
+	hs.parkedBytes -= len(h.delivery.Body)
+}
+
+// room waits until the worker may take more deliveries in hand, and tells how
+// many: beside those that execute, as many wait for their turn. It returns 0
+// once ctx has ended.
+func (hs *hands) room(ctx context.Context) int {
+	return hs.until(ctx, func(active int) int { return 2*hs.concurrency - active })
+}
+
+// leftOver is room for what goes last: slots that nothing in hand waits for.
+func (hs *hands) leftOver(ctx context.Context) int {
+	return hs.until(ctx, func(active int) int { return hs.concurrency - active })
+}
+
+func (hs *hands) until(ctx context.Context, room func(active int) int) int {
+	for ctx.Err() == nil {
+		hs.mu.Lock()
+		n, changed := room(len(hs.all)-hs.parked), hs.changed
+		hs.mu.Unlock()
+		if n > 0 {
+			return n
+		}
+		select {
+		case <-changed:
+		case <-ctx.Done():
+		}
+	}
+	return 0
+}
+
+// each calls f for a snapshot of what is in hand.
+func (hs *hands) each(f func(*held)) {
+	hs.mu.Lock()
+	all := make([]*held, 0, len(hs.all))
+	for h := range hs.all {
+		all = append(all, h)
+	}
+	hs.mu.Unlock()
+	for _, h := range all {
+		f(h)
+	}
+}
+
+func (hs *hands) counts() (active, parked int) {
+	hs.mu.Lock()
+	defer hs.mu.Unlock()
+	return len(hs.all) - hs.parked, hs.parked
+}
+
+// tell wakes who waits for room; mu is held.
+func (hs *hands) tell() {
+	close(hs.changed)
+	hs.changed = make(chan struct{})
+}

@@ -1,0 +1,147 @@
+package worker
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"go.uber.org/zap"
+
+	"github.com/scriptfleet/scriptfleet/pkg/ledger"
+	"github.com/scriptfleet/scriptfleet/pkg/queue"
+	"github.com/scriptfleet/scriptfleet/pkg/run"
+	"github.com/scriptfleet/scriptfleet/pkg/slot"
+)
+
+// keep renews what is in hand, in batches, every third of a claim's TTL: claims
+// and slots each time, a delivery's visibility once half of it is gone, so that
+// the common run extends nothing.
+func (w *Worker) keep(ctx context.Context) {
+	tick := time.NewTicker(w.cfg.ClaimTTL / 3)
+	defer tick.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-tick.C:
+		}
+		call, cancel := context.WithTimeout(ctx, w.cfg.ClaimTTL/3)
+		ledgerLost := w.keepClaims(call)
+		w.keepSlots(call)
+		w.endCancelled(call)
+		cancel()
+		w.keepDeliveries(ctx, ledgerLost)
+	}
+}
+
+// keepClaims renews the claims, and ends the work of those that are lost. It
+// reports whether the ledger is out of reach.
+func (w *Worker) keepClaims(ctx context.Context) (outOfReach bool) {
+	var hs []*held
+	var holds []ledger.Hold
+	w.hands.each(func(h *held) {
+		if hold, ok := h.claim(); ok {
+			hs, holds = append(hs, h), append(holds, hold)
+		}
+	})
+	if len(hs) == 0 {
+		return false
+	}
+	errs, err := w.deps.Ledger.Renew(ctx, holds, w.cfg.ClaimTTL)
+	if err != nil {
+		w.log.Warn("cannot renew claims; trying again", zap.Int("claims", len(hs)), zap.Error(err))
+		w.gate.Shut(err)
+		return true
+	}
+	for i, h := range hs {
+		if _, still := h.claim(); still && errors.Is(errs[i], ledger.ErrLost) {
+			h.unclaim()
+			h.endWork(errLost)
+		}
+	}
+	return false
+}
+
+func (w *Worker) keepSlots(ctx context.Context) {
+	var asks []slot.Ask
+	w.hands.each(func(h *held) {
+		h.mu.Lock()
+		asks = append(asks, h.slots...)
+		h.mu.Unlock()
+	})
+	if len(asks) == 0 {
+		return
+	}
+	if err := w.deps.Slots.Renew(ctx, asks, slotTTL); err != nil {
+		w.log.Warn("cannot renew the tenants' slots", zap.Error(err))
+	}
+}
+
+// slotTTL is how long a tenant's slot outlives its worker.
+const slotTTL = 30 * time.Second
+
+// endCancelled ends the waiting of runs that were cancelled.
+func (w *Worker) endCancelled(ctx context.Context) {
+	var hs []*held
+	var keys []run.Key
+	w.hands.each(func(h *held) {
+		h.mu.Lock()
+		if h.claimed && !h.invoking {
+			hs, keys = append(hs, h), append(keys, h.hold.Entry.Key)
+		}
+		h.mu.Unlock()
+	})
+	if len(hs) == 0 {
+		return
+	}
+	cancelled, err := w.deps.Ledger.Cancelled(ctx, keys)
+	if err != nil {
+		return // said by keepClaims
+	}
+	for i, h := range hs {
+		if cancelled[i] {
+			h.endWait(errCancelled)
+		}
+	}
+}
+
+// keepDeliveries extends the visibility of deliveries that need it. A delivery
+// that is lost is put up with while the claim holds; without the ledger nothing
+// would keep a second worker from the run, and its work ends.
+func (w *Worker) keepDeliveries(ctx context.Context, ledgerLost bool) {
+	now := time.Now()
+	due := map[*source][]*held{}
+	w.hands.each(func(h *held) {
+		h.mu.Lock()
+		defer h.mu.Unlock()
+		switch {
+		case h.gone && ledgerLost:
+			h.endWork(errLost)
+		case !h.gone && h.visibleTo.Sub(now) < w.cfg.Visibility/2:
+			due[h.source] = append(due[h.source], h)
+		}
+	})
+	for s, hs := range due {
+		ds := make([]queue.Delivery, len(hs))
+		for i, h := range hs {
+			ds[i] = h.delivery
+		}
+		for i, err := range s.queue.Extend(ctx, ds, w.cfg.Visibility) {
+			w.extended(hs[i], now, err)
+		}
+	}
+}
+
+func (w *Worker) extended(h *held, now time.Time, err error) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	switch {
+	case err == nil:
+		h.visibleTo = now.Add(w.cfg.Visibility)
+		w.metrics.extended.Inc()
+	case errors.Is(err, queue.ErrGone):
+		h.gone = true
+	default:
+		w.log.Warn("cannot extend a delivery; trying again", zap.String("run", string(h.run.Key)), zap.Error(err))
+	}
+}

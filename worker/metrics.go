@@ -1,0 +1,82 @@
+package worker
+
+import (
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/promauto"
+
+	"github.com/scriptfleet/scriptfleet/pkg/run"
+)
+
+type metrics struct {
+	received prometheus.Counter
+	invoked  prometheus.Counter
+	refused  *prometheus.CounterVec
+	verdicts *prometheus.CounterVec
+	results  *prometheus.CounterVec
+	stages   *prometheus.HistogramVec
+	total    prometheus.Histogram
+	cold     prometheus.Counter
+	extended prometheus.Counter
+}
+
+func newMetrics(reg prometheus.Registerer, w *Worker) *metrics {
+	f := promauto.With(reg)
+	counter := func(name, help string) prometheus.Counter {
+		return f.NewCounter(prometheus.CounterOpts{Name: "scriptfleet_worker_" + name, Help: help})
+	}
+	vec := func(name, help, label string) *prometheus.CounterVec {
+		return f.NewCounterVec(prometheus.CounterOpts{Name: "scriptfleet_worker_" + name, Help: help}, []string{label})
+	}
+	gauge := func(name, help string, read func() int) {
+		f.NewGaugeFunc(prometheus.GaugeOpts{Name: "scriptfleet_worker_" + name, Help: help}, func() float64 { return float64(read()) })
+	}
+	gauge("active", "Deliveries in hand that are not parked.", func() int { n, _ := w.hands.counts(); return n })
+	gauge("parked", "Deliveries in hand that wait for a build.", func() int { _, n := w.hands.counts(); return n })
+	gauge("slots", "Runs that may execute at a time, as throttling allows now.", func() int { n, _, _ := w.slots.counts(); return n })
+	gauge("slots_in_use", "Runs that execute.", func() int { _, n, _ := w.slots.counts(); return n })
+	gauge("slots_waiting", "Runs that wait for a slot.", func() int { _, _, n := w.slots.counts(); return n })
+
+	buckets := prometheus.ExponentialBuckets(0.001, 2.5, 14)
+	m := &metrics{
+		received: counter("received_total", "Deliveries received from the partitions."),
+		invoked:  counter("invocations_started_total", "Invocations that were begun."),
+		refused:  vec("invocations_refused_total", "Invocations that reached no function, by class of error.", "class"),
+		verdicts: vec("settled_total", "Deliveries that were settled, by verdict.", "verdict"),
+		results:  vec("results_total", "Results published, by status.", "status"),
+		cold:     counter("cold_starts_total", "Runs that met a cold start."),
+		extended: counter("extended_total", "Deliveries whose visibility was extended."),
+		stages: f.NewHistogramVec(prometheus.HistogramOpts{
+			Name: "scriptfleet_worker_stage_seconds", Help: "Time of finished runs in each stage.", Buckets: buckets,
+		}, []string{"stage"}),
+		total: f.NewHistogram(prometheus.HistogramOpts{
+			Name: "scriptfleet_worker_run_seconds", Help: "From a request's arrival to its result.", Buckets: buckets,
+		}),
+	}
+	for _, s := range run.Statuses {
+		m.results.WithLabelValues(string(s))
+	}
+	for _, k := range []kind{finished, republish, remove, putBack, bury, leave} {
+		m.verdicts.WithLabelValues(string(k))
+	}
+	return m
+}
+
+func (m *metrics) result(status string) { m.results.WithLabelValues(status).Inc() }
+
+func (m *metrics) settled(h *held, v verdict) {
+	m.verdicts.WithLabelValues(string(v.kind)).Inc()
+	if v.kind != finished {
+		return
+	}
+	t := h.timeline.Timings()
+	m.total.Observe(float64(t.Total) / 1000)
+	for stage, ms := range map[string]int64{
+		"intake": t.Intake, "queue": t.Queue, "build_wait": t.BuildWait, "build": t.Build,
+		"init": t.Init, "execute": t.Execute, "publish": t.Publish,
+	} {
+		m.stages.WithLabelValues(stage).Observe(float64(ms) / 1000)
+	}
+	if f := v.result.Data.Function; f != nil && f.ColdStart {
+		m.cold.Inc()
+	}
+}

@@ -1,0 +1,63 @@
+package worker
+
+import (
+	"context"
+
+	"go.uber.org/zap"
+
+	"github.com/scriptfleet/scriptfleet/pkg/batch"
+	"github.com/scriptfleet/scriptfleet/pkg/queue"
+)
+
+// source is a partition, with the batch in which its deliveries are deleted.
+type source struct {
+	queue  queue.Queue
+	delete *batch.Batcher[queue.Delivery, struct{}]
+}
+
+func newSource(q queue.Queue) *source {
+	return &source{queue: q, delete: batch.New(
+		batch.Config[queue.Delivery]{Max: queue.MaxBatch, Concurrency: 2},
+		func(ctx context.Context, ds []queue.Delivery) ([]struct{}, []error) { return nil, q.Delete(ctx, ds) },
+	)}
+}
+
+// receive takes deliveries from one partition into hand until intake ends. A
+// poll under way is let finish, since cancelling it could hide messages; what it
+// brings then is put back at once, by the way that every delivery in hand takes
+// when the worker stops.
+//
+// Room is looked at before a poll and not reserved for it: several polls may
+// see the same room, so that up to MaxBatch deliveries a partition more than
+// there is room for can be in hand, waiting.
+func (w *Worker) receive(intake, work context.Context, s *source, room func(context.Context) int) {
+	for w.gate.Wait(intake) == nil {
+		n := room(intake)
+		if n == 0 {
+			return // intake has ended
+		}
+		ds, err := s.queue.Receive(intake, queue.Poll{
+			Max: min(n, queue.MaxBatch), Wait: w.cfg.PollWait, Visibility: w.cfg.Visibility,
+		})
+		if err != nil {
+			if intake.Err() == nil {
+				w.log.Warn("cannot receive; trying again", zap.String("queue", s.queue.Name()), zap.Error(err))
+				w.gate.Shut(err)
+			}
+			continue
+		}
+		w.metrics.received.Add(float64(len(ds)))
+		for _, d := range ds {
+			w.handle(intake, work, s, d)
+		}
+	}
+}
+
+// handle takes a delivery into hand and walks it to its end.
+func (w *Worker) handle(intake, work context.Context, s *source, d queue.Delivery) {
+	h := w.hands.take(intake, work, s, d)
+	go func() {
+		defer w.hands.letGo(h)
+		w.settle(h, w.work(h))
+	}()
+}

@@ -1,0 +1,173 @@
+package worker
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"sync"
+	"time"
+
+	"go.uber.org/zap"
+
+	"github.com/scriptfleet/scriptfleet/pkg/build"
+	"github.com/scriptfleet/scriptfleet/pkg/ledger"
+	"github.com/scriptfleet/scriptfleet/pkg/queue"
+	"github.com/scriptfleet/scriptfleet/pkg/run"
+)
+
+// settle carries a verdict out, and logs it, once.
+func (w *Worker) settle(h *held, v verdict) {
+	var err error
+	switch v.kind {
+	case finished:
+		err = w.finish(h, v.result)
+	case republish:
+		err = w.publish(h, v.stored, nil)
+	case remove:
+		err = w.remove(h)
+	case putBack:
+		err = w.putBack(h, v)
+	case bury:
+		err = w.bury(h, v.reason)
+	}
+	w.metrics.settled(h, v)
+	w.logSettled(h, v, err)
+}
+
+// finish writes the result down, publishes it and deletes the delivery, in this
+// order.
+func (w *Worker) finish(h *held, res run.Result) error {
+	h.timeline.Mark(run.StagePublish, time.Now())
+	res.Data.Timings = h.timeline.Timings()
+	body, err := res.Encode()
+	if err != nil {
+		return w.finish(h, h.result(run.PlatformError, &run.Error{
+			Owner: run.OwnerPlatform, Type: "ResultNotEncodable", Message: fmt.Sprintf("The result could not be written: %v.", err),
+		}, build.Built{}))
+	}
+	if hold, ok := h.claim(); ok {
+		_, err := patiently(h.work, w, func() (struct{}, error) {
+			return w.finishes.Do(h.work, ledger.Finish{Hold: hold, Status: res.Data.Status, Result: body})
+		})
+		if errors.Is(err, ledger.ErrLost) {
+			return fmt.Errorf("write the result down: %w", err)
+		}
+		if err != nil {
+			// The drain is over and the ledger out of reach: the result is
+			// published all the same, for nobody would have it otherwise.
+			w.log.Error("publishing a result that the ledger does not know", zap.String("run", string(h.run.Key)), zap.Error(err))
+		}
+	}
+	h.unclaim() // settled: nobody can take it any more
+	return w.publish(h, body, res.Attributes())
+}
+
+// publish sends the result event, for as long as it takes, and then lets go of
+// the run: the ledger drops the result and the partition the delivery.
+func (w *Worker) publish(h *held, body []byte, attributes map[string]string) error {
+	if attributes == nil {
+		res, err := run.DecodeResult(body)
+		if err != nil {
+			return fmt.Errorf("read the stored result: %w", err)
+		}
+		attributes = res.Attributes()
+	}
+	m := queue.Message{Body: body, Group: h.run.Tenant, Attributes: attributes}
+	for pause := 100 * time.Millisecond; ; pause = min(2*pause, 5*time.Second) {
+		_, err := w.results.Do(lastly(h.work), m)
+		if err == nil {
+			break
+		}
+		w.gate.Shut(err)
+		w.log.Warn("cannot publish a result; trying again", zap.String("run", string(h.run.Key)), zap.Error(err))
+		select {
+		case <-h.work.Done():
+			// It is written down: the next delivery publishes it.
+			return fmt.Errorf("publish: %w", err)
+		case <-time.After(rand.N(pause)):
+		}
+	}
+	w.metrics.result(attributes[run.AttributeStatus])
+	var wg sync.WaitGroup
+	wg.Go(func() {
+		if _, err := w.published.Do(lastly(h.work), h.run.Key); err != nil {
+			w.log.Warn("cannot note that a result is out; a duplicate would repeat it", zap.String("run", string(h.run.Key)), zap.Error(err))
+		}
+	})
+	err := w.remove(h)
+	wg.Wait()
+	return err
+}
+
+func (w *Worker) remove(h *held) error {
+	_, err := h.source.delete.Do(lastly(h.work), h.delivery)
+	if err != nil && !errors.Is(err, queue.ErrGone) {
+		return fmt.Errorf("delete the delivery, which will come again and be known: %w", err)
+	}
+	return nil
+}
+
+// putBack gives the claim and the delivery back.
+func (w *Worker) putBack(h *held, v verdict) error {
+	ctx, cancel := context.WithTimeout(lastly(h.work), helperTimeout)
+	defer cancel()
+	if hold, ok := h.claim(); ok {
+		h.unclaim()
+		if err := w.deps.Ledger.Release(ctx, hold, v.executed); err != nil {
+			w.log.Warn("cannot release a claim; it runs out by itself", zap.String("run", string(h.run.Key)), zap.Error(err))
+		}
+	}
+	err := h.source.queue.Extend(ctx, []queue.Delivery{h.delivery}, v.delay)[0]
+	if err != nil && !errors.Is(err, queue.ErrGone) {
+		return fmt.Errorf("put back: %w", err)
+	}
+	return nil
+}
+
+// bury puts what nobody can be answered for on the dead-letter queue.
+func (w *Worker) bury(h *held, reason *run.Error) error {
+	err := w.deps.DeadLetter.Send(lastly(h.work), []queue.Message{{
+		Body: h.delivery.Body,
+		Attributes: map[string]string{
+			run.AttributeReason: reason.Message, run.AttributeErrorType: reason.Type,
+		},
+	}})[0]
+	if err != nil {
+		return fmt.Errorf("send to the dead-letter queue: %w", err)
+	}
+	return w.remove(h)
+}
+
+// lastly is a context for the calls that settle a run: the end of the work does
+// not cut them off, since one that went through is worth the moment.
+func lastly(ctx context.Context) context.Context { return context.WithoutCancel(ctx) }
+
+func (w *Worker) logSettled(h *held, v verdict, err error) {
+	fields := []zap.Field{
+		zap.String("verdict", string(v.kind)), zap.String("tenant", h.run.Tenant), zap.String("run", string(h.run.Key)),
+		zap.String("id", h.run.ID), zap.Int("receives", h.delivery.ReceiveCount),
+	}
+	switch v.kind {
+	case finished:
+		fields = append(fields, zap.String("status", string(v.result.Data.Status)), zap.Int("attempt", v.result.Data.Attempt),
+			zap.String("build", string(v.result.Data.Build.Outcome)), zap.Int64("total_ms", h.timeline.Timings().Total))
+		if e := v.result.Data.Error; e != nil {
+			fields = append(fields, zap.String("owner", string(e.Owner)), zap.String("type", e.Type))
+		}
+	case putBack, leave:
+		fields = append(fields, zap.String("why", v.why), zap.Duration("delay_ms", v.delay))
+	case bury:
+		fields = append(fields, zap.String("type", v.reason.Type), zap.String("reason", v.reason.Message))
+	}
+	switch {
+	case errors.Is(err, ledger.ErrLost):
+		w.log.Warn("run was taken over by another worker", append(fields, zap.Error(err))...)
+	case err != nil:
+		w.log.Error("run could not be settled; its delivery will come again", append(fields, zap.Error(err))...)
+	case v.kind == bury:
+		w.log.Error("delivery is buried", fields...)
+	default:
+		w.log.Info("run settled", fields...)
+	}
+}

@@ -1,0 +1,127 @@
+package worker
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"time"
+
+	"github.com/scriptfleet/scriptfleet/pkg/build"
+	"github.com/scriptfleet/scriptfleet/pkg/ledger"
+	"github.com/scriptfleet/scriptfleet/pkg/run"
+)
+
+// kind is what is to be done with a delivery.
+type kind string
+
+const (
+	finished  kind = "finished"  // a result ends the run
+	republish kind = "republish" // the stored result is published again
+	remove    kind = "remove"    // the run was settled before; only the delivery is left
+	putBack   kind = "put_back"  // to be tried again after a delay
+	bury      kind = "bury"      // to the dead-letter queue, with the reason
+	leave     kind = "leave"     // it is another worker's now
+)
+
+// verdict is made once for each delivery, and carried out by settle.
+type verdict struct {
+	kind     kind
+	result   run.Result    // of finished
+	stored   []byte        // of republish
+	reason   *run.Error    // of bury
+	delay    time.Duration // of putBack
+	executed bool          // of putBack: whether the script may have run
+	why      string        // of putBack and leave, for the log
+}
+
+func finish(r run.Result) verdict { return verdict{kind: finished, result: r} }
+
+// interrupted is the verdict on a run whose waiting has ended before it was
+// invoked.
+func (w *Worker) interrupted(h *held, err error) verdict {
+	switch cause := context.Cause(h.wait); {
+	case errors.Is(err, ledger.ErrLost), errors.Is(cause, errLost):
+		return verdict{kind: leave, why: "the claim is lost"}
+	case errors.Is(cause, errCancelled):
+		return finish(h.result(run.Cancelled, cancelledError(h), build.Built{}))
+	case errors.Is(cause, errExpired):
+		return finish(h.result(run.Expired, &run.Error{
+			Owner: run.OwnerPlatform, Type: "Expired", Retryable: true,
+			Message: fmt.Sprintf("The run was not begun before %s, when it expired. Send it again with a later expires_at.", h.run.Data.ExpiresAt.UTC().Format(time.RFC3339)),
+		}, build.Built{}))
+	case cause != nil:
+		return verdict{kind: putBack, why: cause.Error()}
+	}
+	return verdict{kind: putBack, delay: w.backoff(h), why: err.Error()}
+}
+
+// mayHaveExecuted tells whether the script has run, or may have, by what the
+// ledger knows and what it may have forgotten.
+func (h *held) mayHaveExecuted() bool { return h.attempts > 0 || h.suspect }
+
+// result begins the run's result.
+func (h *held) result(status run.Status, e *run.Error, built build.Built) run.Result {
+	r := h.run.Result(status, time.Now())
+	r.Data.Error = e
+	r.Data.Attempt = max(1, h.attempts)
+	if h.suspect {
+		r.Data.Attempt = max(r.Data.Attempt, 2)
+	}
+	r.Data.MayHaveExecuted = h.mayHaveExecuted()
+	r.Data.Build.Outcome = built.Outcome
+	if built.WaitedOn != "" {
+		r.Data.Build.WaitedOn = &built.WaitedOn
+	}
+	if built.Log != "" {
+		r.Data.Build.Log = &built.Log
+	}
+	return r
+}
+
+func cancelledError(h *held) *run.Error {
+	message := "The run was cancelled before it was begun."
+	if h.mayHaveExecuted() {
+		message = "The run was cancelled while it waited to be tried again; the script may have run."
+	}
+	return &run.Error{Owner: run.OwnerAuthor, Type: "Cancelled", Message: message}
+}
+
+func exhausted(h *held) *run.Error {
+	return &run.Error{
+		Owner: run.OwnerPlatform, Type: "AttemptsExhausted", Retryable: true,
+		Message: fmt.Sprintf("The script was begun %d times and no answer came back, so it may have run. Check what it did, then send it again under another id.", h.attempts),
+	}
+}
+
+// backoff is a delay with full jitter that grows with each receive of the
+// delivery, from 2 s to a minute.
+func (w *Worker) backoff(h *held) time.Duration {
+	return jitter(time.Second, time.Second<<min(h.delivery.ReceiveCount, 6))
+}
+
+// jitter is a time between low and high, in whole seconds as queues take it.
+func jitter(low, high time.Duration) time.Duration {
+	d := low
+	if high > low {
+		d += rand.N(high - low)
+	}
+	return d.Round(time.Second)
+}
+
+// patiently repeats f while the ledger is out of reach, with full jitter, as
+// long as ctx lasts; the intake pauses meanwhile.
+func patiently[T any](ctx context.Context, w *Worker, f func() (T, error)) (T, error) {
+	for pause := 50 * time.Millisecond; ; pause = min(2*pause, 2*time.Second) {
+		v, err := f()
+		if err == nil || !errors.Is(err, ledger.ErrUnavailable) {
+			return v, err
+		}
+		w.gate.Shut(err)
+		select {
+		case <-ctx.Done():
+			return v, context.Cause(ctx)
+		case <-time.After(rand.N(pause)):
+		}
+	}
+}

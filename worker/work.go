@@ -1,0 +1,232 @@
+package worker
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"go.uber.org/zap"
+
+	"github.com/scriptfleet/scriptfleet/pkg/build"
+	"github.com/scriptfleet/scriptfleet/pkg/claimcheck"
+	"github.com/scriptfleet/scriptfleet/pkg/ledger"
+	"github.com/scriptfleet/scriptfleet/pkg/run"
+	"github.com/scriptfleet/scriptfleet/pkg/slot"
+)
+
+// work walks one delivery to its verdict. A step that returns a verdict ends
+// the way.
+func (w *Worker) work(h *held) verdict {
+	if v := w.decode(h); v != nil {
+		return *v
+	}
+	if v := w.claim(h); v != nil {
+		return *v
+	}
+	built, v := w.build(h)
+	if v != nil {
+		return *v
+	}
+	if h.run.Type == run.TypeSaved {
+		return finish(h.result(run.Succeeded, nil, built))
+	}
+	give, v := w.slot(h)
+	if v != nil {
+		return *v
+	}
+	defer give()
+	return w.invoke(h, built)
+}
+
+// decode reads the request again: the dispatcher has admitted it, so what can't
+// be read here was put on the partition by somebody else.
+func (w *Worker) decode(h *held) *verdict {
+	r, refused := w.deps.Policy.Decode(h.delivery.Body, time.Now())
+	if err := claimcheck.Problem(h.delivery); err != nil {
+		refused = &run.Error{Owner: run.OwnerAuthor, Type: "InvalidClaimCheck", Message: err.Error()}
+	}
+	h.run = r
+	h.timeline = run.NewTimeline(run.RequestedAt(h.delivery.Attributes, h.delivery.SentAt))
+	h.timeline.Mark(run.StageIntake, h.delivery.SentAt)
+	switch {
+	case refused != nil && !r.Attributable():
+		return &verdict{kind: bury, reason: refused}
+	case refused != nil:
+		return ptr(finish(r.Rejected(refused, time.Now())))
+	case r.Data.ExpiresAt != nil:
+		h.expireAt(*r.Data.ExpiresAt)
+	}
+	return nil
+}
+
+// claim asks the ledger for the run, and so learns what became of it before.
+func (w *Worker) claim(h *held) *verdict {
+	answer, err := patiently(h.wait, w, func() (ledger.Answer, error) {
+		return w.claims.Do(h.wait, ledger.Claim{Entry: entry(h.run), Owner: h.owner(w.cfg.Name)})
+	})
+	if err != nil {
+		return ptr(w.interrupted(h, err))
+	}
+	w.gate.Open()
+	switch {
+	case answer.State == ledger.Published:
+		return &verdict{kind: remove}
+	case answer.State == ledger.Done:
+		return &verdict{kind: republish, stored: answer.Result}
+	case !answer.Granted:
+		return &verdict{kind: putBack, delay: jitter(time.Second, answer.HeldFor), why: "another worker has it"}
+	}
+	h.grant(answer.Hold, false)
+	h.attempts = answer.Attempts
+	h.suspect = answer.Fresh && h.delivery.ReceiveCount > 1
+	switch {
+	case answer.Cancelled:
+		return ptr(finish(h.result(run.Cancelled, cancelledError(h), build.Built{})))
+	case h.mayHaveExecuted() && h.run.Data.Delivery == run.AtMostOnce:
+		return ptr(finish(h.result(run.PlatformError, &run.Error{
+			Owner: run.OwnerPlatform, Type: "MayHaveExecuted",
+			Message: "A worker was lost while this run was under way, so the script may have run. It was not run again, as the request's delivery is at-most-once: check what it did before sending it again under another id.",
+		}, build.Built{})))
+	case h.attempts >= w.cfg.MaxAttempts:
+		return ptr(finish(h.result(run.PlatformError, exhausted(h), build.Built{})))
+	}
+	return nil
+}
+
+// build sees that the script's function is there. What is built already is
+// known without a round trip; else the delivery is parked and takes no slot.
+func (w *Worker) build(h *held) (build.Built, *verdict) {
+	if built, ok := w.deps.Builds.Known(h.run.Script); ok {
+		return built, nil
+	}
+	h.timeline.Mark(run.StageQueue, time.Now())
+	if !w.hands.park(h) {
+		return build.Built{}, &verdict{kind: putBack, delay: w.backoff(h), why: "too many runs wait for builds here"}
+	}
+	priority := build.ForRun
+	if h.run.Type == run.TypeSaved {
+		priority = build.Ahead
+	}
+	w.note(h, "build of script "+string(h.run.Script.Hash))
+	built, err := w.deps.Builds.Ensure(h.wait, h.run.Script, priority)
+	w.hands.unpark(h)
+
+	var failed *build.FailedError
+	if errors.As(err, &failed) {
+		built = failed.Built
+	}
+	if built.Led > 0 {
+		h.timeline.Spend(run.StageBuildWait, built.Waited, time.Now())
+		h.timeline.Mark(run.StageBuild, time.Now())
+		w.slots.charge(h.run.Tenant, built.Led)
+	} else {
+		h.timeline.Mark(run.StageBuildWait, time.Now())
+	}
+	switch {
+	case failed != nil:
+		return built, ptr(finish(h.result(run.BuildFailed, failed.Reason, built)))
+	case errors.Is(err, build.ErrClosed):
+		return built, &verdict{kind: putBack, why: "the worker is stopping"}
+	case err != nil:
+		return built, ptr(w.interrupted(h, err))
+	}
+	return built, nil
+}
+
+// slot waits for the run's turn in this worker, and then for one of its
+// tenant's slots in the fleet: a tenant over its cap gives its turn back.
+func (w *Worker) slot(h *held) (give func(), v *verdict) {
+	limits := w.deps.Tenants.Limits(h.run.Tenant)
+	if err := w.slots.take(h.wait, h.run.Tenant, limits.Weight); err != nil {
+		return nil, ptr(w.interrupted(h, err))
+	}
+	start := time.Now()
+	giveTurn := func() { w.slots.give(h.run.Tenant, time.Since(start)) }
+
+	capped, err := w.takeCapped(h, limits)
+	switch {
+	case err != nil:
+		giveTurn()
+		return nil, ptr(w.interrupted(h, err))
+	case capped != "":
+		giveTurn()
+		w.note(h, capped)
+		return nil, &verdict{kind: putBack, delay: w.backoff(h), why: capped}
+	}
+	h.timeline.Mark(run.StageQueue, time.Now())
+	return func() { giveTurn(); w.giveCapped(h) }, nil
+}
+
+// takeCapped takes the tenant's and the script's slots in the fleet, as far as
+// they are capped, and tells which cap stands in the way. When the slots are out
+// of reach the run goes on without: a helper's absence must not stop it.
+func (w *Worker) takeCapped(h *held, limits Limits) (capped string, err error) {
+	asks := []struct {
+		ask slot.Ask
+		why string
+	}{
+		{slot.Ask{Scope: "tenant/" + h.run.Tenant, Cap: limits.MaxRunning}, "cap of tenant " + h.run.Tenant},
+		{slot.Ask{Scope: "script/" + string(h.run.Script.Hash), Cap: limits.MaxRunningScript}, "cap of script " + string(h.run.Script.Hash)},
+	}
+	for _, a := range asks {
+		if a.ask.Cap <= 0 {
+			continue
+		}
+		a.ask.Owner = h.owner(w.cfg.Name)
+		ok, err := w.takes.Do(h.wait, a.ask)
+		switch {
+		case h.wait.Err() != nil:
+			w.giveCapped(h)
+			return "", context.Cause(h.wait)
+		case err != nil:
+			w.log.Warn("the tenants' slots are out of reach; running without them", zap.Error(err))
+			return "", nil
+		case !ok:
+			w.giveCapped(h)
+			return fmt.Sprintf("%s: %d runs execute already", a.why, a.ask.Cap), nil
+		}
+		h.mu.Lock()
+		h.slots = append(h.slots, a.ask)
+		h.mu.Unlock()
+	}
+	return "", nil
+}
+
+// giveCapped gives the fleet's slots back, not on the run's own time: they would
+// run out by themselves.
+func (w *Worker) giveCapped(h *held) {
+	h.mu.Lock()
+	asks := h.slots
+	h.slots = nil
+	h.mu.Unlock()
+	if len(asks) == 0 {
+		return
+	}
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(h.work), helperTimeout)
+	defer cancel()
+	if err := w.deps.Slots.Give(ctx, asks); err != nil {
+		w.log.Warn("cannot give a tenant's slot back; it runs out by itself", zap.Error(err))
+	}
+}
+
+// note tells explain what the run waits for. It is only a note: its failure
+// changes nothing.
+func (w *Worker) note(h *held, reason string) {
+	if hold, ok := h.claim(); ok {
+		ctx, cancel := context.WithTimeout(h.wait, helperTimeout)
+		defer cancel()
+		_ = w.deps.Ledger.Wait(ctx, hold, reason)
+	}
+}
+
+// helperTimeout bounds calls that a run can do without.
+const helperTimeout = 2 * time.Second
+
+func entry(r run.Run) ledger.Entry {
+	return ledger.Entry{
+		Key: r.Key, Tenant: r.Tenant, Source: r.Source, ID: r.ID, Action: r.Data.Action, Script: r.Script.Hash,
+	}
+}
+
+func ptr[T any](v T) *T { return &v }

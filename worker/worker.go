@@ -1,0 +1,207 @@
+// Package worker takes deliveries from the partitions, sees that their scripts
+// are built, invokes them, and publishes one result for each run.
+//
+// Each delivery in hand has a goroutine of its own, which walks one straight
+// way, to be read in work.go:
+//
+//	receive ─▶ decode ─▶ claim ─▶ build ─▶ slot ─▶ invoke ─▶ verdict ─▶ settle
+//	                       │        │        │
+//	                       └────────┴────────┴── or put back, or answered at once
+//
+// What holds:
+//
+//   - A run is invoked only under a claim in the ledger, and the ledger counts
+//     the attempt before the invocation is sent.
+//   - The order at the end is: the result is written down, published, and only
+//     then is the delivery deleted. A crash between any two of these repeats the
+//     same event and never loses it.
+//   - Waiting for a build takes no slot: such a delivery is parked, within bounds
+//     of number and bytes, and put back above them.
+//   - While a delivery is in hand, keep.go keeps it: its visibility, its claim
+//     and its tenant's slot are renewed in batches, and only when they need it.
+//
+// # Who may publish
+//
+// The claim decides, not the delivery: as long as the claim is ours, nobody else
+// invokes the run, whatever became of the delivery's visibility; so a run whose
+// delivery is lost goes on, and its result is published once. Only when the
+// claim is lost, or when the delivery is lost while the ledger is out of reach,
+// does the work end with errLost, and then nothing is published.
+//
+// # Stopping
+//
+// When intake ends, receiving stops, what waits is put back, and what executes
+// is let finish. When work ends, that is left to another worker too.
+package worker
+
+import (
+	"context"
+	"sync"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"go.uber.org/zap"
+
+	"github.com/scriptfleet/scriptfleet/pkg/batch"
+	"github.com/scriptfleet/scriptfleet/pkg/build"
+	"github.com/scriptfleet/scriptfleet/pkg/function"
+	"github.com/scriptfleet/scriptfleet/pkg/gate"
+	"github.com/scriptfleet/scriptfleet/pkg/ledger"
+	"github.com/scriptfleet/scriptfleet/pkg/queue"
+	"github.com/scriptfleet/scriptfleet/pkg/run"
+	"github.com/scriptfleet/scriptfleet/pkg/slot"
+)
+
+// Config of a worker. Zero values take the defaults that are noted.
+type Config struct {
+	Name        string        // of this worker, unique in the fleet
+	Concurrency int           // runs that execute at a time; default 32
+	MaxParked   int           // deliveries that wait for a build; default 1000
+	MaxParkedMB int           // and the sum of their bodies; default 256
+	PollWait    time.Duration // of one long poll; default 10 s
+
+	// Visibility is how long a delivery is ours without being extended. It
+	// covers a common run, and is how long the runs of a worker that died are
+	// hidden. Default 24 s.
+	Visibility time.Duration
+	// ClaimTTL is how long a claim lasts without being renewed; it ends before
+	// the visibility of a dead worker's delivery does. Default 15 s.
+	ClaimTTL time.Duration
+
+	MaxAttempts int           // invocations of one run; default 3
+	GiveUpAfter time.Duration // how long a run that can't be invoked is tried; default 1 h
+}
+
+func (c Config) withDefaults() Config {
+	setDefault(&c.Concurrency, 32)
+	setDefault(&c.MaxParked, 1000)
+	setDefault(&c.MaxParkedMB, 256)
+	setDefault(&c.PollWait, 10*time.Second)
+	setDefault(&c.Visibility, 24*time.Second)
+	setDefault(&c.ClaimTTL, 15*time.Second)
+	setDefault(&c.MaxAttempts, 3)
+	setDefault(&c.GiveUpAfter, time.Hour)
+	return c
+}
+
+func setDefault[T comparable](v *T, d T) {
+	var zero T
+	if *v == zero {
+		*v = d
+	}
+}
+
+// Builds is what a worker needs of a [build.Builder].
+type Builds interface {
+	Known(s run.Script) (build.Built, bool)
+	Ensure(ctx context.Context, s run.Script, p build.Priority) (build.Built, error)
+	Forget(ctx context.Context, s run.Script) error
+}
+
+// Credentials assumes the role of a tenant's credential.
+type Credentials interface {
+	Assume(ctx context.Context, tenant, credential string) function.Credentials
+}
+
+// Limits are what the operator has set for a tenant.
+type Limits struct {
+	Weight           float64 // of its share; 0 counts as 1
+	MaxRunning       int     // runs that execute at a time, fleet-wide; 0 for no cap
+	MaxRunningScript int     // the same for each of its scripts
+}
+
+// Tenants knows the limits of each tenant, known or not.
+type Tenants interface {
+	Limits(tenant string) Limits
+}
+
+// Deps of a worker.
+type Deps struct {
+	Partitions []queue.Queue
+	Side       queue.Queue // drained with what is left over; may be nil
+	Results    queue.Queue
+	DeadLetter queue.Queue // of the partitions
+
+	Ledger      ledger.Ledger
+	Builds      Builds
+	Functions   function.Invoker
+	Credentials Credentials
+	Slots       slot.Slots
+	Tenants     Tenants
+	Policy      *run.Policy
+	Log         *zap.Logger
+	Registerer  prometheus.Registerer
+}
+
+// Worker is made by New.
+type Worker struct {
+	cfg     Config
+	deps    Deps
+	log     *zap.Logger
+	metrics *metrics
+
+	hands  *hands
+	slots  *slots
+	gate   gate.Gate
+	budget *budget
+
+	claims    *batch.Batcher[ledger.Claim, ledger.Answer]
+	finishes  *batch.Batcher[ledger.Finish, struct{}]
+	published *batch.Batcher[run.Key, struct{}]
+	takes     *batch.Batcher[slot.Ask, bool]
+	results   *batch.Batcher[queue.Message, struct{}]
+}
+
+// New makes a worker.
+func New(cfg Config, deps Deps) *Worker {
+	cfg = cfg.withDefaults()
+	w := &Worker{
+		cfg:    cfg,
+		deps:   deps,
+		log:    deps.Log.Named("worker"),
+		hands:  newHands(cfg),
+		slots:  newSlots(cfg.Concurrency),
+		budget: newBudget(),
+	}
+	w.metrics = newMetrics(deps.Registerer, w)
+	w.claims = batch.New(batch.Config[ledger.Claim]{Max: 100, Concurrency: 2}, w.flushClaims)
+	w.finishes = batch.New(batch.Config[ledger.Finish]{
+		Max: 100, MaxWeight: 4 << 20, Weight: func(f ledger.Finish) int { return len(f.Result) }, Concurrency: 2,
+	}, w.flushFinishes)
+	w.published = batch.New(batch.Config[run.Key]{Max: 100, Concurrency: 2}, w.flushPublished)
+	w.takes = batch.New(batch.Config[slot.Ask]{Max: 100, Concurrency: 2}, w.flushTakes)
+	w.results = batch.New(batch.Config[queue.Message]{
+		Max: queue.MaxBatch, MaxWeight: queue.MaxMessageBytes, Weight: func(m queue.Message) int { return len(m.Body) },
+		Concurrency: 4,
+	}, func(ctx context.Context, ms []queue.Message) ([]struct{}, []error) {
+		return nil, deps.Results.Send(ctx, ms)
+	})
+	return w
+}
+
+// Run works until intake ends, then settles what it has in hand; work ends that
+// too.
+func (w *Worker) Run(intake, work context.Context) error {
+	keeping, stopKeeping := context.WithCancel(context.WithoutCancel(work))
+	defer stopKeeping()
+	var keeper sync.WaitGroup
+	keeper.Go(func() { w.keep(keeping) })
+
+	var receivers sync.WaitGroup
+	for _, q := range w.deps.Partitions {
+		s := newSource(q)
+		receivers.Go(func() { w.receive(intake, work, s, w.hands.room) })
+	}
+	if w.deps.Side != nil {
+		s := newSource(w.deps.Side)
+		receivers.Go(func() { w.receive(intake, work, s, w.hands.leftOver) })
+	}
+	receivers.Wait()
+	w.hands.wait()
+	stopKeeping()
+	keeper.Wait()
+	return nil
+}
+
+// Ready is nil while the worker takes runs, else why it does not.
+func (w *Worker) Ready() error { return w.gate.Reason() }
