@@ -18,9 +18,11 @@ type Record struct {
 	// Failure is why the last build failed; remembered until Until.
 	Failure *run.Error `json:"failure,omitempty"`
 	Until   time.Time  `json:"until,omitzero"`
-	Log     string     `json:"log,omitempty"`
-	Fence   int64      `json:"fence"`
-	Builder string     `json:"builder"` // who built it, for waited_on
+	// Failures counts how many builds in a row have failed.
+	Failures int    `json:"failures,omitempty"`
+	Log      string `json:"log,omitempty"`
+	Fence    int64  `json:"fence"`
+	Builder  string `json:"builder"` // who built it, for waited_on
 }
 
 // Records holds one record per hash, and tells whoever waits for one.
@@ -34,7 +36,8 @@ type Records interface {
 	// where the record there carries a greater fence. It then tells the
 	// watchers. A ttl of 0 keeps the record for good.
 	Put(ctx context.Context, hash string, r Record, ttl time.Duration) error
-	// Drop forgets the record, where it does not carry a greater fence.
+	// Drop forgets the record, where it does not carry a greater fence, and
+	// tells the watchers in any case.
 	Drop(ctx context.Context, hash string, fence int64) error
 	// Watch returns a channel that receives after each Put or Drop of hash from
 	// now on. Signals may be missed, so watchers look again by themselves too.
