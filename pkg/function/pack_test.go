@@ -1,0 +1,138 @@
+package function
+
+import (
+	"archive/zip"
+	"bytes"
+	"context"
+	"errors"
+	"io"
+	"strings"
+	"testing"
+
+	"github.com/scriptfleet/scriptfleet/pkg/interpreter"
+	"github.com/scriptfleet/scriptfleet/pkg/run"
+)
+
+func TestPackMakesTheSameBytesOfTheSameScript(t *testing.T) {
+	s := run.Script{Source: "def main(input): pass\r\n\t# é", Runtime: run.Runtime{Python: "3.13"}}
+	first, err := Packager{}.Pack(context.Background(), s)
+	if err != nil {
+		t.Fatal(err)
+	}
+	again, _ := Packager{}.Pack(context.Background(), s)
+	if !bytes.Equal(first, again) {
+		t.Error("two zips of one script differ")
+	}
+	files := unzip(t, first)
+	if files["script.py"] != s.Source {
+		t.Errorf("script.py is %q, not the author's bytes", files["script.py"])
+	}
+	if files["scriptfleet_handler.py"] != string(handlerSource) || len(files) != 2 {
+		t.Errorf("the zip holds %d files, and not the handler", len(files))
+	}
+}
+
+func TestPackPutsCommandsIntoAFileOfTheirOwn(t *testing.T) {
+	body, err := Packager{}.Pack(context.Background(), run.Script{Source: "aws s3 ls", Runtime: run.Runtime{Shell: true}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if files := unzip(t, body); files["script.sh"] != "aws s3 ls" {
+		t.Errorf("the zip holds %v", files)
+	}
+}
+
+func unzip(t *testing.T, body []byte) map[string]string {
+	t.Helper()
+	r, err := zip.NewReader(bytes.NewReader(body), int64(len(body)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	files := map[string]string{}
+	for _, f := range r.File {
+		in, err := f.Open()
+		if err != nil {
+			t.Fatal(err)
+		}
+		text, err := io.ReadAll(in)
+		if err != nil {
+			t.Fatal(err)
+		}
+		files[f.Name] = string(text)
+		if f.Mode().Perm() != 0o644 {
+			t.Errorf("%s has mode %s, and Lambda's user could not read it", f.Name, f.Mode())
+		}
+	}
+	return files
+}
+
+func TestPackRefusesWhatTheRuntimesOwnPythonCannotCompile(t *testing.T) {
+	set := interpreters(t)
+	for minor := range set {
+		for source, says := range map[string]string{
+			"def main(input:\n  pass\n":                 "script.py, line",
+			"x = 1\n  y = 2\n":                          "IndentationError",
+			"x = 'a\x00b'\n":                            "null byte",
+			"x = " + strings.Repeat("(", 100000) + "\n": "",
+			"# -*- coding: nonsense -*-\n":              "nonsense",
+			"print 'hello'\n":                           "line 1",
+		} {
+			err := pack(Packager{Interpreters: set}, minor, source)
+			var e *run.Error
+			if !errors.As(err, &e) || e.Type != "SyntaxError" || e.Owner != run.OwnerAuthor || !strings.Contains(e.Message, says) {
+				t.Errorf("Python %s on %.20q: %v, want a SyntaxError that says %q", minor, source, err, says)
+			}
+		}
+		for _, source := range []string{"def main(input): pass\n", "raise SystemExit\n", "\ufeffx = 'é'\r\n", "# coding: latin-1\nx = 1\n", "x = '\\d'\n"} {
+			if err := pack(Packager{Interpreters: set}, minor, source); err != nil {
+				t.Errorf("Python %s on %q: %v", minor, source, err)
+			}
+		}
+	}
+}
+
+func TestPackShowsWhereTheSyntaxErrorIs(t *testing.T) {
+	newest, _ := interpreters(t).Newest()
+	err := pack(Packager{Interpreters: interpreters(t)}, newest.Minor, "def main(input):\n    return 1 +\n")
+	var e *run.Error
+	if !errors.As(err, &e) {
+		t.Fatal(err)
+	}
+	if want := "  File \"script.py\", line 2\n    return 1 +\n              ^\n"; e.Traceback != want {
+		t.Errorf("traceback %q, want %q", e.Traceback, want)
+	}
+}
+
+func TestPackLeavesTheCheckToTheImportWithoutTheRuntimesPython(t *testing.T) {
+	for _, set := range []interpreter.Set{nil, {"3.13": {Path: "/no/such/python", Minor: "3.13"}}} {
+		if err := pack(Packager{Interpreters: set}, "3.13", "def main(input:\n"); err != nil {
+			t.Errorf("with %v: %v", set, err)
+		}
+	}
+}
+
+func TestPackEndsWithItsContext(t *testing.T) {
+	ctx, cancel := context.WithCancel(context.Background())
+	cancel()
+	newest, _ := interpreters(t).Newest()
+	p := Packager{Interpreters: interpreters(t)}
+	_, err := p.Pack(ctx, run.Script{Source: "def main(", Runtime: run.Runtime{Python: newest.Minor}})
+	if !errors.Is(err, context.Canceled) {
+		t.Errorf("%v, want the context's error", err)
+	}
+}
+
+func pack(p Packager, minor, source string) error {
+	_, err := p.Pack(context.Background(), run.Script{Source: source, Runtime: run.Runtime{Python: minor}})
+	return err
+}
+
+func BenchmarkPack(b *testing.B) {
+	newest, _ := interpreters(b).Newest()
+	p := Packager{Interpreters: interpreters(b)}
+	for b.Loop() {
+		if err := pack(p, newest.Minor, "def main(input): return input\n"); err != nil {
+			b.Fatal(err)
+		}
+	}
+}
