@@ -26,6 +26,7 @@ var claims = []claim{
 	{"AttributesCountTowardTheSize", attributesCountTowardTheSize},
 	{"WhatIsSentArrivesByteForByte", whatIsSentArrivesByteForByte},
 	{"GroupAndAttributesTravel", groupAndAttributesTravel},
+	{"NumbersTravel", numbersTravel},
 	{"DelayedMessagesComeLater", delayedMessagesComeLater},
 	{"ALongPollReturnsWhenAMessageIsSent", aLongPollReturnsWhenAMessageIsSent},
 	{"ALongPollReturnsEmptyAtItsEnd", aLongPollReturnsEmptyAtItsEnd},
@@ -122,11 +123,19 @@ func whatIsSentArrivesByteForByte(t *testing.T, open Open) {
 
 func groupAndAttributesTravel(t *testing.T, open Open) {
 	q := open(t, Options{})
-	attributes := map[string]string{"tenant": "acme", "status": "timed_out", queue.AttributePayloadSize: "1234567"}
+	attributes := map[string]string{"tenant": "acme", "status": "timed_out"}
 	send(t, q, queue.Message{Body: []byte("x"), Group: "acme", Attributes: attributes})
 	d := one(t, q, time.Minute)
 	if d.Group != "acme" || !maps.Equal(d.Attributes, attributes) {
 		t.Errorf("received group %q and attributes %v", d.Group, d.Attributes)
+	}
+}
+
+func numbersTravel(t *testing.T, open Open) {
+	q := open(t, Options{})
+	send(t, q, queue.Message{Body: []byte("x"), Attributes: map[string]string{queue.AttributePayloadSize: "1234567"}})
+	if got := one(t, q, time.Minute).Attributes[queue.AttributePayloadSize]; got != "1234567" {
+		t.Errorf("received %q", got)
 	}
 }
 

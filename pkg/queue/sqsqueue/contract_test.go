@@ -8,6 +8,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/sqs"
 	"github.com/aws/aws-sdk-go-v2/service/sqs/types"
 
+	"github.com/scriptfleet/scriptfleet/internal/mototest"
 	"github.com/scriptfleet/scriptfleet/pkg/queue"
 	"github.com/scriptfleet/scriptfleet/pkg/queue/queuetest"
 	"github.com/scriptfleet/scriptfleet/pkg/queue/sqsqueue"
@@ -32,7 +33,7 @@ func opener(client *sqs.Client) queuetest.Open {
 }
 
 func TestKeepsTheContractOnMoto(t *testing.T) {
-	queuetest.Run(t, opener(clientOf(motoURL)),
+	queuetest.Run(t, opener(clientOf(mototest.URL)),
 		queuetest.Exception{
 			Claim: "ExtendOfADeliveryThatWasLostIsErrGone",
 			Reason: "moto takes every handle that a message ever had. The fleet then learns late that a " +

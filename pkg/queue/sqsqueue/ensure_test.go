@@ -10,6 +10,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/sqs"
 	"github.com/aws/aws-sdk-go-v2/service/sqs/types"
 
+	"github.com/scriptfleet/scriptfleet/internal/mototest"
 	"github.com/scriptfleet/scriptfleet/pkg/queue"
 	"github.com/scriptfleet/scriptfleet/pkg/queue/sqsqueue"
 )
@@ -26,7 +27,7 @@ func (c *counted) SetQueueAttributes(ctx context.Context, in *sqs.SetQueueAttrib
 }
 
 func TestEnsureMakesAFleetsQueuesOnceAndForAll(t *testing.T) {
-	client := &counted{Client: clientOf(motoURL)}
+	client := &counted{Client: clientOf(mototest.URL)}
 	names := queue.NamesOf("ensured", 3)
 	var wg sync.WaitGroup
 	for range 2 {

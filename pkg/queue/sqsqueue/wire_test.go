@@ -14,6 +14,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/scriptfleet/scriptfleet/internal/mototest"
 	"github.com/scriptfleet/scriptfleet/pkg/queue"
 	"github.com/scriptfleet/scriptfleet/pkg/queue/sqsqueue"
 )
@@ -230,7 +231,7 @@ func TestDurationsAreRoundedUpAndZeroStaysZero(t *testing.T) {
 }
 
 func TestOpenFailsWhereThereIsNoQueue(t *testing.T) {
-	if _, err := sqsqueue.Open(t.Context(), clientOf(motoURL), "nowhere"); err == nil || !strings.Contains(err.Error(), "open queue nowhere") {
+	if _, err := sqsqueue.Open(t.Context(), clientOf(mototest.URL), "nowhere"); err == nil || !strings.Contains(err.Error(), "open queue nowhere") {
 		t.Errorf("open = %v", err)
 	}
 }

@@ -1,0 +1,84 @@
+// Package s3store keeps claim-checked bodies in an S3 bucket.
+//
+// The role needs s3:GetObject, PutObject and DeleteObject under the prefixes, and
+// s3:ListBucket on the bucket: without it S3 says of a missing object that access
+// is denied, and a delivery that nobody can redeem circles instead of being
+// rejected.
+package s3store
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+
+	"github.com/aws/aws-sdk-go-v2/service/s3"
+	"github.com/aws/aws-sdk-go-v2/service/s3/types"
+
+	"github.com/scriptfleet/scriptfleet/pkg/claimcheck"
+)
+
+// API is what a Store uses of *s3.Client.
+type API interface {
+	PutObject(context.Context, *s3.PutObjectInput, ...func(*s3.Options)) (*s3.PutObjectOutput, error)
+	GetObject(context.Context, *s3.GetObjectInput, ...func(*s3.Options)) (*s3.GetObjectOutput, error)
+	DeleteObject(context.Context, *s3.DeleteObjectInput, ...func(*s3.Options)) (*s3.DeleteObjectOutput, error)
+}
+
+var _ API = (*s3.Client)(nil)
+
+// Store is a claimcheck.Store in a bucket.
+type Store struct {
+	client API
+	bucket string
+}
+
+var _ claimcheck.Store = (*Store)(nil)
+
+// New makes a store of the bucket, which must be there. Retries are the
+// client's.
+func New(client API, bucket string) *Store { return &Store{client: client, bucket: bucket} }
+
+// Bucket is the bucket's name.
+func (s *Store) Bucket() string { return s.bucket }
+
+// Put stores body under key.
+func (s *Store) Put(ctx context.Context, key string, body []byte) error {
+	_, err := s.client.PutObject(ctx, &s3.PutObjectInput{Bucket: &s.bucket, Key: &key, Body: bytes.NewReader(body)})
+	if err != nil {
+		return fmt.Errorf("put object %s: %w", key, err)
+	}
+	return nil
+}
+
+// Get reads an object of at most limit bytes.
+func (s *Store) Get(ctx context.Context, key string, limit int) ([]byte, error) {
+	out, err := s.client.GetObject(ctx, &s3.GetObjectInput{Bucket: &s.bucket, Key: &key})
+	if missing := (*types.NoSuchKey)(nil); errors.As(err, &missing) {
+		return nil, fmt.Errorf("get object %s: %w", key, claimcheck.ErrNoObject)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("get object %s: %w", key, err)
+	}
+	defer out.Body.Close()
+	if out.ContentLength != nil && *out.ContentLength > int64(limit) {
+		return nil, fmt.Errorf("get object %s of %d bytes: %w", key, *out.ContentLength, claimcheck.ErrTooLarge)
+	}
+	body, err := io.ReadAll(io.LimitReader(out.Body, int64(limit)+1))
+	if err != nil {
+		return nil, fmt.Errorf("read object %s: %w", key, err)
+	}
+	if len(body) > limit {
+		return nil, fmt.Errorf("get object %s: %w", key, claimcheck.ErrTooLarge)
+	}
+	return body, nil
+}
+
+// Delete removes an object; one that is not there is no error.
+func (s *Store) Delete(ctx context.Context, key string) error {
+	if _, err := s.client.DeleteObject(ctx, &s3.DeleteObjectInput{Bucket: &s.bucket, Key: &key}); err != nil {
+		return fmt.Errorf("delete object %s: %w", key, err)
+	}
+	return nil
+}
