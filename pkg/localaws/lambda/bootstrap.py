@@ -1,0 +1,143 @@
+"""Runs a function's handler as Lambda's own Python runtime does.
+
+Speaks the Runtime API over the inherited file descriptor 3, which belongs to
+this environment alone. Imports as little as it can: each module that a handler
+does not need itself is time of every cold start.
+"""
+import json
+import os
+import sys
+import time
+
+API, TOO_LARGE = 3, 413
+
+
+class RuntimeAPI:
+    def __init__(self):
+        os.set_inheritable(API, False)
+        self.pending = b""
+
+    def call(self, method, path, body=b"", kind=""):
+        head = "%s /2018-06-01/runtime/%s HTTP/1.1\r\nHost: runtime\r\nContent-Length: %d\r\n" % (method, path, len(body))
+        if kind:
+            head += "Lambda-Runtime-Function-Error-Type: %s\r\n" % kind
+        data = memoryview(head.encode("latin-1", "replace") + b"\r\n" + body)
+        while data:
+            data = data[os.write(API, data):]
+        return self.answer()
+
+    def answer(self):
+        while b"\r\n\r\n" not in self.pending:
+            self.more()
+        head, _, rest = self.pending.partition(b"\r\n\r\n")
+        status, *lines = head.decode("latin-1").split("\r\n")
+        headers = {}
+        for line in lines:
+            name, _, value = line.partition(": ")
+            headers[name.lower()] = value
+        length = int(headers.get("content-length", 0))
+        chunks, have = [rest], len(rest)
+        while have < length:
+            self.pending = b""
+            self.more()
+            chunks.append(self.pending)
+            have += len(self.pending)
+        body = b"".join(chunks)
+        self.pending = body[length:]
+        return int(status.split(" ")[1]), headers, body[:length]
+
+    def more(self):
+        data = os.read(API, 1 << 20)
+        if not data:
+            os._exit(0)  # whoever started this environment is gone
+        self.pending += data
+
+
+class LambdaContext:
+    def __init__(self, headers):
+        env = os.environ
+        self.aws_request_id = headers.get("lambda-runtime-aws-request-id", "")
+        self.invoked_function_arn = headers.get("lambda-runtime-invoked-function-arn", "")
+        self.function_name = env.get("AWS_LAMBDA_FUNCTION_NAME")
+        self.function_version = env.get("AWS_LAMBDA_FUNCTION_VERSION")
+        self.memory_limit_in_mb = env.get("AWS_LAMBDA_FUNCTION_MEMORY_SIZE")
+        self.log_group_name = env.get("AWS_LAMBDA_LOG_GROUP_NAME")
+        self.log_stream_name = env.get("AWS_LAMBDA_LOG_STREAM_NAME")
+        self.identity = self.client_context = None
+        self._deadline = int(headers.get("lambda-runtime-deadline-ms", 0))
+
+    def get_remaining_time_in_millis(self):
+        return max(self._deadline - int(time.time() * 1000), 0)
+
+
+def failure(kind, message, error=None):
+    """The error object that an invocation answers with, and its log line."""
+    frames = []
+    if error is not None:
+        import traceback
+
+        frames = [f for f in traceback.extract_tb(error.__traceback__) if f.filename != __file__ and "importlib._bootstrap" not in f.filename]
+        frames = traceback.format_list(frames)
+    print("[ERROR] %s: %s\n%s" % (kind, message, "Traceback (most recent call last):\n" + "".join(frames) if frames else ""))
+    return kind, json.dumps({"errorMessage": message, "errorType": kind, "requestId": os.environ.get("_X_REQUEST_ID", ""), "stackTrace": frames}).encode()
+
+
+def load(name):
+    """Imports the handler, in the words that Lambda has for what goes wrong."""
+    module, _, function = name.rpartition(".")
+    module = module.replace("/", ".")
+    try:
+        import importlib
+
+        loaded = importlib.import_module(module)
+    except ImportError as e:
+        return None, failure("Runtime.ImportModuleError", "Unable to import module '%s': %s" % (module, e), e)
+    except SyntaxError as e:
+        return None, failure("Runtime.UserCodeSyntaxError", "Syntax error in module '%s': %s" % (module, e), e)
+    except Exception as e:
+        return None, failure(type(e).__name__, str(e), e)
+    if not hasattr(loaded, function):
+        return None, failure("Runtime.HandlerNotFound", "Handler '%s' missing on module '%s'" % (function, module))
+    return getattr(loaded, function), None
+
+
+def invoke(handler, event, context):
+    """Returns (answer, None) or (None, failure)."""
+    try:
+        event = json.loads(event or b"{}")
+    except Exception as e:
+        return None, failure("Runtime.UnmarshalError", "Unable to unmarshal input: %s" % e)
+    try:
+        result = handler(event, context)
+    except Exception as e:
+        return None, failure(type(e).__name__, str(e), e)
+    try:
+        return json.dumps(result, ensure_ascii=False).encode(), None
+    except Exception as e:
+        return None, failure("Runtime.MarshalError", "Unable to marshal response: %s" % e)
+
+
+def main():
+    api, env = RuntimeAPI(), os.environ
+    minor = "python%d.%d" % sys.version_info[:2]
+    sys.path[:1] = [env["LAMBDA_TASK_ROOT"]] + [p for opt in sys.argv[1:] for p in (opt + "/python/lib/" + minor + "/site-packages", opt + "/python")]
+    del sys.argv[1:]
+    handler, failed = load(env["_HANDLER"])
+    if failed:
+        api.call("POST", "init/error", failed[1], failed[0])
+        sys.exit(1)
+    while True:
+        _, headers, event = api.call("GET", "invocation/next")
+        context = LambdaContext(headers)
+        env["_X_AMZN_TRACE_ID"] = headers.get("lambda-runtime-trace-id", "")
+        answer, failed = invoke(handler, event, context)
+        path = "invocation/%s/" % context.aws_request_id
+        if failed:
+            api.call("POST", path + "error", failed[1], failed[0])
+        else:
+            api.call("POST", path + "response", answer)
+        event = answer = failed = context = None
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,325 @@
+package lambda
+
+import (
+	"bufio"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"sync"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/scriptfleet/scriptfleet/pkg/interpreter"
+	"github.com/scriptfleet/scriptfleet/pkg/sandbox"
+)
+
+// initPatience is how long an init phase may last. One that takes longer is
+// done again, under the function's own timeout.
+const initPatience = 10 * time.Second
+
+// program is all that an environment is started from. It never changes.
+type program struct {
+	name, arn, handler, runtime string
+	region                      string
+	variables                   map[string]string
+	memoryMB, timeoutSeconds    int
+	tmpMB                       int
+	interpreter                 interpreter.Interpreter
+	code, layers, bootstrap     string // directories on the host; layers may be empty
+}
+
+// environment is one sandboxed process that serves one invocation at a time.
+type environment struct {
+	program *program
+	proc    *sandbox.Process
+	api     *os.File // our end of its Runtime API
+	reader  *bufio.Reader
+	log     *logTail
+
+	started     time.Time
+	ready       bool // the init phase is over
+	asked       bool // its runtime waits for the next invocation
+	frozen      bool
+	initTook    time.Duration // told by the first invocation's report
+	invocations int
+	idleSince   time.Time
+	closed      sync.Once
+}
+
+// outcome is what came of an invocation.
+type outcome struct {
+	payload       []byte
+	functionError string // empty or Unhandled
+	log           []byte
+	took          time.Duration
+	dead          bool // the environment is of no more use
+}
+
+// start starts an environment's process; its init phase goes on.
+func (p *program) start(ctx context.Context) (*environment, error) {
+	began := time.Now()
+	fds, err := unix.Socketpair(unix.AF_UNIX, unix.SOCK_STREAM|unix.SOCK_CLOEXEC, 0)
+	if err != nil {
+		return nil, fmt.Errorf("make runtime socket: %w", err)
+	}
+	theirs := os.NewFile(uintptr(fds[1]), "runtime")
+	defer theirs.Close()
+	if err := unix.SetNonblock(fds[0], true); err != nil {
+		return nil, fmt.Errorf("make runtime socket: %w", err)
+	}
+	ours := os.NewFile(uintptr(fds[0]), "api")
+	log, out, err := newLogTail()
+	if err != nil {
+		ours.Close()
+		return nil, err
+	}
+	defer out.Close()
+	log.printf("INIT_START Runtime Version: %s\tRuntime Version ARN: \n", p.interpreter.Version)
+	proc, err := sandbox.Start(ctx, p.spec(theirs, out))
+	if err != nil {
+		ours.Close()
+		return nil, err
+	}
+	return &environment{program: p, proc: proc, api: ours, reader: bufio.NewReaderSize(ours, 64<<10), log: log, started: began}, nil
+}
+
+// spec walls the process in. What a function may write to is /tmp, which counts
+// as its memory.
+func (p *program) spec(api, out *os.File) sandbox.Spec {
+	task := sandbox.Bind{Source: p.code, Target: "/var/task"}
+	runtime := sandbox.Bind{Source: p.bootstrap, Target: "/var/runtime"}
+	binds := []sandbox.Bind{task, runtime, {Source: p.interpreter.Prefix}}
+	args := []string{"-u", "-B", "-s", filepath.Join(runtime.Path(), "bootstrap.py")}
+	if p.layers != "" {
+		layers := sandbox.Bind{Source: p.layers, Target: "/opt"}
+		binds, args = append(binds, layers), append(args, layers.Path())
+	}
+	return sandbox.Spec{
+		Path: p.interpreter.Path, Args: args, Env: p.environ(task.Path(), runtime.Path()), Dir: task.Path(), Binds: binds,
+		Network: true, MemoryBytes: int64(p.memoryMB) << 20, TmpBytes: int64(p.tmpMB) << 20, MaxProcesses: 512,
+		ExtraFiles: []*os.File{api}, Stdout: out, Stderr: out,
+	}
+}
+
+// environ is the whole environment: Lambda's variables, then the function's. No
+// credentials are among them: a function's role has no permissions.
+func (p *program) environ(task, runtime string) []string {
+	vars := map[string]string{
+		"AWS_DEFAULT_REGION": p.region, "AWS_REGION": p.region,
+		"AWS_EXECUTION_ENV":               "AWS_Lambda_" + p.runtime,
+		"AWS_LAMBDA_FUNCTION_NAME":        p.name,
+		"AWS_LAMBDA_FUNCTION_MEMORY_SIZE": fmt.Sprint(p.memoryMB),
+		"AWS_LAMBDA_FUNCTION_VERSION":     latest,
+		"AWS_LAMBDA_INITIALIZATION_TYPE":  "on-demand",
+		"AWS_LAMBDA_LOG_GROUP_NAME":       "/aws/lambda/" + p.name,
+		"AWS_LAMBDA_LOG_STREAM_NAME":      time.Now().UTC().Format("2006/01/02/") + "[" + latest + "]" + newID(),
+		"LAMBDA_TASK_ROOT":                task, "LAMBDA_RUNTIME_DIR": runtime, "_HANDLER": p.handler,
+		"LANG": "en_US.UTF-8", "TZ": ":UTC",
+		"PATH":            filepath.Dir(p.interpreter.Path) + ":/usr/local/bin:/usr/bin:/bin:/opt/bin",
+		"LD_LIBRARY_PATH": task + ":" + task + "/lib:/opt/lib",
+	}
+	env := make([]string, 0, len(vars)+len(p.variables))
+	for name, value := range vars {
+		if _, own := p.variables[name]; !own {
+			env = append(env, name+"="+value)
+		}
+	}
+	for name, value := range p.variables {
+		env = append(env, name+"="+value)
+	}
+	return env
+}
+
+// errInit is an init phase that failed by itself, with the runtime's answer.
+type errInit struct{ body []byte }
+
+func (e *errInit) Error() string { return "init failed: " + string(e.body) }
+
+// init waits for the end of the init phase.
+func (e *environment) init(deadline time.Time) error {
+	_ = e.api.SetReadDeadline(deadline)
+	call, err := readCall(e.reader)
+	if err != nil {
+		return err
+	}
+	switch call.kind {
+	case callNext:
+		e.ready, e.asked = true, true
+		e.initTook = time.Since(e.started)
+		return nil
+	case callInitError:
+		return &errInit{call.body}
+	default:
+		return errors.New("runtime answers before it was asked")
+	}
+}
+
+// invoke hands an invocation over and waits for its answer, as long as the
+// function's timeout lets it. Before it returns, everything that the invocation
+// left running is dead and the process stands still.
+func (e *environment) invoke(id string, traceID string, payload []byte) outcome {
+	if e.invocations++; e.invocations > 1 {
+		e.log.reset()
+	}
+	e.log.printf("START RequestId: %s Version: %s\n", id, latest)
+	timeout := time.Duration(e.program.timeoutSeconds) * time.Second
+	began := time.Now()
+	answer, err := e.exchange(invocation{
+		id: id, arn: e.program.arn, traceID: traceID, deadline: began.Add(timeout).UnixMilli(), payload: payload,
+	}, began.Add(timeout))
+	took := time.Since(began)
+	if err != nil {
+		return e.end(id, err, min(took, timeout))
+	}
+	o := outcome{payload: answer.body, took: took}
+	status := ""
+	switch {
+	case answer.tooLarge:
+		o.functionError, status = "Unhandled", "Status: error\tError Type: Function.ResponseSizeTooLarge\t"
+		o.payload = errorBody("Function.ResponseSizeTooLarge", fmt.Sprintf("Response payload size exceeded maximum allowed payload size (%d bytes).", maxAnswer))
+	case answer.kind == callError:
+		o.functionError = "Unhandled"
+		o.payload = withRequestID(answer.body, id)
+	}
+	peak, err := e.freeze()
+	o.dead = err != nil
+	e.log.drain()
+	e.log.report(id, took, e.takeInit(), e.program.memoryMB, peak, status)
+	o.log = e.log.tail()
+	return o
+}
+
+// exchange is one turn of the Runtime API.
+func (e *environment) exchange(inv invocation, deadline time.Time) (runtimeCall, error) {
+	_ = e.api.SetDeadline(deadline)
+	if e.frozen {
+		e.frozen = false
+		if err := e.proc.Thaw(); err != nil {
+			return runtimeCall{}, err
+		}
+	}
+	if !e.asked {
+		call, err := readCall(e.reader)
+		if err != nil {
+			return call, err
+		}
+		if call.kind != callNext {
+			return call, errors.New("runtime answers without being asked")
+		}
+	}
+	e.asked = false
+	if err := inv.write(e.api); err != nil {
+		return runtimeCall{}, err
+	}
+	answer, err := readCall(e.reader)
+	if err != nil {
+		return answer, err
+	}
+	if (answer.kind != callResponse && answer.kind != callError) || answer.id != inv.id {
+		return answer, errors.New("runtime answers another invocation")
+	}
+	status := 202
+	if answer.tooLarge {
+		status = 413
+	}
+	return answer, accept(e.api, status)
+}
+
+func (e *environment) freeze() (int64, error) {
+	peak, err := e.proc.Freeze()
+	e.frozen = err == nil
+	return peak, err
+}
+
+// takeInit is what the init phase took, told once.
+func (e *environment) takeInit() time.Duration {
+	d := e.initTook
+	e.initTook = 0
+	return d
+}
+
+// end ends an environment that did not answer, and says what Lambda says of it:
+// that it timed out, or how its process ended.
+func (e *environment) end(id string, cause error, took time.Duration) outcome {
+	o := outcome{functionError: "Unhandled", dead: true, took: took}
+	if errors.Is(cause, os.ErrDeadlineExceeded) {
+		e.kill()
+		text := fmt.Sprintf("Task timed out after %.2f seconds", float64(e.program.timeoutSeconds))
+		o.payload = errorBody("Sandbox.Timedout", "RequestId: "+id+" Error: "+text)
+		e.log.drain()
+		e.log.printf("%s %s %s\n\n", time.Now().UTC().Format("2006-01-02T15:04:05.000Z"), id, text)
+		e.log.report(id, took, e.takeInit(), e.program.memoryMB, e.proc.Wait().PeakMemory, "Status: timeout")
+		o.log = e.log.tail()
+		return o
+	}
+	exit := e.exit()
+	text := "Runtime exited without providing a reason"
+	switch {
+	case exit.Signal != "":
+		text = "Runtime exited with error: signal: " + exit.Signal
+	case exit.Code != 0:
+		text = fmt.Sprintf("Runtime exited with error: exit status %d", exit.Code)
+	}
+	peak := exit.PeakMemory
+	if exit.OutOfMemory {
+		peak = int64(e.program.memoryMB) << 20
+	}
+	text = "RequestId: " + id + " Error: " + text
+	o.payload = errorBody("Runtime.ExitError", text)
+	e.log.drain()
+	e.log.printf("%s\nRuntime.ExitError\n", text)
+	e.log.report(id, took, e.takeInit(), e.program.memoryMB, peak, "Status: error\tError Type: Runtime.ExitError\t")
+	o.log = e.log.tail()
+	return o
+}
+
+// exit is how the process ended. One that only closed its Runtime API gets a
+// moment, and is killed.
+func (e *environment) exit() sandbox.Exit {
+	select {
+	case <-e.proc.Gone():
+		return e.proc.Wait()
+	case <-time.After(200 * time.Millisecond):
+		e.kill()
+		return sandbox.Exit{}
+	}
+}
+
+// kill ends the environment, and returns once nothing of it is left.
+func (e *environment) kill() {
+	e.closed.Do(func() {
+		e.proc.Kill()
+		e.api.Close()
+	})
+}
+
+// errorBody is the object that stands for an answer where there was none.
+func errorBody(kind, message string) []byte {
+	body, _ := json.Marshal(struct {
+		ErrorType    string `json:"errorType"`
+		ErrorMessage string `json:"errorMessage"`
+	}{kind, message})
+	return body
+}
+
+// withRequestID fills in the id that the runtime leaves empty.
+func withRequestID(body []byte, id string) []byte {
+	var fields struct {
+		Message string   `json:"errorMessage"`
+		Type    string   `json:"errorType"`
+		Request string   `json:"requestId"`
+		Trace   []string `json:"stackTrace"`
+	}
+	if json.Unmarshal(body, &fields) != nil {
+		return body
+	}
+	fields.Request = id
+	if full, err := json.Marshal(fields); err == nil {
+		return full
+	}
+	return body
+}

@@ -1,0 +1,233 @@
+package lambda
+
+import (
+	"archive/zip"
+	"bytes"
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"golang.org/x/sync/singleflight"
+	"golang.org/x/sys/unix"
+)
+
+// maxUnzipped is the most that a function's code and layers may take unpacked.
+const maxUnzipped = 250 << 20
+
+// files keeps zips and what they unpack to, each under the digest of its
+// contents: the same zip is kept and unpacked once, whoever sent it, and also
+// across restarts. A path that exists is complete, because it was renamed into
+// place.
+type files struct {
+	zips, unpacked, runtime string
+
+	shared  bool // unpacked is shared with other processes: nothing in it is ours to remove
+	flights singleflight.Group
+}
+
+// blob is a zip that is kept.
+type blob struct {
+	SHA      string // hexadecimal
+	Size     int64
+	Unzipped int64
+}
+
+func newFiles(dir, cache string) (*files, error) {
+	if dir == "" {
+		return nil, errors.New("lambda: Config.Dir is empty")
+	}
+	f := &files{zips: filepath.Join(dir, "zips"), runtime: filepath.Join(dir, "runtime"), unpacked: filepath.Join(dir, "unpacked")}
+	if cache != "" {
+		f.unpacked, f.shared = cache, true
+	}
+	for _, d := range []string{f.zips, f.unpacked} {
+		if err := os.MkdirAll(d, 0o755); err != nil {
+			return nil, fmt.Errorf("make directory: %w", err)
+		}
+	}
+	return f, writeBootstrap(f.runtime)
+}
+
+// keep checks a zip as far as its directory tells, and keeps it.
+func (f *files) keep(data []byte) (blob, error) {
+	r, err := zip.NewReader(bytes.NewReader(data), int64(len(data)))
+	if err != nil {
+		return blob{}, invalid("Could not unzip uploaded file. Please check your file, then try to upload again.")
+	}
+	sum := sha256.Sum256(data)
+	b := blob{SHA: hex.EncodeToString(sum[:]), Size: int64(len(data))}
+	for _, e := range r.File {
+		b.Unzipped += int64(min(e.UncompressedSize64, 1<<40))
+		if !filepath.IsLocal(strings.TrimSuffix(e.Name, "/")) || strings.Contains(e.Name, `\`) {
+			return blob{}, invalid("Could not unzip uploaded file: the entry %q leads out of it.", e.Name)
+		}
+	}
+	if b.Unzipped > maxUnzipped {
+		return blob{}, invalid("Unzipped size must be smaller than %d bytes", maxUnzipped)
+	}
+	path := f.zip(b)
+	if _, err := os.Stat(path); err == nil {
+		return b, nil
+	}
+	return b, writeAtomically(path, data)
+}
+
+func (f *files) zip(b blob) string { return filepath.Join(f.zips, b.SHA+".zip") }
+
+// directory unpacks zips over each other, in their order, and returns where.
+func (f *files) directory(blobs ...blob) (string, error) {
+	name := digest(blobs)
+	path := filepath.Join(f.unpacked, name)
+	_, err, _ := f.flights.Do(name, func() (any, error) {
+		if _, err := os.Stat(path); err == nil {
+			return nil, nil
+		}
+		return nil, f.unpack(path, blobs)
+	})
+	return path, err
+}
+
+// digest names what zips unpack to.
+func digest(blobs []blob) string {
+	if len(blobs) == 1 {
+		return blobs[0].SHA
+	}
+	h := sha256.New()
+	for _, b := range blobs {
+		_, _ = io.WriteString(h, b.SHA+"\n")
+	}
+	return hex.EncodeToString(h.Sum(nil))
+}
+
+func (f *files) unpack(path string, blobs []blob) error {
+	tmp, err := os.MkdirTemp(f.unpacked, ".unpack-")
+	if err != nil {
+		return fmt.Errorf("unpack: %w", err)
+	}
+	defer os.RemoveAll(tmp)
+	if err := os.Chmod(tmp, 0o755); err != nil {
+		return fmt.Errorf("unpack: %w", err)
+	}
+	left := int64(maxUnzipped)
+	for _, b := range blobs {
+		if err := extract(f.zip(b), tmp, &left); err != nil {
+			return fmt.Errorf("unpack %s: %w", b.SHA, err)
+		}
+	}
+	err = os.Rename(tmp, path)
+	if errors.Is(err, fs.ErrExist) || errors.Is(err, unix.ENOTEMPTY) {
+		return nil // another process was quicker
+	}
+	return err
+}
+
+// extract unpacks a zip. The sizes that its directory promises are not
+// believed: left is what may still be written.
+func extract(zipPath, dir string, left *int64) error {
+	r, err := zip.OpenReader(zipPath)
+	if err != nil {
+		return err
+	}
+	defer r.Close()
+	root, err := os.OpenRoot(dir) // no entry, and no link in the zip, leads out of it
+	if err != nil {
+		return err
+	}
+	defer root.Close()
+	for _, e := range r.File {
+		if err := extractOne(root, e, left); err != nil {
+			return fmt.Errorf("%s: %w", e.Name, err)
+		}
+	}
+	return nil
+}
+
+func extractOne(root *os.Root, e *zip.File, left *int64) error {
+	name := filepath.Clean(filepath.FromSlash(e.Name))
+	if strings.HasSuffix(e.Name, "/") {
+		return root.MkdirAll(name, 0o755)
+	}
+	if err := root.MkdirAll(filepath.Dir(name), 0o755); err != nil {
+		return err
+	}
+	in, err := e.Open()
+	if err != nil {
+		return err
+	}
+	defer in.Close()
+	if e.Mode()&fs.ModeSymlink != 0 {
+		target, err := io.ReadAll(io.LimitReader(in, 4096))
+		if err != nil {
+			return err
+		}
+		return root.Symlink(string(target), name)
+	}
+	if !e.Mode().IsRegular() {
+		return errors.New("is no file")
+	}
+	// Readable by the sandbox's uid, whatever the zip says.
+	_ = root.Remove(name) // a layer over another one
+	out, err := root.OpenFile(name, os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o644|e.Mode().Perm()&0o111)
+	if err != nil {
+		return err
+	}
+	n, err := io.Copy(out, io.LimitReader(in, *left+1))
+	if *left -= n; *left < 0 {
+		err = fmt.Errorf("more than %d bytes", maxUnzipped)
+	}
+	return errors.Join(err, out.Close())
+}
+
+// remove forgets the code of a function that is no more.
+func (f *files) remove(b blob) {
+	_ = os.Remove(f.zip(b))
+	if !f.shared {
+		_ = os.RemoveAll(filepath.Join(f.unpacked, b.SHA))
+	}
+}
+
+// sweep removes zips that nothing uses any more, and what a process that was
+// killed left half done.
+func (f *files) sweep(used map[string]bool) error {
+	entries, err := os.ReadDir(f.zips)
+	if err != nil {
+		return fmt.Errorf("sweep zips: %w", err)
+	}
+	for _, e := range entries {
+		if sha := strings.TrimSuffix(e.Name(), ".zip"); !used[sha] {
+			f.remove(blob{SHA: sha})
+		}
+	}
+	if f.shared {
+		return nil
+	}
+	half, _ := filepath.Glob(filepath.Join(f.unpacked, ".unpack-*"))
+	for _, dir := range half {
+		_ = os.RemoveAll(dir)
+	}
+	return nil
+}
+
+// writeAtomically writes a file that is there in full, or not at all.
+func writeAtomically(path string, data []byte) error {
+	out, err := os.CreateTemp(filepath.Dir(path), ".new-")
+	if err != nil {
+		return fmt.Errorf("write %s: %w", filepath.Base(path), err)
+	}
+	_, err = out.Write(data)
+	err = errors.Join(err, out.Chmod(0o644), out.Sync(), out.Close())
+	if err == nil {
+		err = os.Rename(out.Name(), path)
+	}
+	if err != nil {
+		_ = os.Remove(out.Name())
+		return fmt.Errorf("write %s: %w", filepath.Base(path), err)
+	}
+	return nil
+}

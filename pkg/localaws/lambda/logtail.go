@@ -1,0 +1,141 @@
+package lambda
+
+import (
+	"fmt"
+	"math"
+	"os"
+	"sync"
+	"syscall"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// tailBytes is how much of a log an answer carries, and how much is kept.
+const tailBytes = 4 << 10
+
+// logTail reads what an environment prints and keeps the end of it. It reads as
+// fast as a script can print, whatever the amount.
+type logTail struct {
+	pipe *os.File
+	raw  syscall.RawConn
+
+	mu  sync.Mutex // held over a read and its keeping, so that drain sees all that was read
+	buf []byte
+	in  [32 << 10]byte
+}
+
+// newLogTail returns a tail and the end of the pipe to print to.
+func newLogTail() (*logTail, *os.File, error) {
+	var fds [2]int
+	if err := unix.Pipe2(fds[:], unix.O_CLOEXEC); err != nil {
+		return nil, nil, fmt.Errorf("make log pipe: %w", err)
+	}
+	if err := unix.SetNonblock(fds[0], true); err != nil {
+		return nil, nil, fmt.Errorf("make log pipe: %w", err)
+	}
+	l := &logTail{pipe: os.NewFile(uintptr(fds[0]), "log"), buf: make([]byte, 0, 2*tailBytes)}
+	raw, err := l.pipe.SyscallConn()
+	if err != nil {
+		return nil, nil, fmt.Errorf("make log pipe: %w", err)
+	}
+	l.raw = raw
+	go l.run()
+	return l, os.NewFile(uintptr(fds[1]), "log"), nil
+}
+
+// run reads until nobody can print any more.
+func (l *logTail) run() {
+	defer l.pipe.Close()
+	ended := false
+	for !ended {
+		err := l.raw.Read(func(fd uintptr) bool {
+			var more bool
+			more, ended = l.readAll(int(fd))
+			return more || ended
+		})
+		if err != nil {
+			return
+		}
+	}
+}
+
+// readAll keeps what is there to read. It tells whether there was any, and
+// whether it was the last.
+func (l *logTail) readAll(fd int) (any, ended bool) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for {
+		n, err := unix.Read(fd, l.in[:])
+		switch {
+		case err == unix.EINTR:
+		case n > 0:
+			l.keep(l.in[:n])
+			any = true
+		default:
+			return any, err != unix.EAGAIN
+		}
+		if any && n < len(l.in) {
+			return any, false
+		}
+	}
+}
+
+// drain keeps all that was printed before the call.
+func (l *logTail) drain() {
+	_ = l.raw.Control(func(fd uintptr) {
+		for {
+			if any, _ := l.readAll(int(fd)); !any {
+				return
+			}
+		}
+	})
+}
+
+// keep appends and forgets all but the end; l.mu is held.
+func (l *logTail) keep(p []byte) {
+	if len(p) > tailBytes {
+		p = p[len(p)-tailBytes:]
+	}
+	if len(l.buf)+len(p) > cap(l.buf) {
+		n := copy(l.buf, l.buf[len(l.buf)-min(len(l.buf), tailBytes):])
+		l.buf = l.buf[:n]
+	}
+	l.buf = append(l.buf, p...)
+}
+
+// printf adds a line of the platform's own.
+func (l *logTail) printf(format string, args ...any) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.keep(fmt.Appendf(nil, format, args...))
+}
+
+// reset forgets everything: what an environment printed between invocations
+// belongs to none.
+func (l *logTail) reset() {
+	l.drain()
+	l.mu.Lock()
+	l.buf = l.buf[:0]
+	l.mu.Unlock()
+}
+
+// tail is the end of the log.
+func (l *logTail) tail() []byte {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return append([]byte(nil), l.buf[len(l.buf)-min(len(l.buf), tailBytes):]...)
+}
+
+// report prints the lines that end an invocation, exactly as Lambda does.
+func (l *logTail) report(id string, took, init time.Duration, memoryMB int, peak int64, status string) {
+	billed := int64(math.Ceil(milliseconds(took + init)))
+	line := fmt.Sprintf("END RequestId: %s\nREPORT RequestId: %s\tDuration: %.2f ms\tBilled Duration: %d ms\tMemory Size: %d MB\tMax Memory Used: %d MB\t",
+		id, id, milliseconds(took), billed, memoryMB, (peak+1<<20-1)>>20)
+	if init > 0 {
+		line += fmt.Sprintf("Init Duration: %.2f ms\t", milliseconds(init))
+	}
+	l.printf("%s%s\n", line, status)
+}
+
+func milliseconds(d time.Duration) float64 { return float64(d) / float64(time.Millisecond) }

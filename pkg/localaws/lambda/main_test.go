@@ -1,0 +1,143 @@
+package lambda
+
+import (
+	"archive/zip"
+	"bytes"
+	"context"
+	"net/http/httptest"
+	"os"
+	"testing"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/credentials"
+	"github.com/aws/aws-sdk-go-v2/service/lambda"
+	"github.com/aws/aws-sdk-go-v2/service/lambda/types"
+	"go.uber.org/zap/zaptest"
+
+	"github.com/scriptfleet/scriptfleet/pkg/interpreter"
+	"github.com/scriptfleet/scriptfleet/pkg/sandbox"
+)
+
+func TestMain(m *testing.M) {
+	sandbox.Main()
+	os.Exit(m.Run())
+}
+
+// bench is a server with a real client in front of it.
+type bench struct {
+	t      testing.TB
+	server *Server
+	client *lambda.Client
+	python string // the runtime to use
+}
+
+const (
+	testRegion  = "eu-west-1"
+	testAccount = "000000000000"
+	testRole    = "arn:aws:iam::000000000000:role/none"
+)
+
+func newBench(t testing.TB, change ...func(*Config, *Deps)) *bench {
+	t.Helper()
+	set, err := interpreter.Default(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	newest, _ := set.Newest()
+	cfg := Config{Region: testRegion, Account: testAccount, Dir: t.TempDir(), ControlRate: -1, GetFunctionRate: -1}
+	deps := Deps{Log: zaptest.NewLogger(t), Interpreters: set}
+	for _, c := range change {
+		c(&cfg, &deps)
+	}
+	s, err := New(cfg, deps)
+	if err != nil {
+		t.Fatal(err)
+	}
+	b := &bench{t: t, server: s, python: "python" + newest.Minor}
+	front := httptest.NewServer(s)
+	b.client = client(front.URL)
+	t.Cleanup(func() {
+		ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+		defer cancel()
+		if err := s.Close(ctx); err != nil {
+			t.Error(err)
+		}
+		front.CloseClientConnections()
+		front.Close()
+	})
+	return b
+}
+
+func client(url string) *lambda.Client {
+	return lambda.New(lambda.Options{
+		Region: testRegion, BaseEndpoint: &url, Credentials: credentials.NewStaticCredentialsProvider("AKID", "SECRET", ""),
+		Retryer: aws.NopRetryer{},
+	})
+}
+
+func zipOf(t testing.TB, files map[string]string) []byte {
+	t.Helper()
+	var buf bytes.Buffer
+	z := zip.NewWriter(&buf)
+	for name, text := range files {
+		w, err := z.Create(name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := w.Write([]byte(text)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := z.Close(); err != nil {
+		t.Fatal(err)
+	}
+	return buf.Bytes()
+}
+
+// spec is a function of one file, whose handler is called main.
+func (b *bench) spec(name, code string) *lambda.CreateFunctionInput {
+	return &lambda.CreateFunctionInput{
+		FunctionName: &name, Runtime: types.Runtime(b.python), Handler: aws.String("app.main"), Role: aws.String(testRole),
+		Code: &types.FunctionCode{ZipFile: zipOf(b.t, map[string]string{"app.py": code})},
+	}
+}
+
+// create creates a function and waits until it is Active.
+func (b *bench) create(name, code string, change ...func(*lambda.CreateFunctionInput)) {
+	b.t.Helper()
+	in := b.spec(name, code)
+	for _, c := range change {
+		c(in)
+	}
+	if _, err := b.client.CreateFunction(b.t.Context(), in); err != nil {
+		b.t.Fatal(err)
+	}
+	b.await(name, "Active")
+}
+
+func (b *bench) await(name string, state types.State) {
+	b.t.Helper()
+	eventually(b.t, func() bool {
+		out, err := b.client.GetFunction(b.t.Context(), &lambda.GetFunctionInput{FunctionName: &name})
+		return err == nil && out.Configuration.State == state
+	})
+}
+
+func eventually(t testing.TB, holds func() bool) {
+	t.Helper()
+	deadline := time.After(10 * time.Second)
+	tick := time.NewTicker(2 * time.Millisecond)
+	defer tick.Stop()
+	for !holds() {
+		select {
+		case <-tick.C:
+		case <-deadline:
+			t.Fatal("did not come to hold within 10 s")
+		}
+	}
+}
+
+func (b *bench) invoke(name, payload string) (*lambda.InvokeOutput, error) {
+	return b.client.Invoke(b.t.Context(), &lambda.InvokeInput{FunctionName: &name, Payload: []byte(payload), LogType: types.LogTypeTail})
+}

@@ -1,0 +1,80 @@
+package lambda
+
+import (
+	"fmt"
+	"regexp"
+	"strings"
+
+	"github.com/google/uuid"
+)
+
+// latest is the only version that a function here has.
+const latest = "$LATEST"
+
+func newID() string { return uuid.NewString() }
+
+func (s *Server) functionARN(name string) string {
+	return fmt.Sprintf("arn:aws:lambda:%s:%s:function:%s", s.cfg.Region, s.cfg.Account, name)
+}
+
+func (s *Server) layerARN(name string) string {
+	return fmt.Sprintf("arn:aws:lambda:%s:%s:layer:%s", s.cfg.Region, s.cfg.Account, name)
+}
+
+var (
+	functionName = regexp.MustCompile(`^[a-zA-Z0-9-_]{1,64}$`)
+	layerName    = regexp.MustCompile(`^[a-zA-Z0-9-_]{1,140}$`)
+	anyARN       = regexp.MustCompile(`^(?:arn:aws:lambda:([a-z0-9-]+):)?(?:(\d{12}):)?(function|layer):(.+)$`)
+)
+
+// target reads the names in a path. What permission is asked for is always the
+// full ARN, whichever way a name was written.
+func (s *Server) target(op *operation, args []string) (target, error) {
+	if len(args) == 0 || args[0] == "" {
+		return target{arn: "*"}, nil
+	}
+	name, qualifier, err := s.ownName(args[0])
+	if err != nil {
+		return target{}, err
+	}
+	t := target{name: name, version: qualifier}
+	if op.layer {
+		if len(args) > 1 {
+			t.version = args[1]
+		}
+		if !layerName.MatchString(name) {
+			return t, validation("layerName", args[0])
+		}
+		t.arn = s.layerARN(name)
+		if t.version != "" {
+			t.arn += ":" + t.version
+		}
+		return t, nil
+	}
+	if !functionName.MatchString(name) {
+		return t, validation("functionName", args[0])
+	}
+	t.arn = s.functionARN(name)
+	if qualifier != "" && qualifier != latest {
+		return t, notFound("Function not found: %s:%s", t.arn, qualifier)
+	}
+	return t, nil
+}
+
+// ownName takes a name, a partial ARN or a full one apart. Another account's or
+// region's things are not found here.
+func (s *Server) ownName(given string) (name, qualifier string, err error) {
+	name = given
+	if m := anyARN.FindStringSubmatch(given); m != nil {
+		if (m[1] != "" && m[1] != s.cfg.Region) || (m[2] != "" && m[2] != s.cfg.Account) {
+			return "", "", notFound("Function not found: %s", given)
+		}
+		name = m[4]
+	}
+	name, qualifier, _ = strings.Cut(name, ":")
+	return name, qualifier, nil
+}
+
+func validation(field, value string) error {
+	return &apiError{status: 400, typ: "ValidationException", message: fmt.Sprintf("1 validation error detected: Value '%s' at '%s' failed to satisfy constraint: Member must satisfy regular expression pattern", value, field)}
+}

@@ -1,0 +1,101 @@
+package lambda
+
+import (
+	"bufio"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"strings"
+)
+
+// maxAnswer is the most that a function may return: 6 MB, and what Lambda adds
+// for its own.
+const maxAnswer = 6<<20 + 100
+
+// The calls of the Runtime API.
+type callKind int
+
+const (
+	callNext callKind = iota
+	callResponse
+	callError
+	callInitError
+)
+
+// runtimeCall is one call of an environment's runtime.
+type runtimeCall struct {
+	kind     callKind
+	id       string // of the invocation that a response or an error answers
+	body     []byte
+	tooLarge bool // the body was larger than maxAnswer and is dropped
+}
+
+// readCall reads the next call. An environment that speaks anything else is
+// broken, and what was read of it is worth nothing.
+func readCall(r *bufio.Reader) (runtimeCall, error) {
+	req, err := http.ReadRequest(r)
+	if err != nil {
+		return runtimeCall{}, err
+	}
+	defer req.Body.Close()
+	var call runtimeCall
+	path, ok := strings.CutPrefix(req.URL.Path, "/2018-06-01/runtime/")
+	rest, answered := strings.CutPrefix(path, "invocation/")
+	switch {
+	case !ok:
+		return call, fmt.Errorf("runtime asks for %q", req.URL.Path)
+	case req.Method == http.MethodGet && path == "invocation/next":
+		call.kind = callNext
+	case req.Method == http.MethodPost && path == "init/error":
+		call.kind = callInitError
+	case req.Method == http.MethodPost && answered && strings.HasSuffix(rest, "/response"):
+		call.kind, call.id = callResponse, strings.TrimSuffix(rest, "/response")
+	case req.Method == http.MethodPost && answered && strings.HasSuffix(rest, "/error"):
+		call.kind, call.id = callError, strings.TrimSuffix(rest, "/error")
+	default:
+		return call, fmt.Errorf("runtime asks for %s %q", req.Method, req.URL.Path)
+	}
+	return call, call.read(req)
+}
+
+func (c *runtimeCall) read(req *http.Request) error {
+	if req.ContentLength < 0 {
+		return errors.New("runtime sends a body of unknown length")
+	}
+	if req.ContentLength > maxAnswer {
+		c.tooLarge = true
+		_, err := io.Copy(io.Discard, req.Body)
+		return err
+	}
+	c.body = make([]byte, req.ContentLength)
+	_, err := io.ReadFull(req.Body, c.body)
+	return err
+}
+
+// invocation is what a runtime's next call is answered with.
+type invocation struct {
+	id       string
+	arn      string
+	traceID  string
+	deadline int64 // Unix milliseconds
+	payload  []byte
+}
+
+func (i invocation) write(w io.Writer) error {
+	trace := ""
+	if i.traceID != "" {
+		trace = "Lambda-Runtime-Trace-Id: " + i.traceID + "\r\n"
+	}
+	message := fmt.Appendf(make([]byte, 0, 512+len(i.payload)),
+		"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nLambda-Runtime-Aws-Request-Id: %s\r\nLambda-Runtime-Deadline-Ms: %d\r\nLambda-Runtime-Invoked-Function-Arn: %s\r\n%sContent-Length: %d\r\n\r\n",
+		i.id, i.deadline, i.arn, trace, len(i.payload))
+	_, err := w.Write(append(message, i.payload...))
+	return err
+}
+
+// accept answers a response or an error.
+func accept(w io.Writer, status int) error {
+	_, err := fmt.Fprintf(w, "HTTP/1.1 %d %s\r\nContent-Length: 0\r\n\r\n", status, http.StatusText(status))
+	return err
+}

@@ -1,0 +1,110 @@
+package lambda
+
+import (
+	"runtime"
+	"slices"
+	"sync"
+	"time"
+)
+
+// surplus takes the least recently used idle environments out of their pools as
+// far as more than Config.MaxWarm are running; s.mu is held, and the caller
+// kills them.
+func (s *Server) surplus() []*environment {
+	var victims []*environment
+	for s.warm > s.cfg.MaxWarm {
+		p := s.leastRecent()
+		if p == nil {
+			break
+		}
+		victims = append(victims, p.idle[0])
+		p.idle = slices.Delete(p.idle, 0, 1)
+		s.warm--
+	}
+	return victims
+}
+
+// leastRecent is the pool of the environment that has been idle for longest.
+func (s *Server) leastRecent() *pool {
+	var oldest *pool
+	for _, f := range s.functions {
+		p := f.pool
+		if p != nil && len(p.idle) > 0 && (oldest == nil || p.idle[0].idleSince.Before(oldest.idle[0].idleSince)) {
+			oldest = p
+		}
+	}
+	return oldest
+}
+
+// reapIdle ends environments that were idle for too long, or whose process
+// ended by itself, until the server ends.
+func (s *Server) reapIdle() {
+	tick := time.NewTicker(max(s.cfg.IdleTimeout/10, 10*time.Millisecond))
+	defer tick.Stop()
+	for {
+		select {
+		case <-s.life.Done():
+			return
+		case now := <-tick.C:
+			for _, env := range s.expired(now) {
+				env.kill()
+			}
+		}
+	}
+}
+
+func (s *Server) expired(now time.Time) []*environment {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	var ended []*environment
+	for _, f := range s.functions {
+		if f.pool == nil {
+			continue
+		}
+		f.pool.idle = slices.DeleteFunc(f.pool.idle, func(env *environment) bool {
+			if now.Sub(env.idleSince) < s.cfg.IdleTimeout && !env.gone() {
+				return false
+			}
+			ended = append(ended, env)
+			s.warm--
+			return true
+		})
+	}
+	return ended
+}
+
+func (e *environment) gone() bool {
+	select {
+	case <-e.proc.Gone():
+		return true
+	default:
+		return false
+	}
+}
+
+// starter bounds how many environments start at the same time: more than the
+// machine has processors only makes all of them late.
+type starter struct {
+	slots chan struct{}
+	wg    sync.WaitGroup
+}
+
+// slowStart is how long a start holds its slot: a function that imports for
+// seconds must not keep the others from starting.
+const slowStart = 500 * time.Millisecond
+
+func newStarter() *starter {
+	return &starter{slots: make(chan struct{}, max(2, runtime.NumCPU()))}
+}
+
+// Go runs f when there is a slot.
+func (s *starter) Go(f func()) {
+	s.wg.Go(func() {
+		s.slots <- struct{}{}
+		free := sync.OnceFunc(func() { <-s.slots })
+		slow := time.AfterFunc(slowStart, free)
+		f()
+		slow.Stop()
+		free()
+	})
+}
