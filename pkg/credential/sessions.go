@@ -1,0 +1,104 @@
+package credential
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"regexp"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/scriptfleet/scriptfleet/pkg/run"
+)
+
+// SessionsConfig says what tenants' sessions are made of.
+type SessionsConfig struct {
+	RoleARN   string // the platform's tenant role, which may invoke every function of the fleet
+	Partition string // default aws
+	Region    string
+	Account   string // that the functions are in
+	Prefix    string // of the fleet's names
+	MaxKept   int    // sessions in memory, about 2 KB each; default 10,000
+}
+
+// SessionsDeps is what Sessions needs of the rest.
+type SessionsDeps struct {
+	STS        STS
+	Registerer prometheus.Registerer // nil registers no metrics
+}
+
+// Sessions gives the worker, for each tenant, credentials that can invoke that
+// tenant's functions and do nothing else: the tenant role, narrowed by a
+// session policy. What a bug in the worker sends to the wrong function is then
+// refused by Lambda. It is safe for concurrent use.
+type Sessions struct {
+	cfg    SessionsConfig
+	sts    STS
+	kept   *keep
+	meters meters
+}
+
+var region = regexp.MustCompile(`^[a-z0-9-]+$`)
+
+// NewSessions checks the configuration.
+func NewSessions(cfg SessionsConfig, deps SessionsDeps) (*Sessions, error) {
+	if cfg.Partition == "" {
+		cfg.Partition = "aws"
+	}
+	if cfg.MaxKept <= 0 {
+		cfg.MaxKept = 10_000
+	}
+	_, err := CheckRoleARN(cfg.RoleARN)
+	switch {
+	case err != nil:
+		return nil, fmt.Errorf("make tenant sessions: %w", err)
+	case !region.MatchString(cfg.Region), !region.MatchString(cfg.Partition):
+		return nil, fmt.Errorf("make tenant sessions: region %q of %q is none", cfg.Region, cfg.Partition)
+	case !accountID.MatchString(cfg.Account):
+		return nil, fmt.Errorf("make tenant sessions: account %q is not 12 digits", cfg.Account)
+	}
+	if err := run.CheckPrefix(cfg.Prefix); err != nil {
+		return nil, fmt.Errorf("make tenant sessions: %w", err)
+	}
+	return &Sessions{cfg: cfg, sts: deps.STS, kept: newKeep(cfg.MaxKept), meters: newMeters(deps.Registerer, "session")}, nil
+}
+
+// Session returns the tenant's credentials, good for five minutes at least. It
+// fails with a *DeniedError, or with what kept STS from answering.
+func (s *Sessions) Session(ctx context.Context, tenant string) (AWS, error) {
+	creds, err := s.kept.get(ctx, tenant, func(ctx context.Context) (AWS, error) {
+		creds, err := s.sts.AssumeRole(ctx, Request{
+			RoleARN:     s.cfg.RoleARN,
+			SessionName: sessionName(tenant, "scriptfleet"),
+			Policy:      s.policy(tenant),
+			Duration:    sessionDuration,
+		})
+		s.meters.done(err)
+		return creds, err
+	})
+	if err != nil {
+		return AWS{}, fmt.Errorf("assume session of tenant %s: %w", tenant, err)
+	}
+	return creds, nil
+}
+
+// policy allows to invoke the tenant's functions. All of a tenant's names begin
+// with its prefix, and no other tenant's do: see run.TenantPrefix.
+func (s *Sessions) policy(tenant string) string {
+	type statement struct {
+		Effect, Action, Resource string
+	}
+	p, err := json.Marshal(struct {
+		Version   string
+		Statement []statement
+	}{"2012-10-17", []statement{{
+		Effect: "Allow",
+		Action: "lambda:InvokeFunction",
+		Resource: fmt.Sprintf("arn:%s:lambda:%s:%s:function:%s*", s.cfg.Partition, s.cfg.Region, s.cfg.Account,
+			run.TenantPrefix(s.cfg.Prefix, tenant)),
+	}}})
+	if err != nil {
+		panic(err) // strings always marshal
+	}
+	return string(p)
+}
