@@ -1,0 +1,64 @@
+# scriptfleet: every target does its own set-up from a fresh clone with Go and
+# Python. `make` alone lists them.
+SHELL := bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+MAKEFLAGS += --no-print-directory
+
+export PATH := $(CURDIR)/.tools/bin:$(PATH)
+
+# A package's tests end within this, or are told where they stand.
+TEST_TIMEOUT ?= 240s
+FUZZ_TIME ?= 20s
+LINT := go tool -modfile=.ci/tools/go.mod golangci-lint
+# Folders that begin with a dot are not part of ./...
+PACKAGES := ./... ./.ci/report
+
+# A clone that belongs to somebody else than who builds in it has no version to
+# stamp, which only a release needs.
+demo test vet lint bench fuzz: export GOFLAGS := -buildvcs=false $(GOFLAGS)
+
+.PHONY: help setup build demo test vet lint bench fuzz clean
+
+help: ## list the targets
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## */\1\t/' | \
+	  while IFS=$$'\t' read -r target text; do printf '  make %-8s %s\n' "$$target" "$$text"; done
+
+setup: ## bring what the tests need, and say what is done without
+	@.ci/setup
+
+build: ## static binaries in bin/: dispatcher, worker, scriptfleet
+	CGO_ENABLED=0 go build -trimpath -o bin/ ./cmd/dispatcher ./cmd/worker ./cmd/scriptfleet
+
+demo: ## the whole fleet on this machine, with scripts of several tenants
+	@.ci/setup demo
+	go run ./cmd/scriptfleet demo
+
+# The tests and, once each, the benchmarks behind them: with the race detector;
+# in CI a skipped test is a failure.
+test: setup vet ## all tests, with the race detector
+	go test -race -timeout $(TEST_TIMEOUT) -bench . -benchtime 1x -json $(PACKAGES) | go run ./.ci/report
+
+# With -race, since that is how everything is compiled for the tests anyway.
+vet:
+	go vet -race $(PACKAGES)
+	@unformatted=$$(git ls-files --cached --others --exclude-standard '*.go' | xargs ls 2>/dev/null | xargs gofmt -l); \
+	  if [ -n "$$unformatted" ]; then echo "run gofmt -w on:" $$unformatted; exit 1; fi
+
+lint: ## golangci-lint, as .golangci.yml has it (its first run compiles it)
+	$(LINT) run $(PACKAGES)
+
+bench: ## the benchmarks of all packages
+	go test -run '^$$' -bench . -benchmem ./...
+
+fuzz: ## each fuzz target for FUZZ_TIME (20s)
+	@grep -rl --include='*_test.go' '^func Fuzz' . | xargs -n 1 dirname | sort -u | while read -r dir; do \
+	  grep -hoE '^func Fuzz[A-Za-z0-9_]*' "$$dir"/*_test.go | sed 's/^func //' | sort | while read -r target; do \
+	    echo "+ $$dir $$target for $(FUZZ_TIME)"; \
+	    go test -run '^$$' -fuzz "^$$target\$$" -fuzztime $(FUZZ_TIME) "$$dir" </dev/null; \
+	  done; \
+	done
+
+clean: ## what the other targets made
+	rm -rf bin .tools
+	go clean -testcache
