@@ -149,6 +149,35 @@ func (g *group) killedSome() bool {
 	return false
 }
 
+// members are the processes in the group, the init among them.
+func (g *group) members() []int {
+	data, err := os.ReadFile(filepath.Join(g.dir, "cgroup.procs"))
+	if err != nil {
+		return nil
+	}
+	var pids []int
+	for line := range bytes.Lines(data) {
+		if pid, err := strconv.Atoi(string(bytes.TrimSpace(line))); err == nil {
+			pids = append(pids, pid)
+		}
+	}
+	return pids
+}
+
+// peak is the most memory that the group has taken, files it read included.
+func (g *group) peak() int64 {
+	file := "memory.max_usage_in_bytes"
+	if g.version == 2 {
+		file = "memory.peak"
+	}
+	data, err := os.ReadFile(filepath.Join(g.dir, file))
+	if err != nil {
+		return 0
+	}
+	n, _ := strconv.ParseInt(string(bytes.TrimSpace(data)), 10, 64)
+	return n
+}
+
 // remove removes the group; its last members may take a moment to be gone.
 func (g *group) remove() {
 	if g.self != nil {

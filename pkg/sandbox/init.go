@@ -9,8 +9,9 @@ import (
 	"math"
 	"os"
 	"os/signal"
-	"path/filepath"
 	"runtime"
+	"slices"
+	"strconv"
 	"strings"
 	"syscall"
 	"time"
@@ -219,47 +220,28 @@ func descendants() []int {
 	parents := map[int]int{}
 	var living []int
 	for _, name := range names {
-		if name[0] < '0' || name[0] > '9' {
+		pid, err := strconv.Atoi(name)
+		if err != nil || pid == self {
 			continue
 		}
-		var pid, ppid int
-		var state byte
-		stat, err := os.ReadFile("/proc/" + name + "/stat")
+		status, err := readStatus(pid)
 		if err != nil {
 			continue
 		}
-		// The name of the program is in brackets and may itself contain some.
-		_, _ = fmt.Sscan(name, &pid)
-		rest := string(stat[strings.LastIndexByte(string(stat), ')')+1:])
-		if _, err := fmt.Sscanf(rest, " %c %d", &state, &ppid); err != nil {
-			continue
-		}
-		parents[pid] = ppid
-		if pid != self && state != 'Z' && state != 'X' {
+		parents[pid] = status.parent
+		if status.state != 'Z' && status.state != 'X' {
 			living = append(living, pid)
 		}
 	}
-	mine := living[:0]
-	for _, pid := range living {
-		at := pid
-		for at > 1 && at != self {
-			at = parents[at]
+	return slices.DeleteFunc(living, func(pid int) bool {
+		for pid > 1 && pid != self {
+			pid = parents[pid]
 		}
-		if at == self {
-			mine = append(mine, pid)
-		}
-	}
-	return mine
+		return pid != self
+	})
 }
 
-// peakOf is the most memory that a process has had resident, in bytes.
 func peakOf(pid int) int64 {
-	status, err := os.ReadFile(filepath.Join("/proc", fmt.Sprint(pid), "status"))
-	if err != nil {
-		return 0
-	}
-	_, rest, _ := strings.Cut(string(status), "VmHWM:")
-	var kb int64
-	_, _ = fmt.Sscan(rest, &kb)
-	return kb << 10
+	status, _ := readStatus(pid)
+	return status.peak
 }

@@ -23,7 +23,8 @@ type Process struct {
 	group   *group // nil where no cgroup bounds it
 	scratch string
 	walls   Report
-	uid     int // on the host, where the starter is root
+	uid     int         // on the host, where the starter is root
+	main    *os.Process // what the init started; nil where it cannot be told from outside
 
 	frozen chan int64    // answers to freeze: the peak of memory
 	gone   chan struct{} // closed once everything ended, with exit set
@@ -52,6 +53,7 @@ func start(ctx context.Context, s Spec, walls Report) (*Process, error) {
 		p.Kill()
 		return nil, err
 	}
+	p.findMain()
 	stop := context.AfterFunc(ctx, p.Kill)
 	go func() { <-p.gone; stop() }()
 	return p, nil
@@ -192,7 +194,12 @@ func (p *Process) judge(last event, err error) Exit {
 	if errors.Is(err, exec.ErrWaitDelay) {
 		exit.Err = fmt.Errorf("a descendant still holds an output of the sandbox: %w", err)
 	}
-	exit.OutOfMemory = p.group != nil && p.group.killedSome()
+	if p.group != nil {
+		exit.OutOfMemory = p.group.killedSome()
+		if exit.PeakMemory == 0 {
+			exit.PeakMemory = max(0, p.group.peak()-initBytes)
+		}
+	}
 	return exit
 }
 
@@ -243,32 +250,6 @@ func (p *Process) Kill() {
 		}
 	})
 	<-p.gone
-}
-
-// ErrGone is what Freeze and Thaw fail with once the process has ended.
-var ErrGone = errors.New("sandbox: the process has ended")
-
-// Freeze stops the process where it stands and kills all its descendants. It
-// returns the most memory that the process has taken so far, in bytes.
-// Freeze and Thaw are for one caller at a time.
-func (p *Process) Freeze() (peak int64, err error) {
-	if _, err := p.control.Write([]byte{cmdFreeze}); err != nil {
-		return 0, ErrGone
-	}
-	select {
-	case peak := <-p.frozen:
-		return peak, nil
-	case <-p.gone:
-		return 0, ErrGone
-	}
-}
-
-// Thaw lets a frozen process go on.
-func (p *Process) Thaw() error {
-	if _, err := p.control.Write([]byte{cmdThaw}); err != nil {
-		return ErrGone
-	}
-	return nil
 }
 
 const (
