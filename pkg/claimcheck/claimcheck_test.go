@@ -235,6 +235,29 @@ func TestAStoreThatHangsCostsHalfTheVisibility(t *testing.T) {
 	})
 }
 
+// A queue may let a poll finish though its caller has stopped: what it brought
+// is ours, and its bodies are to be had all the same.
+func TestWhatAPollBroughtIsRedeemedThoughItsCallerHasStopped(t *testing.T) {
+	ctx, cancel := context.WithCancel(t.Context())
+	plain := &stoppingQueue{memqueue.New("q", memqueue.Options{}), cancel}
+	q := claimcheck.Wrap(plain, memstore.New("bucket"), claimcheck.Config{Prefix: "results", Threshold: 10})
+	send(t, q, queue.Message{Body: large(100)})
+	ds, err := q.Receive(ctx, queue.Poll{Max: 10, Visibility: time.Minute})
+	if err != nil || len(ds) != 1 || len(ds[0].Body) != 100 {
+		t.Errorf("receive = %v, %v", ds, err)
+	}
+}
+
+type stoppingQueue struct {
+	*memqueue.Queue
+	stop context.CancelFunc
+}
+
+func (q *stoppingQueue) Receive(ctx context.Context, p queue.Poll) ([]queue.Delivery, error) {
+	defer q.stop()
+	return q.Queue.Receive(ctx, p)
+}
+
 type hangingStore struct{ *memstore.Store }
 
 func (s *hangingStore) Get(ctx context.Context, _ string, _ int) ([]byte, error) {

@@ -2,6 +2,7 @@ package s3store_test
 
 import (
 	"bytes"
+	"context"
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
@@ -20,6 +21,7 @@ import (
 	"github.com/scriptfleet/scriptfleet/pkg/claimcheck"
 	"github.com/scriptfleet/scriptfleet/pkg/claimcheck/s3store"
 	"github.com/scriptfleet/scriptfleet/pkg/claimcheck/storetest"
+	"github.com/scriptfleet/scriptfleet/pkg/localaws"
 	"github.com/scriptfleet/scriptfleet/pkg/queue"
 	"github.com/scriptfleet/scriptfleet/pkg/queue/sqsqueue"
 )
@@ -69,6 +71,26 @@ func extended(t *testing.T, args ...string) []byte {
 }
 
 func TestKeepsTheContractOnMoto(t *testing.T) { storetest.Run(t, bucketOf(t, "contract")) }
+
+func TestKeepsTheContractOnTheEmbeddedStack(t *testing.T) {
+	stack, err := localaws.Start(t.Context(), localaws.Config{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+		defer cancel()
+		if err := stack.Close(ctx); err != nil {
+			t.Error(err)
+		}
+	})
+	client := s3.NewFromConfig(stack.AWSConfig(), func(o *s3.Options) { o.UsePathStyle = true })
+	name := "contract"
+	if _, err := client.CreateBucket(t.Context(), &s3.CreateBucketInput{Bucket: &name}); err != nil {
+		t.Fatal(err)
+	}
+	storetest.Run(t, s3store.New(client, name))
+}
 
 func TestAMissingBucketIsNoProblemOfADelivery(t *testing.T) {
 	client := s3.NewFromConfig(mototest.Config(), func(o *s3.Options) { o.UsePathStyle = true })

@@ -1,14 +1,17 @@
 package sqsqueue_test
 
 import (
+	"context"
 	"fmt"
 	"sync/atomic"
 	"testing"
+	"time"
 
 	"github.com/aws/aws-sdk-go-v2/service/sqs"
 	"github.com/aws/aws-sdk-go-v2/service/sqs/types"
 
 	"github.com/scriptfleet/scriptfleet/internal/mototest"
+	"github.com/scriptfleet/scriptfleet/pkg/localaws"
 	"github.com/scriptfleet/scriptfleet/pkg/queue"
 	"github.com/scriptfleet/scriptfleet/pkg/queue/queuetest"
 	"github.com/scriptfleet/scriptfleet/pkg/queue/sqsqueue"
@@ -33,6 +36,7 @@ func opener(client *sqs.Client) queuetest.Open {
 }
 
 func TestKeepsTheContractOnMoto(t *testing.T) {
+	t.Parallel()
 	queuetest.Run(t, opener(clientOf(mototest.URL)),
 		queuetest.Exception{
 			Claim: "ExtendOfADeliveryThatWasLostIsErrGone",
@@ -44,4 +48,26 @@ func TestKeepsTheContractOnMoto(t *testing.T) {
 			Reason: "moto's threads look for visible messages without a lock, so two polls of one instant may " +
 				"share one, as SQS too may deliver twice now and then.",
 		})
+}
+
+func TestKeepsTheContractOnTheEmbeddedStack(t *testing.T) {
+	t.Parallel()
+	stack := embedded(t)
+	queuetest.Run(t, opener(sqsqueue.NewClient(stack.AWSConfig())))
+}
+
+func embedded(t testing.TB) *localaws.Stack {
+	t.Helper()
+	stack, err := localaws.Start(t.Context(), localaws.Config{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+		defer cancel()
+		if err := stack.Close(ctx); err != nil {
+			t.Error(err)
+		}
+	})
+	return stack
 }

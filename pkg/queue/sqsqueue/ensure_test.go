@@ -27,7 +27,12 @@ func (c *counted) SetQueueAttributes(ctx context.Context, in *sqs.SetQueueAttrib
 }
 
 func TestEnsureMakesAFleetsQueuesOnceAndForAll(t *testing.T) {
-	client := &counted{Client: clientOf(mototest.URL)}
+	t.Run("Moto", func(t *testing.T) { ensured(t, clientOf(mototest.URL)) })
+	t.Run("EmbeddedStack", func(t *testing.T) { ensured(t, sqsqueue.NewClient(embedded(t).AWSConfig())) })
+}
+
+func ensured(t *testing.T, plain *sqs.Client) {
+	client := &counted{Client: plain}
 	names := queue.NamesOf("ensured", 3)
 	var wg sync.WaitGroup
 	for range 2 {
