@@ -27,6 +27,7 @@ type flight struct {
 	callers int
 	leader  string  // the worker that leads the step, where it is known
 	under   *flight // the one of the env, while this one waits for it
+	heir    *flight // the one that lent its place to this one, while it waits
 
 	// Owned by the flight's goroutine.
 	place  *ticket
@@ -91,7 +92,8 @@ var ended = func() context.Context {
 }()
 
 // join returns the flight of the step, and whether this call started it; nil
-// once the flights are closed, unless a flight under way needs it.
+// once the flights are closed, unless a flight under way needs it. That one
+// lends its place to the one that it starts.
 func (fs *flights) join(ctx context.Context, b *Builder, st step, above *flight) (f *flight, started bool) {
 	fs.mu.Lock()
 	defer fs.mu.Unlock()
@@ -103,6 +105,9 @@ func (fs *flights) join(ctx context.Context, b *Builder, st step, above *flight)
 		started = true
 		f = &flight{b: b, step: st, done: make(chan struct{})}
 		f.ahead, f.promote = context.WithCancel(context.Background())
+		if above != nil {
+			f.place, f.heir, above.place = above.place, above, nil
+		}
 		fs.byKey[st.key] = f
 		fs.wg.Add(1)
 		go f.run(context.WithoutCancel(ctx)) // the callers leave as they like
@@ -121,6 +126,9 @@ func (fs *flights) leave(f, above *flight) {
 	if above != nil {
 		above.under = nil
 	}
+	if f.heir == above {
+		f.heir = nil
+	}
 }
 
 // run settles the step, in whatever time it takes, unless the builder ends.
@@ -129,7 +137,6 @@ func (f *flight) run(ctx context.Context) {
 	stop := context.AfterFunc(f.b.ctx, func() { cancel(context.Cause(f.b.ctx)) })
 	began := time.Now()
 	out := f.settle(ctx)
-	f.leavePlace()
 	if total := time.Since(began); out.how == run.BuildBuilt || out.how == run.BuildDidFail {
 		out.led, out.waited = total-f.waited, f.waited
 	} else {
@@ -149,6 +156,10 @@ func (fs *flights) end(f *flight) {
 	if fs.byKey[f.step.key] == f {
 		delete(fs.byKey, f.step.key)
 	}
+	if f.heir != nil {
+		f.heir.place, f.place = f.place, nil
+	}
+	f.leavePlace()
 	fs.wg.Done()
 }
 

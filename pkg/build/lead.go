@@ -18,6 +18,7 @@ type turn struct {
 	*Builder
 	f      *flight
 	hold   *lease.Hold
+	bound  *bound
 	script run.Script
 	began  time.Time // zero while it looks for what is there
 	log    string    // what the layer's build said
@@ -29,15 +30,13 @@ type made struct {
 	found bool // it was there already
 }
 
-var errBuildTimeout = errors.New("build: took longer than a build may")
-
 // lead makes the step under the lease. It reports false where that did not
 // settle it: the lease was lost, and another's record is to be looked for.
 func (f *flight) lead(ctx context.Context, hold *lease.Hold, w *watch) (outcome, bool) {
 	settled := false
 	defer func() { f.release(ctx, hold, settled) }()
-	work, cancel := context.WithTimeoutCause(hold.Context(), f.b.cfg.BuildTimeout, errBuildTimeout)
-	defer cancel()
+	work, bound := withBound(hold.Context(), f.b.cfg.BuildTimeout)
+	defer bound.end()
 
 	// It may have been made since the flight looked, by whoever held the lease.
 	before, there, err := f.b.deps.Records.Get(work, f.step.key)
@@ -48,7 +47,7 @@ func (f *flight) lead(ctx context.Context, hold *lease.Hold, w *watch) (outcome,
 			return out, true
 		}
 	}
-	t := &turn{Builder: f.b, f: f, hold: hold, script: f.step.script}
+	t := &turn{Builder: f.b, f: f, hold: hold, bound: bound, script: f.step.script}
 	m, err := f.step.lead(work, t)
 	if err != nil && !hold.Valid() {
 		return f.gaveUp(ctx, t)

@@ -120,8 +120,8 @@ func (t *turn) spec(name string, zip []byte, layers []string) function.Spec {
 	}
 }
 
-// layers returns the ARN of the env's layer, once it is made. The place is given
-// back meanwhile: the env's flight needs one itself, and may be another's wait.
+// layers returns the ARN of the env's layer, once it is made. Meanwhile the place
+// is lent to the env's flight, or given back where that is under way already.
 func (t *turn) layers(ctx context.Context) ([]string, error) {
 	if t.script.EnvHash == "" {
 		return nil, nil
@@ -129,35 +129,35 @@ func (t *turn) layers(ctx context.Context) ([]string, error) {
 	if rec, ok := t.Builder.layers.get(t.script.EnvHash); ok {
 		return []string{rec.ARN}, nil
 	}
-	t.f.leavePlace()
-	out := t.awaitEnv(ctx)
+	out, err := t.awaitEnv(ctx)
 	switch {
-	case out.err != nil:
-		return nil, out.err
+	case err != nil:
+		return nil, err
 	case out.record.Failure != nil:
 		return nil, &envFailure{out}
 	}
 	if out.how != run.BuildReused {
 		t.log = out.record.Log
 	}
-	return []string{out.record.ARN}, t.takePlace(ctx)
+	return []string{out.record.ARN}, nil
 }
 
-func (t *turn) awaitEnv(ctx context.Context) outcome {
+// awaitEnv returns when the env's flight has ended and this one has a place
+// again. Neither wait is of the time that this build may take.
+func (t *turn) awaitEnv(ctx context.Context) (outcome, error) {
+	defer t.bound.pause()()
 	out := t.await(ctx, t.envStep(t.script), t.f.ahead, t.f)
 	t.f.waited += out.waited
-	return out
-}
-
-// takePlace waits for a place again, under the lease.
-func (t *turn) takePlace(ctx context.Context) error {
+	if out.err != nil || out.record.Failure != nil {
+		return out, out.err
+	}
 	none := &watch{f: t.f, changed: make(chan struct{})}
 	for !t.f.takePlace(ctx, none) {
 		if ctx.Err() != nil {
-			return context.Cause(ctx)
+			return out, context.Cause(ctx)
 		}
 	}
-	return nil
+	return out, nil
 }
 
 // during is why a part of the build failed: its own error, unless ctx ended.
