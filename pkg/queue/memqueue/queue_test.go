@@ -98,7 +98,7 @@ func TestPollsAreWokenForWhatRunsOutAndLeaveNothingBehind(t *testing.T) {
 }
 
 func TestAPollThatGivesUpPassesItsMessageOn(t *testing.T) {
-	for range 200 { // which of two polls is told first, and of what, is chance
+	for range 200 {
 		synctest.Test(t, func(t *testing.T) {
 			q := memqueue.New("q", memqueue.Options{})
 			ctx, cancel := context.WithCancel(t.Context())
@@ -115,8 +115,8 @@ func TestAPollThatGivesUpPassesItsMessageOn(t *testing.T) {
 				}
 			})
 			synctest.Wait()
+			cancel() // the message may yet be told to the poll that is about to leave
 			send(t, q, of("a", 1)...)
-			cancel()
 			wg.Wait()
 			if len(given)+len(got) != 1 {
 				t.Errorf("%d and %d deliveries, want one", len(given), len(got))
