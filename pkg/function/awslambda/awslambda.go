@@ -83,6 +83,7 @@ func NewClient(cfg aws.Config, concurrency int, options ...func(*lambda.Options)
 		cfg.HTTPClient = client.WithTransportOptions(func(t *http.Transport) {
 			t.MaxIdleConns = 2 * concurrency
 			t.MaxIdleConnsPerHost = concurrency
+			t.ForceAttemptHTTP2 = false // a connection carries one run, and breaks for one; see traced
 		})
 	}
 	once := func(o *lambda.Options) { o.Retryer = aws.NopRetryer{} }

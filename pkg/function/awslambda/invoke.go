@@ -3,11 +3,13 @@ package awslambda
 import (
 	"context"
 	"encoding/base64"
+	"errors"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/aws/middleware"
 	"github.com/aws/aws-sdk-go-v2/service/lambda"
 	"github.com/aws/aws-sdk-go-v2/service/lambda/types"
+	"github.com/aws/smithy-go"
 
 	"github.com/scriptfleet/scriptfleet/pkg/function"
 )
@@ -23,7 +25,7 @@ func (f *Functions) Invoke(ctx context.Context, tenant, name string, payload []b
 	}
 	options, err := f.signedFor(ctx, tenant)
 	if err != nil {
-		return function.Invocation{}, &function.Error{Class: function.Unsent, Op: "Invoke", Name: name, Reason: "NoSession", Err: err}
+		return function.Invocation{}, noSession(err, name)
 	}
 	ctx, sent := traced(ctx)
 	out, err := f.Lambda.Invoke(ctx, in, options...)
@@ -37,6 +39,16 @@ func (f *Functions) Invoke(ctx context.Context, tenant, name string, payload []b
 	}
 	inv.Report = function.ParseReport(inv.LogTail)
 	return inv, nil
+}
+
+// noSession is an invocation that could not be signed, so nothing was sent.
+func noSession(err error, name string) error {
+	e := &function.Error{Class: function.Unsent, Op: "Invoke", Name: name, Reason: "NoSession", Err: err}
+	var answered smithy.APIError
+	if errors.As(err, &answered) && classes[answered.ErrorCode()] == function.Denied {
+		e.Class = function.Denied
+	}
+	return e
 }
 
 // signedFor returns the options of a call that the tenant's session signs.

@@ -6,9 +6,10 @@ import (
 	"sync/atomic"
 )
 
-// traced returns a ctx whose request notes in sent when its headers are
-// written. Signing, dialling, TLS and waiting for a connection come before, and
-// a request without its headers executes nothing.
+// traced returns a ctx whose request notes in sent whether the service can have
+// it. Signing, dialling, TLS and waiting for a connection come before its
+// headers are written, and a request that is not written to its end executes
+// nothing: Lambda needs the whole payload.
 //
 // The transport asks for a connection again only where it knows that nothing of
 // the request was taken (an idle connection that the other side had closed), so
@@ -18,5 +19,10 @@ func traced(ctx context.Context) (_ context.Context, sent *atomic.Bool) {
 	return httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{
 		GetConn:      func(string) { sent.Store(false) },
 		WroteHeaders: func() { sent.Store(true) },
+		WroteRequest: func(w httptrace.WroteRequestInfo) {
+			if w.Err != nil {
+				sent.Store(false)
+			}
+		},
 	}), sent
 }
