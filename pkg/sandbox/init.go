@@ -27,7 +27,8 @@ const (
 	initBytes = 16 << 20
 )
 
-// runInit is the child stage: it never returns.
+// runInit is the child stage: it never returns. It ends by the system call: a
+// program built with the race detector else sleeps for a second at its end.
 func runInit() {
 	runtime.LockOSThread() // the walls stand on this thread, and so does the process that it starts
 	signal.Notify(make(chan os.Signal, 1))
@@ -39,7 +40,7 @@ func runInit() {
 	}
 	pl, err := readPlan()
 	if err != nil {
-		os.Exit(1)
+		unix.Exit(1)
 	}
 	pid, err := pl.start()
 	if err != nil {
@@ -48,7 +49,7 @@ func runInit() {
 			failed = &startError{wallExec, err.Error()}
 		}
 		say(event{Wall: failed.wall, Failure: failed.text})
-		os.Exit(1)
+		unix.Exit(1)
 	}
 	letGo(pl.Spec.ExtraFiles)
 	say(event{Started: true})
@@ -155,7 +156,7 @@ func serve(main int) {
 		case errors.Is(err, unix.EINTR):
 		case err != nil || n == 0 || buf[0] == cmdKill:
 			killAll(0)
-			os.Exit(1)
+			unix.Exit(1)
 		case buf[0] == cmdFreeze:
 			_ = unix.Kill(main, unix.SIGSTOP)
 			killAll(main)
@@ -174,7 +175,7 @@ func reap(main int) {
 		var usage unix.Rusage
 		pid, err := unix.Wait4(-1, &status, 0, &usage)
 		if errors.Is(err, unix.ECHILD) {
-			os.Exit(1)
+			unix.Exit(1)
 		}
 		if pid != main || err != nil {
 			continue
@@ -185,7 +186,7 @@ func reap(main int) {
 		}
 		killAll(0)
 		say(e)
-		os.Exit(0)
+		unix.Exit(0)
 	}
 }
 

@@ -1,0 +1,200 @@
+//go:build linux
+
+package sandbox
+
+import (
+	"bufio"
+	"context"
+	"fmt"
+	"net"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+)
+
+// escape leaves processes behind that make it hard: in other sessions, deaf to
+// SIGTERM, orphaned, forking on.
+const escape = `
+import os, signal, sys, time
+for s in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP): signal.signal(s, signal.SIG_IGN)
+for _ in range(3):
+    if os.fork() == 0:
+        os.setsid()
+        if os.fork(): os._exit(0)
+        while True:
+            if os.fork() == 0: time.sleep(0.02); os._exit(0)
+            try: os.waitpid(-1, os.WNOHANG)
+            except ChildProcessError: pass
+            time.sleep(0.01)
+print("ready", flush=True)
+`
+
+// startScript starts code that prints ready, and waits for that.
+func startScript(t *testing.T, code, marker string, walls Report, binds ...Bind) *Process {
+	t.Helper()
+	s := script(t, code)
+	s.Args = append(s.Args, marker)
+	s.Binds = append(s.Binds, binds...)
+	r, w, err := os.Pipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer r.Close()
+	s.Stdout, s.Stderr = w, w
+	p, err := start(t.Context(), s, walls)
+	w.Close()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if line, _ := bufio.NewReader(r).ReadString('\n'); line != "ready\n" {
+		p.Kill()
+		t.Fatalf("script says %q", line)
+	}
+	return p
+}
+
+func mark() string { return fmt.Sprintf("marker-%d", time.Now().UnixNano()) }
+
+func TestKillLeavesNoDescendant(t *testing.T) {
+	marker := mark()
+	p := startScript(t, escape+"time.sleep(300)", marker, Probe())
+	eventually(t, "the script has escaped", func() bool { return len(survivors(t, marker)) >= 4 })
+	p.Kill()
+	if left := survivors(t, marker); len(left) > 0 {
+		t.Errorf("alive after Kill: %v", left)
+	}
+	if exit := p.Wait(); exit.Signal != "killed" {
+		t.Errorf("%+v", exit)
+	}
+}
+
+func TestItsEndLeavesNoDescendant(t *testing.T) {
+	marker := mark()
+	p := startScript(t, escape, marker, Probe())
+	if exit := p.Wait(); !exit.Success() {
+		t.Errorf("%+v", exit)
+	}
+	if left := survivors(t, marker); len(left) > 0 {
+		t.Errorf("alive after the end: %v", left)
+	}
+}
+
+func TestEndOfContextKills(t *testing.T) {
+	ctx, cancel := context.WithCancel(t.Context())
+	p, err := Start(ctx, script(t, "import time; time.sleep(300)"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	cancel()
+	if exit := p.Wait(); exit.Signal != "killed" {
+		t.Errorf("%+v", exit)
+	}
+}
+
+func TestFreezeStopsThreadsAndKillsChildren(t *testing.T) {
+	dir, marker := t.TempDir(), mark()
+	p := startScript(t, `
+import os, sys, threading, time
+def count():
+    n = 0
+    while True:
+        n += 1
+        with open(`+fmt.Sprintf("%q", Bind{Source: dir, Target: "/mine"}.Path())+` + "/n", "w") as f: f.write("x" * (n % 1000) + "\n")
+threading.Thread(target=count, daemon=True).start()
+for _ in range(3):
+    if os.fork() == 0:
+        os.setsid(); time.sleep(300)
+print("ready", flush=True)
+time.sleep(300)`, marker, Probe(), Bind{Source: dir, Target: "/mine", Writable: true})
+	defer p.Kill()
+	changed := func() bool {
+		before, _ := os.ReadFile(filepath.Join(dir, "n"))
+		for range 20 {
+			time.Sleep(time.Millisecond) // the time in which something must not happen
+			if after, _ := os.ReadFile(filepath.Join(dir, "n")); string(after) != string(before) {
+				return true
+			}
+		}
+		return false
+	}
+	eventually(t, "the thread counts", changed)
+	peak, err := p.Freeze()
+	if err != nil || peak < 1<<20 {
+		t.Fatal(peak, err)
+	}
+	if n := len(survivors(t, marker)); n > 1 {
+		t.Errorf("%d processes are left, want the first alone", n)
+	}
+	if changed() {
+		t.Error("the thread goes on")
+	}
+	if err := p.Thaw(); err != nil {
+		t.Fatal(err)
+	}
+	eventually(t, "the thread counts again", changed)
+}
+
+func TestFreezeAfterTheEndFails(t *testing.T) {
+	p, err := Start(t.Context(), Spec{Path: "/bin/true", MemoryBytes: 64 << 20})
+	if err != nil {
+		t.Fatal(err)
+	}
+	p.Wait()
+	if _, err := p.Freeze(); err == nil {
+		t.Error("a process that has ended was frozen")
+	}
+}
+
+// listen listens on a free port of the host's loopback.
+func listen(t *testing.T) int {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { l.Close() })
+	go func() {
+		for {
+			c, err := l.Accept()
+			if err != nil {
+				return
+			}
+			c.Close()
+		}
+	}()
+	return l.Addr().(*net.TCPAddr).Port
+}
+
+// TestAnOrdinaryUserIsWalledInToo runs the tests that matter most as nobody.
+func TestAnOrdinaryUserIsWalledInToo(t *testing.T) {
+	if os.Getuid() != 0 {
+		return // this is it
+	}
+	tmp := t.TempDir()
+	for dir := tmp; dir != os.TempDir() && dir != "/"; dir = filepath.Dir(dir) {
+		if err := os.Chmod(dir, 0o755); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := os.Chown(tmp, 65534, 65534); err != nil {
+		t.Fatal(err)
+	}
+	tests := "^Test(NoFileOfTheHostIsReadable|NoProcessOfTheHostIsVisible|ItRunsWithoutPrivileges|DangerousSystemCallsAreRefused|WritesEndAtTmpAndWritableBinds|KillLeavesNoDescendant|FreezeStopsThreadsAndKillsChildren|MemoryHogDies|ForkBombIsBounded|NetworkIsThereOnlyWhenAskedFor|ProbeFindsThisMachinesWalls|ItEndsWithItsStarter)$"
+	cmd := exec.CommandContext(t.Context(), "/proc/self/exe", "-test.run", tests, "-test.v")
+	cmd.Env = []string{"PATH=/usr/bin:/bin", "HOME=" + tmp, "TMPDIR=" + tmp}
+	cmd.Dir = tmp
+	cmd.SysProcAttr = &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: 65534, Gid: 65534}}
+	out, err := cmd.CombinedOutput()
+	if err != nil {
+		t.Errorf("%v\n%s", err, out)
+	}
+	for line := range strings.Lines(string(out)) {
+		if strings.Contains(line, "sandbox:") {
+			t.Log(strings.TrimSpace(line))
+		}
+	}
+}
