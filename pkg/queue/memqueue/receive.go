@@ -10,7 +10,8 @@ import (
 )
 
 // Receive takes up to p.Max messages, and waits for the first up to p.Wait. A
-// poll whose context ends has taken nothing.
+// poll whose context ends has taken nothing. All deliveries of a message share its
+// body, which must not be changed.
 func (q *Queue) Receive(ctx context.Context, p queue.Poll) ([]queue.Delivery, error) {
 	if p.Max < 1 || p.Max > queue.MaxBatch || p.Wait < 0 || p.Wait > queue.MaxWait ||
 		p.Visibility < 0 || p.Visibility > queue.MaxVisibility {
