@@ -63,7 +63,9 @@ func timedOut(w lastWords, s run.Script) Outcome {
 // written in C, a signal.
 func exited(e lambdaError, w lastWords, logTail string) Outcome {
 	how := "without a reason"
-	if _, reason, ok := strings.Cut(e.Message, "Runtime exited with error: "); ok {
+	if w.Exit != nil {
+		how = fmt.Sprintf("with exit status %d", *w.Exit)
+	} else if _, reason, ok := strings.Cut(e.Message, "Runtime exited with error: "); ok {
 		how = "with " + excerpt(strings.TrimSpace(reason))
 	}
 	o := failure(run.Failed, "ExitError", fmt.Sprintf(

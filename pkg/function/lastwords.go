@@ -20,6 +20,7 @@ type lastWords struct {
 	Stdout    string  `json:"stdout"`
 	Stderr    string  `json:"stderr"`
 	Truncated bool    `json:"truncated"`
+	Exit      *int    `json:"exit"` // of os._exit; nil where the script did not call it
 }
 
 // frame is [file, line, function] in JSON.

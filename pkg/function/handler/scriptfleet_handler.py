@@ -216,7 +216,7 @@ def alarm(signum, frame):
 def exit_with_words(code):
     """os._exit for the script: the answer is lost, what it printed is not."""
     if os.getpid() == process:
-        last_words(sys._getframe(1), exit=code)
+        last_words(sys._getframe(1), exit=code & 255 if isinstance(code, int) else None)
     exit_process(code)
 
 
