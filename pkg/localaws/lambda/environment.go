@@ -278,12 +278,12 @@ func (e *environment) end(id string, cause error, took time.Duration) outcome {
 }
 
 // exit is how the process ended. One that only closed its Runtime API gets a
-// moment, and is killed.
+// moment, long enough for a busy machine to reap it, and is killed.
 func (e *environment) exit() sandbox.Exit {
 	select {
 	case <-e.proc.Gone():
 		return e.proc.Wait()
-	case <-time.After(200 * time.Millisecond):
+	case <-time.After(2 * time.Second):
 		e.kill()
 		return sandbox.Exit{}
 	}
