@@ -1,0 +1,170 @@
+package tenant
+
+import (
+	"context"
+	"crypto/sha256"
+	"fmt"
+	"io/fs"
+	"os"
+	"sync/atomic"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/promauto"
+	"go.uber.org/zap"
+
+	"github.com/scriptfleet/scriptfleet/pkg/credential"
+)
+
+// Config says which file is followed.
+type Config struct {
+	Path  string        // empty for none: everybody has the defaults
+	Every time.Duration // how often the file is looked at; default 5 s
+}
+
+// Deps is what a File needs of the rest.
+type Deps struct {
+	Log        *zap.Logger           // nil logs nothing
+	Registerer prometheus.Registerer // nil registers no metrics
+}
+
+// File follows the file of settings. Its methods may be called at any time.
+type File struct {
+	cfg     Config
+	log     *zap.Logger
+	current atomic.Pointer[Settings]
+
+	// Run's own.
+	seen   stamp
+	digest [sha256.Size]byte // of the contents that were read last
+
+	loaded, refused prometheus.Counter
+	faulty, named   prometheus.Gauge
+}
+
+// stamp tells whether a file changed; a file that is replaced by a rename, or
+// by the link in front of it, has another.
+type stamp struct {
+	size int64
+	time time.Time
+}
+
+// New reads the file, and fails where it is faulty: a fleet does not start on
+// settings that nobody meant.
+func New(cfg Config, deps Deps) (*File, error) {
+	if cfg.Every <= 0 {
+		cfg.Every = 5 * time.Second
+	}
+	f := &File{cfg: cfg, log: deps.Log}
+	if f.log == nil {
+		f.log = zap.NewNop()
+	}
+	f.register(promauto.With(deps.Registerer))
+	f.current.Store(&Settings{})
+	if cfg.Path == "" {
+		return f, nil
+	}
+	if err := f.look(); err != nil {
+		return nil, fmt.Errorf("read tenants' settings: %w", err)
+	}
+	return f, nil
+}
+
+func (f *File) register(with promauto.Factory) {
+	loads := with.NewCounterVec(prometheus.CounterOpts{
+		Name: "scriptfleet_tenant_settings_reads_total",
+		Help: "Changed files of tenants' settings that were read, by outcome.",
+	}, []string{"outcome"})
+	f.loaded, f.refused = loads.WithLabelValues("loaded"), loads.WithLabelValues("refused")
+	f.faulty = with.NewGauge(prometheus.GaugeOpts{
+		Name: "scriptfleet_tenant_settings_faulty",
+		Help: "1 while the file of tenants' settings is faulty or missing, and the last good one is used.",
+	})
+	f.named = with.NewGauge(prometheus.GaugeOpts{
+		Name: "scriptfleet_tenant_settings_tenants",
+		Help: "Tenants that the settings in use name.",
+	})
+}
+
+// Settings are those in use now. Ask once for what must fit together.
+func (f *File) Settings() *Settings { return f.current.Load() }
+
+// For is Settings().For.
+func (f *File) For(tenant string) (Tenant, bool) { return f.Settings().For(tenant) }
+
+// Role is Settings().Role.
+func (f *File) Role(tenant, name string) (credential.Role, bool) {
+	return f.Settings().Role(tenant, name)
+}
+
+// Run follows the file until ctx ends. It never fails.
+func (f *File) Run(ctx context.Context) error {
+	if f.cfg.Path == "" {
+		<-ctx.Done()
+		return nil
+	}
+	tick := time.NewTicker(f.cfg.Every)
+	defer tick.Stop()
+	broken := ""
+	for {
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-tick.C:
+			broken = f.follow(broken)
+		}
+	}
+}
+
+// follow looks once, and says a fault once: told is what was said last.
+func (f *File) follow(told string) string {
+	err := f.look()
+	if err == nil {
+		f.faulty.Set(0)
+		return ""
+	}
+	f.faulty.Set(1)
+	// A file that was half written may be whole before its time changes again.
+	f.seen = stamp{}
+	if err.Error() == told {
+		return told
+	}
+	f.refused.Inc()
+	f.log.Error("tenants' settings are faulty, the last good ones stay in use", zap.String("path", f.cfg.Path), zap.Error(err))
+	return err.Error()
+}
+
+// look reads the file if it changed.
+func (f *File) look() error {
+	info, err := os.Stat(f.cfg.Path)
+	if err != nil {
+		return err
+	}
+	// The stamp is older than what is read: what is written meanwhile is read
+	// the next time.
+	s := stampOf(info)
+	if s == f.seen {
+		return nil
+	}
+	f.seen = s
+	data, err := os.ReadFile(f.cfg.Path)
+	if err != nil {
+		return err
+	}
+	digest := sha256.Sum256(data)
+	if digest == f.digest {
+		return nil
+	}
+	settings, err := Parse(data)
+	if err != nil {
+		return err
+	}
+	f.digest = digest
+	f.current.Store(settings)
+	f.loaded.Inc()
+	f.named.Set(float64(settings.Len()))
+	f.log.Info("tenants' settings read", zap.String("path", f.cfg.Path), zap.Int("tenants", settings.Len()))
+	return nil
+}
+
+func stampOf(i fs.FileInfo) stamp { return stamp{i.Size(), i.ModTime()} }

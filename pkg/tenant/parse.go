@@ -1,0 +1,310 @@
+package tenant
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"strconv"
+	"strings"
+	"unicode/utf8"
+
+	"github.com/scriptfleet/scriptfleet/pkg/credential"
+)
+
+// field is one of Limits as the file names it, with its bounds.
+type field struct {
+	name        string
+	least, most int32
+	at          func(*Limits) *int
+}
+
+const fieldCount = 6
+
+var fields = [fieldCount]field{
+	{"max_running", 0, 100_000, func(l *Limits) *int { return &l.MaxRunning }},
+	{"max_running_per_script", 0, 100_000, func(l *Limits) *int { return &l.MaxRunningPerScript }},
+	{"weight", 1, 1_000, func(l *Limits) *int { return &l.Weight }},
+	{"max_backlog", 0, 100_000_000, func(l *Limits) *int { return &l.MaxBacklog }},
+	{"partitions", 1, 1_000, func(l *Limits) *int { return &l.Partitions }},
+	{"memory_mb", 0, 10_240, func(l *Limits) *int { return &l.MemoryMB }},
+}
+
+const leastMemoryMB = 128
+
+// limitsOf is on the way of every run, so it goes without the table.
+func limitsOf(v [fieldCount]int32) Limits {
+	return Limits{
+		MaxRunning: int(v[0]), MaxRunningPerScript: int(v[1]), Weight: int(v[2]),
+		MaxBacklog: int(v[3]), Partitions: int(v[4]), MemoryMB: int(v[5]),
+	}
+}
+
+func valuesOf(l Limits) (values [fieldCount]int32) {
+	for i, f := range fields {
+		values[i] = int32(*f.at(&l))
+	}
+	return values
+}
+
+// fault is what is wrong, and where: tenants.acme.max_running.
+type fault struct{ path, what string }
+
+func (f *fault) Error() string {
+	if f.path == "" {
+		return "settings: " + f.what
+	}
+	return "settings: " + f.path + ": " + f.what
+}
+
+// Parse reads a file's contents.
+func Parse(data []byte) (*Settings, error) {
+	if !utf8.Valid(data) {
+		return nil, &fault{"", "the file is not UTF-8"}
+	}
+	p := parser{json.NewDecoder(bytes.NewReader(data))}
+	p.UseNumber()
+	s := &Settings{defaults: Defaults, set: true, tenants: map[string]*entry{}}
+	var named []string // tenants, in the file's order
+	given := map[string]given{}
+	err := p.object("", func(key, path string) error {
+		switch key {
+		case "$schema":
+			_, err := p.text(path)
+			return err
+		case "unknown":
+			return s.readUnknown(p, path)
+		case "defaults":
+			return s.readDefaults(p, path)
+		case "tenants":
+			return p.object(path, func(name, path string) error {
+				e, g, err := p.tenant(name, path)
+				s.tenants[name], given[name] = e, g
+				named = append(named, name)
+				return err
+			})
+		}
+		return unknownField(path)
+	})
+	if err == nil {
+		err = p.end()
+	}
+	if err != nil {
+		return nil, err
+	}
+	// Only now: the defaults may stand behind the tenants.
+	base := valuesOf(s.defaults)
+	for _, name := range named {
+		s.tenants[name].fill(base, given[name])
+	}
+	return s, nil
+}
+
+func (s *Settings) readUnknown(p parser, path string) error {
+	v, err := p.text(path)
+	if err != nil {
+		return err
+	}
+	if v != "defaults" && v != "refuse" {
+		return &fault{path, fmt.Sprintf("%q is neither \"defaults\" nor \"refuse\"", v)}
+	}
+	s.refuseUnknown = v == "refuse"
+	return nil
+}
+
+func (s *Settings) readDefaults(p parser, path string) error {
+	return p.object(path, func(key, path string) error {
+		i := fieldIndex(key)
+		if i < 0 {
+			return unknownField(path)
+		}
+		v, err := p.limit(i, path)
+		*fields[i].at(&s.defaults) = int(v)
+		return err
+	})
+}
+
+// given tells which limits an entry names itself.
+type given uint8
+
+func (e *entry) fill(base [fieldCount]int32, g given) {
+	for i := range fields {
+		if g&(1<<i) == 0 {
+			e.limits[i] = base[i]
+		}
+	}
+}
+
+// parser reads JSON token by token: no field goes unread, and none twice.
+type parser struct{ *json.Decoder }
+
+func (p parser) tenant(name, path string) (*entry, given, error) {
+	if !isTenant(name) {
+		return nil, 0, &fault{path, "a tenant's name is 1 to 63 of a-z, 0-9 and hyphens, with no hyphen in front"}
+	}
+	e := &entry{}
+	var g given
+	var more secrets
+	err := p.object(path, func(key, path string) (err error) {
+		if i := fieldIndex(key); i >= 0 {
+			g |= 1 << i
+			e.limits[i], err = p.limit(i, path)
+			return err
+		}
+		switch key {
+		case "external_id":
+			more.externalID, err = p.externalID(path)
+		case "credentials":
+			more.credentials, err = p.credentials(path)
+		default:
+			err = unknownField(path)
+		}
+		return err
+	})
+	if err == nil && len(more.credentials) > 0 && more.externalID == "" {
+		err = &fault{path + ".external_id", "is missing: the tenant's credentials need one"}
+	}
+	if more.externalID != "" {
+		e.more = &more
+	}
+	return e, g, err
+}
+
+func (p parser) credentials(path string) (map[string]string, error) {
+	roles := map[string]string{}
+	err := p.object(path, func(name, path string) error {
+		if name == "" || len(name) > 128 || strings.ContainsFunc(name, func(r rune) bool { return r < ' ' || r == 0x7f }) {
+			return &fault{path, "a credential's name has 1 to 128 bytes and no control characters"}
+		}
+		arn := ""
+		err := p.object(path, func(key, path string) (err error) {
+			if key != "role_arn" {
+				return unknownField(path)
+			}
+			if arn, err = p.text(path); err != nil {
+				return err
+			}
+			if _, err := credential.CheckRoleARN(arn); err != nil {
+				return &fault{path, err.Error()}
+			}
+			return nil
+		})
+		if err == nil && arn == "" {
+			return &fault{path + ".role_arn", "is missing"}
+		}
+		roles[name] = arn
+		return err
+	})
+	return roles, err
+}
+
+// externalID is what STS takes, and long enough that nobody guesses it.
+func (p parser) externalID(path string) (string, error) {
+	v, err := p.text(path)
+	if err != nil {
+		return "", err
+	}
+	bad := func(r rune) bool {
+		return (r < 'a' || r > 'z') && (r < 'A' || r > 'Z') && (r < '0' || r > '9') && !strings.ContainsRune("_+=,.@:/-", r)
+	}
+	if len(v) < 16 || len(v) > 1224 || strings.ContainsFunc(v, bad) {
+		return "", &fault{path, "an external ID has 16 to 1224 letters, digits and _+=,.@:/-, made at random"}
+	}
+	return v, nil
+}
+
+func (p parser) limit(i int, path string) (int32, error) {
+	t, err := p.token(path)
+	if err != nil {
+		return 0, err
+	}
+	f := fields[i]
+	number, ok := t.(json.Number)
+	n, err := strconv.ParseInt(string(number), 10, 64)
+	if !ok || err != nil || n < int64(f.least) || n > int64(f.most) {
+		return 0, &fault{path, fmt.Sprintf("must be a whole number from %d to %d", f.least, f.most)}
+	}
+	if f.name == "memory_mb" && n != 0 && n < leastMemoryMB {
+		return 0, &fault{path, fmt.Sprintf("must be 0, or from %d to %d", leastMemoryMB, f.most)}
+	}
+	return int32(n), nil
+}
+
+func (p parser) text(path string) (string, error) {
+	t, err := p.token(path)
+	if err != nil {
+		return "", err
+	}
+	s, ok := t.(string)
+	if !ok {
+		return "", &fault{path, "must be a text"}
+	}
+	return s, nil
+}
+
+// object calls each for every key, which has to read the value.
+func (p parser) object(path string, each func(key, path string) error) error {
+	t, err := p.token(path)
+	if err != nil {
+		return err
+	}
+	if t != json.Delim('{') {
+		return &fault{path, "must be an object"}
+	}
+	seen := map[string]struct{}{}
+	for p.More() {
+		t, err := p.token(path)
+		if err != nil {
+			return err
+		}
+		key, ok := t.(string)
+		if !ok {
+			return &fault{path, "must be an object"}
+		}
+		below := strings.TrimPrefix(path+"."+key, ".")
+		if _, twice := seen[key]; twice {
+			return &fault{below, "stands twice"}
+		}
+		seen[key] = struct{}{}
+		if err := each(key, below); err != nil {
+			return err
+		}
+	}
+	_, err = p.token(path)
+	return err
+}
+
+func (p parser) token(path string) (json.Token, error) {
+	t, err := p.Token()
+	switch {
+	case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF):
+		return nil, &fault{path, "the file ends here"}
+	case err != nil:
+		return nil, &fault{path, fmt.Sprintf("is no JSON, at byte %d: %v", p.InputOffset(), err)}
+	}
+	return t, nil
+}
+
+func (p parser) end() error {
+	if _, err := p.Token(); !errors.Is(err, io.EOF) {
+		return &fault{"", fmt.Sprintf("something follows the settings, at byte %d", p.InputOffset())}
+	}
+	return nil
+}
+
+func unknownField(path string) error { return &fault{path, "is no field of the settings"} }
+
+func fieldIndex(name string) int {
+	for i, f := range fields {
+		if f.name == name {
+			return i
+		}
+	}
+	return -1
+}
+
+func isTenant(s string) bool {
+	bad := func(c rune) bool { return (c < 'a' || c > 'z') && (c < '0' || c > '9') && c != '-' }
+	return s != "" && len(s) <= 63 && s[0] != '-' && !strings.ContainsFunc(s, bad)
+}

@@ -1,0 +1,290 @@
+package tenant
+
+import (
+	"bytes"
+	_ "embed"
+	"fmt"
+	"os"
+	"path/filepath"
+	"runtime"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/testutil"
+	"github.com/santhosh-tekuri/jsonschema/v6"
+	"go.uber.org/zap"
+	"go.uber.org/zap/zaptest/observer"
+)
+
+//go:embed settings.schema.json
+var schemaJSON []byte
+
+const example = `{
+  "unknown": "refuse",
+  "tenants": {
+    "acme": { "max_running": 200, "weight": 4, "external_id": "5f0c1d2e3f405162",
+              "credentials": { "aws-prod": { "role_arn": "arn:aws:iam::123456789012:role/scriptfleet" } } },
+    "quiet": {}
+  },
+  "defaults": { "max_running": 7, "memory_mb": 512 }
+}`
+
+func TestATenantHasItsOwnThenTheFilesThenOurDefaults(t *testing.T) {
+	s, err := Parse([]byte(example))
+	if err != nil {
+		t.Fatal(err)
+	}
+	acme, known := s.For("acme")
+	want := Limits{MaxRunning: 200, Weight: 4, MaxBacklog: Defaults.MaxBacklog, Partitions: Defaults.Partitions, MemoryMB: 512}
+	if !known || acme.Limits != want || acme.ExternalID != "5f0c1d2e3f405162" {
+		t.Errorf("acme: %v %+v", known, acme)
+	}
+	if quiet, known := s.For("quiet"); !known || quiet.MaxRunning != 7 || quiet.Weight != 1 {
+		t.Errorf("quiet: %v %+v", known, quiet)
+	}
+	if other, known := s.For("other"); known || other.MaxRunning != 7 {
+		t.Errorf("other: %v %+v", known, other)
+	}
+	if none, known := new(Settings).For("anybody"); !known || none.Limits != Defaults {
+		t.Errorf("no file: %v %+v", known, none)
+	}
+}
+
+func TestATenantFindsItsOwnCredentialsAlone(t *testing.T) {
+	s, err := Parse([]byte(example))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if r, ok := s.Role("acme", "aws-prod"); !ok || r.ExternalID != "5f0c1d2e3f405162" || !strings.HasSuffix(r.ARN, "role/scriptfleet") {
+		t.Errorf("acme: %v %+v", ok, r)
+	}
+	for _, c := range [][2]string{{"quiet", "aws-prod"}, {"other", "aws-prod"}, {"acme", "aws"}, {"acme", ""}} {
+		if r, ok := s.Role(c[0], c[1]); ok || r.ARN != "" {
+			t.Errorf("%s finds %s: %+v", c[0], c[1], r)
+		}
+	}
+}
+
+// faulty are files and the field that the refusal has to name.
+var faulty = map[string]string{
+	`{"tenants":{"acme":{"max_runing":1}}}`:                                                      "tenants.acme.max_runing",
+	`{"tenants":{"acme":{"max_running":"20"}}}`:                                                  "tenants.acme.max_running",
+	`{"tenants":{"acme":{"max_running":-1}}}`:                                                    "tenants.acme.max_running",
+	`{"tenants":{"acme":{"max_running":1.5}}}`:                                                   "tenants.acme.max_running",
+	`{"tenants":{"acme":{"max_running":null}}}`:                                                  "tenants.acme.max_running",
+	`{"tenants":{"acme":{"weight":0}}}`:                                                          "tenants.acme.weight",
+	`{"tenants":{"acme":{"memory_mb":64}}}`:                                                      "tenants.acme.memory_mb",
+	`{"tenants":{"acme":[]}}`:                                                                    "tenants.acme",
+	`{"tenants":{"Acme":{}}}`:                                                                    "tenants.Acme",
+	`{"tenants":{"acme":{},"acme":{}}}`:                                                          "tenants.acme",
+	`{"tenants":{"acme":{"weight":1,"weight":2}}}`:                                               "tenants.acme.weight",
+	`{"tenants":{"acme":{"external_id":"short"}}}`:                                               "tenants.acme.external_id",
+	`{"tenants":{"acme":{"credentials":{"a":{"role_arn":"arn:aws:iam::1:role/x"}}}}}`:            "tenants.acme.credentials.a.role_arn",
+	`{"tenants":{"acme":{"credentials":{"a":{}}}}}`:                                              "tenants.acme.credentials.a.role_arn",
+	`{"tenants":{"acme":{"credentials":{"a":{"role_arn":"arn:aws:iam::123456789012:role/x"}}}}}`: "tenants.acme.external_id",
+	`{"defaults":{"external_id":"5f0c1d2e3f405162"}}`:                                            "defaults.external_id",
+	`{"unknown":"maybe"}`:                                                                        "unknown",
+	`{"tenant":{}}`:                                                                              "tenant",
+	`{"tenants":{"acme":{"weight":1}`:                                                            "tenants",
+	`{} {}`:                                                                                      "follows",
+	`[]`:                                                                                         "object",
+	``:                                                                                           "ends",
+	"{\"unknown\":\"\xff\"}":                                                                     "UTF-8",
+}
+
+func TestAFaultyFileNamesTheFieldAtFault(t *testing.T) {
+	for file, field := range faulty {
+		if _, err := Parse([]byte(file)); err == nil || !strings.Contains(err.Error(), field) {
+			t.Errorf("%s: got %v, want %s named", file, err, field)
+		}
+	}
+}
+
+func schema(t testing.TB) *jsonschema.Schema {
+	t.Helper()
+	doc, err := jsonschema.UnmarshalJSON(bytes.NewReader(schemaJSON))
+	if err != nil {
+		t.Fatal(err)
+	}
+	c := jsonschema.NewCompiler()
+	if err := c.AddResource("settings.schema.json", doc); err != nil {
+		t.Fatal(err)
+	}
+	s, err := c.Compile("settings.schema.json")
+	if err != nil {
+		t.Fatal(err)
+	}
+	return s
+}
+
+func TestTheTableOfFieldsAndTheWayOfRunsAgree(t *testing.T) {
+	values := [fieldCount]int32{1, 2, 3, 4, 5, 6}
+	if got := valuesOf(limitsOf(values)); got != values {
+		t.Errorf("got %v", got)
+	}
+}
+
+func TestTheSchemaAgreesWithTheParser(t *testing.T) {
+	s := schema(t)
+	accepts := func(file string) bool {
+		v, err := jsonschema.UnmarshalJSON(strings.NewReader(file))
+		return err == nil && s.Validate(v) == nil
+	}
+	if !accepts(example) || !accepts(`{}`) {
+		t.Error("the schema refuses a good file")
+	}
+	for file := range faulty {
+		// What stands twice is gone before a schema sees it.
+		if accepts(file) && !strings.Contains(file, `"acme":{},"acme"`) && !strings.Contains(file, `"weight":1,"weight"`) && file != "{\"unknown\":\"\xff\"}" {
+			t.Errorf("the schema accepts %s", file)
+		}
+	}
+}
+
+func TestAFileIsFollowedAndAFaultyOneIsNot(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		path := filepath.Join(t.TempDir(), "tenants.json")
+		write := func(content string) {
+			t.Helper()
+			if err := os.WriteFile(path, []byte(content), 0o600); err != nil {
+				t.Fatal(err)
+			}
+			// The bubble's clock does not reach the file system's.
+			if err := os.Chtimes(path, time.Now(), time.Now()); err != nil {
+				t.Fatal(err)
+			}
+			time.Sleep(6 * time.Second)
+		}
+		write(`{"defaults":{"max_running":1}}`)
+		logs, seen := observer.New(zap.ErrorLevel)
+		reg := prometheus.NewRegistry()
+		f, err := New(Config{Path: path}, Deps{Log: zap.New(logs), Registerer: reg})
+		if err != nil {
+			t.Fatal(err)
+		}
+		go func() { _ = f.Run(t.Context()) }()
+		running := func() int { got, _ := f.For("acme"); return got.MaxRunning }
+		held := f.Settings()
+
+		write(`{"defaults":{"max_running":2}}`)
+		if got := running(); got != 2 {
+			t.Errorf("max_running is %d after the change, want 2", got)
+		}
+		if got, _ := held.For("acme"); got.MaxRunning != 1 {
+			t.Error("settings that were handed out changed")
+		}
+		write(`{"defaults":{"max_running":"three"}}`)
+		time.Sleep(time.Minute)
+		if running() != 2 || seen.Len() != 1 || testutil.ToFloat64(f.faulty) != 1 {
+			t.Errorf("faulty file: max_running %d, %d errors said, metric %v", running(), seen.Len(), testutil.ToFloat64(f.faulty))
+		}
+		if err := os.Remove(path); err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(6 * time.Second)
+		if running() != 2 || seen.Len() != 2 {
+			t.Errorf("missing file: max_running %d, %d errors said", running(), seen.Len())
+		}
+		write(`{"defaults":{"max_running":4}}`)
+		if running() != 4 || testutil.ToFloat64(f.faulty) != 0 {
+			t.Errorf("mended file: max_running %d, metric %v", running(), testutil.ToFloat64(f.faulty))
+		}
+	})
+}
+
+func TestAFleetDoesNotStartOnAFaultyFile(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "tenants.json")
+	if _, err := New(Config{Path: path}, Deps{}); err == nil {
+		t.Error("a missing file was taken")
+	}
+	if err := os.WriteFile(path, []byte(`{`), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := New(Config{Path: path}, Deps{}); err == nil {
+		t.Error("a faulty file was taken")
+	}
+}
+
+func manyTenants(n int) []byte {
+	var b bytes.Buffer
+	b.WriteString(`{"tenants":{`)
+	for i := range n {
+		if i > 0 {
+			b.WriteByte(',')
+		}
+		fmt.Fprintf(&b, `"tenant-%d":{"max_running":%d,"weight":2}`, i, i%100)
+	}
+	b.WriteString(`}}`)
+	return b.Bytes()
+}
+
+func TestATenantInTheFileTakesLessThan150Bytes(t *testing.T) {
+	const n = 20_000
+	file := manyTenants(n)
+	var before, after runtime.MemStats
+	runtime.GC()
+	runtime.ReadMemStats(&before)
+	s, err := Parse(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	runtime.GC()
+	runtime.ReadMemStats(&after)
+	each := (int64(after.HeapAlloc) - int64(before.HeapAlloc)) / n
+	t.Logf("%d bytes a tenant", each)
+	if each > 150 {
+		t.Errorf("%d bytes a tenant", each)
+	}
+	if got, _ := s.For("tenant-19999"); got.MaxRunning != 99 {
+		t.Errorf("tenant-19999: %+v", got)
+	}
+	runtime.KeepAlive(file)
+}
+
+func FuzzParse(f *testing.F) {
+	f.Add([]byte(example))
+	for file := range faulty {
+		f.Add([]byte(file))
+	}
+	s := schema(f)
+	f.Fuzz(func(t *testing.T, data []byte) {
+		settings, err := Parse(data)
+		if err != nil {
+			return
+		}
+		v, err := jsonschema.UnmarshalJSON(bytes.NewReader(data))
+		if err != nil {
+			t.Fatalf("taken, and no JSON: %v", err)
+		}
+		if err := s.Validate(v); err != nil {
+			t.Fatalf("taken against the schema: %v", err)
+		}
+		for name := range settings.tenants {
+			if got, known := settings.For(name); !known || got.Weight < 1 || got.Partitions < 1 {
+				t.Fatalf("%s: %+v", name, got)
+			}
+		}
+	})
+}
+
+func BenchmarkFor(b *testing.B) {
+	s, err := Parse(manyTenants(1000))
+	if err != nil {
+		b.Fatal(err)
+	}
+	for b.Loop() {
+		s.For("tenant-500")
+	}
+}
+
+func BenchmarkParse100000(b *testing.B) {
+	file := manyTenants(100_000)
+	for b.Loop() {
+		if _, err := Parse(file); err != nil {
+			b.Fatal(err)
+		}
+	}
+}
