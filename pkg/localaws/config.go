@@ -4,10 +4,13 @@ import (
 	"cmp"
 	"fmt"
 	"net"
+	"os"
+	"path/filepath"
 
 	"go.uber.org/zap"
 
 	"github.com/scriptfleet/scriptfleet/pkg/localaws/auth"
+	"github.com/scriptfleet/scriptfleet/pkg/localaws/lambda"
 )
 
 // Config says where the stack listens and what it holds. The zero value is a
@@ -23,8 +26,9 @@ type Config struct {
 	Region     string // us-east-1
 	Account    string // 123456789012
 
-	Roles []Role // that can be assumed, beside the stack's own
-	Log   *zap.Logger
+	Roles  []Role        // that can be assumed, beside the stack's own
+	Lambda lambda.Config // its limits; where and whose it is follows from the rest
+	Log    *zap.Logger
 }
 
 // Role is a role that can be assumed.
@@ -71,6 +75,19 @@ func loopback(what, flag, addr string) error {
 		return nil
 	}
 	return fmt.Errorf("refuse %s address %q: the embedded stack listens on loopback only; give %s an address such as 127.0.0.1:0", what, addr, flag)
+}
+
+// unpackedDir is where unpacked layers are kept between stacks; empty where
+// there is no such place.
+func (c Config) unpackedDir() string {
+	if c.CacheDir != "" {
+		return filepath.Join(c.CacheDir, "unpacked")
+	}
+	user, err := os.UserCacheDir()
+	if err != nil {
+		return ""
+	}
+	return filepath.Join(user, "scriptfleet", "unpacked")
 }
 
 func (r Role) parse() (auth.Role, error) {

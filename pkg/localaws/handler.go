@@ -9,7 +9,7 @@ import (
 
 // handler is the one door of all AWS services.
 func (s *Stack) handler() http.Handler {
-	services := map[string]http.Handler{"sqs": s.sqs, "sts": s.sts, "s3": s.s3}
+	services := map[string]http.Handler{"sqs": s.sqs, "sts": s.sts, "s3": s.s3, "lambda": s.functions}
 	route := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		service := services[auth.ServiceOf(r)]
 		if service == nil {
@@ -22,19 +22,26 @@ func (s *Stack) handler() http.Handler {
 	signed := auth.NewVerifier(s.keys, nil).Verify(route)
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if r.Method == http.MethodGet && r.URL.Path == "/health" && r.Header.Get("Authorization") == "" {
-			s.health(w)
+			s.health(w, r)
 			return
 		}
 		signed.ServeHTTP(w, r)
 	})
 }
 
-// health says what runs here. It asks for no signature and tells no secret.
-func (s *Stack) health(w http.ResponseWriter) {
+// health says what runs here, when all of it does. It asks for no signature
+// and tells no secret.
+func (s *Stack) health(w http.ResponseWriter, r *http.Request) {
+	status, code, functions := "ok", http.StatusOK, "running"
+	if err := s.Ready(r.Context()); err != nil {
+		status, code, functions = "degraded", http.StatusServiceUnavailable, err.Error()
+	}
 	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(code)
 	_ = json.NewEncoder(w).Encode(map[string]any{ // the client may be gone; there is nobody else to tell
-		"status":   "ok",
-		"services": map[string]string{"sqs": "running", "sts": "running", "s3": "running", "redis": "running"},
+		"status":   status,
+		"services": map[string]string{"sqs": "running", "lambda": functions, "sts": "running", "s3": "running", "redis": "running"},
+		"sandbox":  s.Sandbox(r.Context()),
 		"region":   s.cfg.Region,
 		"account":  s.cfg.Account,
 	})

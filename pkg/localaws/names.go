@@ -34,13 +34,13 @@ func (c Config) attributesOf(names queue.Names, name string) map[string]string {
 // Bucket is the bucket of claim checks and large layers.
 func (c Config) Bucket() string { return c.Prefix + "-" + c.Account }
 
-// scriptRole is the role that functions run on. It has no permissions, and
+// ScriptRole is the role that functions run on. It has no permissions, and
 // nobody can assume it.
-func (c Config) scriptRole() string { return c.role("script") }
+func (c Config) ScriptRole() string { return c.role("script") }
 
-// tenantRole is the role whose sessions reach the functions of one tenant, as
+// TenantRole is the role whose sessions reach the functions of one tenant, as
 // narrowed by the session's policy.
-func (c Config) tenantRole() string { return c.role("tenant") }
+func (c Config) TenantRole() string { return c.role("tenant") }
 
 func (c Config) role(name string) string {
 	return "arn:aws:iam::" + c.Account + ":role/" + c.Prefix + "-" + name
@@ -54,6 +54,9 @@ func (s *Stack) RedisURL() string {
 	return "redis://:" + s.secrets.RedisPassword + "@" + s.redis.addr() + "/0"
 }
 
+// Config is what the stack was started with, its defaults filled in.
+func (s *Stack) Config() Config { return s.cfg }
+
 // Env is what points another process at the stack, as NAME=value.
 func (s *Stack) Env() []string {
 	return []string{
@@ -66,8 +69,8 @@ func (s *Stack) Env() []string {
 		"SCRIPTFLEET_PREFIX=" + s.cfg.Prefix,
 		"SCRIPTFLEET_PARTITIONS=" + strconv.Itoa(s.cfg.Partitions),
 		"SCRIPTFLEET_BUCKET=" + s.cfg.Bucket(),
-		"SCRIPTFLEET_ROLE_ARN=" + s.cfg.scriptRole(),
-		"SCRIPTFLEET_TENANT_ROLE_ARN=" + s.cfg.tenantRole(),
+		"SCRIPTFLEET_ROLE_ARN=" + s.cfg.ScriptRole(),
+		"SCRIPTFLEET_TENANT_ROLE_ARN=" + s.cfg.TenantRole(),
 	}
 }
 

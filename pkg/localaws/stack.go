@@ -36,13 +36,16 @@ type Stack struct {
 	s3      *s3.Server
 	redis   *redis
 
+	functions *functions // Lambda
 	http      *http.Server
 	served    chan error // what Serve ended with
 	stopCalls context.CancelFunc
 }
 
 // Start brings the stack up with its queues, bucket and roles. It returns when
-// all of it can be called. Who started it calls Close.
+// all of it can be called; the first calls to Lambda may wait until the
+// machine's interpreters are found (see Ready). Who started it calls Close.
+// The program has to call sandbox.Main first thing.
 func Start(ctx context.Context, cfg Config) (*Stack, error) {
 	cfg = cfg.withDefaults()
 	if err := cfg.check(); err != nil {
@@ -57,7 +60,7 @@ func Start(ctx context.Context, cfg Config) (*Stack, error) {
 }
 
 func (s *Stack) start(ctx context.Context) error {
-	steps := []func() error{s.openData, s.openKeys, s.openServices, s.provision, s.listenRedis}
+	steps := []func() error{s.openData, s.openKeys, s.openServices, s.provision, s.openFunctions, s.listenRedis}
 	for _, step := range steps {
 		if err := ctx.Err(); err != nil {
 			return err
@@ -106,7 +109,7 @@ func (s *Stack) openKeys() (err error) {
 		return err
 	}
 	invoke := auth.Allow([]string{"lambda:InvokeFunction"}, []string{"*"})
-	s.keys.AddRole(auth.Role{ARN: s.cfg.tenantRole(), RootOnly: true, Policy: invoke})
+	s.keys.AddRole(auth.Role{ARN: s.cfg.TenantRole(), RootOnly: true, Policy: invoke})
 	for _, role := range s.cfg.Roles {
 		if err := s.AddRole(role); err != nil {
 			return err
@@ -193,6 +196,9 @@ func (s *Stack) Close(ctx context.Context) error {
 		if err := <-s.served; !errors.Is(err, http.ErrServerClosed) {
 			errs = append(errs, err)
 		}
+	}
+	if s.functions != nil {
+		errs = append(errs, s.functions.close(ctx))
 	}
 	if s.sqs != nil {
 		s.sqs.Close()

@@ -19,9 +19,13 @@ import (
 	"go.uber.org/goleak"
 
 	"github.com/scriptfleet/scriptfleet/pkg/localaws"
+	"github.com/scriptfleet/scriptfleet/pkg/sandbox"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) {
+	sandbox.Main()
+	goleak.VerifyTestMain(m)
+}
 
 // started is a stack that ends with the test.
 func started(t testing.TB, cfg localaws.Config) *localaws.Stack {
@@ -183,8 +187,9 @@ func TestHealthNamesTheServicesAndNoSecret(t *testing.T) {
 	var health struct {
 		Status   string
 		Services map[string]string
+		Sandbox  string
 	}
-	if err := json.Unmarshal(text, &health); err != nil || health.Status != "ok" || health.Services["sqs"] == "" {
+	if err := json.Unmarshal(text, &health); err != nil || health.Status != "ok" || health.Services["sqs"] != "running" || health.Services["lambda"] != "running" || !strings.Contains(health.Sandbox, "sandbox") {
 		t.Errorf("%s: %v", text, err)
 	}
 	for _, line := range stack.Env() {

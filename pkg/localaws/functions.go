@@ -1,0 +1,119 @@
+package localaws
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"os"
+	"path/filepath"
+
+	"github.com/scriptfleet/scriptfleet/pkg/interpreter"
+	"github.com/scriptfleet/scriptfleet/pkg/localaws/lambda"
+	"github.com/scriptfleet/scriptfleet/pkg/sandbox"
+)
+
+// functions is the Lambda endpoint, which comes up by itself: to find this
+// machine's interpreters takes a few tenths of a second, for which Start does
+// not wait. Calls that come before wait.
+type functions struct {
+	cancel context.CancelFunc
+	done   chan struct{} // closed when the next three are set
+	server *lambda.Server
+	walls  string // what the sandbox is made of here
+	err    error
+
+	scratch string // removed at the end; empty with a data folder
+}
+
+func (s *Stack) openFunctions() error {
+	f := &functions{done: make(chan struct{})}
+	cfg := s.cfg.Lambda
+	cfg.Region, cfg.Account, cfg.DB = s.cfg.Region, s.cfg.Account, s.db
+	cfg.Dir = filepath.Join(s.cfg.DataDir, "lambda")
+	if s.cfg.DataDir == "" {
+		scratch, err := os.MkdirTemp("", "scriptfleet-lambda-")
+		if err != nil {
+			return fmt.Errorf("make folder of functions: %w", err)
+		}
+		f.scratch, cfg.Dir = scratch, scratch
+	}
+	if cfg.CacheDir == "" {
+		cfg.CacheDir = s.cfg.unpackedDir()
+	}
+	var ctx context.Context
+	ctx, f.cancel = context.WithCancel(context.Background())
+	s.functions = f
+	go f.open(ctx, cfg, lambda.Deps{Log: s.cfg.Log.Named("lambda"), FetchS3: s.s3.Fetch})
+	return nil
+}
+
+func (f *functions) open(ctx context.Context, cfg lambda.Config, deps lambda.Deps) {
+	defer close(f.done)
+	f.walls = sandbox.Probe().String()
+	if deps.Interpreters, f.err = interpreter.Default(ctx); f.err != nil {
+		return
+	}
+	f.server, f.err = lambda.New(cfg, deps)
+}
+
+// wait returns when functions can be made, or the reason why not.
+func (f *functions) wait(ctx context.Context) error {
+	select {
+	case <-f.done:
+		return f.err
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+// ServeHTTP answers one call.
+func (f *functions) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	if err := f.wait(r.Context()); err != nil {
+		w.Header().Set("Content-Type", "application/json")
+		w.Header().Set("X-Amzn-Errortype", "ServiceException")
+		w.WriteHeader(http.StatusInternalServerError)
+		_ = json.NewEncoder(w).Encode(map[string]string{"message": "the embedded Lambda can't run functions: " + err.Error()})
+		return
+	}
+	f.server.ServeHTTP(w, r)
+}
+
+func (f *functions) close(ctx context.Context) error {
+	f.cancel()
+	<-f.done
+	var err error
+	if f.server != nil {
+		err = f.server.Close(ctx)
+	}
+	if f.scratch != "" {
+		if errRemove := os.RemoveAll(f.scratch); err == nil {
+			err = errRemove
+		}
+	}
+	return err
+}
+
+// Ready returns when functions can be made and invoked too, or the reason why
+// not. Everything else is ready when Start returns.
+func (s *Stack) Ready(ctx context.Context) error { return s.functions.wait(ctx) }
+
+// Sandbox says which walls scripts run behind on this machine; empty when ctx
+// ends before that is known.
+func (s *Stack) Sandbox(ctx context.Context) string {
+	select {
+	case <-s.functions.done:
+		return s.functions.walls
+	case <-ctx.Done():
+		return ""
+	}
+}
+
+// Faults makes calls to Lambda fail, for tests. It waits until Lambda is up,
+// and is nil where it does not come up.
+func (s *Stack) Faults(ctx context.Context) *lambda.Faults {
+	if s.functions.wait(ctx) != nil {
+		return nil
+	}
+	return s.functions.server.Faults()
+}

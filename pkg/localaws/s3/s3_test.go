@@ -1,0 +1,147 @@
+package s3
+
+import (
+	"bytes"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"testing"
+	"testing/iotest"
+
+	"go.etcd.io/bbolt"
+
+	"github.com/scriptfleet/scriptfleet/pkg/localaws/auth"
+)
+
+func call(s *Server, id auth.Identity, r *http.Request) *httptest.ResponseRecorder {
+	w := httptest.NewRecorder()
+	s.ServeHTTP(w, r.WithContext(auth.With(r.Context(), id)))
+	return w
+}
+
+func put(path, body string) *http.Request {
+	r := httptest.NewRequest(http.MethodPut, path, strings.NewReader(body))
+	r.Header.Set("Content-Length", strconv.Itoa(len(body)))
+	return r
+}
+
+var root = auth.Root("1", "k")
+
+func TestStreamedBodiesAreStoredWithoutTheirFraming(t *testing.T) {
+	const signed = "4;chunk-signature=ab\r\nwiki\r\n5;chunk-signature=cd\r\npedia\r\n0;chunk-signature=ef\r\n\r\n"
+	const trailed = "4\r\nwiki\r\n5\r\npedia\r\n0\r\nx-amz-checksum-crc32:AAAAAA==\r\n\r\n"
+	for form, body := range map[string]string{
+		"STREAMING-AWS4-HMAC-SHA256-PAYLOAD": signed, "STREAMING-AWS4-HMAC-SHA256-PAYLOAD-TRAILER": signed,
+		"STREAMING-UNSIGNED-PAYLOAD-TRAILER": trailed,
+	} {
+		s := New(nil)
+		r := put("/b/k", body)
+		r.Header.Set("X-Amz-Content-Sha256", form)
+		r.Header.Set("X-Amz-Decoded-Content-Length", "9")
+		r.Header.Set("Content-Encoding", "gzip, aws-chunked")
+		if w := call(s, root, r); w.Code != 200 {
+			t.Fatal(form, w.Code, w.Body)
+		}
+		if got, err := s.Fetch(t.Context(), "b", "k"); err != nil || string(got) != "wikipedia" {
+			t.Errorf("%s: %q %v", form, got, err)
+		}
+		if w := call(s, root, httptest.NewRequest(http.MethodGet, "/b/k", nil)); w.Header().Get("Content-Encoding") != "gzip" {
+			t.Errorf("%s: the encoding is %q", form, w.Header().Get("Content-Encoding"))
+		}
+	}
+}
+
+func TestChunksThatDoNotKeepTheirWordAreErrors(t *testing.T) {
+	for _, body := range []string{"", "4\r\nwi", "4\r\nwikixx5\r\n", "zz\r\n", "-1\r\n", "4\r\nwiki\r\n", "ffffffffffffffff\r\n", strings.Repeat("0", 5000)} {
+		if _, err := io.ReadAll(newChunks(strings.NewReader(body))); err == nil {
+			t.Errorf("%.20q passes", body)
+		}
+	}
+}
+
+func FuzzChunksGiveBackWhatWasFramed(f *testing.F) {
+	f.Add([]byte("wikipedia"), 4)
+	f.Fuzz(func(t *testing.T, data []byte, size int) {
+		if size < 1 {
+			return
+		}
+		var framed bytes.Buffer
+		for rest := data; len(rest) > 0; {
+			n := min(size, len(rest))
+			framed.WriteString(strconv.FormatInt(int64(n), 16) + "\r\n" + string(rest[:n]) + "\r\n")
+			rest = rest[n:]
+		}
+		framed.WriteString("0\r\n\r\n")
+		got, err := io.ReadAll(newChunks(iotest.OneByteReader(&framed)))
+		if err != nil || !bytes.Equal(got, data) {
+			t.Errorf("%q, %v", got, err)
+		}
+	})
+}
+
+func TestAnIdentityReachesOnlyWhatItsPolicyAllows(t *testing.T) {
+	s := New(nil)
+	for _, path := range []string{"/b/mine/1", "/b/yours/1"} {
+		if w := call(s, root, put(path, "x")); w.Code != 200 {
+			t.Fatal(w.Code, w.Body)
+		}
+	}
+	mine := auth.SessionOf("k", "arn", "u", auth.Allow([]string{"s3:GetObject", "s3:PutObject"}, []string{"arn:aws:s3:::b/mine/*"}))
+	copied := put("/b/mine/2", "")
+	copied.Header.Set("X-Amz-Copy-Source", "b%2Fyours%2F1")
+	for _, c := range []struct {
+		what    string
+		request *http.Request
+		want    int
+	}{
+		{"its own object", httptest.NewRequest(http.MethodGet, "/b/mine/1", nil), 200},
+		{"a new object", put("/b/mine/new", "x"), 200},
+		{"another's object", httptest.NewRequest(http.MethodGet, "/b/yours/1", nil), 403},
+		{"another's object, on a winding path", httptest.NewRequest(http.MethodGet, "/b/mine/../yours/1", nil), 404},
+		{"another's object, escaped", httptest.NewRequest(http.MethodGet, "/b/%79ours/1", nil), 403},
+		{"a copy of another's object", copied, 403},
+		{"a list", httptest.NewRequest(http.MethodGet, "/b?list-type=2", nil), 403},
+		{"the buckets", httptest.NewRequest(http.MethodGet, "/", nil), 403},
+		{"its object's deletion", httptest.NewRequest(http.MethodDelete, "/b/mine/1", nil), 403},
+		{"a deletion of many", httptest.NewRequest(http.MethodPost, "/b?delete", nil), 403},
+		{"the bucket's deletion", httptest.NewRequest(http.MethodDelete, "/b", nil), 403},
+		{"a form", httptest.NewRequest(http.MethodPost, "/b", nil), 403},
+		{"a new bucket", httptest.NewRequest(http.MethodPut, "/mine", nil), 403},
+	} {
+		if w := call(s, mine, c.request); w.Code != c.want {
+			t.Errorf("%s: %d, not %d: %s", c.what, w.Code, c.want, w.Body)
+		}
+	}
+	w := httptest.NewRecorder()
+	s.ServeHTTP(w, httptest.NewRequest(http.MethodGet, "/b/mine/1", nil))
+	if w.Code != 403 {
+		t.Error("a request without an identity:", w.Code)
+	}
+}
+
+func TestObjectsOutliveARestart(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "objects.db")
+	for life := range 2 {
+		db, err := bbolt.Open(path, 0o600, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		s := New(db)
+		if err := s.Ensure("b"); err != nil {
+			t.Fatal(err)
+		}
+		if life == 0 {
+			if w := call(s, root, put("/b/k", "content")); w.Code != 200 {
+				t.Fatal(w.Code, w.Body)
+			}
+		} else if got, err := s.Fetch(t.Context(), "b", "k"); err != nil || string(got) != "content" {
+			t.Error(string(got), err)
+		}
+		if err := db.Close(); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
