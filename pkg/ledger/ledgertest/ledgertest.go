@@ -18,6 +18,7 @@ type Env struct {
 	Ledger ledger.Ledger
 	Pass   func(d time.Duration) // lets time pass, for the ledger at least
 	Flush  func()                // makes the ledger forget everything
+	Slow   bool                  // tests of many operations do with fewer
 }
 
 const (

@@ -20,6 +20,7 @@ var lookClaims = map[string]func(*testing.T, Env){
 	"ANoteOfWaitingEndsWithTheInvocation":       waitEndsWithInvoking,
 	"OpenListsWhatIsNotFinishedTheOldestFirst":  openInOrder,
 	"OpenListsRunsWhoseRecordIsForgotten":       openForgotten,
+	"ARunThatIsAcceptedAgainKeepsItsPlace":      openKeepsPlace,
 	"NothingIsAskedOfTheLedgerForNoRuns":        emptyCalls,
 	"AnEndedContextIsAnErrorAndChangesNothing":  endedContext,
 	"AnEndedContextDoesNotMeanThatRedisIsAway":  endedContextIsNotUnavailable,
@@ -158,6 +159,18 @@ func openForgotten(tt *testing.T, e Env) {
 	t.books(1, 1)
 	if open := t.open(10); len(open) != 0 {
 		t.Errorf("open are %+v", open)
+	}
+}
+
+func openKeepsPlace(tt *testing.T, e Env) {
+	t := with(tt, e)
+	t.accept("k")
+	t.Pass(Keep + time.Hour)
+	t.accept("later")
+	t.Pass(time.Second)
+	t.accept("k")
+	if open := t.open(1); len(open) != 1 || open[0].Entry != entry("k") {
+		t.Errorf("the oldest is %+v", open)
 	}
 }
 

@@ -248,6 +248,9 @@ func invokingRepeated(tt *testing.T, e Env) {
 	a := t.granted("k", "a")
 	same(t, "the hold", t.invoking(a), t.invoking(a))
 	same(t, "attempts", t.lookup("k").Attempts, 1)
+	t.invoking(t.invoking(a))
+	t.invoking(a)
+	same(t, "attempts, asked with the first hold after two", t.lookup("k").Attempts, 2)
 }
 
 func invokingAgain(tt *testing.T, e Env) {

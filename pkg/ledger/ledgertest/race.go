@@ -181,7 +181,11 @@ func workersThatDie(tt *testing.T, e Env) {
 	const runs = 30
 	finished := make([]atomic.Int32, runs)
 	var late sync.Map // holds of the dead, that try again when they are lost
-	for round := range 12 {
+	rounds := 12
+	if e.Slow {
+		rounds = 3
+	}
+	for round := range rounds {
 		atOnce(func(w int) {
 			r := rand.New(rand.NewPCG(uint64(round), uint64(w)))
 			for range 20 {

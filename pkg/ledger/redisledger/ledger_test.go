@@ -37,7 +37,7 @@ func TestContractOnMiniredis(t *testing.T) {
 			pass(time.Millisecond) // its clock stands still, as no server's does
 		}
 		flush()
-		test(t, ledgertest.Env{Ledger: New(config, connect(t, m.Addr())), Pass: pass, Flush: flush})
+		test(t, ledgertest.Env{Ledger: New(config, connect(t, m.Addr())), Pass: pass, Flush: flush, Slow: true})
 	})
 }
 

@@ -12,7 +12,7 @@
 --   s  the state (q c i d p for queued, claimed, invoking, done, published) and,
 --      right after it, the status of the result; absent: a cancellation's mark
 --   t  since when, in unix seconds
---   o  f  u  the claim: owner (empty once released), fence, end in unix ms
+--   o  f  u  the last claim: owner, fence, end in unix ms
 --   a  n  attempts, claims
 --   b  the state that the claim was granted in
 --   w  x  what it waits for; 1 if cancelled

@@ -8,5 +8,5 @@ if ARGV[15] == '0' then
   attempts = h.attempts - (h.invoking and 1 or 0)
 end
 -- The fence stays: a renewal on its way does not take the run again.
-redis.call('HSET', r.key, 's', 'q', 't', now, 'o', '', 'a', attempts)
+redis.call('HSET', r.key, 's', 'q', 't', now, 'a', attempts)
 return 1

@@ -1,0 +1,133 @@
+package redisslot
+
+import (
+	"context"
+	_ "embed"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+
+	"github.com/scriptfleet/scriptfleet/pkg/redisfault"
+	"github.com/scriptfleet/scriptfleet/pkg/slot"
+)
+
+var (
+	//go:embed lua/take.lua
+	takeLua string
+	//go:embed lua/renew.lua
+	renewLua string
+	//go:embed lua/inuse.lua
+	inUseLua string
+
+	take  = redis.NewScript(takeLua)
+	renew = redis.NewScript(renewLua)
+	inUse = redis.NewScript(inUseLua)
+)
+
+// inOneCall bounds how long one script keeps Redis from everybody else.
+const inOneCall = 500
+
+// Config says where slots are kept; zero values take the defaults.
+type Config struct {
+	// Prefix stands before every key. Default scriptfleet.
+	Prefix string
+	// Timeout bounds each call, where its context does not sooner. Default 5 s.
+	Timeout time.Duration
+}
+
+// Slots implements slot.Slots.
+type Slots struct {
+	cfg    Config
+	client redis.UniversalClient
+	scopes string // what the keys of scopes begin with
+}
+
+var _ slot.Slots = (*Slots)(nil)
+
+func New(cfg Config, client redis.UniversalClient) *Slots {
+	if cfg.Prefix == "" {
+		cfg.Prefix = "scriptfleet"
+	}
+	if cfg.Timeout == 0 {
+		cfg.Timeout = 5 * time.Second
+	}
+	// Without a colon of its own, no prefix with what follows is another's.
+	prefix := strings.NewReplacer("%", "%25", ":", "%3A").Replace(cfg.Prefix)
+	return &Slots{cfg: cfg, client: client, scopes: prefix + ":slot:"}
+}
+
+func (s *Slots) Take(ctx context.Context, asks []slot.Ask, ttl time.Duration) ([]bool, error) {
+	granted := make([]bool, 0, len(asks))
+	for turn := range slices.Chunk(asks, inOneCall) {
+		answers, err := s.call(ctx, take, turn, ttl)
+		if err != nil {
+			return nil, fmt.Errorf("take slots: %w", err)
+		}
+		if len(answers) != len(turn) {
+			return nil, fmt.Errorf("take slots: redis answers %d of %d asks", len(answers), len(turn))
+		}
+		for _, a := range answers {
+			granted = append(granted, a == 1)
+		}
+	}
+	return granted, nil
+}
+
+func (s *Slots) Renew(ctx context.Context, asks []slot.Ask, ttl time.Duration) error {
+	for turn := range slices.Chunk(asks, inOneCall) {
+		if _, err := s.call(ctx, renew, turn, ttl); err != nil {
+			return fmt.Errorf("renew slots: %w", err)
+		}
+	}
+	return nil
+}
+
+// call runs a script about asks and returns the integers that it answers.
+func (s *Slots) call(ctx context.Context, script *redis.Script, asks []slot.Ask, ttl time.Duration) ([]int64, error) {
+	ctx, cancel := context.WithTimeout(ctx, s.cfg.Timeout)
+	defer cancel()
+	keys, args := make([]string, len(asks)), make([]any, 1, 1+2*len(asks))
+	args[0] = int64((ttl + time.Millisecond - 1) / time.Millisecond)
+	for i, a := range asks {
+		keys[i] = s.scopes + a.Scope
+		args = append(args, a.Owner, a.Cap)
+	}
+	answers, err := script.Run(ctx, s.client, keys, args...).Int64Slice()
+	return answers, reach(err)
+}
+
+func (s *Slots) Give(ctx context.Context, asks []slot.Ask) error {
+	ctx, cancel := context.WithTimeout(ctx, s.cfg.Timeout)
+	defer cancel()
+	_, err := s.client.Pipelined(ctx, func(p redis.Pipeliner) error {
+		for _, a := range asks {
+			p.ZRem(ctx, s.scopes+a.Scope, a.Owner)
+		}
+		return nil
+	})
+	if err != nil {
+		return fmt.Errorf("give slots back: %w", reach(err))
+	}
+	return nil
+}
+
+func (s *Slots) InUse(ctx context.Context, scope string) (int, error) {
+	ctx, cancel := context.WithTimeout(ctx, s.cfg.Timeout)
+	defer cancel()
+	n, err := inUse.Run(ctx, s.client, []string{s.scopes + scope}).Int()
+	if err != nil {
+		return 0, fmt.Errorf("count slots of %s: %w", scope, reach(err))
+	}
+	return n, nil
+}
+
+// reach marks an error that says that Redis is out of reach.
+func reach(err error) error {
+	if redisfault.Unavailable(err) {
+		return fmt.Errorf("%w: %w", slot.ErrUnavailable, err)
+	}
+	return err
+}

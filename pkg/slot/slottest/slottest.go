@@ -1,0 +1,400 @@
+// Package slottest holds implementations of slot.Slots to their contract: by
+// claims, by a model under random operations, and by many callers at once.
+package slottest
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"pgregory.net/rapid"
+
+	"github.com/scriptfleet/scriptfleet/pkg/slot"
+)
+
+// Env is one implementation under test, with nothing taken.
+type Env struct {
+	Slots slot.Slots
+	Pass  func(d time.Duration) // lets time pass, for the slots at least
+	Flush func()                // makes the implementation forget everything
+}
+
+const ttl = 30 * time.Second
+
+// Run runs the contract; run is called for each of its tests, and calls test
+// with a fresh Env (inside of a synctest bubble, where the clock is faked).
+func Run(t *testing.T, run func(t *testing.T, test func(t *testing.T, e Env))) {
+	for name, test := range map[string]func(tester){
+		"AScopeGrantsAsManySlotsAsItsCap":             grantsUpToCap,
+		"ASlotThatIsGivenBackIsGrantedToAnother":      giveFrees,
+		"AnOwnerThatAsksAgainCountsOnce":              ownerCountsOnce,
+		"AskingAgainRenews":                           askingRenews,
+		"ASlotExpiresWithItsHolder":                   expires,
+		"RenewMakesASlotLast":                         renewExtends,
+		"RenewGrantsASlotThatRanOut":                  renewGrants,
+		"RenewDoesNotMindALowerCap":                   renewOverCap,
+		"ALowerCapHoldsForNewAsks":                    lowerCap,
+		"ACapOfZeroGrantsNothing":                     zeroCap,
+		"ScopesAreIndependent":                        scopesAreIndependent,
+		"ScopesWhoseNamesBeginAlikeAreIndependent":    oddScopes,
+		"ManyAsksShareACallAndAreAnsweredInOrder":     manyInOrder,
+		"AsksOfOneCallCountTogether":                  oneCallCounts,
+		"WhatWasForgottenIsGrantedToWhoAsks":          takeAfterFlush,
+		"WhatWasForgottenIsGrantedAgainOnRenew":       renewAfterFlush,
+		"GivingWhatIsNotTakenIsNoError":               giveNothing,
+		"AShorterSlotDoesNotShortenTheOthers":         shorterSlot,
+		"NothingIsAskedForNoSlots":                    emptyCalls,
+		"AnEndedContextIsAnErrorAndNotARedisThatWent": endedContext,
+		"OfManyAtOnceAsManyAsTheCapAreGranted":        manyAtOnce,
+		"TheCapHoldsWhileManyTakeAndGive":             capHolds,
+		"AgreesWithTheModel":                          agreesWithModel,
+	} {
+		t.Run(name, func(t *testing.T) {
+			run(t, func(t *testing.T, e Env) { test(tester{T: t, Env: e, ctx: t.Context()}) })
+		})
+	}
+}
+
+// tester calls one Env and fails the test on errors that no test expects.
+type tester struct {
+	*testing.T
+	Env
+	ctx context.Context
+}
+
+func (t tester) take(scope, owner string, limit int, want bool) {
+	t.Helper()
+	got, err := t.Slots.Take(t.ctx, []slot.Ask{{Scope: scope, Owner: owner, Cap: limit}}, ttl)
+	t.ok(err)
+	if got[0] != want {
+		t.Errorf("%s takes of %s: %v, want %v", owner, scope, got[0], want)
+	}
+}
+
+func (t tester) renew(scope, owner string) {
+	t.Helper()
+	t.ok(t.Slots.Renew(t.ctx, []slot.Ask{{Scope: scope, Owner: owner, Cap: 1}}, ttl))
+}
+
+func (t tester) give(scope, owner string) {
+	t.Helper()
+	t.ok(t.Slots.Give(t.ctx, []slot.Ask{{Scope: scope, Owner: owner}}))
+}
+
+func (t tester) inUse(scope string, want int) {
+	t.Helper()
+	got, err := t.Slots.InUse(t.ctx, scope)
+	t.ok(err)
+	if got != want {
+		t.Errorf("%d slots of %s are in use, want %d", got, scope, want)
+	}
+}
+
+func (t tester) ok(err error) {
+	t.Helper()
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+func grantsUpToCap(t tester) {
+	t.inUse("s", 0)
+	t.take("s", "a", 2, true)
+	t.take("s", "b", 2, true)
+	t.take("s", "c", 2, false)
+	t.inUse("s", 2)
+	t.take("s", "c", 3, true)
+}
+
+func giveFrees(t tester) {
+	t.take("s", "a", 1, true)
+	t.give("s", "a")
+	t.inUse("s", 0)
+	t.take("s", "b", 1, true)
+	t.take("s", "a", 1, false)
+}
+
+func ownerCountsOnce(t tester) {
+	for range 3 {
+		t.take("s", "a", 2, true)
+	}
+	t.inUse("s", 1)
+	t.take("s", "b", 2, true)
+	t.take("s", "a", 2, true)
+}
+
+func askingRenews(t tester) {
+	t.take("s", "a", 1, true)
+	t.Pass(ttl * 2 / 3)
+	t.take("s", "a", 1, true)
+	t.Pass(ttl * 2 / 3)
+	t.take("s", "b", 1, false)
+}
+
+func expires(t tester) {
+	t.take("s", "a", 2, true)
+	t.Pass(ttl / 2)
+	t.take("s", "b", 2, true)
+	t.Pass(ttl/2 + time.Second)
+	t.inUse("s", 1)
+	t.take("s", "c", 2, true)
+	t.take("s", "d", 2, false)
+	t.Pass(ttl + time.Second)
+	t.inUse("s", 0)
+}
+
+func renewExtends(t tester) {
+	t.take("s", "a", 1, true)
+	for range 3 {
+		t.Pass(ttl * 2 / 3)
+		t.renew("s", "a")
+	}
+	t.take("s", "b", 1, false)
+	t.Pass(ttl + time.Second)
+	t.take("s", "b", 1, true)
+}
+
+func renewGrants(t tester) {
+	t.take("s", "a", 1, true)
+	t.Pass(ttl + time.Second)
+	t.renew("s", "a")
+	t.take("s", "b", 1, false)
+}
+
+func renewOverCap(t tester) {
+	t.take("s", "a", 1, true)
+	t.Pass(ttl + time.Second)
+	t.take("s", "b", 1, true)
+	t.renew("s", "a")
+	t.inUse("s", 2)
+}
+
+func lowerCap(t tester) {
+	for i := range 4 {
+		t.take("s", fmt.Sprint("a", i), 4, true)
+	}
+	t.take("s", "b", 2, false)
+	t.take("s", "a0", 2, true)
+	t.give("s", "a1")
+	t.give("s", "a2")
+	t.take("s", "b", 2, false)
+	t.give("s", "a3")
+	t.take("s", "b", 2, true)
+}
+
+func zeroCap(t tester) {
+	t.take("s", "a", 0, false)
+	t.take("s", "a", -1, false)
+	t.inUse("s", 0)
+}
+
+func scopesAreIndependent(t tester) {
+	t.take("s1", "a", 1, true)
+	t.take("s2", "a", 1, true)
+	t.give("s1", "a")
+	t.inUse("s1", 0)
+	t.inUse("s2", 1)
+}
+
+func oddScopes(t tester) {
+	for _, s := range []string{"a", "a:b", "a b", "", "slot", "slot:a", "*", slot.Scope("a", "b:c"), slot.Scope("a:b", "c")} {
+		t.take(s, "x", 1, true)
+		t.take(s, "y", 1, false)
+	}
+}
+
+func manyInOrder(t tester) {
+	var asks []slot.Ask
+	for i := range 1203 { // more than an implementation sends at once
+		asks = append(asks, slot.Ask{Scope: fmt.Sprint("s", i), Owner: "a", Cap: i % 2})
+	}
+	granted, err := t.Slots.Take(t.ctx, asks, ttl)
+	t.ok(err)
+	for i, g := range granted {
+		if g != (i%2 == 1) {
+			t.Fatalf("ask %d: %v", i, g)
+		}
+	}
+	t.ok(t.Slots.Renew(t.ctx, asks, ttl))
+	t.inUse("s1202", 1)
+	t.ok(t.Slots.Give(t.ctx, asks))
+	t.inUse("s1201", 0)
+}
+
+func oneCallCounts(t tester) {
+	granted, err := t.Slots.Take(t.ctx, []slot.Ask{{Scope: "s", Owner: "a", Cap: 2}, {Scope: "s", Owner: "b", Cap: 2},
+		{Scope: "s", Owner: "c", Cap: 2}, {Scope: "s", Owner: "a", Cap: 2}}, ttl)
+	t.ok(err)
+	if got := fmt.Sprint(granted); got != "[true true false true]" {
+		t.Errorf("granted are %s", got)
+	}
+}
+
+func takeAfterFlush(t tester) {
+	t.take("s", "a", 1, true)
+	t.Flush()
+	t.take("s", "b", 1, true)
+}
+
+func renewAfterFlush(t tester) {
+	t.take("s", "a", 1, true)
+	t.Flush()
+	t.renew("s", "a")
+	t.take("s", "b", 1, false)
+}
+
+func giveNothing(t tester) {
+	t.give("s", "a")
+	t.take("s", "a", 1, true)
+	t.Pass(ttl + time.Second)
+	t.give("s", "a")
+	t.inUse("s", 0)
+}
+
+func shorterSlot(t tester) {
+	t.take("s", "a", 2, true)
+	_, err := t.Slots.Take(t.ctx, []slot.Ask{{Scope: "s", Owner: "b", Cap: 2}}, ttl/3)
+	t.ok(err)
+	t.Pass(ttl / 2)
+	t.inUse("s", 1)
+	t.ok(t.Slots.Renew(t.ctx, []slot.Ask{{Scope: "s", Owner: "c"}}, ttl/10))
+	t.Pass(ttl / 4)
+	t.inUse("s", 1)
+}
+
+func emptyCalls(t tester) {
+	_, err := t.Slots.Take(t.ctx, nil, ttl)
+	t.ok(err)
+	t.ok(t.Slots.Renew(t.ctx, nil, ttl))
+	t.ok(t.Slots.Give(t.ctx, nil))
+}
+
+func endedContext(t tester) {
+	ctx, cancel := context.WithCancel(t.ctx)
+	cancel()
+	for name, err := range CallAll(ctx, t.Slots) {
+		if !errors.Is(err, context.Canceled) || errors.Is(err, slot.ErrUnavailable) {
+			t.Errorf("%s fails with %v", name, err)
+		}
+	}
+	t.inUse("s", 0)
+}
+
+// CallAll calls every method once and returns their errors: for tests of what
+// each of them says when Redis is away.
+func CallAll(ctx context.Context, s slot.Slots) map[string]error {
+	errs, asks := map[string]error{}, []slot.Ask{{Scope: "s", Owner: "a", Cap: 1}}
+	_, errs["Take"] = s.Take(ctx, asks, ttl)
+	errs["Renew"] = s.Renew(ctx, asks, ttl)
+	errs["Give"] = s.Give(ctx, asks)
+	_, errs["InUse"] = s.InUse(ctx, "s")
+	return errs
+}
+
+func manyAtOnce(t tester) {
+	for round := range 10 {
+		var granted atomic.Int32
+		var wg sync.WaitGroup
+		for i := range 20 {
+			wg.Go(func() {
+				ask := slot.Ask{Scope: fmt.Sprint("s", round), Owner: fmt.Sprint("w", i), Cap: 7}
+				if got, err := t.Slots.Take(t.ctx, []slot.Ask{ask}, ttl); err != nil {
+					t.Error(err)
+				} else if got[0] {
+					granted.Add(1)
+				}
+			})
+		}
+		wg.Wait()
+		if granted.Load() != 7 {
+			t.Errorf("%d of 20 were granted, want 7", granted.Load())
+		}
+	}
+}
+
+func capHolds(t tester) {
+	var working atomic.Int32
+	var wg sync.WaitGroup
+	for i := range 8 {
+		wg.Go(func() {
+			asks := []slot.Ask{{Scope: "s", Owner: fmt.Sprint("w", i), Cap: 3}}
+			for range 40 {
+				if got, err := t.Slots.Take(t.ctx, asks, ttl); err != nil || !got[0] {
+					continue
+				}
+				if n := working.Add(1); n > 3 {
+					t.Errorf("%d at work", n)
+				}
+				_ = t.Slots.Renew(t.ctx, asks, ttl)
+				working.Add(-1)
+				_ = t.Slots.Give(t.ctx, asks)
+			}
+		})
+	}
+	wg.Wait()
+	t.inUse("s", 0)
+}
+
+// agreesWithModel plays random operations on two scopes and on a map.
+func agreesWithModel(t tester) {
+	// Without its Deadline, which a synctest bubble does not allow to ask for.
+	rapid.Check(struct{ testing.TB }{t.T}, func(r *rapid.T) {
+		t.Flush()
+		var now time.Duration
+		ends := map[string]map[string]time.Duration{"s1": {}, "s2": {}}
+		ask := func(r *rapid.T) slot.Ask {
+			return slot.Ask{
+				Scope: rapid.SampledFrom([]string{"s1", "s2"}).Draw(r, "scope"),
+				Owner: rapid.SampledFrom([]string{"a", "b", "c", "d"}).Draw(r, "owner"),
+				Cap:   rapid.IntRange(0, 3).Draw(r, "cap"),
+			}
+		}
+		r.Repeat(map[string]func(*rapid.T){
+			"": func(r *rapid.T) {
+				for s, owners := range ends {
+					if got, err := t.Slots.InUse(t.ctx, s); err != nil || got != len(owners) {
+						r.Fatalf("%d slots of %s are in use (%v), want %d", got, s, err, len(owners))
+					}
+				}
+			},
+			"take": func(r *rapid.T) {
+				a := ask(r)
+				got, err := t.Slots.Take(t.ctx, []slot.Ask{a}, ttl)
+				_, has := ends[a.Scope][a.Owner]
+				want := has || len(ends[a.Scope]) < a.Cap
+				if err != nil || got[0] != want {
+					r.Fatalf("Take answers %v (%v), want %v", got, err, want)
+				}
+				if want {
+					ends[a.Scope][a.Owner] = now + ttl
+				}
+			},
+			"renew": func(r *rapid.T) {
+				a := ask(r)
+				t.ok(t.Slots.Renew(t.ctx, []slot.Ask{a}, ttl))
+				ends[a.Scope][a.Owner] = now + ttl
+			},
+			"give": func(r *rapid.T) {
+				a := ask(r)
+				t.ok(t.Slots.Give(t.ctx, []slot.Ask{a}))
+				delete(ends[a.Scope], a.Owner)
+			},
+			"pass": func(r *rapid.T) {
+				d := rapid.SampledFrom([]time.Duration{ttl * 2 / 5, ttl + time.Second}).Draw(r, "pass")
+				t.Pass(d)
+				now += d
+				for _, owners := range ends {
+					for owner, end := range owners {
+						if end <= now {
+							delete(owners, owner)
+						}
+					}
+				}
+			},
+		})
+	})
+}
