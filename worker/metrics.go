@@ -4,6 +4,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/promauto"
 
+	"github.com/scriptfleet/scriptfleet/pkg/function"
 	"github.com/scriptfleet/scriptfleet/pkg/run"
 )
 
@@ -32,6 +33,7 @@ func newMetrics(reg prometheus.Registerer, w *Worker) *metrics {
 	}
 	gauge("active", "Deliveries in hand that are not parked.", func() int { n, _ := w.hands.counts(); return n })
 	gauge("parked", "Deliveries in hand that wait for a build.", func() int { _, n := w.hands.counts(); return n })
+	gauge("parked_limit", "Deliveries that may wait for a build; those above are put back.", func() int { return w.cfg.MaxParked })
 	gauge("slots", "Runs that may execute at a time, as throttling allows now.", func() int { n, _, _ := w.slots.counts(); return n })
 	gauge("slots_in_use", "Runs that execute.", func() int { _, n, _ := w.slots.counts(); return n })
 	gauge("slots_waiting", "Runs that wait for a slot.", func() int { _, _, n := w.slots.counts(); return n })
@@ -54,6 +56,9 @@ func newMetrics(reg prometheus.Registerer, w *Worker) *metrics {
 	}
 	for _, s := range run.Statuses {
 		m.results.WithLabelValues(string(s))
+	}
+	for _, c := range []function.Class{function.Throttled, function.NotReady, function.NotFound, function.Denied, function.Unsent, function.Ambiguous} {
+		m.refused.WithLabelValues(string(c))
 	}
 	for _, k := range []kind{finished, republish, remove, putBack, bury, leave} {
 		m.verdicts.WithLabelValues(string(k))

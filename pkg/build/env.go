@@ -15,7 +15,7 @@ func envKey(h run.EnvHash) string { return "env/" + string(h) }
 func (b *Builder) envStep(s run.Script) step {
 	name := run.LayerName(b.cfg.Prefix, s.EnvHash)
 	return step{
-		name: "env", key: envKey(s.EnvHash), script: s,
+		name: stepEnv, key: envKey(s.EnvHash), script: s,
 		is:   func(arn string) bool { return strings.Contains(arn, name) },
 		lead: leadEnv,
 		learn: func(rec Record) {

@@ -5,6 +5,12 @@ import (
 	"github.com/prometheus/client_golang/prometheus/promauto"
 )
 
+// The steps, as labels have them.
+const (
+	stepEnv    = "env"
+	stepScript = "script"
+)
+
 // How a build that was started ended.
 const (
 	endedBuilt  = "built"
@@ -31,7 +37,7 @@ func newMetrics(reg prometheus.Registerer) metrics {
 	gauge := func(name, help string) prometheus.Gauge {
 		return f.NewGauge(prometheus.GaugeOpts{Name: "scriptfleet_build_" + name, Help: help})
 	}
-	return metrics{
+	m := metrics{
 		started:  counter("started_total", "Builds that this worker began.", "step"),
 		finished: counter("finished_total", "Builds that this worker began and that ended.", "step", "outcome"),
 		duration: f.NewHistogramVec(prometheus.HistogramOpts{
@@ -43,5 +49,23 @@ func newMetrics(reg prometheus.Registerer) metrics {
 		throttled: counter("throttled_total", "Calls of the control plane that Lambda answered with 429.", "op"),
 		waiting:   gauge("waiting", "Callers that wait for a build."),
 		queue:     gauge("queue", "Builds that wait for a place in this worker."),
+	}
+	m.show()
+	return m
+}
+
+// show makes every series be there from the start: the first increase of one
+// that appears with it is invisible to a rate.
+func (m metrics) show() {
+	for _, step := range []string{stepEnv, stepScript} {
+		m.started.WithLabelValues(step)
+		m.duration.WithLabelValues(step)
+		m.found.WithLabelValues(step)
+		for _, how := range []string{endedBuilt, endedFailed, endedLost, endedClosed} {
+			m.finished.WithLabelValues(step, how)
+		}
+	}
+	for _, op := range []string{"FindLayer", "PublishLayer", "Create", "Await", "Delete"} {
+		m.throttled.WithLabelValues(op)
 	}
 }

@@ -14,7 +14,7 @@ func scriptKey(h run.ScriptHash) string { return "script/" + string(h) }
 func (b *Builder) scriptStep(s run.Script) step {
 	name := b.function(s)
 	return step{
-		name: "script", key: scriptKey(s.Hash), script: s,
+		name: stepScript, key: scriptKey(s.Hash), script: s,
 		is:   func(arn string) bool { return arn == name },
 		lead: leadScript,
 		learn: func(rec Record) {

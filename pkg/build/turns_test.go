@@ -206,7 +206,12 @@ func TestMetricsCountBuildsOnce(t *testing.T) {
 # TYPE scriptfleet_build_finished_total counter
 scriptfleet_build_finished_total{outcome="built",step="env"} 1
 scriptfleet_build_finished_total{outcome="built",step="script"} 1
+scriptfleet_build_finished_total{outcome="closed",step="env"} 0
+scriptfleet_build_finished_total{outcome="closed",step="script"} 0
+scriptfleet_build_finished_total{outcome="failed",step="env"} 0
 scriptfleet_build_finished_total{outcome="failed",step="script"} 1
+scriptfleet_build_finished_total{outcome="lost",step="env"} 0
+scriptfleet_build_finished_total{outcome="lost",step="script"} 0
 # HELP scriptfleet_build_started_total Builds that this worker began.
 # TYPE scriptfleet_build_started_total counter
 scriptfleet_build_started_total{step="env"} 1

@@ -28,7 +28,7 @@ type meters struct {
 
 func newMeters(reg prometheus.Registerer) meters {
 	f := promauto.With(reg)
-	return meters{
+	m := meters{
 		layers: f.NewCounterVec(prometheus.CounterOpts{
 			Name: "scriptfleet_layer_requests_total",
 			Help: "Layers asked for, by what came of it.",
@@ -39,6 +39,10 @@ func newMeters(reg prometheus.Registerer) meters {
 			Buckets: []float64{.25, .5, 1, 2, 4, 8, 16, 32, 64, 128, 256},
 		}),
 	}
+	for _, o := range []string{outcomeCached, outcomeBuilt, outcomeCancelled, outcomeAuthor, outcomeOperator, outcomePlatform} {
+		m.layers.WithLabelValues(o)
+	}
+	return m
 }
 
 func (m meters) done(outcome string, took time.Duration) {

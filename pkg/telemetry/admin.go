@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/promauto"
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 )
 
@@ -19,6 +20,8 @@ import (
 //	/healthz       200 while the process lives
 //	/readyz        200 while it takes work, else 503 and the reason
 //	/debug/pprof/  profiles
+//
+// The same readiness is a metric, scriptfleet_process_ready, for who watches many.
 //
 // It has no authentication: bind it to a loopback or a private address.
 type Admin struct {
@@ -32,6 +35,14 @@ func ListenAdmin(addr string, reg *prometheus.Registry, ready func() error) (*Ad
 	if err != nil {
 		return nil, fmt.Errorf("listen on the admin address %s (choose another with --admin-addr): %w", addr, err)
 	}
+	promauto.With(reg).NewGaugeFunc(prometheus.GaugeOpts{
+		Name: "scriptfleet_process_ready", Help: "1 while the process takes work, else 0.",
+	}, func() float64 {
+		if ready() != nil {
+			return 0
+		}
+		return 1
+	})
 	mux := http.NewServeMux()
 	mux.Handle("GET /metrics", promhttp.HandlerFor(reg, promhttp.HandlerOpts{Registry: reg}))
 	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) { fmt.Fprintln(w, "ok") })

@@ -45,6 +45,9 @@ func TestAdminTellsHealthReadinessAndMetrics(t *testing.T) {
 	if code, body := get("/readyz"); code != 503 || !strings.Contains(body, "redis") {
 		t.Errorf("GET /readyz of a broken process: %d %s", code, body)
 	}
+	if _, body := get("/metrics"); !strings.Contains(body, "scriptfleet_process_ready 0") {
+		t.Error("/metrics of a broken process tells that it is ready")
+	}
 	cancel()
 	if err := <-done; err != nil {
 		t.Fatal(err)
