@@ -7,8 +7,10 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"slices"
 	"strconv"
 	"syscall"
+	"time"
 )
 
 // ErrGone is what Freeze and Thaw fail with once the process has ended.
@@ -17,9 +19,12 @@ var ErrGone = errors.New("sandbox: the process has ended")
 // Freeze stops the process where it stands and kills all its descendants. It
 // returns the most memory that the process has taken so far, in bytes.
 // Freeze and Thaw are for one caller at a time.
+//
+// It does not wait until the process is seen to stand: with the signal sent,
+// nothing of it returns from the kernel to its own code.
 func (p *Process) Freeze() (peak int64, err error) {
-	if peak, ok := p.freezeAlone(); ok {
-		return peak, nil
+	if p.main != nil {
+		return p.freezeFromOutside()
 	}
 	if _, err := p.control.Write([]byte{cmdFreeze}); err != nil {
 		return 0, ErrGone
@@ -30,6 +35,28 @@ func (p *Process) Freeze() (peak int64, err error) {
 	case <-p.gone:
 		return 0, ErrGone
 	}
+}
+
+func (p *Process) freezeFromOutside() (peak int64, err error) {
+	if p.main.Signal(syscall.SIGSTOP) != nil {
+		return 0, ErrGone
+	}
+	status, err := readStatus(p.main.Pid)
+	if err != nil {
+		return 0, ErrGone
+	}
+	killWhile(func() []int {
+		return slices.DeleteFunc(p.members(), func(pid int) bool { return pid == p.main.Pid || pid == p.cmd.Process.Pid })
+	})
+	return status.peak, nil
+}
+
+// members are the sandbox's processes, by their numbers on the host.
+func (p *Process) members() []int {
+	if p.group != nil {
+		return p.group.members()
+	}
+	return descendants(p.cmd.Process.Pid)
 }
 
 // Thaw lets a frozen process go on.
@@ -46,13 +73,13 @@ func (p *Process) Thaw() error {
 	return nil
 }
 
-// findMain finds the process from outside, by the members of its cgroup, so
-// that the common freeze needs no word with the init.
+// findMain finds the process from outside where that is quicker than a word
+// with the init, or where the init has no /proc to see by.
 func (p *Process) findMain() {
-	if p.group == nil {
+	if p.group == nil && (p.walls.Proc || !p.walls.PIDNamespace) {
 		return
 	}
-	for _, pid := range p.group.members() {
+	for _, pid := range p.members() {
 		if status, err := readStatus(pid); err == nil && status.parent == p.cmd.Process.Pid {
 			p.main, _ = os.FindProcess(pid) // holds on to the process, not to its number
 			return
@@ -60,19 +87,53 @@ func (p *Process) findMain() {
 	}
 }
 
-// freezeAlone stops a process that has no descendants, which is the common
-// case. It answers false where there is something to kill. It does not wait
-// until the process is seen to stand: with the signal sent, nothing of it
-// returns from the kernel to its own code.
-func (p *Process) freezeAlone() (peak int64, ok bool) {
-	if p.main == nil || p.main.Signal(syscall.SIGSTOP) != nil {
-		return 0, false
+// killWhile kills processes until none is left. A zombie is left to whoever has
+// to collect it.
+func killWhile(left func() []int) {
+	for range 1000 {
+		pids := left()
+		killed := 0
+		for _, pid := range pids {
+			if status, err := readStatus(pid); err == nil && status.state != 'Z' && status.state != 'X' {
+				killed++
+				_ = syscall.Kill(pid, syscall.SIGKILL)
+			}
+		}
+		if killed == 0 {
+			return
+		}
+		time.Sleep(200 * time.Microsecond)
 	}
-	status, err := readStatus(p.main.Pid)
-	if err != nil || len(p.group.members()) != 2 { // the init and this one
-		return 0, false
+}
+
+// descendants lists the processes that descend from one. They are found by the
+// /proc that is mounted here; the init of a PID namespace sees its own.
+func descendants(root int) []int {
+	dir, err := os.Open("/proc")
+	if err != nil {
+		return nil
 	}
-	return status.peak, true
+	defer dir.Close()
+	names, _ := dir.Readdirnames(-1)
+	parents := map[int]int{}
+	var all []int
+	for _, name := range names {
+		pid, err := strconv.Atoi(name)
+		if err != nil {
+			continue
+		}
+		if status, err := readStatus(pid); err == nil {
+			parents[pid] = status.parent
+			all = append(all, pid)
+		}
+	}
+	return slices.DeleteFunc(all, func(pid int) bool {
+		at := parents[pid]
+		for at > 1 && at != root {
+			at = parents[at]
+		}
+		return at != root || pid == root
+	})
 }
 
 // status is what the kernel tells of a process.

@@ -11,10 +11,8 @@ import (
 	"os/signal"
 	"runtime"
 	"slices"
-	"strconv"
 	"strings"
 	"syscall"
-	"time"
 
 	"golang.org/x/sys/unix"
 )
@@ -53,8 +51,9 @@ func runInit() {
 	}
 	letGo(pl.Spec.ExtraFiles)
 	say(event{Started: true})
-	go serve(pid)
-	go reap(pid)
+	k := keeper{main: pid, blind: pl.Walls.PIDNamespace && !pl.Walls.Proc}
+	go k.serve()
+	go k.reap()
 	select {}
 }
 
@@ -147,29 +146,36 @@ func say(e event) {
 	_, _ = unix.Write(controlFD, message)
 }
 
+// keeper is the init while the process runs.
+type keeper struct {
+	main  int
+	blind bool // there is no /proc of this namespace to look at
+}
+
 // serve obeys the starter. Its end, or a kill, ends everything here.
-func serve(main int) {
+func (k keeper) serve() {
 	var buf [1]byte
 	for {
 		n, err := unix.Read(controlFD, buf[:])
 		switch {
 		case errors.Is(err, unix.EINTR):
 		case err != nil || n == 0 || buf[0] == cmdKill:
-			killAll(0)
+			k.killAll(0)
 			unix.Exit(1)
 		case buf[0] == cmdFreeze:
-			_ = unix.Kill(main, unix.SIGSTOP)
-			killAll(main)
-			say(event{Frozen: true, Peak: peakOf(main)})
+			_ = unix.Kill(k.main, unix.SIGSTOP)
+			k.killAll(k.main)
+			status, _ := readStatus(k.main)
+			say(event{Frozen: true, Peak: status.peak})
 		case buf[0] == cmdThaw:
-			_ = unix.Kill(main, unix.SIGCONT)
+			_ = unix.Kill(k.main, unix.SIGCONT)
 		}
 	}
 }
 
 // reap collects every process that ends here. When the main one does, the rest
 // is killed and the sandbox ends.
-func reap(main int) {
+func (k keeper) reap() {
 	for {
 		var status unix.WaitStatus
 		var usage unix.Rusage
@@ -177,14 +183,14 @@ func reap(main int) {
 		if errors.Is(err, unix.ECHILD) {
 			unix.Exit(1)
 		}
-		if pid != main || err != nil {
+		if pid != k.main || err != nil {
 			continue
 		}
 		e := event{Exited: true, Code: status.ExitStatus(), Peak: usage.Maxrss << 10}
 		if status.Signaled() {
 			e.Code, e.Signal = -1, int(status.Signal())
 		}
-		killAll(0)
+		k.killAll(0)
 		say(e)
 		unix.Exit(0)
 	}
@@ -192,57 +198,14 @@ func reap(main int) {
 
 // killAll kills all descendants but one, until none is left that could start
 // another.
-func killAll(spare int) {
-	for range 1000 {
-		left := 0
-		for _, pid := range descendants() {
-			if pid != spare && pid > 0 {
-				left++
-				_ = unix.Kill(pid, unix.SIGKILL)
-			}
+func (k keeper) killAll(spare int) {
+	if k.blind {
+		if spare == 0 {
+			_ = unix.Kill(-1, unix.SIGKILL) // all of the namespace but this
 		}
-		if left == 0 {
-			return
-		}
-		time.Sleep(200 * time.Microsecond)
+		return
 	}
-}
-
-// descendants lists the living processes that descend from this one. In a PID
-// namespace these are all but this one.
-func descendants() []int {
-	dir, err := os.Open("/proc")
-	if err != nil {
-		return nil
-	}
-	defer dir.Close()
-	names, _ := dir.Readdirnames(-1)
-	self := os.Getpid()
-	parents := map[int]int{}
-	var living []int
-	for _, name := range names {
-		pid, err := strconv.Atoi(name)
-		if err != nil || pid == self {
-			continue
-		}
-		status, err := readStatus(pid)
-		if err != nil {
-			continue
-		}
-		parents[pid] = status.parent
-		if status.state != 'Z' && status.state != 'X' {
-			living = append(living, pid)
-		}
-	}
-	return slices.DeleteFunc(living, func(pid int) bool {
-		for pid > 1 && pid != self {
-			pid = parents[pid]
-		}
-		return pid != self
+	killWhile(func() []int {
+		return slices.DeleteFunc(descendants(os.Getpid()), func(pid int) bool { return pid == spare })
 	})
-}
-
-func peakOf(pid int) int64 {
-	status, _ := readStatus(pid)
-	return status.peak
 }

@@ -37,8 +37,13 @@ print("ready", flush=True)
 func startScript(t *testing.T, code, marker string, walls Report, binds ...Bind) *Process {
 	t.Helper()
 	s := script(t, code)
-	s.Args = append(s.Args, marker)
 	s.Binds = append(s.Binds, binds...)
+	return startSpec(t, s, marker, walls)
+}
+
+func startSpec(t *testing.T, s Spec, marker string, walls Report) *Process {
+	t.Helper()
+	s.Args = append(s.Args, marker)
 	r, w, err := os.Pipe()
 	if err != nil {
 		t.Fatal(err)
