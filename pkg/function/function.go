@@ -8,6 +8,12 @@
 // function is never updated: other contents are another function. A conflict
 // on create therefore means that the function is there, and no race can serve
 // stale code.
+//
+// The package also holds both ends of an invocation. [Packager] zips the
+// author's script together with the handler (handler/scriptfleet_handler.py),
+// which is the same on Lambda and on the embedded stack. [Call] encodes what the
+// handler is called with, and [Read] tells from its answer, or from what Lambda
+// answered in its place, how the run ended and whose it is to mend.
 package function
 
 import (
@@ -124,8 +130,10 @@ type Maker interface {
 	PublishLayer(ctx context.Context, l LayerSpec) (string, error)
 	// Create makes the function; a Conflict error means that it is there.
 	Create(ctx context.Context, s Spec) error
-	// Await returns once the function is Active, as long as ctx lasts. It fails
-	// with NotFound, or with BadState where the function's state is Failed.
+	// Await returns once the function can be invoked, as long as ctx lasts: it
+	// is Active, or Inactive, which only an invocation wakes (that one fails
+	// with NotReady, and leaves it Pending). It fails with NotFound, or with
+	// BadState where the function's state is Failed.
 	Await(ctx context.Context, name string) error
 	Delete(ctx context.Context, name string) error
 	List(ctx context.Context) ([]Info, error)

@@ -13,14 +13,13 @@ import (
 
 // Packager makes the zips of functions.
 type Packager struct {
-	// Interpreters check a script's syntax before anything is built. Where the
-	// runtime's own is missing, the check is left to the function's first
-	// import.
+	// Interpreters compile a script before anything is built. Where the
+	// runtime's own is missing, that is left to the function's first import.
 	Interpreters interpreter.Set
 }
 
 // Pack returns the zip of a script's function: the same bytes for the same
-// script. It fails with a *run.Error where the script is at fault, and with
+// script and interpreter. It fails with a *run.Error where the script is at fault, and with
 // ctx's error where ctx ended first.
 func (p Packager) Pack(ctx context.Context, s run.Script) ([]byte, error) {
 	if len(s.Source) > run.MaxScriptBytes {
@@ -28,14 +27,15 @@ func (p Packager) Pack(ctx context.Context, s run.Script) ([]byte, error) {
 			Message: fmt.Sprintf("data.script is %d bytes long, and a script has %d at most: move its data elsewhere, or its code into a requirement.",
 				len(s.Source), run.MaxScriptBytes)}
 	}
-	name := shellFile
-	if !s.Runtime.Shell {
-		name = pythonFile
-		if err := p.checkSyntax(ctx, s); err != nil {
-			return nil, err
-		}
+	files, err := p.compileAll(ctx, s)
+	if err != nil {
+		return nil, err
 	}
-	return zipOf(file{name, []byte(s.Source)}, file{handlerFile, handlerSource})
+	name := pythonFile
+	if s.Runtime.Shell {
+		name = shellFile
+	}
+	return zipOf(append(files, file{name, []byte(s.Source)}, file{handlerFile, handlerSource}))
 }
 
 type file struct {
@@ -43,9 +43,9 @@ type file struct {
 	body []byte
 }
 
-// zipOf writes the files in the order given, which has to be by name. Times and
-// modes are fixed, so that the bytes depend on the contents alone.
-func zipOf(files ...file) ([]byte, error) {
+// zipOf writes the files in the order given. Times and modes are fixed, so that
+// the bytes depend on the contents alone.
+func zipOf(files []file) ([]byte, error) {
 	var out bytes.Buffer
 	w := zip.NewWriter(&out)
 	for _, f := range files {

@@ -6,6 +6,7 @@ import (
 	"context"
 	"errors"
 	"io"
+	"path/filepath"
 	"strings"
 	"testing"
 
@@ -14,21 +15,59 @@ import (
 )
 
 func TestPackMakesTheSameBytesOfTheSameScript(t *testing.T) {
-	s := run.Script{Source: "def main(input): pass\r\n\t# é", Runtime: run.Runtime{Python: "3.13"}}
-	first, err := Packager{}.Pack(context.Background(), s)
+	set := interpreters(t)
+	newest, _ := set.Newest()
+	s := run.Script{Source: "def main(input): return input in {'a', 'b', 'c', 'd', 'e', 'f'}\r\n\t# é", Runtime: run.Runtime{Python: newest.Minor}}
+	for _, p := range []Packager{{}, {Interpreters: set}} {
+		first, err := p.Pack(context.Background(), s)
+		if err != nil {
+			t.Fatal(err)
+		}
+		again, _ := p.Pack(context.Background(), s)
+		if !bytes.Equal(first, again) {
+			t.Error("two zips of one script differ")
+		}
+	}
+}
+
+func TestPackLeavesTheAuthorsBytesAsTheyAre(t *testing.T) {
+	s := run.Script{Source: "def main(input): pass\r\n\t# é"}
+	body, err := Packager{}.Pack(context.Background(), s)
 	if err != nil {
 		t.Fatal(err)
 	}
-	again, _ := Packager{}.Pack(context.Background(), s)
-	if !bytes.Equal(first, again) {
-		t.Error("two zips of one script differ")
-	}
-	files := unzip(t, first)
+	files := unzip(t, body)
 	if files["script.py"] != s.Source {
 		t.Errorf("script.py is %q, not the author's bytes", files["script.py"])
 	}
 	if files["scriptfleet_handler.py"] != string(handlerSource) || len(files) != 2 {
 		t.Errorf("the zip holds %d files, and not the handler", len(files))
+	}
+}
+
+// On Lambda a function's folder cannot be written to: bytecode that is not in
+// the zip is made again by every cold start.
+func TestFunctionsAreImportedFromBytecode(t *testing.T) {
+	set := interpreters(t)
+	for minor, python := range set {
+		body, err := Packager{Interpreters: set}.Pack(context.Background(),
+			run.Script{Source: "def main(input): return 1\n", Runtime: run.Runtime{Python: minor}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		folder := t.TempDir()
+		for name, text := range unzip(t, body) {
+			write(t, filepath.Join(folder, name), text)
+		}
+		// A source that cannot be compiled shows which of the two was imported.
+		for _, source := range []string{pythonFile, handlerFile} {
+			write(t, filepath.Join(folder, source), "(")
+		}
+		h := startHarness(t, minor, python.Path)
+		r := h.run(t, folder, 10000, []Call{{}})
+		if o := Read(r.invocation(1), run.Script{}); o.Status != run.Succeeded {
+			t.Errorf("Python %s: %+v\n%+v", minor, o.Error, r)
+		}
 	}
 }
 
@@ -68,7 +107,8 @@ func unzip(t *testing.T, body []byte) map[string]string {
 
 func TestPackRefusesWhatTheRuntimesOwnPythonCannotCompile(t *testing.T) {
 	set := interpreters(t)
-	for minor := range set {
+	minors := set.Minors()
+	for _, minor := range []string{minors[0], minors[len(minors)-1]} {
 		for source, says := range map[string]string{
 			"def main(input:\n  pass\n":                 "script.py, line",
 			"x = 1\n  y = 2\n":                          "IndentationError",

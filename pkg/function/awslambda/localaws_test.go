@@ -3,6 +3,7 @@ package awslambda
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"net/http/httptest"
 	"os"
 	"strings"
@@ -117,7 +118,14 @@ func TestScriptsOnTheEmbeddedLambda(t *testing.T) {
 
 func invokeOnce(t *testing.T, f *Functions, name string, s run.Script) function.Outcome {
 	t.Helper()
-	code, err := function.Packager{}.Pack(t.Context(), s)
+	set, err := interpreter.Default(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	code, err := function.Packager{Interpreters: set}.Pack(t.Context(), s)
+	if _, refused := errors.AsType[*run.Error](err); refused { // as a builder without the interpreter would
+		code, err = function.Packager{}.Pack(t.Context(), s)
+	}
 	if err != nil {
 		t.Fatal(err)
 	}
