@@ -255,10 +255,17 @@ func openIsKept(tt *testing.T, e Env) {
 	t.state("k", ledger.Claimed)
 	t.Pass(2 * time.Hour)
 	t.state("k", ledger.Unknown)
+	t.finish(t.granted("done", "w"), "event", nil)
+	h := t.granted("late", "w")
+	t.Pass(Keep - time.Hour)
+	t.finish(h, "event", nil)
+	t.Pass(2 * time.Hour)
+	t.state("done", ledger.Unknown)
+	t.state("late", ledger.Done)
+	t.books(3, 2)
 	// Counted it stays: it was accepted, and nobody knows how it ended.
-	t.books(1, 0)
 	t.accept("k")
-	t.books(1, 0)
+	t.books(3, 2)
 }
 
 func anyBytes(tt *testing.T, e Env) {

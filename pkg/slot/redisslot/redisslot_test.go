@@ -34,7 +34,7 @@ func TestContractOnMiniredis(t *testing.T) {
 			m.FastForward(d)
 		}
 		pass(0)
-		test(t, slottest.Env{Slots: New(Config{}, connect(t, m.Addr())), Pass: pass, Flush: m.FlushAll})
+		test(t, slottest.Env{Slots: New(Config{}, connect(t, m.Addr())), Pass: pass, Flush: m.FlushAll, Slow: true})
 	})
 }
 
