@@ -50,7 +50,7 @@ const (
 var errCorrupt = errors.New("the kept layer is corrupt")
 
 func openCache(dir string, most int64) (*cache, error) {
-	if err := os.MkdirAll(dir, 0o700); err != nil {
+	if err := os.MkdirAll(dir, 0o711); err != nil {
 		return nil, fmt.Errorf("make cache folder: %w", err)
 	}
 	c := &cache{dir: dir, most: most, write: func(f *os.File, data []byte) error { _, err := f.Write(data); return err }}

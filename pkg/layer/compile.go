@@ -11,6 +11,7 @@ import (
 
 	"golang.org/x/sync/errgroup"
 
+	"github.com/scriptfleet/scriptfleet/pkg/interpreter"
 	"github.com/scriptfleet/scriptfleet/pkg/run"
 )
 
@@ -32,7 +33,7 @@ func (b *Builder) compile(ctx context.Context, s run.Script, w workshop, sources
 			if err := os.WriteFile(list, []byte(strings.Join(part, "\n")), 0o644); err != nil {
 				return err
 			}
-			return compileList(ctx, python.Path, list, w, log)
+			return compileList(ctx, python, list, w, log)
 		})
 	}
 	err := g.Wait()
@@ -48,11 +49,11 @@ func (b *Builder) compile(ctx context.Context, s run.Script, w workshop, sources
 	return true
 }
 
-func compileList(ctx context.Context, python, list string, w workshop, log *buildLog) error {
+func compileList(ctx context.Context, python interpreter.Interpreter, list string, w workshop, log *buildLog) error {
 	args := []string{"-s", "-S", "-m", "compileall", "-qq", "--invalidation-mode", "unchecked-hash", "-s", w.target, "-p", "/opt/python", "-i", list}
 	// The seed decides in which order sets are written into bytecode.
-	env := []string{"PATH=/usr/bin:/bin", "HOME=" + w.home, "TMPDIR=" + w.temp, "LANG=C.UTF-8", "PYTHONHASHSEED=0"}
-	_, err := command{path: python, args: args, env: env, dir: w.home}.run(ctx, log)
+	env := []string{"PATH=/usr/bin:/bin", "HOME=" + w.home, "TMPDIR=" + w.home, "LANG=C.UTF-8", "PYTHONHASHSEED=0"}
+	_, err := command{path: python.Path, args: args, env: env, work: w, sees: pythonPaths(python)}.run(ctx, log)
 	return err
 }
 

@@ -3,9 +3,11 @@ package layer
 import (
 	"context"
 	"fmt"
+	"path/filepath"
 	"regexp"
 	"strings"
 
+	"github.com/scriptfleet/scriptfleet/pkg/interpreter"
 	"github.com/scriptfleet/scriptfleet/pkg/run"
 )
 
@@ -26,7 +28,7 @@ var (
 // none both for a package that does not exist, for one without wheels and for
 // an index that is down: what it says when it is asked to say more tells them
 // apart.
-func (in installer) explainPip(ctx context.Context, s run.Script, w workshop, python, out string) error {
+func (in installer) explainPip(ctx context.Context, s run.Script, w workshop, python interpreter.Interpreter, out string) error {
 	if fault := commonFault(out); fault != nil {
 		return fault
 	}
@@ -52,10 +54,12 @@ func (in installer) explainPip(ctx context.Context, s run.Script, w workshop, py
 }
 
 // askPip lets pip try the one requirement again, and say what it passed over.
-func (in installer) askPip(ctx context.Context, requirement string, s run.Script, w workshop, python string) (string, error) {
-	args := append([]string{"-m", "pip", "download", "-vv", "--no-deps", "--dest", w.temp}, in.pipFlags(s)...)
+func (in installer) askPip(ctx context.Context, requirement string, s run.Script, w workshop, python interpreter.Interpreter) (string, error) {
+	args := append([]string{"-m", "pip", "download", "-vv", "--no-deps", "--dest", filepath.Join(w.root, "asked")}, in.pipFlags(s)...)
 	args = append(dropSwitch(args, "--no-compile"), "--", requirement)
-	out, err := command{path: python, args: args, env: in.pipEnv(w), dir: w.home, most: 20_000}.run(ctx, newBuildLog(func(string) {}))
+	ask := in.pipCommand(args, python, w)
+	ask.most = 20_000
+	out, err := ask.run(ctx, newBuildLog(func(string) {}))
 	if err != nil && !exited(err) {
 		return "", err
 	}

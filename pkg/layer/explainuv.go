@@ -132,7 +132,7 @@ func (in installer) newest(ctx context.Context, name string, s run.Script, w wor
 	quiet := newBuildLog(func(string) {})
 	args := append([]string{"pip", "compile", reqs, "--no-deps", "--no-header", "--no-annotate", "--quiet"}, in.uvFlags(s, w)...)
 	args = dropFlag(args, "--link-mode") // compile links nothing
-	out, err := command{path: in.uv, args: args, env: in.uvEnv(w), dir: w.home}.run(ctx, quiet)
+	out, err := in.uvCommand(args, s, w).run(ctx, quiet)
 	m := pinnedLine.FindStringSubmatch(out)
 	if err != nil || m == nil {
 		return ""

@@ -151,7 +151,7 @@ func (s indexSettings) urls() []string {
 // environment is the whole environment of a build's program.
 func (s indexSettings) environment(w workshop, more ...string) []string {
 	env := []string{
-		"PATH=/usr/local/bin:/usr/bin:/bin", "HOME=" + w.home, "TMPDIR=" + w.temp, "LANG=C.UTF-8", "LC_ALL=C.UTF-8", "COLUMNS=10000",
+		"PATH=/usr/local/bin:/usr/bin:/bin", "HOME=" + w.home, "TMPDIR=" + w.home, "LANG=C.UTF-8", "LC_ALL=C.UTF-8", "COLUMNS=10000",
 	}
 	for k, v := range s.env {
 		env = append(env, k+"="+v)

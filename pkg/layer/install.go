@@ -34,6 +34,9 @@ func newInstaller(cfg Config, found interpreter.Set) installer {
 	case NoUV:
 		in.uv = ""
 	}
+	if real, err := filepath.EvalSymlinks(in.uv); err == nil && in.uv != "" {
+		in.uv = real
+	}
 	in.index = machineIndex(os.Environ())
 	if cfg.Index != "" {
 		in.index = in.index.only(cfg.Index)
@@ -71,7 +74,7 @@ func (in installer) withUV(ctx context.Context, s run.Script, w workshop, log *b
 	args := []string{"pip", "install", "--requirements", w.reqs, "--target", w.target}
 	args = append(args, in.uvFlags(s, w)...)
 	log.line(fmt.Sprintf("installing for %s with uv", s.Runtime.Name))
-	out, err := command{path: in.uv, args: args, env: in.uvEnv(w), dir: w.home}.run(ctx, log)
+	out, err := in.uvCommand(args, s, w).run(ctx, log)
 	if err == nil || !exited(err) {
 		return err
 	}
@@ -91,25 +94,31 @@ func (in installer) uvFlags(s run.Script, w workshop) []string {
 		"--link-mode", "copy", // a link would let one build write what another reads
 		"--no-config", "--no-python-downloads", "--no-progress", "--color", "never",
 	}
-	if python := in.anyPython(s.Runtime.Python); python != "" {
-		flags = append(flags, "--python", python)
+	if python, ok := in.anyPython(s.Runtime.Python); ok {
+		flags = append(flags, "--python", python.Path)
 	}
 	return flags
 }
 
+func (in installer) uvCommand(args []string, s run.Script, w workshop) command {
+	c := command{path: in.uv, args: args, env: in.uvEnv(w), work: w, sees: []string{in.uv}, writes: in.downloads, network: true}
+	if python, ok := in.anyPython(s.Runtime.Python); ok {
+		c.sees = append(c.sees, pythonPaths(python)...)
+	}
+	return c
+}
+
 // anyPython is the interpreter of the version, else the newest; uv only asks it
 // how this machine is.
-func (in installer) anyPython(minor string) string {
-	if i, ok := in.interpreters[minor]; ok {
-		return i.Path
+func (in installer) anyPython(minor string) (interpreter.Interpreter, bool) {
+	if i, ok := in.interpreters.For(minor); ok {
+		return i, true
 	}
-	best, path := -1, ""
-	for m, i := range in.interpreters {
-		if n := minorNumber(m); n > best {
-			best, path = n, i.Path
-		}
-	}
-	return path
+	return in.interpreters.Newest()
+}
+
+func (in installer) pipCommand(args []string, python interpreter.Interpreter, w workshop) command {
+	return command{path: python.Path, args: args, env: in.pipEnv(w), work: w, sees: pythonPaths(python), writes: in.downloads, network: true}
 }
 
 // minorNumber is the 13 of 3.13; -1 where there is none.
@@ -132,11 +141,11 @@ func (in installer) withPip(ctx context.Context, s run.Script, w workshop, log *
 	}
 	log.line(fmt.Sprintf("installing for %s with pip", s.Runtime.Name))
 	args := append([]string{"-m", "pip", "install", "--requirement", w.reqs, "--target", w.target}, in.pipFlags(s)...)
-	out, err := command{path: python.Path, args: args, env: in.pipEnv(w), dir: w.home}.run(ctx, log)
+	out, err := in.pipCommand(args, python, w).run(ctx, log)
 	if err == nil || !exited(err) {
 		return err
 	}
-	return in.explainPip(ctx, s, w, python.Path, out)
+	return in.explainPip(ctx, s, w, python, out)
 }
 
 func (in installer) pipFlags(s run.Script) []string {

@@ -23,8 +23,7 @@ var (
 type workshop struct {
 	root   string
 	target string // what becomes python/ in the layer
-	temp   string // the installer's scratch space
-	home   string // an empty home, so that nobody's settings are read
+	home   string // home and scratch space: nobody's settings are there
 	reqs   string // the requirements file
 }
 
@@ -102,15 +101,8 @@ func (b *Builder) openWorkshop(s run.Script) (workshop, error) {
 	w := workshop{
 		root:   root,
 		target: filepath.Join(root, "python"),
-		temp:   filepath.Join(root, "tmp"),
-		home:   filepath.Join(root, "home"),
+		home:   root,
 		reqs:   filepath.Join(root, "requirements.txt"),
-	}
-	for _, dir := range []string{w.target, w.temp, w.home} {
-		if err := os.Mkdir(dir, 0o755); err != nil {
-			os.RemoveAll(root)
-			return workshop{}, fmt.Errorf("make build folder: %w", err)
-		}
 	}
 	if err := os.WriteFile(w.reqs, []byte(strings.TrimRight(s.Requirements, "\n")+"\n"), 0o644); err != nil {
 		os.RemoveAll(root)
@@ -128,7 +120,7 @@ func (b *Builder) blame(ctx context.Context, err error, s run.Script, sizes *siz
 		return fmt.Errorf("build layer: %w", context.Cause(ctx))
 	case errors.As(err, &known):
 		return known
-	case errors.Is(err, errTooLarge):
+	case errors.Is(err, errTooLarge), outgrown(err):
 		return tooLarge(0, b.cfg.MaxUnpackedBytes, sizes.largest())
 	case errors.Is(err, errTimeout), errors.Is(err, context.DeadlineExceeded):
 		return operatorError(TypeBuildTimeout, "The build of the requirements did not end within %s. Try again; if it happens again, the operator has to look at the way to the package index, or raise the build's timeout.", b.cfg.Timeout)
@@ -137,6 +129,13 @@ func (b *Builder) blame(ctx context.Context, err error, s run.Script, sizes *siz
 	}
 	return &run.Error{Owner: run.OwnerPlatform, Type: TypeBuildError, Retryable: true,
 		Message: fmt.Sprintf("The layer for %s could not be built: %v. Try again later, and tell the platform's team if it stays so.", s.Runtime.Name, err)}
+}
+
+// outgrown tells whether a program was ended for writing one file that is larger
+// than any layer.
+func outgrown(err error) bool {
+	var exit *exitError
+	return errors.As(err, &exit) && exit.signal == syscall.SIGXFSZ.String()
 }
 
 // watchSize stops the build when its folder takes more than limit. It ends with
