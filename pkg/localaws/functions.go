@@ -109,9 +109,9 @@ func (s *Stack) Sandbox(ctx context.Context) string {
 	}
 }
 
-// Faults makes calls to Lambda fail, for tests. It waits until Lambda is up,
-// and is nil where it does not come up.
-func (s *Stack) Faults(ctx context.Context) *lambda.Faults {
+// LambdaFaults makes calls to Lambda fail, for tests. It waits until Lambda is
+// up, and is nil where it does not come up.
+func (s *Stack) LambdaFaults(ctx context.Context) *lambda.Faults {
 	if s.functions.wait(ctx) != nil {
 		return nil
 	}

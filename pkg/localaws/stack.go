@@ -140,10 +140,12 @@ func (s *Stack) openServices() (err error) {
 // provision makes what the fleet expects to be there.
 func (s *Stack) provision() error {
 	names := queue.NamesOf(s.cfg.Prefix, s.cfg.Partitions)
+	var plans []sqs.Plan
 	for _, name := range names.All() {
-		if err := s.sqs.Ensure(name, s.cfg.attributesOf(names, name)); err != nil {
-			return fmt.Errorf("make queue %s: %w", name, err)
-		}
+		plans = append(plans, sqs.Plan{Name: name, Attributes: s.cfg.attributesOf(names, name)})
+	}
+	if err := s.sqs.Ensure(plans...); err != nil {
+		return err
 	}
 	return s.s3.Ensure(s.cfg.Bucket())
 }
@@ -182,6 +184,9 @@ func explainListen(err error, flag string) error {
 
 // Queues says what every queue holds, in the order of names.
 func (s *Stack) Queues() []sqs.Stats { return s.sqs.Stats() }
+
+// QueueFaults makes calls to SQS go wrong, for tests.
+func (s *Stack) QueueFaults() *sqs.Faults { return s.sqs.Faults() }
 
 // Close stops the stack: polls end with nothing, calls under way until ctx is
 // done, then everything that Start began. A stack that is half started may be

@@ -238,3 +238,15 @@ func BenchmarkStart(b *testing.B) {
 		}
 	}
 }
+
+func BenchmarkStartWithADataFolder(b *testing.B) {
+	for b.Loop() {
+		stack, err := localaws.Start(b.Context(), localaws.Config{DataDir: b.TempDir()})
+		if err != nil {
+			b.Fatal(err)
+		}
+		if err := stack.Close(b.Context()); err != nil {
+			b.Fatal(err)
+		}
+	}
+}

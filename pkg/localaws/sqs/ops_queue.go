@@ -11,14 +11,31 @@ import (
 
 var queueName = regexp.MustCompile(`^[A-Za-z0-9_-]{1,80}$`)
 
-// Ensure makes a queue unless it is there, with the attributes given; of a
-// queue that is there it changes nothing.
-func (s *Server) Ensure(name string, attributes map[string]string) error {
-	if _, err := s.named(name); err == nil {
-		return nil
+// Plan is a queue that has to be there.
+type Plan struct {
+	Name       string
+	Attributes map[string]string
+}
+
+// Ensure makes the queues that are not there, in their order and in one
+// commit; dead-letter queues come before the queues that name them. Of a queue
+// that is there it changes nothing.
+func (s *Server) Ensure(plans ...Plan) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	var changes []change
+	for _, p := range plans {
+		if s.queues[p.Name] != nil {
+			continue
+		}
+		q, err := s.prepare(p.Name, p.Attributes, nil)
+		if err != nil {
+			return fmt.Errorf("make queue %s: %w", p.Name, err)
+		}
+		s.queues[p.Name] = q
+		changes = append(changes, change{queue: p.Name, create: &q.record})
 	}
-	_, err := s.create(name, attributes, nil)
-	return err
+	return s.store.commit(changes...)
 }
 
 type createQueueIn struct {
@@ -45,6 +62,30 @@ func (s *Server) createQueue(c *call) (any, error) {
 // create makes a queue, or returns the one that is there if its attributes
 // are those that were asked for.
 func (s *Server) create(name string, attributes, tags map[string]string) (*queue, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if q := s.queues[name]; q != nil {
+		if _, err := parseSettings(attributes); err != nil {
+			return nil, err
+		}
+		if what, differs := q.conflict(attributes); differs {
+			return nil, &apiError{"QueueNameExists", 400, fmt.Sprintf("A queue already exists with the same name and a different value for attribute %s", what)}
+		}
+		return q, nil
+	}
+	q, err := s.prepare(name, attributes, tags)
+	if err != nil {
+		return nil, err
+	}
+	if err := s.store.commit(change{queue: name, create: &q.record}); err != nil {
+		return nil, err
+	}
+	s.queues[name] = q
+	return q, nil
+}
+
+// prepare checks what a queue is to be and makes it, not yet known to anybody.
+func (s *Server) prepare(name string, attributes, tags map[string]string) (*queue, error) {
 	if !queueName.MatchString(name) {
 		return nil, invalidValue(name, "QueueName", "Can only include alphanumeric characters, hyphens, or underscores. 1 to 80 in length")
 	}
@@ -52,25 +93,12 @@ func (s *Server) create(name string, attributes, tags map[string]string) (*queue
 	if err != nil {
 		return nil, err
 	}
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if q := s.queues[name]; q != nil {
-		if what, differs := q.conflict(attributes); differs {
-			return nil, &apiError{"QueueNameExists", 400, fmt.Sprintf("A queue already exists with the same name and a different value for attribute %s", what)}
-		}
-		return q, nil
-	}
 	if err := s.checkTarget(set, name); err != nil {
 		return nil, err
 	}
 	now := time.Now()
 	record := queueRecord{Attributes: maps.Clone(attributes), Tags: tags, Created: now, Modified: now}
-	if err := s.store.commit(change{queue: name, create: &record}); err != nil {
-		return nil, err
-	}
-	q := newQueue(name, s.arn(name), record, set, s.epoch, s.store)
-	s.queues[name] = q
-	return q, nil
+	return s.newQueue(name, record, set), nil
 }
 
 // checkTarget refuses a redrive policy whose dead-letter queue is not there.

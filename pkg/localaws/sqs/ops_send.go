@@ -106,6 +106,9 @@ func (q *queue) sendBatch(entries []sendIn, sender string) (any, error) {
 	for i := range entries {
 		e := &entries[i]
 		m, err := q.compose(e, sender)
+		if err == nil && q.faults.hit(Entries, "SendMessage", q.name) {
+			err = entryFault
+		}
 		if err != nil {
 			out.Failed = append(out.Failed, failed(e.ID, asAPIError(err)))
 			continue

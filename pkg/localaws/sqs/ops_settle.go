@@ -92,7 +92,7 @@ func (s *Server) settleBatch(c *call, action string, do func(*queue, []settleIn)
 // deleteEntries deletes, with an error for each entry that could not be. What
 // is deleted already counts as deleted now.
 func (q *queue) deleteEntries(entries []settleIn) ([]*apiError, error) {
-	failures, handles, index := parseHandles(entries)
+	failures, handles, index := q.parseHandles("DeleteMessage", entries)
 	outcomes, err := q.delete(handles)
 	for i, o := range outcomes {
 		if o != gone {
@@ -103,7 +103,7 @@ func (q *queue) deleteEntries(entries []settleIn) ([]*apiError, error) {
 }
 
 func (q *queue) extendEntries(entries []settleIn) ([]*apiError, error) {
-	failures, handles, index := parseHandles(entries)
+	failures, handles, index := q.parseHandles("ChangeMessageVisibility", entries)
 	visibility := make([]time.Duration, len(handles))
 	sound := handles[:0]
 	kept := index[:0]
@@ -130,12 +130,19 @@ func (e settleIn) visibility() (time.Duration, error) {
 }
 
 // parseHandles reads the handles; index says which entry each is of.
-func parseHandles(entries []settleIn) (failures []*apiError, handles []handle, index []int) {
+func (q *queue) parseHandles(op string, entries []settleIn) (failures []*apiError, handles []handle, index []int) {
 	failures = make([]*apiError, len(entries))
 	for i, e := range entries {
 		h, ok := parseHandle(e.ReceiptHandle)
 		if !ok {
 			failures[i] = badHandle(e.ReceiptHandle)
+			continue
+		}
+		switch {
+		case q.faults.hit(Entries, op, q.name):
+			failures[i] = entryFault
+			continue
+		case q.faults.hit(Lose, op, q.name):
 			continue
 		}
 		handles, index = append(handles, h), append(index, i)

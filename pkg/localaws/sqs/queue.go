@@ -9,9 +9,10 @@ import (
 // queue is one queue: an engine behind a mutex, the polls that wait for it,
 // and the store that makes it durable.
 type queue struct {
-	name  string
-	arn   string
-	store *store
+	name   string
+	arn    string
+	store  *store
+	faults *Faults // for tests; may be nil
 
 	mu      sync.Mutex
 	record  queueRecord
@@ -89,6 +90,12 @@ func (q *queue) take(now time.Time, most int, visibility time.Duration) ([]recei
 	}
 	if q.store != nil {
 		q.store.later(q.marks(got)...)
+	}
+	for _, m := range got {
+		if q.faults.hit(Twice, "ReceiveMessage", q.name) {
+			h := handle{seq: m.seq, epoch: q.engine.epoch, receipt: m.receipt, tag: tagOf(m.ID)}
+			q.engine.extend(now, h, 0)
+		}
 	}
 	return got, dead
 }

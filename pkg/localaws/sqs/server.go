@@ -39,6 +39,8 @@ type Server struct {
 	store *store
 	epoch uint32
 
+	faults *Faults
+
 	mu     sync.RWMutex
 	queues map[string]*queue
 }
@@ -52,7 +54,7 @@ func New(cfg Config, deps Deps) (*Server, error) {
 	rand.Read(epoch[:]) // never fails
 	s := &Server{
 		cfg: cfg, log: deps.Log, store: newStore(cfg.DB),
-		epoch: binary.BigEndian.Uint32(epoch[:]), queues: map[string]*queue{},
+		epoch: binary.BigEndian.Uint32(epoch[:]), faults: &Faults{}, queues: map[string]*queue{},
 	}
 	found, err := s.store.load()
 	if err != nil {
@@ -65,7 +67,7 @@ func New(cfg Config, deps Deps) (*Server, error) {
 			s.store.close()
 			return nil, fmt.Errorf("load queue %s: %w", name, err)
 		}
-		q := newQueue(name, s.arn(name), st.record, set, s.epoch, s.store)
+		q := s.newQueue(name, st.record, set)
 		q.restore(time.Now(), st.messages)
 		s.queues[name] = q
 	}
@@ -192,7 +194,17 @@ func (s *Server) find(c *call, url, action string) (*queue, error) {
 	if err := s.allow(c, action, name); err != nil {
 		return nil, err
 	}
-	return s.named(name)
+	q, err := s.named(name)
+	if err == nil && s.faults.hit(Refuse, strings.TrimPrefix(action, "sqs:"), name) {
+		return nil, unavailable
+	}
+	return q, err
+}
+
+func (s *Server) newQueue(name string, record queueRecord, set settings) *queue {
+	q := newQueue(name, s.arn(name), record, set, s.epoch, s.store)
+	q.faults = s.faults
+	return q
 }
 
 func (s *Server) named(name string) (*queue, error) {

@@ -1,0 +1,157 @@
+// Package embedded runs the embedded stack inside a command, with a dispatcher
+// and a worker beside it where they are wanted.
+package embedded
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"go.uber.org/zap"
+
+	"github.com/scriptfleet/scriptfleet/cmd/internal/client"
+	"github.com/scriptfleet/scriptfleet/cmd/internal/wire"
+	"github.com/scriptfleet/scriptfleet/pkg/config"
+	"github.com/scriptfleet/scriptfleet/pkg/interpreter"
+	"github.com/scriptfleet/scriptfleet/pkg/localaws"
+	"github.com/scriptfleet/scriptfleet/pkg/run"
+	"github.com/scriptfleet/scriptfleet/pkg/service"
+	"github.com/scriptfleet/scriptfleet/pkg/telemetry"
+)
+
+// Options say what to start.
+type Options struct {
+	AWSAddr, RedisAddr string // loopback; port 0, or empty, takes a free one
+	DataDir            string // empty keeps everything in memory
+	Fleet              config.Fleet
+	Process            config.Process
+	Dispatcher         config.Dispatcher
+	Worker             config.Worker
+	Log                *zap.Logger
+	// Progress is told what layer builds say; it may be nil.
+	Progress func(run.EnvHash, string)
+}
+
+// Stack is the embedded stack, and the settings that fit it.
+type Stack struct {
+	*localaws.Stack
+	Fleet *wire.Fleet
+
+	options  Options
+	registry *prometheus.Registry
+	stop     context.CancelFunc
+	stopped  chan error
+}
+
+// Start brings the stack up. Close ends it.
+func Start(ctx context.Context, o Options) (*Stack, error) {
+	if err := fit(ctx, &o.Fleet); err != nil {
+		return nil, err
+	}
+	local := localaws.Config{
+		AWSAddr: o.AWSAddr, RedisAddr: o.RedisAddr, DataDir: o.DataDir,
+		Prefix: o.Fleet.Prefix, Partitions: o.Fleet.Partitions, Log: o.Log,
+	}
+	stack, err := localaws.Start(ctx, local)
+	if err != nil {
+		return nil, fmt.Errorf("start the embedded stack: %w", err)
+	}
+	local = stack.Config()
+	o.Fleet.RedisURL, o.Fleet.Bucket = stack.RedisURL(), local.Bucket()
+	o.Worker.RoleARN, o.Worker.TenantRoleARN = local.ScriptRole(), local.TenantRole()
+	s := &Stack{Stack: stack, options: o, registry: telemetry.NewRegistry()}
+	if s.Fleet, err = wire.Open(ctx, o.Fleet, stack.AWSConfig(), o.Log, s.registry); err != nil {
+		return nil, errors.Join(err, stack.Close(ctx))
+	}
+	return s, nil
+}
+
+// StartFleet begins a dispatcher, a worker and, where it has an address, their
+// admin server in this process.
+func (s *Stack) StartFleet(ctx context.Context) error {
+	d, err := s.Fleet.Dispatcher(ctx, s.options.Process, s.options.Dispatcher)
+	if err != nil {
+		return err
+	}
+	w, err := s.Fleet.Worker(ctx, s.options.Process, s.options.Worker, s.options.Progress)
+	if err != nil {
+		return err
+	}
+	parts := []service.Part{d.Part, w.Part}
+	if addr := s.options.Process.AdminAddr; addr != "" {
+		admin, err := telemetry.ListenAdmin(addr, s.registry, func() error { return errors.Join(d.Ready(), w.Ready()) })
+		if err != nil {
+			return err
+		}
+		parts = append(parts, service.Part{Name: "admin", Run: func(intake, _ context.Context) error { return admin.Run(intake) }})
+	}
+	ctx, s.stop = context.WithCancel(ctx)
+	s.stopped = make(chan error, 1)
+	go func() { s.stopped <- service.Run(ctx, s.options.Process.Drain, parts...) }()
+	return nil
+}
+
+// Wait returns once the fleet has stopped, by a signal or by itself.
+func (s *Stack) Wait() error { return <-s.stopped }
+
+// Close drains the fleet, if it was started, and ends the stack.
+func (s *Stack) Close(ctx context.Context) error {
+	var err error
+	if s.stop != nil {
+		s.stop()
+		err = <-s.stopped
+	}
+	s.Fleet.Close()
+	return errors.Join(err, s.Stack.Close(ctx))
+}
+
+// Client is a story's end of the stack's queues.
+func (s *Stack) Client(ctx context.Context) (*client.Client, error) { return Client(ctx, s.Fleet) }
+
+// Client is a story's end of a fleet's queues.
+func Client(ctx context.Context, f *wire.Fleet) (*client.Client, error) {
+	requests, err := f.Requests(ctx)
+	if err != nil {
+		return nil, err
+	}
+	results, err := f.Results(ctx)
+	if err != nil {
+		return nil, err
+	}
+	return &client.Client{Requests: requests, Results: results}, nil
+}
+
+// Settings are what separate processes need beside the stack's own environment,
+// as NAME=value.
+func (s *Stack) Settings() []string {
+	return []string{
+		"SCRIPTFLEET_DEFAULT_RUNTIME=" + s.options.Fleet.DefaultRuntime,
+		"SCRIPTFLEET_SHELL_BASE=" + s.options.Fleet.ShellBase,
+	}
+}
+
+// fit makes the default runtime one that can run here: the newest that Lambda
+// offers and that this machine has, where the one that was set is missing.
+func fit(ctx context.Context, f *config.Fleet) error {
+	interpreters, err := interpreter.Default(ctx)
+	if err != nil {
+		return fmt.Errorf("find Python, which the embedded stack runs scripts with: %w", err)
+	}
+	offers := run.Runtimes()
+	if set, ok := offers.Find(f.DefaultRuntime); ok {
+		if _, here := interpreters.For(set.Python); here {
+			return nil
+		}
+	}
+	names := offers.Names(time.Now(), f.AllowRetired)
+	for i := len(names) - 1; i >= 0; i-- {
+		offer, _ := offers.Find(names[i])
+		if _, here := interpreters.For(offer.Python); here && !offer.Shell {
+			f.DefaultRuntime, f.ShellBase = offer.Name, offer.Name
+			return nil
+		}
+	}
+	return fmt.Errorf("this machine has Python %v and Lambda offers none of them: install one of the runtimes %v", interpreters.Minors(), names)
+}

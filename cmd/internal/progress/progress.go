@@ -1,0 +1,96 @@
+// Package progress shows on a terminal what a command is waiting for.
+package progress
+
+import (
+	"fmt"
+	"io"
+	"os"
+	"sync"
+	"time"
+
+	"golang.org/x/term"
+)
+
+// Line is one line that is written over as things go on. On anything but a
+// terminal it shows nothing.
+type Line struct {
+	out  io.Writer
+	wide int
+
+	mu    sync.Mutex
+	text  string
+	start time.Time
+	stop  chan struct{}
+	done  chan struct{}
+}
+
+// Stderr is a line on standard error.
+func Stderr() *Line {
+	l := &Line{start: time.Now(), stop: make(chan struct{}), done: make(chan struct{})}
+	if fd := int(os.Stderr.Fd()); term.IsTerminal(fd) {
+		l.out = os.Stderr
+		l.wide = 79
+		if w, _, err := term.GetSize(fd); err == nil && w > 20 {
+			l.wide = w - 1
+		}
+	}
+	go l.loop()
+	return l
+}
+
+// Say changes what the line says.
+func (l *Line) Say(format string, args ...any) {
+	l.mu.Lock()
+	l.text = fmt.Sprintf(format, args...)
+	l.mu.Unlock()
+}
+
+// Print writes a whole line above the one that changes, or, where nothing
+// changes, just that.
+func (l *Line) Print(w io.Writer, format string, args ...any) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.clear()
+	fmt.Fprintf(w, format+"\n", args...)
+}
+
+// Stop takes the line away.
+func (l *Line) Stop() {
+	close(l.stop)
+	<-l.done
+	l.mu.Lock()
+	l.clear()
+	l.mu.Unlock()
+}
+
+var frames = []rune("⠋⠙⠹⠸⠼⠴⠦⠧⠇⠏")
+
+func (l *Line) loop() {
+	defer close(l.done)
+	tick := time.NewTicker(100 * time.Millisecond)
+	defer tick.Stop()
+	for i := 0; ; i++ {
+		select {
+		case <-l.stop:
+			return
+		case <-tick.C:
+			l.mu.Lock()
+			l.draw(frames[i%len(frames)])
+			l.mu.Unlock()
+		}
+	}
+}
+
+func (l *Line) draw(frame rune) {
+	if l.out == nil || l.text == "" {
+		return
+	}
+	text := []rune(fmt.Sprintf("%c %s  %.1f s", frame, l.text, time.Since(l.start).Seconds()))
+	fmt.Fprintf(l.out, "\r\x1b[K%s", string(text[:min(len(text), l.wide)]))
+}
+
+func (l *Line) clear() {
+	if l.out != nil {
+		fmt.Fprint(l.out, "\r\x1b[K")
+	}
+}

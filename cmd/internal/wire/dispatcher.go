@@ -1,0 +1,42 @@
+package wire
+
+import (
+	"context"
+
+	"github.com/scriptfleet/scriptfleet/dispatcher"
+	"github.com/scriptfleet/scriptfleet/pkg/config"
+	"github.com/scriptfleet/scriptfleet/pkg/service"
+)
+
+// Running is a part of a process, and whether it takes work.
+type Running struct {
+	Part  service.Part
+	Ready func() error
+}
+
+// Dispatcher puts a dispatcher together.
+func (f *Fleet) Dispatcher(ctx context.Context, p config.Process, d config.Dispatcher) (Running, error) {
+	requests, err := f.Requests(ctx)
+	if err != nil {
+		return Running{}, err
+	}
+	partitions, err := f.Partitions(ctx)
+	if err != nil {
+		return Running{}, err
+	}
+	results, err := f.Results(ctx)
+	if err != nil {
+		return Running{}, err
+	}
+	dlq, err := f.RequestsDLQ(ctx)
+	if err != nil {
+		return Running{}, err
+	}
+	running := dispatcher.New(dispatcher.Config{
+		Pollers: d.Pollers, ShardSize: d.ShardSize, PollWait: p.PollWait,
+	}, dispatcher.Deps{
+		Requests: requests, Partitions: partitions, Results: results, DeadLetter: dlq,
+		Ledger: f.Ledger, Tenants: f.tenants(), Policy: f.Policy, Log: f.Log, Registerer: f.Registry,
+	})
+	return Running{service.Part{Name: "dispatcher", Run: running.Run}, running.Ready}, nil
+}

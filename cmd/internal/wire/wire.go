@@ -1,0 +1,161 @@
+// Package wire puts the parts of a fleet together: it is where settings become
+// clients of AWS and Redis, and where contracts meet what keeps them. The three
+// binaries share it, so that what runs embedded is what runs in production.
+package wire
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	awsconfig "github.com/aws/aws-sdk-go-v2/config"
+	"github.com/aws/aws-sdk-go-v2/service/s3"
+	"github.com/aws/aws-sdk-go-v2/service/sqs"
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/redis/go-redis/v9"
+	"go.uber.org/zap"
+
+	"github.com/scriptfleet/scriptfleet/pkg/claimcheck"
+	"github.com/scriptfleet/scriptfleet/pkg/claimcheck/s3store"
+	"github.com/scriptfleet/scriptfleet/pkg/config"
+	"github.com/scriptfleet/scriptfleet/pkg/function"
+	"github.com/scriptfleet/scriptfleet/pkg/ledger"
+	"github.com/scriptfleet/scriptfleet/pkg/ledger/redisledger"
+	"github.com/scriptfleet/scriptfleet/pkg/queue"
+	"github.com/scriptfleet/scriptfleet/pkg/queue/sqsqueue"
+	"github.com/scriptfleet/scriptfleet/pkg/run"
+)
+
+// Fleet holds the clients that a process talks to its fleet with.
+type Fleet struct {
+	Settings config.Fleet
+	Policy   *run.Policy
+	Ledger   ledger.Ledger
+	Log      *zap.Logger
+	Registry *prometheus.Registry
+
+	aws   aws.Config
+	sqs   *sqs.Client
+	s3    *s3.Client
+	redis *redis.Client
+}
+
+// AWS loads the AWS SDK's configuration from the environment.
+func AWS(ctx context.Context) (aws.Config, error) {
+	cfg, err := awsconfig.LoadDefaultConfig(ctx)
+	if err != nil {
+		return aws.Config{}, fmt.Errorf("load the AWS configuration: %w", err)
+	}
+	if cfg.Region == "" {
+		return aws.Config{}, errors.New("no AWS region is set: set AWS_REGION, or take the environment that scriptfleet local prints")
+	}
+	return cfg, nil
+}
+
+// Open makes the clients. It calls nothing yet but, where asked for, creates the
+// queues. Close ends it.
+func Open(ctx context.Context, settings config.Fleet, cfg aws.Config, log *zap.Logger, reg *prometheus.Registry) (*Fleet, error) {
+	if err := settings.Check(); err != nil {
+		return nil, err
+	}
+	policy, err := settings.Policy(function.HandlerVersion())
+	if err != nil {
+		return nil, err
+	}
+	f := &Fleet{
+		Settings: settings, Policy: policy, Log: log, Registry: reg,
+		aws: cfg,
+		sqs: sqsqueue.NewClient(cfg),
+		s3:  s3.NewFromConfig(cfg, func(o *s3.Options) { o.UsePathStyle = os.Getenv("AWS_ENDPOINT_URL") != "" || cfg.BaseEndpoint != nil }),
+	}
+	if err := f.openRedis(); err != nil {
+		return nil, err
+	}
+	if settings.CreateQueues {
+		if err := sqsqueue.Ensure(ctx, f.sqs, f.Names()); err != nil {
+			f.Close()
+			return nil, fmt.Errorf("create the queues: %w", err)
+		}
+	}
+	return f, nil
+}
+
+// openRedis makes the client. Whoever calls Redis here decides by itself when to
+// try again, so the client tries once, and its time-outs are short.
+func (f *Fleet) openRedis() error {
+	if f.Settings.RedisURL == "" {
+		return errors.New("no Redis is set: give --redis-url or REDIS_URL, or take the environment that scriptfleet local prints")
+	}
+	options, err := redis.ParseURL(f.Settings.RedisURL)
+	if err != nil {
+		return fmt.Errorf("read --redis-url: %w", err)
+	}
+	options.MaxRetries = -1
+	options.DialTimeout = 2 * time.Second
+	options.ReadTimeout = 4 * time.Second
+	options.ContextTimeoutEnabled = true
+	f.redis = redis.NewClient(options)
+	f.Ledger = redisledger.New(redisledger.Config{Prefix: f.Settings.Prefix}, f.redis)
+	return nil
+}
+
+// Close ends what Open began.
+func (f *Fleet) Close() { _ = f.redis.Close() }
+
+// Names are those of the fleet's queues.
+func (f *Fleet) Names() queue.Names { return queue.NamesOf(f.Settings.Prefix, f.Settings.Partitions) }
+
+// Requests, Results and the others open the fleet's queues. Where there is a
+// bucket, bodies that are too large for a queue travel through it, those of each
+// kind of queue under a prefix of its own: a pointer on one can't reach what
+// belongs to another.
+func (f *Fleet) Requests(ctx context.Context) (queue.Queue, error) {
+	return f.open(ctx, f.Names().Requests, claimcheck.Config{Prefix: f.Settings.Prefix + "/requests", Foreign: true})
+}
+
+// Results is the queue that stories consume.
+func (f *Fleet) Results(ctx context.Context) (queue.Queue, error) {
+	return f.open(ctx, f.Names().Results, claimcheck.Config{Prefix: f.Settings.Prefix + "/results"})
+}
+
+// RequestsDLQ is where requests go that can't be attributed.
+func (f *Fleet) RequestsDLQ(ctx context.Context) (queue.Queue, error) {
+	return f.open(ctx, f.Names().RequestsDLQ, claimcheck.Config{Prefix: f.Settings.Prefix + "/requests", Foreign: true})
+}
+
+// PartitionDLQ is where deliveries go that no worker could settle.
+func (f *Fleet) PartitionDLQ(ctx context.Context) (queue.Queue, error) {
+	return f.partition(ctx, f.Names().PartitionDLQ)
+}
+
+// Partitions are the queues between dispatcher and workers.
+func (f *Fleet) Partitions(ctx context.Context) ([]queue.Queue, error) {
+	var qs []queue.Queue
+	for _, name := range f.Names().Partitions {
+		q, err := f.partition(ctx, name)
+		if err != nil {
+			return nil, err
+		}
+		qs = append(qs, q)
+	}
+	return qs, nil
+}
+
+func (f *Fleet) partition(ctx context.Context, name string) (queue.Queue, error) {
+	return f.open(ctx, name, claimcheck.Config{Prefix: f.Settings.Prefix + "/runs"})
+}
+
+func (f *Fleet) open(ctx context.Context, name string, cfg claimcheck.Config) (queue.Queue, error) {
+	q, err := sqsqueue.Open(ctx, f.sqs, name)
+	if err != nil {
+		return nil, fmt.Errorf("%w (is --prefix right? --create-queues makes the queues that are missing)", err)
+	}
+	if f.Settings.Bucket == "" {
+		return q, nil
+	}
+	cfg.Log = f.Log
+	return claimcheck.Wrap(q, s3store.New(f.s3, f.Settings.Bucket), cfg), nil
+}

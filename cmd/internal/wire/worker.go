@@ -1,0 +1,136 @@
+package wire
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"os"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/s3"
+
+	"github.com/scriptfleet/scriptfleet/pkg/build"
+	"github.com/scriptfleet/scriptfleet/pkg/build/redisrecords"
+	"github.com/scriptfleet/scriptfleet/pkg/config"
+	"github.com/scriptfleet/scriptfleet/pkg/function"
+	"github.com/scriptfleet/scriptfleet/pkg/function/awslambda"
+	"github.com/scriptfleet/scriptfleet/pkg/interpreter"
+	"github.com/scriptfleet/scriptfleet/pkg/layer"
+	"github.com/scriptfleet/scriptfleet/pkg/lease/redislease"
+	"github.com/scriptfleet/scriptfleet/pkg/limit"
+	"github.com/scriptfleet/scriptfleet/pkg/limit/redislimit"
+	"github.com/scriptfleet/scriptfleet/pkg/run"
+	"github.com/scriptfleet/scriptfleet/pkg/service"
+	"github.com/scriptfleet/scriptfleet/pkg/slot/redisslot"
+	"github.com/scriptfleet/scriptfleet/worker"
+)
+
+// Worker puts a worker together. progress, where it is not nil, is told what
+// layer builds say.
+func (f *Fleet) Worker(ctx context.Context, p config.Process, w config.Worker, progress func(run.EnvHash, string)) (Running, error) {
+	if w.Name == "" {
+		w.Name = processName()
+	}
+	partitions, err := f.Partitions(ctx)
+	if err != nil {
+		return Running{}, err
+	}
+	side, err := f.partition(ctx, f.Names().Side)
+	if err != nil {
+		return Running{}, err
+	}
+	results, err := f.Results(ctx)
+	if err != nil {
+		return Running{}, err
+	}
+	dlq, err := f.PartitionDLQ(ctx)
+	if err != nil {
+		return Running{}, err
+	}
+	functions := awslambda.New(awslambda.Config{NamePrefix: f.Settings.Prefix + "-"}, awslambda.Deps{
+		Lambda:   awslambda.NewClient(f.aws, w.Concurrency),
+		Uploads:  f.uploads(),
+		Sessions: f.sessions(w),
+	})
+	builds, err := f.builder(ctx, w, functions, progress)
+	if err != nil {
+		return Running{}, err
+	}
+	running := worker.New(worker.Config{
+		Name: w.Name, Concurrency: w.Concurrency, MaxParked: w.MaxParked, PollWait: p.PollWait,
+	}, worker.Deps{
+		Partitions: partitions, Side: side, Results: results, DeadLetter: dlq,
+		Ledger: f.Ledger, Builds: builds, Functions: functions, Credentials: f.credentials(), Tenants: f.tenants(),
+		Slots:  redisslot.New(redisslot.Config{Prefix: f.Settings.Prefix}, f.redis),
+		Policy: f.Policy, Log: f.Log, Registerer: f.Registry,
+	})
+	return Running{
+		Part: service.Part{Name: "worker", Run: func(intake, work context.Context) error {
+			// Builds that nobody in hand waits for any more end with the worker:
+			// their leases are given back, and whoever needs them begins anew.
+			defer func() { _ = builds.Close(ended(work)) }()
+			return running.Run(intake, work)
+		}},
+		Ready: running.Ready,
+	}, nil
+}
+
+// builder puts together what makes layers and functions.
+func (f *Fleet) builder(ctx context.Context, w config.Worker, functions *awslambda.Functions, progress func(run.EnvHash, string)) (*build.Builder, error) {
+	interpreters, err := interpreter.Default(ctx)
+	if err != nil {
+		return nil, fmt.Errorf("find Python: %w", err)
+	}
+	layers, err := layer.New(layer.Config{CacheDir: w.CacheDir, UV: w.UV, Index: f.Settings.Index},
+		layer.Deps{Log: f.Log, Registerer: f.Registry, Interpreters: interpreters, Progress: progress})
+	if err != nil {
+		return nil, fmt.Errorf("prepare layer builds: %w", err)
+	}
+	return build.New(build.Config{
+		Prefix: f.Settings.Prefix, RoleARN: w.RoleARN, HandlerName: function.Handler, Worker: w.Name, MaxBuilds: w.MaxBuilds,
+	}, build.Deps{
+		Leases:   redislease.New(f.redis, f.Settings.Prefix),
+		Records:  redisrecords.New(f.redis, f.Settings.Prefix),
+		Limiter:  redislimit.New(redislimit.Config{Prefix: f.Settings.Prefix, Rate: limit.ControlPlane}, f.redis),
+		Maker:    functions,
+		Layers:   layers,
+		Packager: function.Packager{Interpreters: interpreters},
+		Log:      f.Log, Registerer: f.Registry,
+	}), nil
+}
+
+// uploads puts zips that are too large for a call into the fleet's bucket.
+func (f *Fleet) uploads() awslambda.Uploads {
+	if f.Settings.Bucket == "" {
+		return nil
+	}
+	return uploads{f}
+}
+
+type uploads struct{ f *Fleet }
+
+func (u uploads) Upload(ctx context.Context, key string, body []byte) (bucket, objectKey string, err error) {
+	bucket, objectKey = u.f.Settings.Bucket, u.f.Settings.Prefix+"/zips/"+key
+	_, err = u.f.s3.PutObject(ctx, &s3.PutObjectInput{
+		Bucket: aws.String(bucket), Key: aws.String(objectKey), Body: bytes.NewReader(body),
+	})
+	if err != nil {
+		return "", "", fmt.Errorf("upload %s: %w", objectKey, err)
+	}
+	return bucket, objectKey, nil
+}
+
+func processName() string {
+	host, err := os.Hostname()
+	if err != nil {
+		host = "worker"
+	}
+	return fmt.Sprintf("%s-%d", host, os.Getpid())
+}
+
+// ended is a context that is over already: what is closed with it ends at once.
+func ended(ctx context.Context) context.Context {
+	ctx, cancel := context.WithCancel(ctx)
+	cancel()
+	return ctx
+}

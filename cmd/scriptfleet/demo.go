@@ -1,0 +1,134 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os"
+	"os/signal"
+	"syscall"
+	"time"
+
+	"go.uber.org/zap"
+
+	"github.com/scriptfleet/scriptfleet/cmd/internal/client"
+	"github.com/scriptfleet/scriptfleet/cmd/internal/embedded"
+	"github.com/scriptfleet/scriptfleet/cmd/internal/progress"
+	"github.com/scriptfleet/scriptfleet/pkg/config"
+	"github.com/scriptfleet/scriptfleet/pkg/run"
+	"github.com/scriptfleet/scriptfleet/pkg/sandbox"
+	"github.com/scriptfleet/scriptfleet/pkg/telemetry"
+)
+
+type demoCommand struct {
+	JSON     bool          `name:"json" help:"Print every result event, one a line, instead of the table."`
+	Wait     time.Duration `default:"5m" help:"How long to wait for the results."`
+	LogLevel string        `default:"error" enum:"debug,info,warn,error" help:"What the fleet says on stderr."`
+}
+
+// Help is shown below the flags.
+func (demoCommand) Help() string {
+	return `Starts the embedded stack with a dispatcher and a worker on free loopback ports, plays a batch of several tenants (a good script, one with a requirement, a failing one, a slow one, a burst of 50 runs of one new script), and shows each result. Exits 0 if every run ended as it should.
+
+Examples:
+
+  scriptfleet demo
+  scriptfleet demo --json | jq .data.status`
+}
+
+func (c *demoCommand) Run(ctx context.Context) error {
+	log, err := telemetry.NewLogger(c.LogLevel, "auto")
+	if err != nil {
+		return exitError{exitUsage, err}
+	}
+	ctx, stop := signal.NotifyContext(ctx, os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	ctx, cancel := context.WithTimeout(ctx, c.Wait)
+	defer cancel()
+
+	play := newPlay()
+	line := progress.Stderr()
+	err = c.play(ctx, log, line, play)
+	line.Stop()
+	if err != nil {
+		return err
+	}
+	if c.JSON {
+		if err := play.printEvents(os.Stdout); err != nil {
+			return err
+		}
+	} else {
+		play.printTable(os.Stdout)
+		play.printSummary(os.Stdout)
+	}
+	return play.check()
+}
+
+// play starts everything, sends the batch and collects the results.
+func (c *demoCommand) play(ctx context.Context, log *zap.Logger, line *progress.Line, p *play) (err error) {
+	line.Say("starting the embedded stack")
+	stack, err := embedded.Start(ctx, embedded.Options{
+		Fleet:      config.Fleet{Prefix: "scriptfleet", Partitions: 4, MaxTimeout: 60, MemoryMB: 256, DefaultRuntime: "python3.13"},
+		Process:    config.Process{PollWait: time.Second, Drain: 5 * time.Second},
+		Dispatcher: config.Dispatcher{Pollers: 4, ShardSize: 2},
+		Worker:     config.Worker{Concurrency: 16, MaxBuilds: 4},
+		Log:        log,
+	})
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, stack.Close(context.WithoutCancel(ctx))) }()
+	if err := stack.StartFleet(ctx); err != nil {
+		return err
+	}
+	cl, err := stack.Client(ctx)
+	if err != nil {
+		return err
+	}
+	line.Print(os.Stderr, "The embedded stack is up; scripts run in: %s", sandbox.Probe())
+	for _, err := range cl.Send(ctx, p.requests()...) {
+		if err != nil {
+			return err
+		}
+	}
+	line.Print(os.Stderr, "Sent %d requests of %d tenants. The first run of a script waits for its function to be built.\n", p.sent, len(p.acts))
+	return p.collect(ctx, cl, line)
+}
+
+func (p *play) collect(ctx context.Context, cl *client.Client, line *progress.Line) error {
+	consuming, stop := context.WithCancel(ctx)
+	defer stop()
+	p.progress(line)
+	err := cl.Consume(consuming, func(r client.Received) bool {
+		p.take(r.Result)
+		p.progress(line)
+		if p.complete() {
+			stop()
+		}
+		return true
+	})
+	if err != nil {
+		return err
+	}
+	if !p.complete() {
+		return fmt.Errorf("%d of %d results have come: %w", p.received, p.sent, context.Cause(ctx))
+	}
+	return nil
+}
+
+func (p *play) printEvents(w *os.File) error {
+	enc := json.NewEncoder(w)
+	enc.SetEscapeHTML(false)
+	for _, a := range p.acts {
+		for _, r := range a.results {
+			if err := enc.Encode(r); err != nil {
+				return fmt.Errorf("write a result: %w", err)
+			}
+		}
+	}
+	return nil
+}
+
+// expected tells whether a result is the one that the act should have.
+func (a *act) expected(r run.Result) bool { return r.Data.Status == a.want }

@@ -1,0 +1,3 @@
+def main(input):
+    ticket = input["ticket"]
+    return {"closed": ticket["number"]}

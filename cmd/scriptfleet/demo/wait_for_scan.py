@@ -1,0 +1,7 @@
+import time
+
+
+def main(input):
+    print("waiting for the scanner")
+    time.sleep(input["seconds"])
+    return "done"

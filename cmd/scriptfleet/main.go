@@ -1,0 +1,80 @@
+// Command scriptfleet is the developer's and the operator's command.
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+
+	"github.com/alecthomas/kong"
+
+	"github.com/scriptfleet/scriptfleet/pkg/config"
+	"github.com/scriptfleet/scriptfleet/pkg/sandbox"
+)
+
+// Commands, one to a file.
+type commands struct {
+	Demo  demoCommand  `cmd:"" help:"Start everything on this machine, play a batch of several tenants, show what becomes of it."`
+	Local localCommand `cmd:"" help:"Run the embedded stack until Ctrl-C, and print what points other processes at it."`
+	Run   runCommand   `cmd:"" help:"Run one script and print what main returned."`
+}
+
+// Exit codes, beside 0 for success and those of run.
+const (
+	exitFailed = 1
+	exitUsage  = 2
+)
+
+// exitError ends the command with a code; its error, if any, is printed.
+type exitError struct {
+	code int
+	err  error
+}
+
+func (e exitError) Error() string { return fmt.Sprint(e.err) }
+
+func main() {
+	sandbox.Main()
+	os.Exit(execute(context.Background(), os.Args[1:]))
+}
+
+func execute(ctx context.Context, args []string) int {
+	var c commands
+	exited := -1
+	if len(args) == 0 {
+		args = []string{"--help"}
+	}
+	parsed, err := config.Parse(&c, args, os.Stdout, func(code int) { exited = code },
+		append(config.Options("scriptfleet", description), kong.BindTo(ctx, (*context.Context)(nil)))...)
+	if exited >= 0 {
+		return exited
+	}
+	if err != nil {
+		fmt.Fprintln(os.Stderr, "scriptfleet:", err)
+		return exitUsage
+	}
+	err = parsed.Run()
+	var exit exitError
+	switch {
+	case err == nil:
+		return 0
+	case errors.As(err, &exit):
+		if exit.err != nil {
+			fmt.Fprintln(os.Stderr, "scriptfleet:", exit.err)
+		}
+		return exit.code
+	}
+	fmt.Fprintln(os.Stderr, "scriptfleet:", err)
+	return exitFailed
+}
+
+const description = `Runs scripts for many tenants: the developer's and operator's command.
+
+Without endpoints in the environment (AWS_ENDPOINT_URL, REDIS_URL), run and demo start an embedded stack of their own. Every flag is also an environment variable: --prefix is SCRIPTFLEET_PREFIX.
+
+Examples:
+
+  scriptfleet demo                                        # see it work
+  scriptfleet run hello.py --input '{"array_length": 5}'  # one run, its output on stdout
+  scriptfleet local --no-fleet --env-file fleet.env       # endpoints for separate processes`

@@ -1,0 +1,277 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"strings"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/prometheus/client_golang/prometheus"
+	"go.uber.org/zap"
+
+	"github.com/scriptfleet/scriptfleet/cmd/internal/client"
+	"github.com/scriptfleet/scriptfleet/cmd/internal/embedded"
+	"github.com/scriptfleet/scriptfleet/cmd/internal/progress"
+	"github.com/scriptfleet/scriptfleet/cmd/internal/wire"
+	"github.com/scriptfleet/scriptfleet/pkg/config"
+	"github.com/scriptfleet/scriptfleet/pkg/ledger"
+	"github.com/scriptfleet/scriptfleet/pkg/run"
+	"github.com/scriptfleet/scriptfleet/pkg/telemetry"
+)
+
+type runCommand struct {
+	config.Fleet
+	config.Worker
+
+	File         string        `arg:"" help:"The script; - reads it from standard input."`
+	Input        string        `help:"JSON object that main gets; @FILE reads it from a file." default:"{}"`
+	Requirements string        `help:"File of requirements, in the form of requirements.txt." type:"existingfile"`
+	Runtime      string        `help:"Such as python3.12 or aws-cli; the fleet's default if empty."`
+	Timeout      int           `help:"Seconds before the script is ended."`
+	Tenant       string        `default:"local" help:"Tenant that the run belongs to."`
+	Credential   string        `help:"Name of a credential of the tenant's."`
+	Event        bool          `help:"Print the whole result event instead of the output alone."`
+	JSON         bool          `name:"json" help:"The same as --event."`
+	Wait         time.Duration `default:"20m" help:"How long to wait for the result."`
+	LogLevel     string        `default:"error" enum:"debug,info,warn,error" help:"What the embedded stack says on stderr."`
+}
+
+// Help is shown below the flags.
+func (runCommand) Help() string {
+	return `Enqueues one request and waits for its result. The output of main, and nothing else, goes to stdout; what the script printed, and errors, to stderr. Where AWS_ENDPOINT_URL or REDIS_URL is set, the fleet there runs it; else an embedded stack, for this one run.
+
+Exit codes: 0 succeeded, 1 failed, 2 usage, 3 build_failed, 4 timed_out, 5 rejected, 6 everything else.
+
+Examples:
+
+  scriptfleet run hello.py --input '{"array_length": 5}'
+  scriptfleet run report.py --requirements requirements.txt --timeout 30 --event
+  echo 'aws sts get-caller-identity' | scriptfleet run - --runtime aws-cli --credential aws-prod`
+}
+
+// exitOther is what run exits with for every status that has no code of its own.
+const exitOther = 6
+
+var exitCodes = map[run.Status]int{
+	run.Succeeded: 0, run.Failed: exitFailed, run.BuildFailed: 3, run.TimedOut: 4, run.Rejected: 5,
+}
+
+func (c *runCommand) Run(ctx context.Context) error {
+	request, err := c.request()
+	if err != nil {
+		return exitError{exitUsage, err}
+	}
+	log, err := telemetry.NewLogger(c.LogLevel, "auto")
+	if err != nil {
+		return exitError{exitUsage, err}
+	}
+	ctx, cancel := context.WithTimeout(ctx, c.Wait)
+	defer cancel()
+	line := progress.Stderr()
+	res, err := c.execute(ctx, request, log, line)
+	line.Stop()
+	if err != nil {
+		return exitError{exitOther, err}
+	}
+	return c.print(res)
+}
+
+// request reads the files and makes the request.
+func (c *runCommand) request() (run.Request, error) {
+	script, err := readFile(c.File)
+	if err != nil {
+		return run.Request{}, fmt.Errorf("read the script: %w", err)
+	}
+	input := []byte(c.Input)
+	if name, ok := strings.CutPrefix(c.Input, "@"); ok {
+		if input, err = readFile(name); err != nil {
+			return run.Request{}, fmt.Errorf("read --input: %w", err)
+		}
+	}
+	if !json.Valid(input) {
+		return run.Request{}, fmt.Errorf("--input is not JSON: %s", c.Input)
+	}
+	var requirements []byte
+	if c.Requirements != "" {
+		if requirements, err = readFile(c.Requirements); err != nil {
+			return run.Request{}, fmt.Errorf("read --requirements: %w", err)
+		}
+	}
+	return run.Request{
+		SpecVersion: run.SpecVersion, Type: run.TypeRequested, Source: "/scriptfleet/run", ID: uuid.NewString(), Tenant: c.Tenant,
+		Data: run.RequestData{
+			Action: c.File, Runtime: c.Runtime, Script: string(script), Requirements: string(requirements),
+			Input: input, TimeoutSeconds: c.Timeout, Credential: c.Credential,
+		},
+	}, nil
+}
+
+func readFile(name string) ([]byte, error) {
+	if name == "-" {
+		return io.ReadAll(os.Stdin)
+	}
+	return os.ReadFile(name)
+}
+
+// execute sends the request to the fleet that is configured, or to one of its
+// own.
+func (c *runCommand) execute(ctx context.Context, request run.Request, log *zap.Logger, line *progress.Line) (run.Result, error) {
+	fleet, stop, err := c.fleet(ctx, log, line)
+	if err != nil {
+		return run.Result{}, err
+	}
+	defer stop()
+	cl, err := embedded.Client(ctx, fleet)
+	if err != nil {
+		return run.Result{}, err
+	}
+	cl.PollWait = 5 * time.Second
+	if err := cl.Send(ctx, request)[0]; err != nil {
+		return run.Result{}, err
+	}
+	key := run.KeyOf(request.Tenant, request.Source, request.ID)
+	watching, stopWatching := context.WithCancel(ctx)
+	defer stopWatching()
+	go watch(watching, fleet, key, line)
+	return await(ctx, cl, key)
+}
+
+// configured tells whether the environment names a fleet.
+func configured(f config.Fleet) bool {
+	return f.RedisURL != "" || os.Getenv("AWS_ENDPOINT_URL") != ""
+}
+
+func (c *runCommand) fleet(ctx context.Context, log *zap.Logger, line *progress.Line) (_ *wire.Fleet, stop func(), err error) {
+	if configured(c.Fleet) {
+		cfg, err := wire.AWS(ctx)
+		if err != nil {
+			return nil, nil, err
+		}
+		f, err := wire.Open(ctx, c.Fleet, cfg, log, prometheus.NewRegistry())
+		if err != nil {
+			return nil, nil, err
+		}
+		return f, f.Close, nil
+	}
+	line.Say("starting an embedded stack")
+	c.Fleet.Partitions = 1
+	stack, err := embedded.Start(ctx, embedded.Options{
+		Fleet: c.Fleet, Worker: c.Worker, Log: log,
+		Process:  config.Process{PollWait: 200 * time.Millisecond, Drain: time.Second},
+		Progress: func(_ run.EnvHash, said string) { line.Say("building: %s", said) },
+	})
+	if err != nil {
+		return nil, nil, err
+	}
+	stop = func() { _ = stack.Close(context.WithoutCancel(ctx)) }
+	if err := stack.StartFleet(ctx); err != nil {
+		stop()
+		return nil, nil, err
+	}
+	return stack.Fleet, stop, nil
+}
+
+// watch tells on the progress line where the run is.
+func watch(ctx context.Context, f *wire.Fleet, key run.Key, line *progress.Line) {
+	tick := time.NewTicker(300 * time.Millisecond)
+	defer tick.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-tick.C:
+		}
+		r, err := f.Ledger.Lookup(ctx, key)
+		switch {
+		case err != nil:
+		case r.Waiting != "":
+			line.Say("waiting for the %s", r.Waiting)
+		case r.State == ledger.Invoking:
+			line.Say("running")
+		default:
+			line.Say("%s", strings.TrimSpace("waiting "+string(r.State)))
+		}
+	}
+}
+
+// await consumes results until the run's own is there.
+func await(ctx context.Context, cl *client.Client, key run.Key) (run.Result, error) {
+	consuming, stop := context.WithCancel(ctx)
+	defer stop()
+	var res *run.Result
+	err := cl.Consume(consuming, func(r client.Received) bool {
+		if r.ID != key {
+			return false
+		}
+		res = &r.Result
+		stop()
+		return true
+	})
+	switch {
+	case res != nil:
+		return *res, nil
+	case err != nil:
+		return run.Result{}, err
+	}
+	return run.Result{}, fmt.Errorf("no result for run %s: %w; is a worker running? scriptfleet explain %s tells where it is", key, context.Cause(ctx), key)
+}
+
+// print writes the output, or the event, to stdout and the rest to stderr, and
+// turns the status into the exit code.
+func (c *runCommand) print(res run.Result) error {
+	if c.Event || c.JSON {
+		body, err := res.Encode()
+		if err != nil {
+			return exitError{exitOther, err}
+		}
+		fmt.Println(string(body))
+	} else {
+		printLogs(os.Stderr, res)
+		if res.Data.Status == run.Succeeded {
+			fmt.Println(string(res.Data.Output))
+		}
+	}
+	code, ok := exitCodes[res.Data.Status]
+	if !ok {
+		code = exitOther
+	}
+	if code == 0 {
+		return nil
+	}
+	if c.Event || c.JSON || res.Data.Error == nil {
+		return exitError{code, nil}
+	}
+	return exitError{code, errors.New(sentence(res))}
+}
+
+func printLogs(w io.Writer, res run.Result) {
+	for _, text := range []string{res.Data.Logs.Stdout, res.Data.Logs.Stderr} {
+		if text != "" {
+			fmt.Fprintln(w, strings.TrimSuffix(text, "\n"))
+		}
+	}
+	if res.Data.Logs.Truncated {
+		fmt.Fprintln(w, "[what was printed beyond this was cut off]")
+	}
+}
+
+// sentence says what went wrong, whose it is, and where.
+func sentence(res run.Result) string {
+	e := res.Data.Error
+	text := fmt.Sprintf("%s: %s: %s", res.Data.Status, e.Type, e.Message)
+	if e.Owner != run.OwnerAuthor {
+		text += fmt.Sprintf(" (for the %s to mend)", e.Owner)
+	}
+	if e.Traceback != "" {
+		text += "\n" + strings.TrimRight(e.Traceback, "\n")
+	}
+	if log := res.Data.Build.Log; log != nil && res.Data.Status == run.BuildFailed && *log != "" {
+		text += "\n" + strings.TrimRight(*log, "\n")
+	}
+	return text
+}

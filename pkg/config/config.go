@@ -1,0 +1,109 @@
+// Package config is what an operator sets: by environment, with a flag of the
+// same name. --prefix and SCRIPTFLEET_PREFIX are one setting, and so on for
+// every field; a flag wins. Beside these, the AWS SDK reads its own (AWS_REGION,
+// AWS_ENDPOINT_URL, credentials): the same binaries talk to AWS and to the
+// embedded stack, only the endpoints differ.
+package config
+
+import (
+	"fmt"
+	"io"
+	"time"
+
+	"github.com/alecthomas/kong"
+
+	"github.com/scriptfleet/scriptfleet/pkg/run"
+)
+
+// Fleet is what all processes of a fleet must agree on.
+type Fleet struct {
+	Prefix      string `default:"scriptfleet" help:"Prefix of the names of queues, functions and Redis keys."`
+	Partitions  int    `default:"8" help:"Number of partition queues."`
+	RedisURL    string `name:"redis-url" env:"REDIS_URL" help:"Redis, such as redis://:password@127.0.0.1:6379/0."`
+	Bucket      string `help:"S3 bucket for bodies that are too large for a queue, and for large layers; empty for none."`
+	TenantsFile string `name:"tenants" type:"path" help:"JSON file of the tenants' settings; read again when it changes."`
+
+	MaxTimeout     int    `default:"60" help:"Longest timeout in seconds that a request may ask for, up to 900."`
+	MemoryMB       int    `name:"memory-mb" default:"256" help:"Memory of every function."`
+	DefaultRuntime string `default:"python3.13" help:"Runtime of requests that name none."`
+	ShellBase      string `help:"Python version under the aws-cli runtime; the catalog's own by default."`
+	AllowRetired   bool   `help:"Take runtimes that Lambda has deprecated."`
+	Index          string `help:"Package index of all tenants; the installer's own by default."`
+
+	CreateQueues bool `help:"Create the queues that are missing, at start."`
+}
+
+// Process is what each process sets for itself.
+type Process struct {
+	AdminAddr string        `default:"127.0.0.1:9090" help:"Address of metrics, health and profiles; port 0 takes a free one."`
+	LogLevel  string        `default:"info" enum:"debug,info,warn,error" help:"debug, info, warn or error."`
+	LogFormat string        `default:"auto" enum:"auto,json,console" help:"auto, json or console."`
+	PollWait  time.Duration `default:"10s" help:"Length of a long poll, up to 20s."`
+	Drain     time.Duration `default:"90s" help:"How long a stop waits for what is in hand."`
+}
+
+// Dispatcher is the dispatcher's own.
+type Dispatcher struct {
+	Pollers   int `default:"4" help:"Polls of the requests queue at a time."`
+	ShardSize int `default:"2" help:"Partitions of each tenant."`
+}
+
+// Worker is the worker's own.
+type Worker struct {
+	Name          string `help:"Name of this worker, unique in the fleet; host and process by default."`
+	Concurrency   int    `default:"32" help:"Runs that execute at a time."`
+	MaxBuilds     int    `default:"4" help:"Builds that this worker makes at a time."`
+	MaxParked     int    `default:"1000" help:"Deliveries that wait for builds in this worker."`
+	RoleARN       string `name:"role-arn" help:"Role that functions run under: one without any permission."`
+	TenantRoleARN string `name:"tenant-role-arn" help:"Role that is assumed, narrowed to one tenant, for that tenant's invocations; empty invokes with the worker's own."`
+	CacheDir      string `type:"path" help:"Folder of built layers; the user's cache folder by default."`
+	UV            string `name:"uv" help:"Path of uv; the one on the PATH by default, else pip builds."`
+}
+
+// Policy is the operator's rules for requests.
+func (f Fleet) Policy(handlerVersion string) (*run.Policy, error) {
+	return run.NewPolicy(run.PolicyConfig{
+		MaxTimeoutSeconds: f.MaxTimeout,
+		DefaultRuntime:    f.DefaultRuntime,
+		ShellBase:         f.ShellBase,
+		AllowRetired:      f.AllowRetired,
+		MemoryMB:          f.MemoryMB,
+		Index:             f.Index,
+		Handler:           handlerVersion,
+	})
+}
+
+// Check says what is wrong with the settings, and which flag to change.
+func (f Fleet) Check() error {
+	if err := run.CheckPrefix(f.Prefix); err != nil {
+		return fmt.Errorf("--prefix: %w", err)
+	}
+	if f.Partitions < 1 || f.Partitions > 1000 {
+		return fmt.Errorf("--partitions is %d: use 1 to 1000", f.Partitions)
+	}
+	return nil
+}
+
+// Options are those that every command line of scriptfleet is parsed with.
+func Options(name, description string) []kong.Option {
+	return []kong.Option{
+		kong.Name(name), kong.Description(description),
+		kong.DefaultEnvars("SCRIPTFLEET"),
+		kong.UsageOnError(),
+		kong.ConfigureHelp(kong.HelpOptions{Compact: true}),
+	}
+}
+
+// Parse fills settings from args and the environment. It fails with what is
+// wrong; help that was asked for goes to out, and exit is then called.
+func Parse(settings any, args []string, out io.Writer, exit func(int), options ...kong.Option) (*kong.Context, error) {
+	parser, err := kong.New(settings, append(options, kong.Writers(out, out), kong.Exit(exit))...)
+	if err != nil {
+		return nil, fmt.Errorf("describe the settings: %w", err)
+	}
+	ctx, err := parser.Parse(args)
+	if err != nil {
+		return nil, err
+	}
+	return ctx, nil
+}
