@@ -223,18 +223,3 @@ func TestPurgedAndDeletedQueuesStayEmptyAfterARestart(t *testing.T) {
 		t.Errorf("%+v", stats)
 	}
 }
-
-func BenchmarkDurableSends(b *testing.B) {
-	db := opened(b, filepath.Join(b.TempDir(), "stack.db"))
-	b.Cleanup(func() { db.Close() })
-	_, client := served(b, sqs.Config{DB: db})
-	url := created(b, client, "q", nil)
-	b.SetParallelism(32)
-	b.RunParallel(func(pb *testing.PB) {
-		for pb.Next() {
-			if _, err := client.SendMessage(b.Context(), &awssqs.SendMessageInput{QueueUrl: url, MessageBody: aws.String("body")}); err != nil {
-				b.Fatal(err)
-			}
-		}
-	})
-}

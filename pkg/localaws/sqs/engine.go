@@ -115,6 +115,11 @@ const (
 	tooLong             // the visibility would pass 12 hours from the receive
 )
 
+// handleOf names the newest delivery of a message.
+func (e *engine) handleOf(m *message) handle {
+	return handle{seq: m.seq, epoch: e.epoch, receipt: m.receipt, tag: tagOf(m.ID)}
+}
+
 // find looks a handle up.
 func (e *engine) find(h handle) (*message, outcome) {
 	m := e.messages[h.seq]

@@ -44,10 +44,6 @@ func (b *bench) take(most int, visibility time.Duration) []*message {
 	return got
 }
 
-func (b *bench) handleOf(m *message) handle {
-	return handle{seq: m.seq, epoch: b.epoch, receipt: m.receipt, tag: tagOf(m.ID)}
-}
-
 func (b *bench) settle(ms ...*message) {
 	for _, m := range ms {
 		b.delete(b.now, b.handleOf(m))

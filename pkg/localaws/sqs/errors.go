@@ -20,20 +20,17 @@ func (e *apiError) Error() string { return e.code + ": " + e.message }
 // queryNames are the codes that clients of the older query protocol know an
 // error by; it is the code itself where it is not listed.
 var queryNames = map[string]string{
-	"QueueDoesNotExist":        "AWS.SimpleQueueService.NonExistentQueue",
-	"QueueNameExists":          "QueueAlreadyExists",
-	"PurgeQueueInProgress":     "AWS.SimpleQueueService.PurgeQueueInProgress",
-	"MessageNotInflight":       "AWS.SimpleQueueService.MessageNotInflight",
-	"EmptyBatchRequest":        "AWS.SimpleQueueService.EmptyBatchRequest",
-	"TooManyEntriesInBatch":    "AWS.SimpleQueueService.TooManyEntriesInBatchRequest",
-	"BatchEntryIdsNotDistinct": "AWS.SimpleQueueService.BatchEntryIdsNotDistinct",
-	"BatchRequestTooLong":      "AWS.SimpleQueueService.BatchRequestTooLong",
-	"InvalidBatchEntryId":      "AWS.SimpleQueueService.InvalidBatchEntryId",
-	"UnsupportedOperation":     "AWS.SimpleQueueService.UnsupportedOperation",
+	"QueueDoesNotExist":            "AWS.SimpleQueueService.NonExistentQueue",
+	"QueueNameExists":              "QueueAlreadyExists",
+	"PurgeQueueInProgress":         "AWS.SimpleQueueService.PurgeQueueInProgress",
+	"MessageNotInflight":           "AWS.SimpleQueueService.MessageNotInflight",
+	"EmptyBatchRequest":            "AWS.SimpleQueueService.EmptyBatchRequest",
+	"TooManyEntriesInBatchRequest": "AWS.SimpleQueueService.TooManyEntriesInBatchRequest",
+	"BatchEntryIdsNotDistinct":     "AWS.SimpleQueueService.BatchEntryIdsNotDistinct",
+	"BatchRequestTooLong":          "AWS.SimpleQueueService.BatchRequestTooLong",
+	"InvalidBatchEntryId":          "AWS.SimpleQueueService.InvalidBatchEntryId",
+	"UnsupportedOperation":         "AWS.SimpleQueueService.UnsupportedOperation",
 }
-
-// shapes are the types of errors whose code is another in the model.
-var shapes = map[string]string{"TooManyEntriesInBatch": "TooManyEntriesInBatchRequest"}
 
 func (e *apiError) queryName() string {
 	if name, ok := queryNames[e.code]; ok {
@@ -43,11 +40,7 @@ func (e *apiError) queryName() string {
 }
 
 func (e *apiError) write(w http.ResponseWriter) {
-	shape := e.code
-	if s, ok := shapes[shape]; ok {
-		shape = s
-	}
-	auth.WriteJSONError(w, e.status, "com.amazonaws.sqs#"+shape, e.queryName(), e.message)
+	auth.WriteJSONError(w, e.status, "com.amazonaws.sqs#"+e.code, e.queryName(), e.message)
 }
 
 // asAPIError makes of any error one that the protocol can carry.

@@ -245,7 +245,7 @@ func checkBatch[T any](entries []T, id func(T) string) error {
 	case len(entries) == 0:
 		return &apiError{"EmptyBatchRequest", 400, "There should be at least one entry in the request."}
 	case len(entries) > maxBatch:
-		return &apiError{"TooManyEntriesInBatch", 400, fmt.Sprintf("Maximum number of entries per request are %d. You have sent %d.", maxBatch, len(entries))}
+		return &apiError{"TooManyEntriesInBatchRequest", 400, fmt.Sprintf("Maximum number of entries per request are %d. You have sent %d.", maxBatch, len(entries))}
 	}
 	seen := make(map[string]bool, len(entries))
 	for _, e := range entries {

@@ -85,16 +85,14 @@ func (q *queue) take(now time.Time, most int, visibility time.Duration) ([]recei
 	q.forget(q.engine.takeExpired())
 	got := make([]received, len(ms))
 	for i, m := range ms {
-		h := handle{seq: m.seq, epoch: q.engine.epoch, receipt: m.receipt, tag: tagOf(m.ID)}
-		got[i] = received{message: m, handle: h.String(), receives: m.receives, firstAt: m.firstAt}
+		got[i] = received{message: m, handle: q.engine.handleOf(m).String(), receives: m.receives, firstAt: m.firstAt}
 	}
 	if q.store != nil {
 		q.store.later(q.marks(got)...)
 	}
 	for _, m := range got {
 		if q.faults.hit(Twice, "ReceiveMessage", q.name) {
-			h := handle{seq: m.seq, epoch: q.engine.epoch, receipt: m.receipt, tag: tagOf(m.ID)}
-			q.engine.extend(now, h, 0)
+			q.engine.extend(now, q.engine.handleOf(m.message), 0)
 		}
 	}
 	return got, dead

@@ -1,0 +1,183 @@
+package sqs
+
+import (
+	"encoding/binary"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"time"
+
+	"go.etcd.io/bbolt"
+)
+
+// The database: bucket "sqs", in it a bucket for each queue by its name, in it
+//
+//	"queue"     key: the queue's attributes and tags, JSON
+//	"messages"  bucket: sequence number → message, JSON
+//	"receives"  bucket: sequence number → how often received, and first when
+//
+// Receive counts are written with the next commit that somebody waits for, or
+// a moment later: after a crash they may be a little low.
+var (
+	rootBucket     = []byte("sqs")
+	queueKey       = []byte("queue")
+	messagesBucket = []byte("messages")
+	receivesBucket = []byte("receives")
+)
+
+var errQueueGone = errors.New("the queue was deleted")
+
+// change is one thing to write. Exactly one of the fields is set beside queue.
+type change struct {
+	queue    string
+	put      *message
+	drop     uint64
+	received *receivedMark
+	create   *queueRecord
+	destroy  bool
+	purge    bool
+}
+
+type receivedMark struct {
+	seq     uint64
+	count   int
+	firstAt time.Time
+}
+
+// queueRecord is what is kept of a queue itself.
+type queueRecord struct {
+	Attributes map[string]string `json:"attributes"`
+	Tags       map[string]string `json:"tags,omitempty"`
+	Created    time.Time         `json:"created"`
+	Modified   time.Time         `json:"modified"`
+}
+
+func (c change) apply(root *bbolt.Bucket) error {
+	name := []byte(c.queue)
+	if c.create != nil {
+		return c.applyCreate(root)
+	}
+	q := root.Bucket(name)
+	if q == nil {
+		if c.put != nil {
+			return errQueueGone
+		}
+		return nil // what is to be dropped went with its queue
+	}
+	if c.destroy {
+		return root.DeleteBucket(name)
+	}
+	messages, receives := q.Bucket(messagesBucket), q.Bucket(receivesBucket)
+	switch {
+	case c.purge:
+		return empty(q)
+	case c.put != nil:
+		text, err := json.Marshal(c.put)
+		if err != nil {
+			return err
+		}
+		messages.FillPercent = 0.9 // keys only ever grow
+		return messages.Put(seqKey(c.put.seq), text)
+	case c.received != nil:
+		return c.received.apply(messages, receives)
+	}
+	if err := receives.Delete(seqKey(c.drop)); err != nil {
+		return err
+	}
+	return messages.Delete(seqKey(c.drop))
+}
+
+func (c change) applyCreate(root *bbolt.Bucket) error {
+	q, err := root.CreateBucketIfNotExists([]byte(c.queue))
+	if err != nil {
+		return err
+	}
+	for _, name := range [][]byte{messagesBucket, receivesBucket} {
+		if _, err := q.CreateBucketIfNotExists(name); err != nil {
+			return err
+		}
+	}
+	text, err := json.Marshal(c.create)
+	if err != nil {
+		return err
+	}
+	return q.Put(queueKey, text)
+}
+
+func empty(q *bbolt.Bucket) error {
+	for _, name := range [][]byte{messagesBucket, receivesBucket} {
+		if err := q.DeleteBucket(name); err != nil {
+			return err
+		}
+		if _, err := q.CreateBucket(name); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (r receivedMark) apply(messages, receives *bbolt.Bucket) error {
+	key := seqKey(r.seq)
+	if messages.Get(key) == nil {
+		return nil // it was deleted before its count was written
+	}
+	var b [16]byte
+	binary.BigEndian.PutUint64(b[:8], uint64(r.count))
+	binary.BigEndian.PutUint64(b[8:], uint64(r.firstAt.UnixMilli()))
+	return receives.Put(key, b[:])
+}
+
+func seqKey(seq uint64) []byte {
+	var b [8]byte
+	binary.BigEndian.PutUint64(b[:], seq)
+	return b[:]
+}
+
+// stored is a queue as it was found in the database.
+type stored struct {
+	record   queueRecord
+	messages []*message // in the order of sending
+}
+
+// load reads all queues.
+func (s *store) load() (map[string]stored, error) {
+	found := map[string]stored{}
+	if s == nil {
+		return found, nil
+	}
+	err := s.db.View(func(tx *bbolt.Tx) error {
+		root := tx.Bucket(rootBucket)
+		if root == nil {
+			return nil
+		}
+		return root.ForEachBucket(func(name []byte) error {
+			q, err := loadQueue(root.Bucket(name))
+			found[string(name)] = q
+			return err
+		})
+	})
+	if err != nil {
+		return nil, fmt.Errorf("load queues: %w", err)
+	}
+	return found, nil
+}
+
+func loadQueue(b *bbolt.Bucket) (q stored, err error) {
+	if err := json.Unmarshal(b.Get(queueKey), &q.record); err != nil {
+		return q, err
+	}
+	receives := b.Bucket(receivesBucket)
+	err = b.Bucket(messagesBucket).ForEach(func(key, text []byte) error {
+		m := &message{seq: binary.BigEndian.Uint64(key)}
+		if err := json.Unmarshal(text, m); err != nil {
+			return err
+		}
+		if mark := receives.Get(key); len(mark) == 16 {
+			m.receives = int(binary.BigEndian.Uint64(mark[:8]))
+			m.firstAt = time.UnixMilli(int64(binary.BigEndian.Uint64(mark[8:])))
+		}
+		q.messages = append(q.messages, m)
+		return nil
+	})
+	return q, err
+}
