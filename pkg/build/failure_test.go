@@ -197,6 +197,13 @@ func TestCallsThatHangEndAndAreMadeAgain(t *testing.T) {
 	})
 }
 
+func TestTimeOfABuildStandsStillWhileItWaits(t *testing.T) {
+	inFleet(t, 0, func(t *testing.T, fl *fleet) {
+		w := fl.add(build.Config{BuildTimeout: layerTime + startTime/2})
+		ensure(t, w, numbers) // its function takes another startTime after its layer
+	})
+}
+
 func TestBuildThatTakesTooLongFails(t *testing.T) {
 	inFleet(t, 0, func(t *testing.T, fl *fleet) {
 		w := fl.add(build.Config{BuildTimeout: layerTime / 2})

@@ -93,7 +93,7 @@ var ended = func() context.Context {
 
 // join returns the flight of the step, and whether this call started it; nil
 // once the flights are closed, unless a flight under way needs it. That one
-// lends its place to the one that it starts.
+// lends its place to the one that it starts, else gives it back.
 func (fs *flights) join(ctx context.Context, b *Builder, st step, above *flight) (f *flight, started bool) {
 	fs.mu.Lock()
 	defer fs.mu.Unlock()
@@ -115,6 +115,7 @@ func (fs *flights) join(ctx context.Context, b *Builder, st step, above *flight)
 	f.callers++
 	if above != nil {
 		above.under = f
+		above.leavePlace() // else those who wait could keep all places from f
 	}
 	return f, started
 }

@@ -3,13 +3,13 @@ package build_test
 import (
 	"context"
 	"errors"
+	"strings"
 	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
 
 	"github.com/scriptfleet/scriptfleet/pkg/build"
-	"github.com/scriptfleet/scriptfleet/pkg/function"
 	"github.com/scriptfleet/scriptfleet/pkg/run"
 )
 
@@ -225,133 +225,103 @@ func TestWaitersAreToldAtOnce(t *testing.T) {
 func TestWaitersLookByThemselvesWhenNobodyTells(t *testing.T) {
 	inFleet(t, 2, func(t *testing.T, fl *fleet) {
 		fl.workers[1].redis.set(away("watch"))
+		const create = ttl + time.Second // a lease that was just renewed says to come back in a TTL
+		fl.lambda.set(func(_ context.Context, _ *worker, op, _ string) error {
+			if op == "Create" {
+				time.Sleep(create)
+			}
+			return nil
+		}, nil)
 		var wg sync.WaitGroup
 		var got answers
 		start := time.Now()
-		got.ensure(&wg, fl.workers[0], numbers)
+		got.ensure(&wg, fl.workers[0], plain)
 		synctest.Wait()
-		got.ensure(&wg, fl.workers[1], numbers)
+		got.ensure(&wg, fl.workers[1], plain)
 		wg.Wait()
-		if took := time.Since(start); took > layerTime+startTime+6*time.Second || len(got.errs) > 0 {
+		if took := time.Since(start); took > create+startTime+6*time.Second || len(got.errs) > 0 {
 			t.Errorf("took %s, errors %v", took, got.errs)
-		}
-		fl.expectMade(1, 1)
-	})
-}
-
-func TestFunctionThatIsThereWithoutARecordIsFound(t *testing.T) {
-	inFleet(t, 2, func(t *testing.T, fl *fleet) {
-		ensure(t, fl.workers[0], numbers)
-		fl.records.Flush()
-		fl.leases.Flush()
-		paced := len(fl.lambda.log)
-		if b := ensure(t, fl.workers[1], numbers); b.Outcome != run.BuildReused {
-			t.Errorf("answered %+v", b)
-		}
-		if len(fl.lambda.log) != paced {
-			t.Errorf("calls of the paced control plane: %v", fl.lambda.log[paced:])
-		}
-	})
-}
-
-func TestRecordOfAnotherFunctionIsNotBelieved(t *testing.T) {
-	inFleet(t, 1, func(t *testing.T, fl *fleet) {
-		ctx := t.Context()
-		for _, key := range []string{"script/" + string(numbers.Hash), "env/numpy"} {
-			if err := fl.records.Put(ctx, key, build.Record{ARN: "of-another-tenant", Fence: 1}, 0); err != nil {
-				t.Fatal(err)
-			}
-		}
-		if b := ensure(t, fl.workers[0], numbers); b.Outcome != run.BuildBuilt {
-			t.Errorf("answered %+v", b)
-		}
-		fl.expectMade(1, 1)
-	})
-}
-
-func TestForgottenFunctionIsBuiltAgain(t *testing.T) {
-	inFleet(t, 2, func(t *testing.T, fl *fleet) {
-		name := ensure(t, fl.workers[0], numbers).Function
-		ensure(t, fl.workers[1], numbers)
-		delete(fl.lambda.functions, name)
-		for range 5 { // as many runs as found it missing
-			if err := fl.workers[0].Forget(t.Context(), numbers); err != nil {
-				t.Fatal(err)
-			}
-		}
-		if b := ensure(t, fl.workers[0], numbers); b.Outcome != run.BuildBuilt {
-			t.Errorf("answered %+v", b)
-		}
-		fl.expectMade(2, 1)
-		// The other worker learns it late, and must not drop what is newer.
-		if err := fl.workers[1].Forget(t.Context(), numbers); err != nil {
-			t.Fatal(err)
-		}
-		awaits := fl.lambda.called("Await")
-		if b := ensure(t, fl.workers[1], numbers); b.Outcome != run.BuildReused || fl.lambda.called("Await") != awaits {
-			t.Errorf("answered %+v", b)
-		}
-	})
-}
-
-func TestFailedFunctionIsDeletedAndMadeAgain(t *testing.T) {
-	inFleet(t, 1, func(t *testing.T, fl *fleet) {
-		w := fl.workers[0]
-		name := ensure(t, w, plain).Function
-		fl.lambda.functions[name].failed = true
-		if err := w.Forget(t.Context(), plain); err != nil {
-			t.Fatal(err)
-		}
-		if b := ensure(t, w, plain); b.Outcome != run.BuildBuilt || b.Function != name {
-			t.Errorf("answered %+v", b)
-		}
-		if fl.lambda.functions[name].failed {
-			t.Error("the failed function is still there")
-		}
-	})
-}
-
-func TestLayerDeletedBehindOurBackIsMadeAgain(t *testing.T) {
-	inFleet(t, 1, func(t *testing.T, fl *fleet) {
-		ensure(t, fl.workers[0], numbers)
-		clear(fl.lambda.versions)
-		if b := ensure(t, fl.workers[0], script("acme", "other", "numpy")); b.Outcome != run.BuildBuilt {
-			t.Errorf("answered %+v", b)
-		}
-		if n := fl.layers.count(numbers); n != 2 {
-			t.Errorf("the layer was built %d times, want 2", n)
-		}
-	})
-}
-
-func TestConflictOnCreateMeansThatItIsThere(t *testing.T) {
-	inFleet(t, 1, func(t *testing.T, fl *fleet) {
-		unanswered := true
-		fl.lambda.set(nil, func(_ context.Context, _ *worker, op, _ string) error {
-			if op == "Create" && unanswered {
-				unanswered = false
-				return serviceError(op, function.Ambiguous)
-			}
-			return nil
-		})
-		if b := ensure(t, fl.workers[0], plain); b.Outcome != run.BuildBuilt {
-			t.Errorf("answered %+v", b)
 		}
 		fl.expectMade(1, 0)
 	})
 }
 
-func TestUnansweredPublishIsLookedForBeforeAnother(t *testing.T) {
+func TestRunsOfOneWorkerShareOneFlight(t *testing.T) {
 	inFleet(t, 1, func(t *testing.T, fl *fleet) {
-		unanswered := true
-		fl.lambda.set(nil, func(_ context.Context, _ *worker, op, _ string) error {
-			if op == "PublishLayer" && unanswered {
-				unanswered = false
-				return serviceError(op, function.Ambiguous)
+		var mu sync.Mutex
+		asked := map[string]int{}
+		fl.workers[0].redis.set(func(op string) error {
+			mu.Lock()
+			defer mu.Unlock()
+			asked[op]++
+			return nil
+		})
+		var wg sync.WaitGroup
+		var got answers
+		for range 250 {
+			got.ensure(&wg, fl.workers[0], numbers)
+		}
+		wg.Wait()
+		if asked["acquire"] != 2 || asked["get"] != 4 || asked["put"] != 2 {
+			t.Errorf("250 runs asked Redis %v, want two leases, looked at twice each, and two records", asked)
+		}
+	})
+}
+
+func TestRecordWrittenBetweenLookAndLeaseIsSeen(t *testing.T) {
+	inFleet(t, 2, func(t *testing.T, fl *fleet) {
+		var once sync.Once
+		fl.workers[1].redis.set(func(op string) error {
+			if op == "acquire" {
+				once.Do(func() { time.Sleep(startTime + time.Second) })
 			}
 			return nil
 		})
-		ensure(t, fl.workers[0], numbers)
-		fl.expectMade(1, 1)
+		var wg sync.WaitGroup
+		var first, second answers
+		first.ensure(&wg, fl.workers[0], plain)
+		second.ensure(&wg, fl.workers[1], plain)
+		wg.Wait()
+		if b := second.built[0]; b.Outcome != run.BuildWaited || b.WaitedOn != "worker-0" {
+			t.Errorf("answered %+v", b)
+		}
+	})
+}
+
+func TestFlightThatNobodyWaitsForDoesNotTakeABuildUp(t *testing.T) {
+	inFleet(t, 2, func(t *testing.T, fl *fleet) {
+		go func() { _, _ = fl.workers[0].Ensure(context.Background(), numbers, build.ForRun) }()
+		time.Sleep(time.Second)
+		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+		defer cancel()
+		if _, err := fl.workers[1].Ensure(ctx, numbers, build.ForRun); !errors.Is(err, context.DeadlineExceeded) {
+			t.Fatal(err)
+		}
+		fl.workers[0].die()
+		time.Sleep(10 * ttl)
+		if _, ok := fl.workers[1].Busy(numbers.Hash); ok {
+			t.Error("busy with what nobody waits for")
+		}
+		fl.expectMade(0, 0)
+	})
+}
+
+func TestScriptsThatWaitForAnEnvLeaveThePlacesToIt(t *testing.T) {
+	inFleet(t, 2, func(t *testing.T, fl *fleet) {
+		go func() { _, _ = fl.workers[0].Ensure(context.Background(), numbers, build.ForRun) }()
+		time.Sleep(time.Second)
+		var wg sync.WaitGroup
+		var got answers
+		for _, source := range strings.Split("abcdefghij", "") { // more than there are places
+			got.ensure(&wg, fl.workers[1], script("acme", source, "numpy"))
+		}
+		time.Sleep(time.Second)
+		fl.workers[0].die()
+		start := time.Now()
+		wg.Wait()
+		if took := time.Since(start); took > 2*ttl+layerTime+startTime || len(got.errs) > 0 {
+			t.Errorf("took %s, errors %v", took, got.errs)
+		}
+		fl.expectMade(10, 1)
 	})
 }

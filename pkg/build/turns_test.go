@@ -30,6 +30,10 @@ func TestOneNewScriptDoesNotWaitForAThousandOfAnotherTenant(t *testing.T) {
 		if took := time.Since(start); took > 2*layerTime+startTime+3*time.Second {
 			t.Errorf("took %s beside a flood", took)
 		}
+		time.Sleep(20 * time.Second)
+		if n := fl.leases.Held(); n > 2*4+1 {
+			t.Errorf("%d leases are held by 4 builds, of a layer and a function each", n)
+		}
 		wg.Wait()
 		if len(flood.errs) > 0 {
 			t.Error(flood.errs)

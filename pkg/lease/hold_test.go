@@ -104,7 +104,7 @@ func TestHoldEndsInTimeThoughARenewalHangs(t *testing.T) {
 func TestHoldGoesOnThroughErrorsWhileTimeIsLeft(t *testing.T) {
 	hold(t, func(t *testing.T, f *faulty, h *lease.Hold) {
 		f.set(func(context.Context) error { return errors.New("out of reach") })
-		time.Sleep(ttl * 3 / 4)
+		time.Sleep(ttl * 2 / 3)
 		f.set(nil)
 		time.Sleep(10 * ttl)
 		if !h.Valid() {

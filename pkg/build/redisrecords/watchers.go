@@ -102,8 +102,8 @@ func (w *watchers) read(sub *redis.PubSub) {
 	for m := range sub.ChannelWithSubscriptions() {
 		switch m := m.(type) {
 		case *redis.Subscription:
-			once.Do(func() { close(w.subscribed) })
 			w.tellAll()
+			once.Do(func() { close(w.subscribed) })
 		case *redis.Message:
 			w.tell(m.Payload)
 		}

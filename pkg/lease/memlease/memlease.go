@@ -79,6 +79,18 @@ func (m *Leases) Release(ctx context.Context, l lease.Lease) error {
 	return nil
 }
 
+// Held is how many leases are held.
+func (m *Leases) Held() (n int) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	for _, g := range m.grants {
+		if g.holds(time.Now()) {
+			n++
+		}
+	}
+	return n
+}
+
 // Flush forgets everything, as Redis may.
 func (m *Leases) Flush() {
 	m.mu.Lock()
