@@ -78,10 +78,10 @@ func (c *demoCommand) play(ctx context.Context, log *zap.Logger, line *progress.
 	if err != nil {
 		return err
 	}
-	defer func() { err = errors.Join(err, stack.Close(context.WithoutCancel(ctx))) }()
 	if err := stack.StartFleet(ctx); err != nil {
-		return err
+		return errors.Join(err, stack.Close(ctx))
 	}
+	defer func() { err = errors.Join(err, stack.Abandon(context.WithoutCancel(ctx))) }()
 	cl, err := stack.Client(ctx)
 	if err != nil {
 		return err

@@ -168,12 +168,10 @@ func (c *runCommand) fleet(ctx context.Context, log *zap.Logger, line *progress.
 	if err != nil {
 		return nil, nil, err
 	}
-	stop = func() { _ = stack.Close(context.WithoutCancel(ctx)) }
 	if err := stack.StartFleet(ctx); err != nil {
-		stop()
-		return nil, nil, err
+		return nil, nil, errors.Join(err, stack.Close(ctx))
 	}
-	return stack.Fleet, stop, nil
+	return stack.Fleet, func() { _ = stack.Abandon(context.WithoutCancel(ctx)) }, nil
 }
 
 // watch tells on the progress line where the run is.

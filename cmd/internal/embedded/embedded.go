@@ -107,6 +107,16 @@ func (s *Stack) Close(ctx context.Context) error {
 	return errors.Join(err, s.Stack.Close(ctx))
 }
 
+// Abandon ends a stack whose work is done and whose queues nobody needs any
+// more: polls end with the stack instead of being waited for.
+func (s *Stack) Abandon(ctx context.Context) error {
+	s.stop()
+	err := s.Stack.Close(ctx)
+	err = errors.Join(err, <-s.stopped)
+	s.Fleet.Close()
+	return err
+}
+
 // Client is a story's end of the stack's queues.
 func (s *Stack) Client(ctx context.Context) (*client.Client, error) { return Client(ctx, s.Fleet) }
 
