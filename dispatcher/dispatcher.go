@@ -15,6 +15,7 @@ package dispatcher
 
 import (
 	"context"
+	"strconv"
 	"sync"
 	"time"
 
@@ -71,6 +72,9 @@ type Deps struct {
 	Results    queue.Queue
 	DeadLetter queue.Queue // of the requests queue
 
+	Side                queue.Queue // for tenants over their backlog budget; may be nil
+	PartitionDeadLetter queue.Queue // only looked at; may be nil
+
 	Ledger     Ledger
 	Tenants    Tenants
 	Policy     *run.Policy
@@ -85,6 +89,7 @@ type Dispatcher struct {
 	log     *zap.Logger
 	metrics *metrics
 	route   *router
+	depths  *depths
 	gate    gate.Gate
 
 	accept *batch.Batcher[ledger.Entry, ledger.State]
@@ -102,15 +107,22 @@ func New(cfg Config, deps Deps) *Dispatcher {
 		deps:    deps,
 		log:     deps.Log.Named("dispatcher"),
 		metrics: newMetrics(deps.Registerer, len(deps.Partitions)),
-		route:   newRouter(deps.Partitions, cfg.ShardSize),
+		route:   newRouter(len(deps.Partitions), cfg.ShardSize),
+		depths:  newDepths(deps.Registerer),
 		answer:  newSender(deps.Results),
 		bury:    newSender(deps.DeadLetter),
 	}
 	d.accept = batch.New(batch.Config[ledger.Entry]{Max: 100, Concurrency: 2}, d.flushAccepts)
 	d.delete = batch.New(batch.Config[queue.Delivery]{Max: queue.MaxBatch, Concurrency: 4}, d.flushDeletes)
-	for _, q := range deps.Partitions {
+	for p, q := range deps.Partitions {
 		d.send = append(d.send, newSender(q))
+		d.depths.add("partition-"+strconv.Itoa(p), q, func(depth queue.Depth) { d.route.saw(p, depth) })
 	}
+	d.depths.add("requests", deps.Requests, nil)
+	d.depths.add("side", deps.Side, nil)
+	d.depths.add("results", deps.Results, nil)
+	d.depths.add("requests-dlq", deps.DeadLetter, nil)
+	d.depths.add("partition-dlq", deps.PartitionDeadLetter, nil)
 	return d
 }
 
@@ -118,7 +130,7 @@ func New(cfg Config, deps Deps) *Dispatcher {
 // ends that too.
 func (d *Dispatcher) Run(intake, work context.Context) error {
 	var wg sync.WaitGroup
-	wg.Go(func() { d.route.watch(intake, d.cfg.DepthEvery) })
+	wg.Go(func() { d.depths.run(intake, d.cfg.DepthEvery) })
 	for range d.cfg.Pollers {
 		wg.Go(func() { d.poll(intake, work) })
 	}

@@ -32,10 +32,19 @@ func (f *Fleet) Dispatcher(ctx context.Context, p config.Process, d config.Dispa
 	if err != nil {
 		return Running{}, err
 	}
+	side, err := f.partition(ctx, f.Names().Side)
+	if err != nil {
+		return Running{}, err
+	}
+	partitionDLQ, err := f.PartitionDLQ(ctx)
+	if err != nil {
+		return Running{}, err
+	}
 	running := dispatcher.New(dispatcher.Config{
 		Pollers: d.Pollers, ShardSize: d.ShardSize, PollWait: p.PollWait,
 	}, dispatcher.Deps{
 		Requests: requests, Partitions: partitions, Results: results, DeadLetter: dlq,
+		Side: side, PartitionDeadLetter: partitionDLQ,
 		Ledger: f.Ledger, Tenants: f.tenants(), Policy: f.Policy, Log: f.Log, Registerer: f.Registry,
 	})
 	return Running{service.Part{Name: "dispatcher", Run: running.Run}, running.Ready}, nil
