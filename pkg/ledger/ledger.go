@@ -213,7 +213,8 @@ type Ledger interface {
 	// Of a published run only Key, State, Status and Since are known.
 	Lookup(ctx context.Context, key run.Key) (Record, error)
 	// Open lists runs that are accepted and not finished, the oldest first, at
-	// most limit. One whose record was forgotten stands as Unknown.
+	// most limit. One whose record ran out stands as Unknown: nobody has touched
+	// it for as long as a queue keeps a message. Published takes it off the list.
 	Open(ctx context.Context, limit int) ([]Record, error)
 	Books(ctx context.Context) (Books, error)
 }

@@ -27,7 +27,7 @@ local time = redis.call('TIME')
 local us = time[1] * 1000000 + time[2]
 local ms = math.floor(us / 1000)
 
--- Numbers of this size turn into 1.7e+15 by themselves.
+-- Digits, whoever turns the number into text: by itself Lua makes it 1.7e+15.
 local function whole(n) return string.format('%.0f', n) end
 
 local now = string.format('%.3f', us / 1000000)
