@@ -1,6 +1,8 @@
 package lambda
 
 import (
+	"archive/zip"
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -120,10 +122,32 @@ func TestCreateRefusesWhatLambdaRefuses(t *testing.T) {
 
 func TestCodeThatUnpacksTooLargeIsRefused(t *testing.T) {
 	b := newBench(t)
+	var buf bytes.Buffer
+	z := zip.NewWriter(&buf)
+	if _, err := z.CreateRaw(&zip.FileHeader{Name: "big", UncompressedSize64: maxUnzipped + 1}); err != nil {
+		t.Fatal(err)
+	}
+	if err := z.Close(); err != nil {
+		t.Fatal(err)
+	}
 	in := b.spec("bomb", echo)
-	in.Code.ZipFile = zipOf(t, map[string]string{"app.py": echo, "big": strings.Repeat("0", maxUnzipped)})
+	in.Code.ZipFile = buf.Bytes()
 	_, err := b.client.CreateFunction(t.Context(), in)
 	wantCode(t, err, "InvalidParameterValueException", "262144000")
+}
+
+func TestAZipOverFiftyMegabytesHasToGoByS3(t *testing.T) {
+	large := make([]byte, maxDirectZip+1)
+	b := newBench(t, func(_ *Config, d *Deps) {
+		d.FetchS3 = func(context.Context, string, string) ([]byte, error) { return large, nil }
+	})
+	var refused *apiError
+	if _, err := b.server.receive(t.Context(), codeInput{ZipFile: large}); !errors.As(err, &refused) || refused.typ != "RequestTooLargeException" {
+		t.Error(err)
+	}
+	if _, err := b.server.receive(t.Context(), codeInput{S3Bucket: "b", S3Key: "k"}); !errors.As(err, &refused) || refused.typ != "InvalidParameterValueException" {
+		t.Errorf("want it to be read, and found to be no zip: %v", err)
+	}
 }
 
 func TestAZipThatLiesAboutItsSizeIsNotUnpacked(t *testing.T) {
