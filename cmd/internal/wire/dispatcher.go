@@ -32,7 +32,7 @@ func (f *Fleet) Dispatcher(ctx context.Context, p config.Process, d config.Dispa
 	if err != nil {
 		return Running{}, err
 	}
-	side, err := f.partition(ctx, f.Names().Side)
+	side, err := f.Side(ctx)
 	if err != nil {
 		return Running{}, err
 	}

@@ -131,6 +131,11 @@ func (f *Fleet) PartitionDLQ(ctx context.Context) (queue.Queue, error) {
 	return f.partition(ctx, f.Names().PartitionDLQ)
 }
 
+// Side is the partition of tenants over their backlog budget.
+func (f *Fleet) Side(ctx context.Context) (queue.Queue, error) {
+	return f.partition(ctx, f.Names().Side)
+}
+
 // Partitions are the queues between dispatcher and workers.
 func (f *Fleet) Partitions(ctx context.Context) ([]queue.Queue, error) {
 	var qs []queue.Queue

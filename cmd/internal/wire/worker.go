@@ -35,7 +35,7 @@ func (f *Fleet) Worker(ctx context.Context, p config.Process, w config.Worker, p
 	if err != nil {
 		return Running{}, err
 	}
-	side, err := f.partition(ctx, f.Names().Side)
+	side, err := f.Side(ctx)
 	if err != nil {
 		return Running{}, err
 	}

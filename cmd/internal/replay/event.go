@@ -1,0 +1,187 @@
+package replay
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/scriptfleet/scriptfleet/pkg/run"
+)
+
+// Event is a request to send, as it was read: what stands in it goes to the
+// fleet byte for byte, faults included, but for its identity and its times.
+type Event struct {
+	Tenant string
+
+	source, id string     // its own; empty where it has none
+	time       *time.Time // when it was recorded
+	cancels    *int       // the place in the batch of the request that it cancels
+	envelope   object     // the other fields, without data
+	data       object     // of data, where something in it has to be changed
+}
+
+// ParseEvent reads an event. It fails where no result could name it, or its
+// times can't be read; all else is for the fleet to judge.
+func ParseEvent(line []byte) (*Event, error) {
+	fields, err := parseObject(line)
+	if err != nil {
+		return nil, err
+	}
+	e := &Event{}
+	for _, f := range fields {
+		if err := e.read(f); err != nil {
+			return nil, err
+		}
+	}
+	named := run.Request{Tenant: e.Tenant, Source: or(e.source, "/replay"), ID: or(e.id, "x")}
+	switch {
+	case e.Tenant == "":
+		return nil, errors.New("tenant is missing: add it")
+	case !named.Attributable():
+		return nil, fmt.Errorf("tenant %q, source %q, id %q: one of them is nothing that a result could name", e.Tenant, e.source, e.id)
+	}
+	return e, nil
+}
+
+func (e *Event) read(f field) error {
+	switch f.name {
+	case "tenant":
+		if err := f.into(&e.Tenant); err != nil {
+			return err
+		}
+	case "source":
+		return f.into(&e.source)
+	case "id":
+		return f.into(&e.id)
+	case "time":
+		return f.into(&e.time)
+	case "data":
+		// Parsed only where something in it changes.
+		if bytes.Contains(f.raw, []byte(`"expires_at"`)) || bytes.Contains(f.raw, []byte(`"run"`)) {
+			if data, err := parseObject(f.raw); err == nil {
+				e.data = data
+				return nil
+			}
+		}
+	}
+	e.envelope = append(e.envelope, f)
+	return nil
+}
+
+// target is the id of the request that the event cancels, if it is a
+// cancellation.
+func (e *Event) target() (id string, ok bool) {
+	var kind string
+	if e.envelope.text("type", &kind); kind != run.TypeCancelled {
+		return "", false
+	}
+	return id, e.data.text("run", &id)
+}
+
+// body is the event under its identity, sent at now.
+func (e *Event) body(source, id, cancels string, now time.Time) []byte {
+	out := object{quoted("id", id), quoted("source", source)}
+	if e.time != nil {
+		out = append(out, quoted("time", now.UTC().Format(time.RFC3339Nano)))
+	}
+	out = append(out, e.envelope...)
+	if e.data != nil {
+		out = append(out, field{"data", e.changed(cancels, now).encode()})
+	}
+	return out.encode()
+}
+
+// changed is data as it has to be at now.
+func (e *Event) changed(cancels string, now time.Time) object {
+	data := slices.Clone(e.data)
+	for i, f := range data {
+		var expires time.Time
+		switch {
+		case f.name == "run" && cancels != "":
+			data[i] = quoted("run", cancels)
+		case f.name == "expires_at" && e.time != nil && f.into(&expires) == nil:
+			data[i] = quoted("expires_at", now.Add(expires.Sub(*e.time)).UTC().Format(time.RFC3339Nano))
+		}
+	}
+	return data
+}
+
+// object is a JSON object with its fields in order, each as it was written, so
+// that one that stands twice still does.
+type object []field
+
+type field struct {
+	name string
+	raw  json.RawMessage
+}
+
+func parseObject(text []byte) (object, error) {
+	dec := json.NewDecoder(bytes.NewReader(text))
+	if t, err := dec.Token(); err != nil || t != json.Delim('{') {
+		return nil, errors.New("no JSON object")
+	}
+	fields := object{}
+	for dec.More() {
+		name, err := dec.Token()
+		if err != nil {
+			return nil, fmt.Errorf("not JSON: %w", err)
+		}
+		f := field{name: name.(string)}
+		if err := dec.Decode(&f.raw); err != nil {
+			return nil, fmt.Errorf("not JSON: field %s: %w", f.name, err)
+		}
+		fields = append(fields, f)
+	}
+	if _, err := dec.Token(); err != nil {
+		return nil, fmt.Errorf("not JSON: %w", err)
+	}
+	if rest := bytes.TrimSpace(text[dec.InputOffset():]); len(rest) > 0 {
+		return nil, errors.New("more than one JSON object: write one a line")
+	}
+	return fields, nil
+}
+
+func (o object) encode() []byte {
+	var b bytes.Buffer
+	b.WriteByte('{')
+	for i, f := range o {
+		if i > 0 {
+			b.WriteByte(',')
+		}
+		b.Write(quote(f.name))
+		b.WriteByte(':')
+		b.Write(f.raw)
+	}
+	b.WriteByte('}')
+	return b.Bytes()
+}
+
+// text reads the field into s, where it is there and a text.
+func (o object) text(name string, s *string) bool {
+	i := slices.IndexFunc(o, func(f field) bool { return f.name == name })
+	return i >= 0 && o[i].into(s) == nil
+}
+
+func (f field) into(v any) error {
+	if err := json.Unmarshal(f.raw, v); err != nil {
+		return fmt.Errorf("%s: %w", f.name, err)
+	}
+	return nil
+}
+
+func quoted(name, value string) field { return field{name, quote(value)} }
+
+func quote(s string) []byte {
+	text, _ := json.Marshal(s) // a string always is
+	return text
+}
+
+func or(s, other string) string {
+	if s == "" {
+		return other
+	}
+	return s
+}

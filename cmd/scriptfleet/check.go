@@ -1,0 +1,188 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"os"
+	"text/tabwriter"
+	"time"
+
+	"github.com/scriptfleet/scriptfleet/cmd/internal/wire"
+	"github.com/scriptfleet/scriptfleet/pkg/ledger"
+	"github.com/scriptfleet/scriptfleet/pkg/queue"
+	"github.com/scriptfleet/scriptfleet/pkg/run"
+)
+
+type checkCommand struct {
+	operator
+	Settle time.Duration `default:"20s" help:"How long to look again while the books do not balance: the queues' counts lag."`
+	Idle   bool          `help:"Also fail while runs are in flight."`
+}
+
+// Help is shown below the flags.
+func (checkCommand) Help() string {
+	return `The books: every accepted run has a result, is in flight, or is a dead letter. Exits 1 if runs are lost: accepted, without a result, and on no queue.
+
+Examples:
+
+  scriptfleet check
+  scriptfleet check --idle --settle 60s  # after a load test: nothing may be left
+  scriptfleet check --json | jq .lost`
+}
+
+// books are what check finds.
+type books struct {
+	Accepted    int64                `json:"accepted"`
+	Finished    map[run.Status]int64 `json:"finished"`
+	Results     int64                `json:"results"` // the sum of Finished
+	Open        int64                `json:"open"`
+	InFlight    int64                `json:"in_flight"`    // messages on the partitions, in any state
+	DeadLetters int64                `json:"dead_letters"` // of the partitions
+	Buried      int64                `json:"buried"`       // requests that could not be attributed
+	Waiting     int64                `json:"waiting"`      // requests that no dispatcher has taken yet
+	Lost        int64                `json:"lost"`
+	Oldest      *openRun             `json:"oldest,omitempty"`
+}
+
+type openRun struct {
+	Run    run.Key   `json:"run"`
+	Tenant string    `json:"tenant"`
+	State  string    `json:"state"`
+	Since  time.Time `json:"since"`
+}
+
+func (c *checkCommand) Run(ctx context.Context) error {
+	fleet, err := c.open(ctx)
+	if err != nil {
+		return err
+	}
+	defer fleet.Close()
+	b, err := c.settled(ctx, fleet)
+	if err != nil {
+		return err
+	}
+	if c.JSON {
+		err = printJSON(b)
+	} else {
+		b.print(os.Stdout)
+	}
+	switch {
+	case err != nil:
+		return err
+	case b.Lost > 0:
+		return fmt.Errorf("%d runs are lost: accepted, without a result, and on no queue; the oldest open one is %s (scriptfleet explain %s)", b.Lost, b.Oldest.Run, b.Oldest.Run)
+	case c.Idle && b.Open > 0:
+		return fmt.Errorf("%d runs are still in flight; the oldest is %s (scriptfleet explain %s)", b.Open, b.Oldest.Run, b.Oldest.Run)
+	}
+	return nil
+}
+
+// settled reads the books until they balance, or for as long as asked.
+func (c *checkCommand) settled(ctx context.Context, fleet *wire.Fleet) (books, error) {
+	tick := time.NewTicker(500 * time.Millisecond)
+	defer tick.Stop()
+	for deadline := time.Now().Add(c.Settle); ; {
+		b, err := readBooks(ctx, fleet)
+		if err != nil || b.Lost == 0 && !(c.Idle && b.Open > 0) || time.Now().After(deadline) {
+			return b, err
+		}
+		select {
+		case <-ctx.Done():
+			return b, context.Cause(ctx)
+		case <-tick.C:
+		}
+	}
+}
+
+func readBooks(ctx context.Context, fleet *wire.Fleet) (books, error) {
+	// The queues are read before the ledger: a run that ends in between is then
+	// no longer open, and none looks lost that is not.
+	depths, err := readDepths(ctx, fleet)
+	if err != nil {
+		return books{}, err
+	}
+	kept, err := fleet.Ledger.Books(ctx)
+	if err != nil {
+		return books{}, fmt.Errorf("read the ledger: %w", err)
+	}
+	b := books{
+		Accepted: kept.Accepted, Finished: kept.Finished, Open: kept.Open,
+		InFlight: depths.partitions, DeadLetters: depths.partitionDLQ, Buried: depths.requestsDLQ, Waiting: depths.requests,
+	}
+	for _, n := range kept.Finished {
+		b.Results += n
+	}
+	b.Lost = max(0, b.Accepted-b.Results-b.InFlight-b.DeadLetters)
+	if b.Open > 0 {
+		oldest, err := fleet.Ledger.Open(ctx, 1)
+		if err != nil {
+			return books{}, fmt.Errorf("read the ledger: %w", err)
+		}
+		if len(oldest) > 0 {
+			r := oldest[0]
+			b.Oldest = &openRun{r.Entry.Key, r.Entry.Tenant, stateName(r.State), r.Since}
+		}
+	}
+	return b, nil
+}
+
+type depths struct{ requests, partitions, partitionDLQ, requestsDLQ int64 }
+
+func readDepths(ctx context.Context, fleet *wire.Fleet) (d depths, err error) {
+	add := func(to *int64, open func(context.Context) (queue.Queue, error)) {
+		if err != nil {
+			return
+		}
+		var q queue.Queue
+		if q, err = open(ctx); err != nil {
+			return
+		}
+		var depth queue.Depth
+		if depth, err = q.Depth(ctx); err != nil {
+			err = fmt.Errorf("read the depth of %s: %w", q.Name(), err)
+			return
+		}
+		*to += int64(depth.Total())
+	}
+	add(&d.requests, fleet.Requests)
+	add(&d.requestsDLQ, fleet.RequestsDLQ)
+	add(&d.partitionDLQ, fleet.PartitionDLQ)
+	add(&d.partitions, fleet.Side)
+	if err != nil {
+		return d, err
+	}
+	partitions, err := fleet.Partitions(ctx)
+	for _, q := range partitions {
+		add(&d.partitions, func(context.Context) (queue.Queue, error) { return q, nil })
+	}
+	return d, err
+}
+
+func (b books) print(w io.Writer) {
+	table := tabwriter.NewWriter(w, 0, 0, 2, ' ', tabwriter.AlignRight)
+	row := func(n int64, name, note string) { fmt.Fprintf(table, "%d\t %s\t  %s\t\n", n, name, note) }
+	row(b.Accepted, "accepted", "")
+	for _, s := range run.Statuses {
+		if n := b.Finished[s]; n > 0 {
+			row(n, string(s), "")
+		}
+	}
+	row(b.Open, "open", "accepted and not finished")
+	row(b.InFlight, "in flight", "messages on the partitions")
+	row(b.DeadLetters, "dead letters", "scriptfleet dlq list")
+	row(b.Buried, "buried requests", "scriptfleet dlq list --requests")
+	row(b.Waiting, "requests waiting", "for a dispatcher")
+	row(b.Lost, "lost", "")
+	_ = table.Flush()
+	if b.Oldest != nil {
+		fmt.Fprintf(w, "\noldest open run: %s of %s, %s since %s\n", b.Oldest.Run, b.Oldest.Tenant, b.Oldest.State, b.Oldest.Since.Local().Format(time.DateTime))
+	}
+}
+
+func stateName(s ledger.State) string {
+	if s == ledger.Unknown {
+		return "unknown"
+	}
+	return string(s)
+}

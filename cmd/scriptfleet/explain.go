@@ -1,0 +1,120 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"os"
+	"time"
+
+	"github.com/scriptfleet/scriptfleet/pkg/ledger"
+	"github.com/scriptfleet/scriptfleet/pkg/run"
+)
+
+type explainCommand struct {
+	operator
+	ID     string `arg:"" name:"run" help:"The run: the id of its result event, as logs name it; or, with --tenant and --source, the id of its request."`
+	Tenant string `help:"Tenant of the request whose id is given."`
+	Source string `help:"Source of the request whose id is given."`
+}
+
+// Help is shown below the flags.
+func (explainCommand) Help() string {
+	return `Where a run is now, and what it waits for: a cap, the backlog, a build led by another run, a throttle, or a worker.
+
+Examples:
+
+  scriptfleet explain 4hhavceakbso5qpd7bo7oh7ul4
+  scriptfleet explain 01JD… --tenant acme --source /stories/phishing-triage`
+}
+
+// explanation is what explain prints.
+type explanation struct {
+	Run       run.Key    `json:"run"`
+	Tenant    string     `json:"tenant,omitempty"`
+	Source    string     `json:"source,omitempty"`
+	ID        string     `json:"id,omitempty"`
+	State     string     `json:"state"`
+	Since     time.Time  `json:"since,omitzero"`
+	Worker    string     `json:"worker,omitempty"`
+	Attempts  int        `json:"attempts"`
+	Cancelled bool       `json:"cancelled,omitempty"`
+	Status    run.Status `json:"status,omitempty"`
+	Waiting   string     `json:"waiting_for,omitempty"`
+	Text      string     `json:"text"`
+}
+
+func (c *explainCommand) Run(ctx context.Context) error {
+	if (c.Tenant == "") != (c.Source == "") {
+		return exitError{exitUsage, fmt.Errorf("a request is named by its id, --tenant and --source together")}
+	}
+	key := run.Key(c.ID)
+	if c.Tenant != "" {
+		key = run.KeyOf(c.Tenant, c.Source, c.ID)
+	}
+	fleet, err := c.open(ctx)
+	if err != nil {
+		return err
+	}
+	defer fleet.Close()
+	record, err := fleet.Ledger.Lookup(ctx, key)
+	if err != nil {
+		return fmt.Errorf("look run %s up in the ledger: %w", key, err)
+	}
+	e := explain(record)
+	if c.JSON {
+		err = printJSON(e)
+	} else {
+		e.print(os.Stdout)
+	}
+	if err == nil && record.State == ledger.Unknown {
+		return exitError{exitFailed, nil}
+	}
+	return err
+}
+
+// explain puts a record into words.
+func explain(r ledger.Record) explanation {
+	e := explanation{
+		Run: r.Entry.Key, Tenant: r.Entry.Tenant, Source: r.Entry.Source, ID: r.Entry.ID, State: stateName(r.State), Since: r.Since,
+		Worker: r.Owner, Attempts: r.Attempts, Cancelled: r.Cancelled, Status: r.Status, Waiting: r.Waiting,
+	}
+	switch {
+	case r.State == ledger.Unknown:
+		e.Text = "The ledger does not know this run: it was never accepted, was published longer ago than the ledger remembers, or Redis was flushed. A request that was only just sent may still wait for a dispatcher."
+	case r.State == ledger.Published:
+		e.Text = fmt.Sprintf("It ended as %s, and its result is on the results queue.", r.Status)
+	case r.State == ledger.Done:
+		e.Text = fmt.Sprintf("It ended as %s; its result is written down and about to be published.", r.Status)
+	case r.State == ledger.Invoking && r.ClaimLeft > 0:
+		e.Text = fmt.Sprintf("Its script is executing: attempt %d.", r.Attempts)
+	case r.Waiting != "":
+		e.Text = fmt.Sprintf("It waits for: %s.", r.Waiting)
+	case r.State == ledger.Claimed && r.ClaimLeft > 0:
+		e.Text = "A worker has it, and it waits for its turn there."
+	case r.State == ledger.Queued:
+		e.Text = "It is on a partition, or put back to one, and waits for a worker. If that lasts, look whether workers run and are ready."
+	default:
+		e.Text = "The worker that had it is gone; another takes it up when its delivery comes back, within half a minute."
+	}
+	if r.Cancelled && r.State != ledger.Published {
+		e.Text += " It was cancelled."
+	}
+	return e
+}
+
+func (e explanation) print(w io.Writer) {
+	fmt.Fprintf(w, "run      %s\n", e.Run)
+	if e.Tenant != "" {
+		fmt.Fprintf(w, "request  %s of %s, %s\n", e.ID, e.Tenant, e.Source)
+	}
+	fmt.Fprintf(w, "state    %s", e.State)
+	if !e.Since.IsZero() {
+		fmt.Fprintf(w, ", for %s", time.Since(e.Since).Round(time.Second))
+	}
+	fmt.Fprintln(w)
+	if e.Worker != "" {
+		fmt.Fprintf(w, "worker   %s\n", e.Worker)
+	}
+	fmt.Fprintf(w, "\n%s\n", e.Text)
+}
