@@ -1,0 +1,83 @@
+package sqs
+
+import (
+	"path/filepath"
+	"testing"
+	"time"
+
+	"go.etcd.io/bbolt"
+)
+
+func testStore(t *testing.T) *store {
+	db, err := bbolt.Open(filepath.Join(t.TempDir(), "stack.db"), 0o600, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := newStore(db)
+	t.Cleanup(func() { db.Close() })
+	if err := s.commit(change{queue: "q", create: &queueRecord{Created: time.Now()}}); err != nil {
+		t.Fatal(err)
+	}
+	return s
+}
+
+func TestACountThatComesAfterTheDeleteLeavesNothingBehind(t *testing.T) {
+	s := testStore(t)
+	if err := s.commit(change{queue: "q", put: &message{seq: 1, ID: "m"}}); err != nil {
+		t.Fatal(err)
+	}
+	if err := s.commit(change{queue: "q", drop: 1}); err != nil {
+		t.Fatal(err)
+	}
+	s.later(change{queue: "q", received: &receivedMark{1, 7, time.Now()}})
+	s.close()
+	err := s.db.View(func(tx *bbolt.Tx) error {
+		q := tx.Bucket(rootBucket).Bucket([]byte("q"))
+		for _, name := range [][]byte{messagesBucket, receivesBucket} {
+			if key, _ := q.Bucket(name).Cursor().First(); key != nil {
+				t.Errorf("%s still holds %x", name, key)
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+func TestACountThatNobodyWaitsForIsWrittenByItself(t *testing.T) {
+	s := testStore(t)
+	defer s.close()
+	if err := s.commit(change{queue: "q", put: &message{seq: 1, ID: "m"}}); err != nil {
+		t.Fatal(err)
+	}
+	s.later(change{queue: "q", received: &receivedMark{1, 7, time.Now()}})
+	ticker := time.NewTicker(5 * time.Millisecond)
+	defer ticker.Stop()
+	for end := time.After(10 * time.Second); ; {
+		found, err := s.load()
+		if err != nil {
+			t.Fatal(err)
+		}
+		if found["q"].messages[0].receives == 7 {
+			return
+		}
+		select {
+		case <-ticker.C:
+		case <-end:
+			t.Fatal("it was not written within 10 s")
+		}
+	}
+}
+
+func TestAMessageForADeletedQueueFailsAlone(t *testing.T) {
+	s := testStore(t)
+	defer s.close()
+	failed, err := s.apply([]write{
+		{changes: []change{{queue: "gone", put: &message{seq: 1}}}},
+		{changes: []change{{queue: "q", put: &message{seq: 1}}}},
+	})
+	if err != nil || failed[0] != errQueueGone || failed[1] != nil {
+		t.Error(failed, err)
+	}
+}
