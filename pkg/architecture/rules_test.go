@@ -46,7 +46,7 @@ var adapters = map[string]string{
 
 // sdksByNature are imported where the program is put together, where AWS itself
 // is served, and where tests stand one up.
-var sdksByNature = []string{"cmd/...", "pkg/localaws/...", "internal/mototest"}
+var sdksByNature = []string{"cmd/...", "pkg/localaws/...", "pkg/mototest"}
 
 var rules = []rule{{
 	of: []string{"dispatcher", "worker"}, forbid: []string{aws + "...", redis + "...", miniredis + "/..."}, transitive: true,
@@ -58,7 +58,7 @@ var rules = []rule{{
 	of: []string{"worker"}, forbid: []string{"dispatcher"}, transitive: true,
 	because: "they share queues and contracts, and are deployed apart",
 }, {
-	of: []string{"pkg/...", "dispatcher", "worker", "internal/..."}, forbid: []string{"cmd/..."}, transitive: true,
+	of: []string{"pkg/...", "dispatcher", "worker"}, forbid: []string{"cmd/..."}, transitive: true,
 	because: "only cmd knows concrete types, so nothing may know cmd",
 }, {
 	of: []string{"pkg/..."}, forbid: []string{"dispatcher", "worker"}, transitive: true,

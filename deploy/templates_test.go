@@ -1,0 +1,226 @@
+package deploy
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"io"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"gopkg.in/yaml.v3"
+
+	"github.com/scriptfleet/scriptfleet/pkg/config"
+	"github.com/scriptfleet/scriptfleet/pkg/mototest"
+	"github.com/scriptfleet/scriptfleet/pkg/queue"
+	"github.com/scriptfleet/scriptfleet/pkg/queue/sqsqueue"
+)
+
+func TestCloudFormationAcceptsTheTemplate(t *testing.T) {
+	accepts(t, "cfn-lint", "cloudformation.yaml")
+}
+
+func TestKubernetesAcceptsTheObjects(t *testing.T) {
+	accepts(t, "kubernetes-validate", append([]string{"--strict", "--quiet"}, manifests(t)...)...)
+}
+
+func TestCloudFormationMakesTheQueuesThatTheFleetUses(t *testing.T) {
+	template := read(t, "cloudformation.yaml")
+	has := map[string]bool{}
+	for _, m := range regexp.MustCompile(`QueueName: !Sub "\$\{Prefix\}(-[^"]+)"`).FindAllStringSubmatch(template, -1) {
+		for n := range 3 {
+			has["p"+strings.ReplaceAll(m[1], "${Number}", fmt.Sprint(n))] = true
+		}
+	}
+	names := queue.NamesOf("p", 3)
+	for _, name := range names.All() {
+		if !has[name] {
+			t.Errorf("no queue %s", name)
+		}
+	}
+	redrives := regexp.MustCompile(`RedrivePolicy: .*maxReceiveCount: (\d+)`).FindAllStringSubmatch(template, -1)
+	if len(redrives) != 3 { // requests, each partition, the side partition
+		t.Errorf("%d redrive policies", len(redrives))
+	}
+	for _, r := range redrives {
+		if r[1] != fmt.Sprint(sqsqueue.MaxReceiveCount) {
+			t.Errorf("maxReceiveCount is %s, the fleet's own is %d", r[1], sqsqueue.MaxReceiveCount)
+		}
+	}
+}
+
+// object is what the tests look at of a Kubernetes object.
+type object struct {
+	Kind     string
+	Metadata struct{ Name string }
+	Data     map[string]string
+	Spec     struct {
+		Template struct {
+			Spec struct {
+				TerminationGracePeriodSeconds int `yaml:"terminationGracePeriodSeconds"`
+				Containers                    []container
+			}
+		}
+	}
+}
+
+type container struct {
+	Name, Image string
+	Args        []string
+	Env         []struct{ Name, Value string }
+	Liveness    probe `yaml:"livenessProbe"`
+	Readiness   probe `yaml:"readinessProbe"`
+}
+
+type probe struct {
+	HTTP struct{ Path string } `yaml:"httpGet"`
+}
+
+func TestPodsRunFlagsAndVariablesThatTheBinariesTake(t *testing.T) {
+	for _, o := range deployments(t) {
+		c := o.Spec.Template.Spec.Containers[0]
+		for name, value := range environment(t, c) {
+			t.Setenv(name, value)
+			if !takes(c.Name, name) {
+				t.Errorf("%s is set for the %s, which has no flag of this name", name, c.Name)
+			}
+		}
+		parses(t, o.Metadata.Name, c.Name, c.Args)
+	}
+}
+
+func TestPodsAreGivenLongerThanTheirDrainAndTheLongestRun(t *testing.T) {
+	for _, o := range deployments(t) {
+		c := o.Spec.Template.Spec.Containers[0]
+		s := parses(t, o.Metadata.Name, c.Name, c.Args)
+		grace := time.Duration(o.Spec.Template.Spec.TerminationGracePeriodSeconds) * time.Second
+		if grace <= s.Drain {
+			t.Errorf("%s: %s of grace, and %s of drain", o.Metadata.Name, grace, s.Drain)
+		}
+		if longest := time.Duration(s.MaxTimeout) * time.Second; c.Name == "worker" && s.Drain <= longest {
+			t.Errorf("%s: %s of drain, and runs of up to %s", o.Metadata.Name, s.Drain, longest)
+		}
+		if c.Liveness.HTTP.Path != "/healthz" || c.Readiness.HTTP.Path != "/readyz" {
+			t.Errorf("%s: probes of %q and %q", o.Metadata.Name, c.Liveness.HTTP.Path, c.Readiness.HTTP.Path)
+		}
+		if !patchVersion.MatchString(c.Image) {
+			t.Errorf("%s takes the image %s", o.Metadata.Name, c.Image)
+		}
+	}
+}
+
+// settings are those of all binaries; each has a part of them.
+type settings struct {
+	config.Fleet
+	config.Process
+	config.Dispatcher
+	config.Worker
+}
+
+// parses lets the binary's own parser read the arguments.
+func parses(t *testing.T, where, binary string, args []string) settings {
+	t.Helper()
+	if binary == "dispatcher" {
+		var s struct {
+			config.Fleet
+			config.Process
+			config.Dispatcher
+		}
+		if _, err := config.Parse(&s, args, io.Discard, func(int) {}, config.Options(binary, "")...); err != nil {
+			t.Errorf("%s: %v", where, err)
+		}
+		return settings{Fleet: s.Fleet, Process: s.Process, Dispatcher: s.Dispatcher}
+	}
+	var s struct {
+		config.Fleet
+		config.Process
+		config.Worker
+	}
+	if _, err := config.Parse(&s, args, io.Discard, func(int) {}, config.Options(binary, "")...); err != nil {
+		t.Errorf("%s: %v", where, err)
+	}
+	return settings{Fleet: s.Fleet, Process: s.Process, Worker: s.Worker}
+}
+
+// takes tells whether a binary reads a variable of the fleet's.
+func takes(binary, name string) bool {
+	if !strings.HasPrefix(name, "SCRIPTFLEET_") {
+		return true
+	}
+	var help bytes.Buffer
+	var all settings
+	_, _ = config.Parse(&all, []string{"--help"}, &help, func(int) {}, config.Options(binary, "")...)
+	return strings.Contains(help.String(), "$"+name)
+}
+
+// environment of a container: its own, and that of the ConfigMap scriptfleet.
+func environment(t *testing.T, c container) map[string]string {
+	t.Helper()
+	env := map[string]string{}
+	for _, o := range objects(t) {
+		if o.Kind == "ConfigMap" && o.Metadata.Name == "scriptfleet" {
+			for name, value := range o.Data {
+				env[name] = value
+			}
+		}
+	}
+	for _, e := range c.Env {
+		env[e.Name] = e.Value
+	}
+	return env
+}
+
+func deployments(t *testing.T) []object {
+	t.Helper()
+	found := slices.DeleteFunc(objects(t), func(o object) bool { return o.Kind != "Deployment" })
+	if len(found) != 2 {
+		t.Fatalf("%d deployments", len(found))
+	}
+	return found
+}
+
+func objects(t *testing.T) (all []object) {
+	t.Helper()
+	for _, file := range manifests(t) {
+		decoder := yaml.NewDecoder(strings.NewReader(read(t, file)))
+		for {
+			var o object
+			err := decoder.Decode(&o)
+			if errors.Is(err, io.EOF) {
+				break
+			}
+			if err != nil {
+				t.Fatalf("%s: %v", file, err)
+			}
+			all = append(all, o)
+		}
+	}
+	return all
+}
+
+func manifests(t *testing.T) []string {
+	t.Helper()
+	files, err := filepath.Glob("kubernetes/*.yaml")
+	if err != nil || len(files) == 0 {
+		t.Fatalf("find Kubernetes objects: %v", err)
+	}
+	return files
+}
+
+// accepts runs a validator that `make setup` installs.
+func accepts(t *testing.T, name string, args ...string) {
+	t.Helper()
+	program, err := mototest.Tool(name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	out, err := exec.Command(program, args...).CombinedOutput()
+	if err != nil || len(bytes.TrimSpace(out)) > 0 {
+		t.Errorf("%s: %v\n%s", name, err, out)
+	}
+}
