@@ -13,6 +13,10 @@
 //
 // Which service a request is for is said by the scope of its signature.
 //
+// Clients: the SDKs and the AWS CLI take the endpoint from Env. Version 1 of
+// the CLI does so for every service but SQS, where it wants --endpoint-url. Of
+// boto3's presigned links only those of signature_version s3v4 are honoured.
+//
 // In the data folder: credentials.json, stack.db (queues, functions),
 // objects.db (S3) and lambda/.
 package localaws

@@ -4,6 +4,8 @@ import (
 	"encoding/json"
 	"net/http"
 
+	"github.com/google/uuid"
+
 	"github.com/scriptfleet/scriptfleet/pkg/localaws/auth"
 )
 
@@ -25,6 +27,7 @@ func (s *Stack) handler() http.Handler {
 			s.health(w, r)
 			return
 		}
+		w.Header().Set("X-Amzn-Requestid", uuid.NewString()) // SDKs show it in their errors
 		signed.ServeHTTP(w, r)
 	})
 }

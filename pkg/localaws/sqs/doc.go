@@ -29,7 +29,11 @@
 // it comes round and nobody spins on it. A message whose visibility ran out
 // goes before it: its consumer died, and it has waited long enough.
 //
-// Fair queues: see fair.go.
+// Dead letters keep their id, body, attributes, group and the time when they
+// were sent, from which the dead-letter queue's retention counts; their
+// receives count anew.
+//
+// Fair queues: see fair.go. Faults, for tests: see faults.go.
 //
 // Not offered: FIFO queues, KMS, permissions by queue policy (Policy is kept
 // and not applied), StartMessageMoveTask.
