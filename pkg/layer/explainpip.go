@@ -29,28 +29,39 @@ var (
 // an index that is down: what it says when it is asked to say more tells them
 // apart.
 func (in installer) explainPip(ctx context.Context, s run.Script, w workshop, python interpreter.Interpreter, out string) error {
-	if fault := commonFault(out); fault != nil {
+	fault, requirement, versions, err := readPip(out, s)
+	switch {
+	case err != nil:
+		return err
+	case fault != nil:
 		return fault
 	}
-	if m := pipConflict.FindStringSubmatch(out + "\n\n"); m != nil {
-		return conflict(pipClash(m[1]))
-	}
-	if m := pipInvalid.FindStringSubmatch(out); m != nil {
-		return invalid(m[1])
-	}
-	if pipVersion.MatchString(out) {
-		return invalid(strings.TrimSpace(s.Requirements))
-	}
-	m := pipNoMatch.FindStringSubmatch(out)
-	if m == nil {
-		return unknown("pip", out)
-	}
-	requirement := pipWanted.ReplaceAllString(m[1], "")
 	more, err := in.askPip(ctx, requirement, s, w, python)
 	if err != nil {
 		return err
 	}
-	return explainNoMatch(requirement, m[2], more, s)
+	return explainNoMatch(requirement, versions, more, s)
+}
+
+// readPip returns the fault, or the requirement for which there was nothing and
+// the versions that there were, or an error where nothing is understood.
+func readPip(out string, s run.Script) (fault *run.Error, requirement, versions string, err error) {
+	if fault := commonFault(out); fault != nil {
+		return fault, "", "", nil
+	}
+	if m := pipConflict.FindStringSubmatch(out + "\n\n"); m != nil {
+		return conflict(pipClash(m[1])), "", "", nil
+	}
+	if m := pipInvalid.FindStringSubmatch(out); m != nil {
+		return invalid(m[1]), "", "", nil
+	}
+	if pipVersion.MatchString(out) {
+		return invalid(strings.TrimSpace(s.Requirements)), "", "", nil
+	}
+	if m := pipNoMatch.FindStringSubmatch(out); m != nil {
+		return nil, pipWanted.ReplaceAllString(m[1], ""), m[2], nil
+	}
+	return nil, "", "", unknown("pip", out)
 }
 
 // askPip lets pip try the one requirement again, and say what it passed over.

@@ -25,20 +25,9 @@ var (
 
 // explainUV says whose uv's failure is to mend.
 func (in installer) explainUV(ctx context.Context, s run.Script, w workshop, out string) error {
-	text := strings.Join(strings.Fields(uvGlyphs.Replace(out)), " ")
-	if fault := commonFault(text); fault != nil {
-		return fault
-	}
-	if uvParse.MatchString(text) {
-		return invalid(uvBadLine(out))
-	}
-	_, proof, found := strings.Cut(text, "No solution found")
-	if !found {
-		return unknown("uv", out)
-	}
-	fault := explainProof(proof, s)
-	if fault == nil {
-		return unknown("uv", out)
+	fault, proof, err := readUV(out, s)
+	if err != nil {
+		return err
 	}
 	if name := missingVersion(fault, proof); name != "" {
 		if near := in.newest(ctx, name, s, w); near != "" {
@@ -46,6 +35,26 @@ func (in installer) explainUV(ctx context.Context, s run.Script, w workshop, out
 		}
 	}
 	return fault
+}
+
+// readUV returns the fault, and the proof where it rests on one, or an error
+// where nothing is understood.
+func readUV(out string, s run.Script) (fault *run.Error, proof string, err error) {
+	text := strings.Join(strings.Fields(uvGlyphs.Replace(out)), " ")
+	if fault := commonFault(text); fault != nil {
+		return fault, "", nil
+	}
+	if uvParse.MatchString(text) {
+		return invalid(uvBadLine(out)), "", nil
+	}
+	_, proof, found := strings.Cut(text, "No solution found")
+	if found {
+		fault = explainProof(proof, s)
+	}
+	if fault == nil {
+		return nil, "", unknown("uv", out)
+	}
+	return fault, proof, nil
 }
 
 // explainProof reads uv's chain of "because". What is not there at all goes

@@ -42,6 +42,11 @@ type Deps struct {
 	Registerer   prometheus.Registerer // nil registers no metrics
 	Interpreters interpreter.Set
 
+	// PrivateIndex, where set, names the URL of a tenant's own package index, or
+	// nothing. It has to be what the env's hash was made with: such a layer is
+	// the tenant's alone.
+	PrivateIndex func(tenant string) string
+
 	// Progress, where set, is told each line of a build's log as it comes. It
 	// must not block; builds may call it at the same time.
 	Progress func(env run.EnvHash, line string)
@@ -82,6 +87,9 @@ func New(cfg Config, deps Deps) (*Builder, error) {
 		return nil, fmt.Errorf("make layer builder: %w", err)
 	}
 	in := newInstaller(cfg, deps.Interpreters)
+	if deps.PrivateIndex == nil {
+		deps.PrivateIndex = func(string) string { return "" }
+	}
 	return &Builder{cfg: cfg, deps: deps, installer: in, cache: c, meters: newMeters(deps.Registerer)}, nil
 }
 

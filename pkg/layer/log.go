@@ -118,9 +118,11 @@ func (w *lineWriter) flush() {
 type scrubber struct{ hosts []string }
 
 var (
-	address  = regexp.MustCompile(`(?i)\b(?:https?|ftp|git\+\w+|file)://[^\s'"<>)\]]+`)
-	named    = regexp.MustCompile(`\bhost='[^']*'`)
-	hostName = regexp.MustCompile(`(?i)^[a-z+]+://(?:[^/@]*@)?([^/:@]+)`)
+	address = regexp.MustCompile(`(?i)(?:https?|ftp|git\+\w+|file)://[^\s'"<>)\]]*`)
+	named   = regexp.MustCompile(`\bhost='[^']*'`)
+	// archiveName is the last part of a wheel's or a source's address.
+	archiveName = regexp.MustCompile(`/[\w.+!%-]+\.(?:whl|tar\.gz|tgz|zip|tar\.bz2)`)
+	hostName    = regexp.MustCompile(`(?i)^[a-z+]+://(?:[^/@]*@)?([^/:@]+)`)
 )
 
 const indexMark = "<index>"
@@ -141,29 +143,13 @@ func (s *scrubber) learn(url string) {
 func (s *scrubber) clean(line string) string {
 	line = address.ReplaceAllStringFunc(line, func(url string) string {
 		s.learn(url)
-		// What the address ends in tells the author which package it was.
-		rest := url[strings.Index(url, "://")+3:]
-		if n := strings.IndexByte(rest, '/'); n >= 0 {
-			path, _, _ := strings.Cut(rest[n:], "?")
-			path, _, _ = strings.Cut(path, "#")
-			return indexMark + lastPart(path)
-		}
-		return indexMark
+		// What a wheel's address ends in tells the author which one it was; a
+		// tenant's name or a token may stand before it, and in other addresses.
+		return indexMark + archiveName.FindString(url)
 	})
 	line = named.ReplaceAllString(line, "host='"+indexMark+"'")
 	for _, h := range s.hosts {
 		line = strings.ReplaceAll(line, h, indexMark)
 	}
 	return line
-}
-
-// lastPart is the path's last part: a tenant's name or a token may stand before
-// it.
-func lastPart(path string) string {
-	path = strings.TrimRight(path, "/")
-	n := strings.LastIndexByte(path, '/')
-	if n < 0 || n == len(path)-1 {
-		return ""
-	}
-	return path[n:]
 }

@@ -62,7 +62,11 @@ func (b *Builder) make(ctx context.Context, s run.Script) (Layer, error) {
 
 // steps are install, compile, pack. Their errors are judged by blame.
 func (b *Builder) steps(ctx context.Context, s run.Script, work workshop, log *buildLog) (Layer, error) {
-	if err := b.installer.install(ctx, s, work, log); err != nil {
+	installer := b.installer
+	if url := b.deps.PrivateIndex(s.Tenant); url != "" {
+		installer.index = installer.index.only(url)
+	}
+	if err := installer.install(ctx, s, work, log); err != nil {
 		return Layer{}, err
 	}
 	if err := dropBytecode(work.target); err != nil {
