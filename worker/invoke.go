@@ -21,7 +21,7 @@ const initAllowance = 15 * time.Second
 func (w *Worker) invoke(h *held, built build.Built) verdict {
 	call := function.Call{Input: h.run.Data.Input}
 	if name := h.run.Data.Credential; name != "" {
-		credentials := w.deps.Credentials.Assume(h.wait, h.run.Tenant, name)
+		credentials := w.deps.Credentials.Assume(h.wait, h.run.Tenant, name, string(h.run.Key))
 		call.Credentials = &credentials
 	}
 	payload, err := call.Payload()

@@ -166,8 +166,8 @@ func (w *Worker) takeCapped(h *held, limits Limits) (capped string, err error) {
 		ask slot.Ask
 		why string
 	}{
-		{slot.Ask{Scope: "tenant/" + h.run.Tenant, Cap: limits.MaxRunning}, "cap of tenant " + h.run.Tenant},
-		{slot.Ask{Scope: "script/" + string(h.run.Script.Hash), Cap: limits.MaxRunningScript}, "cap of script " + string(h.run.Script.Hash)},
+		{slot.Ask{Scope: slot.Scope("tenant", h.run.Tenant), Cap: limits.MaxRunning}, "cap of tenant " + h.run.Tenant},
+		{slot.Ask{Scope: slot.Scope("script", string(h.run.Script.Hash)), Cap: limits.MaxRunningScript}, "cap of script " + string(h.run.Script.Hash)},
 	}
 	for _, a := range asks {
 		if a.ask.Cap <= 0 {

@@ -100,7 +100,7 @@ type Builds interface {
 
 // Credentials assumes the role of a tenant's credential.
 type Credentials interface {
-	Assume(ctx context.Context, tenant, credential string) function.Credentials
+	Assume(ctx context.Context, tenant, credential, run string) function.Credentials
 }
 
 // Limits are what the operator has set for a tenant.

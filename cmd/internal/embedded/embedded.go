@@ -79,7 +79,7 @@ func (s *Stack) StartFleet(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	parts := []service.Part{d.Part, w.Part}
+	parts := []service.Part{d.Part, w.Part, s.Fleet.FollowTenants()}
 	if addr := s.options.Process.AdminAddr; addr != "" {
 		admin, err := telemetry.ListenAdmin(addr, s.registry, func() error { return errors.Join(d.Ready(), w.Ready()) })
 		if err != nil {

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"slices"
 	"time"
+	"unicode/utf8"
 
 	"github.com/scriptfleet/scriptfleet/pkg/run"
 )
@@ -26,12 +27,18 @@ type Event struct {
 // ParseEvent reads an event. It fails where no result could name it, or its
 // times can't be read; all else is for the fleet to judge.
 func ParseEvent(line []byte) (*Event, error) {
+	if !utf8.Valid(line) {
+		return nil, errors.New("not UTF-8")
+	}
 	fields, err := parseObject(line)
 	if err != nil {
 		return nil, err
 	}
 	e := &Event{}
-	for _, f := range fields {
+	for i, f := range fields {
+		if identifies(f.name) && slices.ContainsFunc(fields[:i], func(g field) bool { return g.name == f.name }) {
+			return nil, fmt.Errorf("%s stands twice: leave one", f.name)
+		}
 		if err := e.read(f); err != nil {
 			return nil, err
 		}
@@ -45,6 +52,8 @@ func ParseEvent(line []byte) (*Event, error) {
 	}
 	return e, nil
 }
+
+func identifies(name string) bool { return name == "tenant" || name == "source" || name == "id" }
 
 func (e *Event) read(f field) error {
 	switch f.name {

@@ -38,7 +38,7 @@ func RunProcess(ctx context.Context, name string, p config.Process, settings con
 	}
 	log.Info(name+" runs", zap.String("admin", admin.Addr()), zap.String("prefix", settings.Prefix), zap.Int("partitions", settings.Partitions))
 	defer func() { log.Info(name + " has stopped") }()
-	return service.Run(ctx, p.Drain, running.Part, adminPart(admin, running.Part.Name))
+	return service.Run(ctx, p.Drain, running.Part, fleet.FollowTenants(), adminPart(admin, running.Part.Name))
 }
 
 // adminPart serves until the intake ends; the drain needs no audience.

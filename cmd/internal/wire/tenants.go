@@ -2,28 +2,103 @@ package wire
 
 import (
 	"context"
+	"fmt"
+	"strings"
+
+	"github.com/aws/aws-sdk-go-v2/service/sts"
 
 	"github.com/scriptfleet/scriptfleet/pkg/config"
+	"github.com/scriptfleet/scriptfleet/pkg/credential"
+	"github.com/scriptfleet/scriptfleet/pkg/credential/awssts"
 	"github.com/scriptfleet/scriptfleet/pkg/function"
 	"github.com/scriptfleet/scriptfleet/pkg/function/awslambda"
 	"github.com/scriptfleet/scriptfleet/pkg/run"
+	"github.com/scriptfleet/scriptfleet/pkg/tenant"
 	"github.com/scriptfleet/scriptfleet/worker"
 )
 
-type tenants struct{}
+// tenants are the operator's settings, as dispatcher and worker ask for them.
+type tenants struct{ file *tenant.File }
 
-func (f *Fleet) tenants() tenants { return tenants{} }
-
-func (tenants) Admit(string) *run.Error { return nil }
-
-func (tenants) Limits(string) worker.Limits { return worker.Limits{} }
-
-func (f *Fleet) sessions(config.Worker) awslambda.Sessions { return nil }
-
-type noCredentials struct{}
-
-func (noCredentials) Assume(context.Context, string, string) function.Credentials {
-	return function.Credentials{}
+// Admit refuses a tenant that the operator's file does not name, where it says
+// that unknown tenants are refused.
+func (t tenants) Admit(name string) *run.Error {
+	if _, known := t.file.For(name); known {
+		return nil
+	}
+	return &run.Error{
+		Owner: run.OwnerOperator, Type: "UnknownTenant", Field: "tenant",
+		Message: fmt.Sprintf("tenant %s is not among the fleet's tenants: its operator adds it to the settings file, or lets unknown tenants have the defaults", name),
+	}
 }
 
-func (f *Fleet) credentials() worker.Credentials { return noCredentials{} }
+// ShardSize is how many partitions a tenant has.
+func (t tenants) ShardSize(name string) int {
+	set, _ := t.file.For(name)
+	return set.Partitions
+}
+
+// MaxBacklog is how many of a tenant's runs may wait on its partitions.
+func (t tenants) MaxBacklog(name string) int {
+	set, _ := t.file.For(name)
+	return set.MaxBacklog
+}
+
+// Limits are those of a tenant's runs at work.
+func (t tenants) Limits(name string) worker.Limits {
+	set, _ := t.file.For(name)
+	return worker.Limits{
+		Weight: float64(set.Weight), MaxRunning: set.MaxRunning, MaxRunningScript: set.MaxRunningPerScript,
+	}
+}
+
+// sessions are those that sign a tenant's invocations; nil without a role for
+// them.
+func (f *Fleet) sessions(w config.Worker) (awslambda.Sessions, error) {
+	if w.TenantRoleARN == "" {
+		return nil, nil
+	}
+	account, err := credential.CheckRoleARN(w.TenantRoleARN)
+	if err != nil {
+		return nil, fmt.Errorf("--tenant-role-arn: %w", err)
+	}
+	partition, _, _ := strings.Cut(strings.TrimPrefix(w.TenantRoleARN, "arn:"), ":")
+	sessions, err := credential.NewSessions(credential.SessionsConfig{
+		RoleARN: w.TenantRoleARN, Partition: partition, Region: f.aws.Region, Account: account, Prefix: f.Settings.Prefix,
+	}, credential.SessionsDeps{STS: awssts.New(sts.NewFromConfig(f.aws)), Registerer: f.Registry})
+	if err != nil {
+		return nil, err
+	}
+	return awssts.Sessions{Sessions: sessions}, nil
+}
+
+// credentials assumes tenants' roles. The platform's own account is that of the
+// role that functions run under.
+func (f *Fleet) credentials(w config.Worker) (worker.Credentials, error) {
+	var own []string
+	if w.RoleARN != "" {
+		account, err := credential.CheckRoleARN(w.RoleARN)
+		if err != nil {
+			return nil, fmt.Errorf("--role-arn: %w", err)
+		}
+		own = append(own, account)
+	}
+	assumer, err := credential.NewAssumer(credential.AssumerConfig{OwnAccounts: own}, credential.AssumerDeps{
+		STS: awssts.New(sts.NewFromConfig(f.aws)), Roles: f.tenants, Log: f.Log, Registerer: f.Registry,
+	})
+	if err != nil {
+		return nil, err
+	}
+	return assumed{assumer}, nil
+}
+
+// assumed hands a role's credentials over as a function takes them.
+type assumed struct{ *credential.Assumer }
+
+func (a assumed) Assume(ctx context.Context, tenant, name, run string) function.Credentials {
+	got := a.Assumer.Assume(ctx, tenant, name, run)
+	return function.Credentials{
+		Success: got.Success, AccessKeyID: got.AWS.AccessKeyID,
+		SecretAccessKey: got.AWS.SecretAccessKey, SessionToken: got.AWS.SessionToken,
+	}
+}

@@ -27,6 +27,8 @@ import (
 	"github.com/scriptfleet/scriptfleet/pkg/queue"
 	"github.com/scriptfleet/scriptfleet/pkg/queue/sqsqueue"
 	"github.com/scriptfleet/scriptfleet/pkg/run"
+	"github.com/scriptfleet/scriptfleet/pkg/service"
+	"github.com/scriptfleet/scriptfleet/pkg/tenant"
 )
 
 // Fleet holds the clients that a process talks to its fleet with.
@@ -37,10 +39,11 @@ type Fleet struct {
 	Log      *zap.Logger
 	Registry *prometheus.Registry
 
-	aws   aws.Config
-	sqs   *sqs.Client
-	s3    *s3.Client
-	redis *redis.Client
+	tenants *tenant.File
+	aws     aws.Config
+	sqs     *sqs.Client
+	s3      *s3.Client
+	redis   *redis.Client
 }
 
 // AWS loads the AWS SDK's configuration from the environment.
@@ -70,6 +73,9 @@ func Open(ctx context.Context, settings config.Fleet, cfg aws.Config, log *zap.L
 		aws: cfg,
 		sqs: sqsqueue.NewClient(cfg),
 		s3:  s3.NewFromConfig(cfg, func(o *s3.Options) { o.UsePathStyle = os.Getenv("AWS_ENDPOINT_URL") != "" || cfg.BaseEndpoint != nil }),
+	}
+	if f.tenants, err = tenant.New(tenant.Config{Path: settings.TenantsFile}, tenant.Deps{Log: log, Registerer: reg}); err != nil {
+		return nil, err
 	}
 	if err := f.openRedis(); err != nil {
 		return nil, err
@@ -104,6 +110,12 @@ func (f *Fleet) openRedis() error {
 
 // Close ends what Open began.
 func (f *Fleet) Close() { _ = f.redis.Close() }
+
+// FollowTenants is the part that reads the tenants' settings again when they
+// change.
+func (f *Fleet) FollowTenants() service.Part {
+	return service.Part{Name: "tenants' settings", Run: func(intake, _ context.Context) error { return f.tenants.Run(intake) }}
+}
 
 // Names are those of the fleet's queues.
 func (f *Fleet) Names() queue.Names { return queue.NamesOf(f.Settings.Prefix, f.Settings.Partitions) }

@@ -47,10 +47,18 @@ func (f *Fleet) Worker(ctx context.Context, p config.Process, w config.Worker, p
 	if err != nil {
 		return Running{}, err
 	}
+	sessions, err := f.sessions(w)
+	if err != nil {
+		return Running{}, err
+	}
+	credentials, err := f.credentials(w)
+	if err != nil {
+		return Running{}, err
+	}
 	functions := awslambda.New(awslambda.Config{NamePrefix: f.Settings.Prefix + "-"}, awslambda.Deps{
 		Lambda:   awslambda.NewClient(f.aws, w.Concurrency),
 		Uploads:  f.uploads(),
-		Sessions: f.sessions(w),
+		Sessions: sessions,
 	})
 	builds, err := f.builder(ctx, w, functions, progress)
 	if err != nil {
@@ -60,7 +68,7 @@ func (f *Fleet) Worker(ctx context.Context, p config.Process, w config.Worker, p
 		Name: w.Name, Concurrency: w.Concurrency, MaxParked: w.MaxParked, PollWait: p.PollWait,
 	}, worker.Deps{
 		Partitions: partitions, Side: side, Results: results, DeadLetter: dlq,
-		Ledger: f.Ledger, Builds: builds, Functions: functions, Credentials: f.credentials(), Tenants: f.tenants(),
+		Ledger: f.Ledger, Builds: builds, Functions: functions, Credentials: credentials, Tenants: tenants{f.tenants},
 		Slots:  redisslot.New(redisslot.Config{Prefix: f.Settings.Prefix}, f.redis),
 		Policy: f.Policy, Log: f.Log, Registerer: f.Registry,
 	})

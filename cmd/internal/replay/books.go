@@ -1,0 +1,193 @@
+package replay
+
+import (
+	"hash/maphash"
+	"sync"
+	"time"
+
+	"github.com/scriptfleet/scriptfleet/pkg/run"
+)
+
+// Books say what was sent and what came of it. They are safe for concurrent use.
+type Books struct {
+	naming   Naming
+	requests int           // of the plan
+	complete chan struct{} // closed once everything is sent and answered
+
+	mu        sync.Mutex
+	start     time.Time
+	lastSend  time.Time
+	lastFirst time.Time // when the last first result came
+	ended     bool      // nothing will be sent any more
+	runs      map[run.Key]*entry
+	order     []*entry // as they were sent
+	oldest    int      // all of order before it are settled
+
+	sent, sendErrors, results, failed   int
+	repeated, doubled, unexpected       int
+	others, receiveErrors               int
+	firstSendError, lastReceiveError    error
+	doubledRuns, unexpectedRuns, reruns []run.Key // the first of them
+	figures                             *figures
+}
+
+// entry is a run that was sent.
+type entry struct {
+	key           run.Key
+	send          Send
+	sentAt        time.Time
+	sends, failed int // calls, and those of them that failed
+	content       uint64
+	answered      bool
+	doubled       bool
+}
+
+// pending tells whether a result is still to come. Where no send went through,
+// none is waited for.
+func (e *entry) pending() bool { return !e.answered && e.failed < e.sends }
+
+// named bounds the runs that are named in reports.
+const named = 100
+
+func newBooks(naming Naming, requests int) *Books {
+	return &Books{
+		naming: naming, requests: requests, complete: make(chan struct{}),
+		runs: make(map[run.Key]*entry, requests), figures: newFigures(),
+	}
+}
+
+// begin sets the instant that the plan counts from.
+func (b *Books) begin(start time.Time) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.start, b.lastSend, b.lastFirst = start, start, start
+}
+
+// sending notes requests that are about to be sent.
+func (b *Books) sending(due Plan, now time.Time) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.lastSend = now
+	for _, s := range due {
+		e := b.entry(s, now)
+		e.sends++
+		b.figures.late(now.Sub(b.start.Add(s.At)))
+	}
+}
+
+func (b *Books) entry(s Send, now time.Time) *entry {
+	source, id := b.naming.of(s)
+	key := run.KeyOf(s.Event.Tenant, source, id)
+	e := b.runs[key]
+	if e == nil {
+		e = &entry{key: key, send: s, sentAt: now}
+		b.runs[key] = e
+		b.order = append(b.order, e)
+		b.figures.tenant(s.Event.Tenant).Runs++
+	}
+	return e
+}
+
+// answered notes what became of the call that was to send them.
+func (b *Books) answered(due Plan, errs []error, took time.Duration) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.figures.call(took)
+	for i, s := range due {
+		if errs[i] == nil {
+			b.sent++
+			continue
+		}
+		e := b.entry(s, b.lastSend)
+		if e.failed++; e.failed == e.sends && !e.answered {
+			b.failed++
+		}
+		b.sendErrors++
+		if b.firstSendError == nil {
+			b.firstSendError = errs[i]
+		}
+	}
+}
+
+// allSent notes that the plan is carried out, or given up.
+func (b *Books) allSent() {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.ended = true
+	b.checkComplete()
+}
+
+func (b *Books) checkComplete() {
+	if !b.ended || b.results+b.failed < len(b.runs) {
+		return
+	}
+	select {
+	case <-b.complete:
+	default:
+		close(b.complete)
+	}
+}
+
+// take notes a result, and tells whether it belongs to this replay.
+func (b *Books) take(r run.Result, at time.Time) (mine bool) {
+	content := contentOf(r)
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	e := b.runs[r.ID]
+	switch {
+	case e == nil && r.Data.Story != b.naming.Source():
+		b.others++
+		return false
+	case e == nil:
+		b.unexpected++
+		note(&b.unexpectedRuns, r.ID)
+	case !e.answered:
+		b.takeFirst(e, r, content, at)
+	case e.content == content:
+		b.repeated++
+	case !e.doubled:
+		e.doubled = true
+		b.doubled++
+		note(&b.doubledRuns, r.ID)
+	}
+	return true
+}
+
+func (b *Books) takeFirst(e *entry, r run.Result, content uint64, at time.Time) {
+	if e.failed == e.sends {
+		b.failed-- // the send went through after all
+	}
+	e.answered, e.content = true, content
+	b.results++
+	b.lastFirst = at
+	if r.Data.Attempt > 1 {
+		note(&b.reruns, r.ID)
+	}
+	b.figures.result(r, at.Sub(b.start.Add(e.send.At)))
+	b.checkComplete()
+}
+
+func (b *Books) receiveFailed(err error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.receiveErrors++
+	b.lastReceiveError = err
+}
+
+func note(keys *[]run.Key, key run.Key) {
+	if len(*keys) < named {
+		*keys = append(*keys, key)
+	}
+}
+
+var contentSeed = maphash.MakeSeed()
+
+// contentOf is what two results of one run are compared by; see the package's
+// documentation for the exception.
+func contentOf(r run.Result) uint64 {
+	if r.Data.Status == run.Rejected {
+		r.Time, r.Data.Timings = time.Time{}, run.Timings{}
+	}
+	body, _ := r.Encode() // it was decoded a moment ago
+	return maphash.Bytes(contentSeed, body)
+}

@@ -1,0 +1,183 @@
+package replay
+
+import (
+	"math"
+	"slices"
+	"time"
+
+	"github.com/HdrHistogram/hdrhistogram-go"
+
+	"github.com/scriptfleet/scriptfleet/pkg/run"
+)
+
+// Stages of a run's life, in their order; those between the queues are
+// [run.Timings]. Transit is what is left of the latency: to the requests queue,
+// late sends included, and from the results queue.
+const (
+	stageTransit = "transit"
+	stageTotal   = "total"
+)
+
+var stages = []struct {
+	name string
+	of   func(run.Timings) int64
+}{
+	{"intake", func(t run.Timings) int64 { return t.Intake }},
+	{"queue", func(t run.Timings) int64 { return t.Queue }},
+	{"build_wait", func(t run.Timings) int64 { return t.BuildWait }},
+	{"build", func(t run.Timings) int64 { return t.Build }},
+	{"init", func(t run.Timings) int64 { return t.Init }},
+	{"execute", func(t run.Timings) int64 { return t.Execute }},
+	{"publish", func(t run.Timings) int64 { return t.Publish }},
+	{stageTotal, func(t run.Timings) int64 { return t.Total }},
+}
+
+// figures are the numbers of a replay. Only [Books] uses them.
+type figures struct {
+	latency, lateness, calls *histogram
+	stages                   map[string]*histogram
+	statuses                 map[run.Status]int
+	outcomes                 map[run.BuildOutcome]int
+	scripts                  map[run.ScriptHash]*script
+	tenants                  map[string]*tenant
+	coldStarts, attempted    int
+}
+
+type script struct {
+	tenant string
+	built  int
+}
+
+type tenant struct {
+	Runs, Results, Built int
+	waits, latencies     []float64 // ms
+}
+
+func newFigures() *figures {
+	f := &figures{
+		latency: newHistogram(), lateness: newHistogram(), calls: newHistogram(),
+		stages:   map[string]*histogram{stageTransit: newHistogram()},
+		statuses: map[run.Status]int{}, outcomes: map[run.BuildOutcome]int{},
+		scripts: map[run.ScriptHash]*script{}, tenants: map[string]*tenant{},
+	}
+	for _, s := range stages {
+		f.stages[s.name] = newHistogram()
+	}
+	return f
+}
+
+func (f *figures) late(d time.Duration) { f.lateness.record(d) }
+func (f *figures) call(d time.Duration) { f.calls.record(d) }
+
+func (f *figures) tenant(name string) *tenant {
+	t := f.tenants[name]
+	if t == nil {
+		t = &tenant{}
+		f.tenants[name] = t
+	}
+	return t
+}
+
+// result counts a first result.
+func (f *figures) result(r run.Result, latency time.Duration) {
+	f.statuses[r.Data.Status]++
+	f.latency.record(latency)
+	timings := r.Data.Timings
+	for _, s := range stages {
+		f.stages[s.name].record(ms(s.of(timings)))
+	}
+	f.stages[stageTransit].record(latency - ms(timings.Total))
+	if r.Data.Attempt > 1 {
+		f.attempted++
+	}
+	t := f.tenant(r.Tenant)
+	t.Results++
+	t.waits = append(t.waits, float64(timings.Intake+timings.Queue+timings.BuildWait+timings.Build+timings.Init))
+	t.latencies = append(t.latencies, toMS(latency))
+	f.build(r, t)
+}
+
+func (f *figures) build(r run.Result, t *tenant) {
+	outcome := r.Data.Build.Outcome
+	if outcome != run.BuildNone {
+		f.outcomes[outcome]++
+	}
+	if outcome == run.BuildBuilt {
+		t.Built++
+	}
+	fn := r.Data.Function
+	if fn == nil {
+		return
+	}
+	if fn.ColdStart {
+		f.coldStarts++
+	}
+	s := f.scripts[fn.ScriptHash]
+	if s == nil {
+		s = &script{tenant: r.Tenant}
+		f.scripts[fn.ScriptHash] = s
+	}
+	if outcome == run.BuildBuilt {
+		s.built++
+	}
+}
+
+// Percentiles are of durations in milliseconds.
+type Percentiles struct {
+	Count int64   `json:"count"`
+	Mean  float64 `json:"mean"`
+	P50   float64 `json:"p50"`
+	P90   float64 `json:"p90"`
+	P99   float64 `json:"p99"`
+	P999  float64 `json:"p99_9"`
+	Max   float64 `json:"max"`
+}
+
+// histogram holds durations of up to a day in microseconds, to three digits.
+type histogram struct {
+	h   *hdrhistogram.Histogram
+	sum time.Duration
+}
+
+const longest = 24 * time.Hour
+
+func newHistogram() *histogram {
+	return &histogram{h: hdrhistogram.New(1, longest.Microseconds(), 3)}
+}
+
+// record takes what clocks that disagree make negative for nothing.
+func (h *histogram) record(d time.Duration) {
+	d = min(max(d, 0), longest)
+	h.sum += d
+	_ = h.h.RecordValue(d.Microseconds()) // it is within the bounds
+}
+
+func (h *histogram) percentiles() Percentiles {
+	p := Percentiles{Count: h.h.TotalCount()}
+	if p.Count == 0 {
+		return p
+	}
+	at := func(percent float64) float64 { return float64(h.h.ValueAtPercentile(percent)) / 1000 }
+	p.Mean = rounded(toMS(h.sum) / float64(p.Count))
+	p.P50, p.P90, p.P99, p.P999, p.Max = at(50), at(90), at(99), at(99.9), float64(h.h.Max())/1000
+	return p
+}
+
+// percentile of values that are sorted, by nearest rank.
+func percentile(sorted []float64, percent float64) float64 {
+	if len(sorted) == 0 {
+		return 0
+	}
+	rank := int(math.Ceil(percent / 100 * float64(len(sorted))))
+	return rounded(sorted[max(rank, 1)-1])
+}
+
+func sorted(values []float64) []float64 {
+	values = slices.Clone(values)
+	slices.Sort(values)
+	return values
+}
+
+func ms(n int64) time.Duration             { return time.Duration(n) * time.Millisecond }
+func toMS(d time.Duration) float64         { return d.Seconds() * 1000 }
+func rounded(milliseconds float64) float64 { return math.Round(milliseconds*1000) / 1000 }

@@ -1,0 +1,315 @@
+package main
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/signal"
+	"strings"
+	"syscall"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"go.uber.org/zap"
+	"golang.org/x/term"
+
+	"github.com/scriptfleet/scriptfleet/cmd/internal/embedded"
+	"github.com/scriptfleet/scriptfleet/cmd/internal/progress"
+	"github.com/scriptfleet/scriptfleet/cmd/internal/replay"
+	"github.com/scriptfleet/scriptfleet/cmd/internal/wire"
+	"github.com/scriptfleet/scriptfleet/pkg/config"
+	"github.com/scriptfleet/scriptfleet/pkg/telemetry"
+)
+
+type replayCommand struct {
+	config.Fleet
+	config.Worker
+
+	File     string `arg:"" optional:"" help:"Requests, one JSON event a line; - reads them from standard input."`
+	Generate string `group:"What is sent" placeholder:"tenants=5,scripts=8,requests=200" help:"Make the requests up instead; also takes sleep=100ms, requirements=N and failing=N (so many of the scripts)."`
+	Set      string `name:"script-set" group:"What is sent" help:"Made-up scripts of one set are the same in every replay; by default each replay has new ones."`
+	RunLabel string `group:"What is sent" help:"Begins the ids of all runs; must be new to the fleet. Random by default."`
+	KeepIDs  bool   `name:"keep-ids" group:"What is sent" help:"Leave requests the source and the id that they have: a fleet that has seen them answers nothing."`
+
+	Trace     string        `group:"A recorded day" type:"existingfile" help:"Invocations per minute of a trace in the Azure Functions format: owners become tenants, functions scripts that sleep."`
+	Durations string        `group:"A recorded day" type:"existingfile" help:"Percentiles of the functions' durations in ms, of the same trace."`
+	Minutes   string        `group:"A recorded day" placeholder:"A:B" help:"Minutes of the trace as it names them, B excluded; all by default."`
+	Scale     float64       `group:"A recorded day" default:"1" help:"What the trace's counts are multiplied by."`
+	Herd      bool          `group:"A recorded day" help:"Send everything in the first second of its minute."`
+	MaxSleep  time.Duration `group:"A recorded day" default:"5s" help:"Longest that a function of the trace sleeps."`
+
+	Rate     float64 `group:"When it is sent" xor:"pace" help:"Requests a second; 100 by default."`
+	Speed    float64 `group:"When it is sent" xor:"pace" help:"As recorded (the events' time, the trace's minutes), so many times as fast."`
+	AtOnce   bool    `group:"When it is sent" xor:"pace" help:"Everything now."`
+	Arrivals string  `group:"When it is sent" default:"even" enum:"even,poisson" help:"even or poisson: how requests at a rate are spaced."`
+	Seed     uint64  `group:"When it is sent" default:"1" help:"Of what is drawn by chance."`
+	Senders  int     `group:"When it is sent" default:"32" help:"Calls that send at a time, of up to ten requests each."`
+
+	Wait         time.Duration `group:"What is said of it" default:"5m" help:"How long to wait for results after the last send."`
+	Linger       time.Duration `group:"What is said of it" default:"2s" help:"How long to look for doubled results after the last one."`
+	Pollers      int           `group:"What is said of it" default:"8" help:"Polls for results at a time."`
+	Report       string        `group:"What is said of it" type:"path" help:"Write the whole report to this file, as JSON."`
+	JSON         bool          `name:"json" group:"What is said of it" help:"Print the report as JSON instead of as tables."`
+	ExpectBuilds *int          `group:"What is said of it" help:"Fail unless exactly so many builds were made."`
+	LogLevel     string        `group:"What is said of it" default:"error" enum:"debug,info,warn,error" help:"What the embedded stack says on stderr."`
+}
+
+// Help is shown below the flags.
+func (replayCommand) Help() string {
+	return `Sends requests open-loop: when each is due is fixed before the first is sent, and latency counts from then. Every request gets an id of this replay's own. Where AWS_ENDPOINT_URL or REDIS_URL is set, the fleet there is sent to; else an embedded one.
+
+Exits 0 only if every run got one result and every request could be sent, else 1 and says which did not.
+
+Examples:
+
+  scriptfleet replay requests.jsonl --rate 200 --report report.json
+  scriptfleet replay requests.jsonl --speed 10                     # ten times as fast as recorded
+  scriptfleet replay --generate tenants=20,scripts=40,requests=2000 --rate 200 --expect-builds 40
+  scriptfleet replay --generate tenants=1,scripts=1,requests=500 --at-once --expect-builds 1
+  scriptfleet replay --trace invocations_per_minute.csv --durations durations_ms.csv --minutes 540:545`
+}
+
+func (c *replayCommand) Run(ctx context.Context) error {
+	if c.RunLabel == "" {
+		c.RunLabel = strings.ToLower(rand.Text()[:8])
+	}
+	plan, err := c.plan()
+	if err != nil {
+		return exitError{exitUsage, err}
+	}
+	log, err := telemetry.NewLogger(c.LogLevel, "auto")
+	if err != nil {
+		return exitError{exitUsage, err}
+	}
+	ctx, stop := signal.NotifyContext(ctx, os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	line := progress.Stderr()
+	report, err := c.replay(ctx, plan, log, line)
+	line.Stop()
+	if err != nil {
+		return err
+	}
+	if c.ExpectBuilds != nil {
+		report.ExpectBuilds(*c.ExpectBuilds)
+	}
+	return errors.Join(c.print(report), report.Err())
+}
+
+// replay carries the plan out at the fleet that is configured, or at one of its
+// own.
+func (c *replayCommand) replay(ctx context.Context, plan replay.Plan, log *zap.Logger, line *progress.Line) (replay.Report, error) {
+	fleet, stop, err := c.fleet(ctx, log, line)
+	if err != nil {
+		return replay.Report{}, err
+	}
+	defer stop()
+	cl, err := embedded.Client(ctx, fleet)
+	if err != nil {
+		return replay.Report{}, err
+	}
+	cl.Pollers, cl.PollWait = c.Pollers, time.Second
+	r := replay.New(replay.Config{
+		Naming: c.naming(), Senders: c.Senders, Wait: c.Wait, Linger: c.Linger,
+	}, replay.Deps{Requests: cl.Requests, Results: cl}, plan)
+	line.Print(os.Stderr, "Replay %s sends %d requests within %s.", c.RunLabel, len(plan), plan.Length().Round(time.Second))
+	showing, stopShowing := context.WithCancel(ctx)
+	defer stopShowing()
+	go showProgress(showing, r, line)
+	return r.Run(ctx), nil
+}
+
+func (c *replayCommand) naming() replay.Naming {
+	return replay.Naming{Label: c.RunLabel, Keep: c.KeepIDs}
+}
+
+// showProgress tells how far the replay is: at once on a terminal, elsewhere by
+// a line now and then.
+func showProgress(ctx context.Context, r *replay.Replay, line *progress.Line) {
+	terminal := term.IsTerminal(int(os.Stderr.Fd()))
+	every := 10 * time.Second
+	if terminal {
+		every = 500 * time.Millisecond
+	}
+	tick := time.NewTicker(every)
+	defer tick.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-tick.C:
+		}
+		if terminal {
+			line.Say("%s", r.Progress())
+		} else {
+			line.Print(os.Stderr, "%s", r.Progress())
+		}
+	}
+}
+
+func (c *replayCommand) fleet(ctx context.Context, log *zap.Logger, line *progress.Line) (_ *wire.Fleet, stop func(), err error) {
+	if configured(c.Fleet) {
+		cfg, err := wire.AWS(ctx)
+		if err != nil {
+			return nil, nil, err
+		}
+		f, err := wire.Open(ctx, c.Fleet, cfg, log, prometheus.NewRegistry())
+		if err != nil {
+			return nil, nil, err
+		}
+		return f, f.Close, nil
+	}
+	line.Say("starting an embedded stack")
+	stack, err := embedded.Start(ctx, embedded.Options{
+		Fleet: c.Fleet, Worker: c.Worker, Log: log,
+		Process:    config.Process{PollWait: time.Second, Drain: 5 * time.Second},
+		Dispatcher: config.Dispatcher{Pollers: 4, ShardSize: 2},
+	})
+	if err != nil {
+		return nil, nil, err
+	}
+	if err := stack.StartFleet(context.WithoutCancel(ctx)); err != nil {
+		return nil, nil, errors.Join(err, stack.Close(ctx))
+	}
+	return stack.Fleet, func() { _ = stack.Abandon(context.WithoutCancel(ctx)) }, nil
+}
+
+func (c *replayCommand) print(report replay.Report) error {
+	text, err := json.MarshalIndent(report, "", "  ")
+	if err != nil {
+		return fmt.Errorf("encode the report: %w", err)
+	}
+	text = append(text, '\n')
+	if c.Report != "" {
+		if err := os.WriteFile(c.Report, text, 0o644); err != nil {
+			return fmt.Errorf("write --report: %w", err)
+		}
+	}
+	if c.JSON {
+		_, err := os.Stdout.Write(text)
+		return err
+	}
+	return report.Print(os.Stdout)
+}
+
+// plan reads or makes up what is sent, and says when.
+func (c *replayCommand) plan() (replay.Plan, error) {
+	if err := c.checkSource(); err != nil {
+		return nil, err
+	}
+	if c.Trace != "" {
+		return c.tracePlan()
+	}
+	events, err := c.events()
+	if err != nil {
+		return nil, err
+	}
+	switch {
+	case c.Rate < 0 || c.Speed < 0:
+		return nil, errors.New("--rate and --speed take numbers above 0")
+	case c.AtOnce:
+		return replay.AtOnce(events), nil
+	case c.Speed > 0:
+		return replay.Recorded(events, c.Speed)
+	}
+	rate := c.Rate
+	if rate == 0 {
+		rate = 100
+	}
+	if c.Arrivals == "poisson" {
+		return replay.Poisson(events, rate, c.Seed), nil
+	}
+	return replay.Even(events, rate), nil
+}
+
+func (c *replayCommand) checkSource() error {
+	given := 0
+	for _, source := range []string{c.File, c.Generate, c.Trace} {
+		if source != "" {
+			given++
+		}
+	}
+	switch {
+	case given != 1:
+		return errors.New("give one of FILE, --generate and --trace")
+	case c.Trace == "" && (c.Durations != "" || c.Minutes != "" || c.Herd):
+		return errors.New("--durations, --minutes and --herd are of --trace")
+	case c.Trace != "" && (c.Rate != 0 || c.AtOnce):
+		return errors.New("a --trace has its own pace: use --speed and --scale")
+	}
+	return nil
+}
+
+func (c *replayCommand) events() ([]*replay.Event, error) {
+	if c.Generate != "" {
+		g, err := replay.ParseGenerate(c.Generate)
+		if err != nil {
+			return nil, fmt.Errorf("read --generate: %w", err)
+		}
+		g.Set = c.set()
+		return g.Events()
+	}
+	in, err := open(c.File)
+	if err != nil {
+		return nil, err
+	}
+	defer func() { _ = in.Close() }()
+	events, err := replay.ReadBatch(in)
+	if err != nil {
+		return nil, fmt.Errorf("read %s: %w", c.File, err)
+	}
+	return events, nil
+}
+
+func (c *replayCommand) set() string {
+	if c.Set == "" {
+		return c.RunLabel
+	}
+	return c.Set
+}
+
+func (c *replayCommand) tracePlan() (_ replay.Plan, err error) {
+	o := replay.TraceOptions{Scale: c.Scale, Speed: c.Speed, Herd: c.Herd, Seed: c.Seed, MaxSleep: c.MaxSleep, Set: c.set()}
+	if o.Speed == 0 {
+		o.Speed = 1
+	}
+	if c.Minutes != "" {
+		if o.From, o.To, err = replay.ParseMinutes(c.Minutes); err != nil {
+			return nil, fmt.Errorf("read --minutes: %w", err)
+		}
+	}
+	var trace *replay.Trace
+	err = reading(c.Trace, func(r io.Reader) (err error) {
+		trace, err = replay.ReadTrace(r)
+		return err
+	})
+	if err == nil && c.Durations != "" {
+		err = reading(c.Durations, trace.ReadDurations)
+	}
+	if err != nil {
+		return nil, err
+	}
+	return trace.Plan(o)
+}
+
+func reading(name string, read func(io.Reader) error) error {
+	f, err := open(name)
+	if err != nil {
+		return err
+	}
+	defer func() { _ = f.Close() }()
+	if err := read(f); err != nil {
+		return fmt.Errorf("read %s: %w", name, err)
+	}
+	return nil
+}
+
+func open(name string) (io.ReadCloser, error) {
+	if name == "-" {
+		return io.NopCloser(os.Stdin), nil
+	}
+	return os.Open(name)
+}
