@@ -86,8 +86,10 @@ func (c call) once(ctx context.Context) error {
 // in any case.
 func (c call) again(err error) bool {
 	switch function.ClassOf(err) {
-	case function.Ambiguous, function.Unsent, function.NotReady:
+	case function.Ambiguous, function.Unsent:
 		return true
+	case function.NotReady:
+		return !c.poll // else it was not ready for as long as one may wait
 	case function.NotFound:
 		return c.settling
 	}

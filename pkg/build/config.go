@@ -17,7 +17,7 @@ import (
 type Config struct {
 	Prefix      string // of functions and layers; at most 20 characters; default scriptfleet
 	RoleARN     string // the role without permissions that functions run under
-	HandlerName string // entry point of the packaged functions; default handler.handle
+	HandlerName string // entry point of the packaged functions; default function.Handler
 	Worker      string // name of this worker, which others see as waited_on
 
 	// MaxBuilds is how many builds this worker makes at a time. They are not
@@ -66,7 +66,7 @@ type Packager interface {
 
 func (c Config) withDefaults() Config {
 	orString(&c.Prefix, "scriptfleet")
-	orString(&c.HandlerName, "handler.handle")
+	orString(&c.HandlerName, function.Handler)
 	orInt(&c.MaxBuilds, 4)
 	orInt(&c.MaxKnown, 100_000)
 	orDuration(&c.LeaseTTL, 15*time.Second)

@@ -19,7 +19,7 @@ const (
 	EnvTooLarge           = "EnvTooLarge"
 	FunctionRefused       = "FunctionRefused"
 	FunctionAccessDenied  = "FunctionAccessDenied"
-	FunctionQuotaReached  = "FunctionServiceMisconfigured"
+	FunctionServiceFault  = "FunctionServiceFault"
 	FunctionFailed        = "FunctionFailed"
 	FunctionServiceFailed = "FunctionServiceUnavailable"
 )
@@ -38,7 +38,7 @@ func reason(err error) *run.Error {
 		return ofService(service)
 	}
 	if errors.Is(err, context.DeadlineExceeded) {
-		return platform(FunctionServiceFailed, "Lambda did not make the function ready in time. Send the run again later.")
+		return platform(FunctionServiceFailed, "Lambda did not answer in time. Send the run again later.")
 	}
 	return platform(BuildError, fmt.Sprintf("The build broke down (%v). Send the run again; should it fail again, tell the operator.", err))
 }
@@ -50,7 +50,9 @@ func ofService(e *function.Error) *run.Error {
 	case function.Denied:
 		return operator(FunctionAccessDenied, fmt.Sprintf("The fleet may not call Lambda's %s: the operator has to mend its role's permissions (%s).", e.Op, e.Reason))
 	case function.Operator:
-		return operator(FunctionQuotaReached, fmt.Sprintf("Lambda can not make the function (%s): the operator has to mend it, then send the run again.", e.Reason))
+		return operator(FunctionServiceFault, fmt.Sprintf("Lambda can not make the function (%s): the operator has to mend it, then send the run again.", e.Reason))
+	case function.NotReady:
+		return platform(FunctionServiceFailed, "Lambda did not make the function ready in time. Send the run again later.")
 	case function.BadState:
 		return platform(FunctionFailed, "Lambda made the function and it failed to start. Send the run again.")
 	}
@@ -58,8 +60,8 @@ func ofService(e *function.Error) *run.Error {
 }
 
 // refused tells whose a request that Lambda refuses is to mend: the author's
-// where the env is too large, else the operator's, since the request's form is
-// the fleet's own.
+// where the env is too large or the runtime retired, else the operator's, since
+// the request's form is the fleet's own.
 func refused(e *function.Error) *run.Error {
 	text := strings.ToLower(e.Error())
 	for _, large := range []string{"unzipped size", "requestentitytoolarge", "request must be smaller", "codesize"} {
@@ -67,6 +69,10 @@ func refused(e *function.Error) *run.Error {
 			return &run.Error{Owner: run.OwnerAuthor, Type: EnvTooLarge, Field: "data.requirements",
 				Message: "The script and its requirements are larger than the 250 MB that Lambda takes: use fewer or smaller requirements."}
 		}
+	}
+	if strings.Contains(text, "runtime") && strings.Contains(text, "no longer supported") {
+		return &run.Error{Owner: run.OwnerAuthor, Type: run.RetiredRuntime, Field: "data.runtime",
+			Message: "Lambda has retired the script's runtime and makes no new functions with it: set data.runtime to a newer one."}
 	}
 	return operator(FunctionRefused, fmt.Sprintf("Lambda refuses %s (%s): %v. The operator has to mend the fleet's configuration.", e.Op, e.Reason, e.Err))
 }

@@ -147,7 +147,7 @@ func TestFailureMissedByAWaiterIsItsAnswerAllTheSame(t *testing.T) {
 
 func TestOperatorsFailureSaysSo(t *testing.T) {
 	for class, kind := range map[function.Class]string{
-		function.Operator: build.FunctionQuotaReached,
+		function.Operator: build.FunctionServiceFault,
 		function.Denied:   build.FunctionAccessDenied,
 		function.Refused:  build.FunctionRefused,
 	} {

@@ -1,0 +1,95 @@
+package redislease
+
+import (
+	"bufio"
+	"context"
+	"fmt"
+	"os"
+	"os/exec"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+
+	"github.com/scriptfleet/scriptfleet/pkg/lease"
+	"github.com/scriptfleet/scriptfleet/pkg/redistest"
+)
+
+const (
+	pausedTTL = time.Second
+	addrOf    = "REDISLEASE_TEST_ADDR" // set in the process that is paused
+)
+
+// TestMain makes this binary the holder that the test below pauses.
+func TestMain(m *testing.M) {
+	if addr := os.Getenv(addrOf); addr != "" {
+		holdAndWatch(addr)
+		return
+	}
+	os.Exit(m.Run())
+}
+
+func TestProcessPausedPastItsLeaseKnowsWhenItWakes(t *testing.T) {
+	addr := redistest.Start(t).Addr
+	holder := exec.Command(os.Args[0])
+	holder.Env = append(os.Environ(), addrOf+"="+addr)
+	holder.Stderr = os.Stderr
+	out, err := holder.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := holder.Start(); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { holder.Process.Kill(); holder.Wait() })
+	says := bufio.NewScanner(out)
+	expect := func(want string) {
+		t.Helper()
+		if !says.Scan() || says.Text() != want {
+			t.Fatalf("the holder says %q, want %q", says.Text(), want)
+		}
+	}
+	expect("held and renewed")
+	holder.Process.Signal(syscall.SIGSTOP)
+	leases := New(connect(t, addr), "test")
+	deadline := time.Now().Add(20 * pausedTTL)
+	for tick := time.NewTicker(5 * time.Millisecond); ; <-tick.C {
+		if _, err := leases.Acquire(t.Context(), "k", "other", time.Minute); err == nil {
+			break
+		}
+		if time.Now().After(deadline) {
+			t.Fatal("the lease of a paused process does not run out")
+		}
+	}
+	holder.Process.Signal(syscall.SIGCONT)
+	expect("woke: valid false")
+}
+
+// holdAndWatch holds the lease for longer than its TTL, and then runs in a
+// circle until it notices that it was paused. It asks at once whether the lease
+// is valid, before a timer or a renewal is likely to have told.
+func holdAndWatch(addr string) {
+	rdb := redis.NewClient(&redis.Options{Addr: addr, ContextTimeoutEnabled: true})
+	hold, err := lease.Take(context.Background(), New(rdb, "test"), "k", "holder", pausedTTL)
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	last := time.Now()
+	for told, began := false, last; ; last = time.Now() {
+		valid := hold.Valid()
+		if paused := time.Since(last) > pausedTTL/2; paused {
+			fmt.Println("woke: valid", hold.Valid())
+			return
+		}
+		if !valid {
+			fmt.Println("lost without a pause")
+			return
+		}
+		if !told && time.Since(began) > pausedTTL*5/4 {
+			told = true
+			fmt.Println("held and renewed")
+		}
+	}
+}
