@@ -131,7 +131,12 @@ func (q *queue) delete(handles []handle) ([]outcome, error) {
 	}
 	q.wake()
 	q.mu.Unlock()
-	return outcomes, q.store.commit(drops...)
+	err := q.store.commit(drops...)
+	if err != nil {
+		// To the caller's next try they are deleted already: see to it that they are.
+		q.store.later(drops...)
+	}
+	return outcomes, err
 }
 
 // extend sets when deliveries end.

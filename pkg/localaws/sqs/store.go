@@ -19,6 +19,7 @@ type write struct {
 // A nil store keeps nothing.
 type store struct {
 	db     *bbolt.DB
+	update func(func(*bbolt.Tx) error) error // db.Update
 	writes chan write
 	ended  chan struct{}
 }
@@ -32,7 +33,7 @@ func newStore(db *bbolt.DB) *store {
 	if db == nil {
 		return nil
 	}
-	s := &store{db: db, writes: make(chan write, commitAtMost), ended: make(chan struct{})}
+	s := &store{db: db, update: db.Update, writes: make(chan write, commitAtMost), ended: make(chan struct{})}
 	go s.run()
 	return s
 }
@@ -88,9 +89,22 @@ func (s *store) run() {
 		}
 		due = nil
 		batch = s.gather(batch)
-		s.settle(append(batch, write{changes: lazy}))
-		lazy = lazy[:0]
+		if s.settle(append(batch, write{changes: lazy})) {
+			lazy = lazy[:0]
+			continue
+		}
+		lazy = append(lazy, unwaited(batch)...) // tried again until they are written
+		due = time.After(lazyAfter)
 	}
+}
+
+func unwaited(batch []write) (changes []change) {
+	for _, w := range batch {
+		if w.done == nil {
+			changes = append(changes, w.changes...)
+		}
+	}
+	return changes
 }
 
 // gather takes what else is waiting, without waiting itself.
@@ -110,7 +124,8 @@ func (s *store) gather(batch []write) []write {
 }
 
 // settle commits the batch and tells each writer how its own changes fared.
-func (s *store) settle(batch []write) {
+// It is false when nothing was written.
+func (s *store) settle(batch []write) bool {
 	failed, err := s.apply(batch)
 	for i, w := range batch {
 		switch {
@@ -121,10 +136,11 @@ func (s *store) settle(batch []write) {
 			w.done <- failed[i]
 		}
 	}
+	return err == nil
 }
 
 func (s *store) apply(batch []write) (failed []error, err error) {
-	err = s.db.Update(func(tx *bbolt.Tx) error {
+	err = s.update(func(tx *bbolt.Tx) error {
 		failed = make([]error, len(batch))
 		root, err := tx.CreateBucketIfNotExists(rootBucket)
 		if err != nil {

@@ -1,7 +1,9 @@
 package sqs
 
 import (
+	"errors"
 	"path/filepath"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -79,5 +81,34 @@ func TestAMessageForADeletedQueueFailsAlone(t *testing.T) {
 	})
 	if err != nil || failed[0] != errQueueGone || failed[1] != nil {
 		t.Error(failed, err)
+	}
+}
+
+func TestADeleteThatCouldNotBeWrittenIsWrittenLater(t *testing.T) {
+	good := testStore(t)
+	defer good.close()
+	if err := good.commit(change{queue: "q", put: &message{seq: 1, ID: "m"}}); err != nil {
+		t.Fatal(err)
+	}
+	var full atomic.Bool
+	s := &store{db: good.db, writes: make(chan write, 8), ended: make(chan struct{}), update: func(do func(*bbolt.Tx) error) error {
+		if full.Load() {
+			return errors.New("no space left on device")
+		}
+		return good.db.Update(do)
+	}}
+	go s.run()
+	q := newQueue("q", "arn", queueRecord{}, settings{retention: time.Hour}, 1, s)
+	defer q.end()
+	q.restore(time.Now(), []*message{{seq: 1, ID: "m", SentAt: time.Now()}})
+	got, _ := q.receive(t.Context(), 1, time.Minute, 0)
+	full.Store(true)
+	if _, err := q.delete([]handle{mustParse(t, got[0].handle)}); err == nil {
+		t.Fatal("the delete was answered with success")
+	}
+	full.Store(false)
+	s.close()
+	if found, err := good.load(); err != nil || len(found["q"].messages) != 0 {
+		t.Error("the deleted message is still there", err)
 	}
 }
