@@ -217,6 +217,9 @@ type Ledger interface {
 	// it for as long as a queue keeps a message. Published takes it off the list.
 	Open(ctx context.Context, limit int) ([]Record, error)
 	Books(ctx context.Context) (Books, error)
+	// Backlogs tells how many open runs each of the tenants has. After records
+	// were lost singly, as by eviction, it may count too many.
+	Backlogs(ctx context.Context, tenants []string) ([]int, error)
 }
 
 // Finish is the outcome of a held run.

@@ -203,5 +203,6 @@ func CallAll(ctx context.Context, l ledger.Ledger, h ledger.Hold) map[string]err
 	_, errs["Lookup"] = l.Lookup(ctx, h.Entry.Key)
 	_, errs["Open"] = l.Open(ctx, 1)
 	_, errs["Books"] = l.Books(ctx)
+	_, errs["Backlogs"] = l.Backlogs(ctx, []string{h.Entry.Tenant})
 	return errs
 }

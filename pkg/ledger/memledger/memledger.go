@@ -34,6 +34,8 @@ type Ledger struct {
 	mu       sync.Mutex
 	records  map[run.Key]*record
 	open     map[run.Key]time.Time // accepted and not finished, since when
+	tenants  map[run.Key]string    // of the open runs
+	backlogs map[string]int        // of the open runs
 	finished map[run.Status]int64
 	fence    int64 // the last one granted; it outlives Forget
 }
@@ -61,6 +63,7 @@ func (l *Ledger) Forget() {
 	defer l.mu.Unlock()
 	l.records = map[run.Key]*record{}
 	l.open = map[run.Key]time.Time{}
+	l.tenants, l.backlogs = map[run.Key]string{}, map[string]int{}
 	l.finished = map[run.Status]int64{}
 }
 
@@ -328,6 +331,19 @@ func (l *Ledger) Books(ctx context.Context) (ledger.Books, error) {
 		b.Accepted += n
 	}
 	return b, nil
+}
+
+func (l *Ledger) Backlogs(ctx context.Context, tenants []string) ([]int, error) {
+	_, unlock, err := l.enter(ctx)
+	if err != nil {
+		return nil, err
+	}
+	defer unlock()
+	backlogs := make([]int, len(tenants))
+	for i, t := range tenants {
+		backlogs[i] = l.backlogs[t]
+	}
+	return backlogs, nil
 }
 
 // enter starts an operation: all of it happens at one instant, under the lock.

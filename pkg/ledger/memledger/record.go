@@ -76,12 +76,20 @@ func (l *Ledger) first(r *record, e ledger.Entry, now time.Time) {
 	r.expires = now.Add(l.cfg.Keep)
 	if _, open := l.open[e.Key]; !open {
 		l.open[e.Key] = now
+		l.tenants[e.Key] = e.Tenant
+		l.backlogs[e.Tenant]++
 	}
 }
 
 // close moves a run from the open ones to the finished ones.
 func (l *Ledger) close(k run.Key, s run.Status) {
+	if tenant, open := l.tenants[k]; open {
+		if l.backlogs[tenant]--; l.backlogs[tenant] <= 0 {
+			delete(l.backlogs, tenant)
+		}
+	}
 	delete(l.open, k)
+	delete(l.tenants, k)
 	l.finished[s]++
 }
 

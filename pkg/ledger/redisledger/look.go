@@ -128,3 +128,26 @@ func (l *Ledger) Books(ctx context.Context) (ledger.Books, error) {
 	}
 	return b, nil
 }
+
+func (l *Ledger) Backlogs(ctx context.Context, tenants []string) ([]int, error) {
+	if len(tenants) == 0 {
+		return nil, nil
+	}
+	ctx, cancel := context.WithTimeout(ctx, l.cfg.Timeout)
+	defer cancel()
+	found, err := l.client.HMGet(ctx, l.open+":tenants", tenants...).Result()
+	if err != nil {
+		return nil, fmt.Errorf("read backlogs: %w", reach(err))
+	}
+	backlogs := make([]int, len(tenants))
+	for i, v := range found {
+		digits, _ := v.(string) // nil for a tenant without any
+		if digits == "" {
+			continue
+		}
+		if backlogs[i], err = strconv.Atoi(digits); err != nil {
+			return nil, fmt.Errorf("read backlog of tenant %s: %w", tenants[i], err)
+		}
+	}
+	return backlogs, nil
+}

@@ -9,7 +9,7 @@ local function finish(key, at)
   putback(r, h)
   redis.call('HSET', key, 's', 'd' .. ARGV[at + 10], 't', now, 'r', ARGV[at + 11], 'w', '')
   redis.call('PEXPIRE', key, KEEP)
-  redis.call('ZREM', OPEN, ARGV[at])
+  close(ARGV[at], ARGV[at + 1])
   redis.call('HINCRBY', FINISHED, ARGV[at + 10], 1)
   return 1
 end

@@ -3,6 +3,8 @@
 -- KEYS     1 the open runs, a sorted set: the run's key by the ms of its acceptance
 --          2 how many finished, a hash: the count by status
 --          3… the records of the runs that the call is about
+--          Beside the open runs, under their key and :tenants, stands a hash:
+--          how many of them each tenant has
 -- ARGV     1 Keep, 2 Remember, 3 PutBack, 4 the ttl of claims: all in ms
 --          5… for each record as many as the script says. An entry stands as
 --          key, tenant, source, id, action, script;
@@ -21,6 +23,7 @@
 -- Of a published run s and t stay.
 
 local OPEN, FINISHED = KEYS[1], KEYS[2]
+local BACKLOGS = OPEN .. ':tenants'
 local KEEP, REMEMBER, PUTBACK, TTL = ARGV[1], ARGV[2], tonumber(ARGV[3]), tonumber(ARGV[4])
 
 local time = redis.call('TIME')
@@ -65,7 +68,19 @@ local function first(key, at, ...)
   redis.call('HSET', key, 'T', ARGV[at + 1], 'S', ARGV[at + 2], 'I', ARGV[at + 3],
     'A', ARGV[at + 4], 'H', ARGV[at + 5], ...)
   redis.call('PEXPIRE', key, KEEP)
-  redis.call('ZADD', OPEN, 'NX', whole(ms), ARGV[at])
+  if redis.call('ZADD', OPEN, 'NX', whole(ms), ARGV[at]) == 1 then
+    redis.call('HINCRBY', BACKLOGS, ARGV[at + 1], 1)
+  end
+end
+
+-- Takes a run off the open ones; tells whether it was there. A tenant without
+-- any costs nothing.
+local function close(member, tenant)
+  if redis.call('ZREM', OPEN, member) == 0 then return false end
+  if tenant and redis.call('HINCRBY', BACKLOGS, tenant, -1) <= 0 then
+    redis.call('HDEL', BACKLOGS, tenant)
+  end
+  return true
 end
 
 -- Makes h, which is not lost, the record's claim where it is not: the grant was

@@ -4,7 +4,7 @@ for i = 3, #KEYS do
   local s = redis.call('HGET', KEYS[i], 's') or ''
   if string.sub(s, 1, 1) ~= 'p' then
     -- Open still: its Finish was forgotten, and it was heard of again.
-    if redis.call('ZREM', OPEN, ARGV[i + 2]) == 1 then
+    if close(ARGV[i + 2], redis.call('HGET', KEYS[i], 'T')) then
       redis.call('HINCRBY', FINISHED, '', 1)
     end
     redis.call('DEL', KEYS[i])
