@@ -109,7 +109,6 @@ func TestCreateRefusesWhatLambdaRefuses(t *testing.T) {
 		}, "InvalidParameterValueException", "4KB"},
 		"reserved": {func(i *in) { i.Environment = &types.Environment{Variables: map[string]string{"AWS_REGION": "x"}} }, "InvalidParameterValueException", "AWS_REGION"},
 		"s3":       {func(i *in) { i.Code = &types.FunctionCode{S3Bucket: aws.String("b"), S3Key: aws.String("k")} }, "InvalidParameterValueException", "S3"},
-		"large":    {func(i *in) { i.Code.ZipFile = make([]byte, maxDirectZip+1) }, "RequestTooLargeException", "CreateFunction"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			spec := b.spec("refused", echo)

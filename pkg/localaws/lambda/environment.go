@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"path/filepath"
 	"sync"
@@ -152,6 +153,7 @@ func (e *environment) init(deadline time.Time) error {
 		e.initTook = time.Since(e.started)
 		return nil
 	case callInitError:
+		_ = accept(e.api, 202) // it exits by itself
 		return &errInit{call.body}
 	default:
 		return errors.New("runtime answers before it was asked")
@@ -256,7 +258,7 @@ func (e *environment) end(id string, cause error, took time.Duration) outcome {
 		o.log = e.log.tail()
 		return o
 	}
-	exit := e.exit()
+	exit := e.exit(cause)
 	text := "Runtime exited without providing a reason"
 	switch {
 	case exit.Signal != "":
@@ -277,16 +279,32 @@ func (e *environment) end(id string, cause error, took time.Duration) outcome {
 	return o
 }
 
-// exit is how the process ended. One that only closed its Runtime API gets a
-// moment, long enough for a busy machine to reap it, and is killed.
-func (e *environment) exit() sandbox.Exit {
+// exit is how the process ended that went away. One that only closed its
+// Runtime API gets a moment, long enough for a busy machine to reap it, and is
+// killed; one that spoke nonsense is killed at once.
+func (e *environment) exit(cause error) sandbox.Exit {
+	moment := 2 * time.Second
+	if !wentAway(cause) {
+		moment = 0
+	}
 	select {
 	case <-e.proc.Gone():
 		return e.proc.Wait()
-	case <-time.After(2 * time.Second):
+	case <-time.After(moment):
 		e.kill()
 		return sandbox.Exit{}
 	}
+}
+
+// wentAway tells whether an error of the Runtime API is its other end's closing.
+func wentAway(err error) bool {
+	var failed *errInit
+	for _, is := range []error{io.EOF, io.ErrUnexpectedEOF, unix.EPIPE, unix.ECONNRESET, sandbox.ErrGone} {
+		if errors.Is(err, is) {
+			return true
+		}
+	}
+	return errors.As(err, &failed)
 }
 
 // kill ends the environment, and returns once nothing of it is left.

@@ -21,6 +21,9 @@ import (
 
 func TestMain(m *testing.M) {
 	sandbox.Main()
+	if dir := os.Getenv("LAMBDA_SERVE"); dir != "" {
+		serveUntilKilled(dir)
+	}
 	os.Exit(m.Run())
 }
 

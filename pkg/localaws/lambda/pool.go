@@ -262,7 +262,7 @@ func (e *environment) failInit(cause error, took time.Duration) outcome {
 	if !errors.As(cause, &failed) {
 		return e.end(id, cause, took)
 	}
-	exit := e.exit()
+	exit := e.exit(cause)
 	e.log.drain()
 	e.log.printf("INIT_REPORT Init Duration: %.2f ms\tPhase: init\tStatus: error\tError Type: Runtime.Unknown\n", milliseconds(took))
 	e.log.report(id, took, 0, e.program.memoryMB, exit.PeakMemory, "Status: error")
