@@ -51,7 +51,7 @@ func (d *Dispatcher) forward(ctx context.Context, r run.Run, delivery queue.Deli
 	if state == ledger.Done || state == ledger.Published {
 		return outcomeDuplicate, nil
 	}
-	partition := d.route.choose(r.Tenant)
+	partition := d.place(r.Tenant)
 	err = d.send[partition].send(ctx, queue.Message{
 		Body: delivery.Body, Group: r.Tenant, Attributes: run.Carry(delivery.SentAt),
 	})
@@ -60,6 +60,16 @@ func (d *Dispatcher) forward(ctx context.Context, r run.Run, delivery queue.Deli
 	}
 	d.metrics.sent[partition].Inc()
 	return outcomeForwarded, nil
+}
+
+// place chooses the tenant's partition: the emptier of its shard, or the side
+// partition, which workers drain with what is left over, once the tenant is over
+// its backlog budget.
+func (d *Dispatcher) place(tenant string) int {
+	if d.backlogs.over(tenant, d.deps.Tenants.MaxBacklog(tenant)) && d.deps.Side != nil {
+		return len(d.deps.Partitions)
+	}
+	return d.route.choose(tenant, d.deps.Tenants.ShardSize(tenant))
 }
 
 // cancel marks a run of the same tenant and source, and answers with the state

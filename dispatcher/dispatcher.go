@@ -33,7 +33,6 @@ import (
 type Config struct {
 	Pollers    int           // polls of the requests queue at a time; default 4
 	PollWait   time.Duration // of one long poll; default 10 s
-	ShardSize  int           // partitions of a tenant; default 2
 	DepthEvery time.Duration // between two looks at the queues' depths; default 2 s
 }
 
@@ -43,9 +42,6 @@ func (c Config) withDefaults() Config {
 	}
 	if c.PollWait == 0 {
 		c.PollWait = 10 * time.Second
-	}
-	if c.ShardSize == 0 {
-		c.ShardSize = 2
 	}
 	if c.DepthEvery == 0 {
 		c.DepthEvery = 2 * time.Second
@@ -57,12 +53,18 @@ func (c Config) withDefaults() Config {
 type Ledger interface {
 	Accept(ctx context.Context, es []ledger.Entry) ([]ledger.State, error)
 	Cancel(ctx context.Context, e ledger.Entry) (ledger.State, error)
+	Backlogs(ctx context.Context, tenants []string) ([]int, error)
 }
 
 // Tenants tells what the operator has set for a tenant.
 type Tenants interface {
 	// Admit is nil for a tenant that may run scripts, else the reason.
 	Admit(tenant string) *run.Error
+	// ShardSize is how many partitions the tenant has.
+	ShardSize(tenant string) int
+	// MaxBacklog is how many of its runs may wait on them; what is over goes to
+	// the side partition.
+	MaxBacklog(tenant string) int
 }
 
 // Deps of a dispatcher.
@@ -84,17 +86,18 @@ type Deps struct {
 
 // Dispatcher is made by New.
 type Dispatcher struct {
-	cfg     Config
-	deps    Deps
-	log     *zap.Logger
-	metrics *metrics
-	route   *router
-	depths  *depths
-	gate    gate.Gate
+	cfg      Config
+	deps     Deps
+	log      *zap.Logger
+	metrics  *metrics
+	route    *router
+	depths   *depths
+	backlogs *backlogs
+	gate     gate.Gate
 
 	accept *batch.Batcher[ledger.Entry, ledger.State]
 	delete *batch.Batcher[queue.Delivery, struct{}]
-	send   []*sender // one a partition
+	send   []*sender // one a partition, then the side partition
 	answer *sender
 	bury   *sender
 }
@@ -103,14 +106,15 @@ type Dispatcher struct {
 func New(cfg Config, deps Deps) *Dispatcher {
 	cfg = cfg.withDefaults()
 	d := &Dispatcher{
-		cfg:     cfg,
-		deps:    deps,
-		log:     deps.Log.Named("dispatcher"),
-		metrics: newMetrics(deps.Registerer, len(deps.Partitions)),
-		route:   newRouter(len(deps.Partitions), cfg.ShardSize),
-		depths:  newDepths(deps.Registerer),
-		answer:  newSender(deps.Results),
-		bury:    newSender(deps.DeadLetter),
+		cfg:      cfg,
+		deps:     deps,
+		log:      deps.Log.Named("dispatcher"),
+		metrics:  newMetrics(deps.Registerer, len(deps.Partitions)),
+		route:    newRouter(len(deps.Partitions)),
+		depths:   newDepths(deps.Registerer),
+		backlogs: newBacklogs(deps.Ledger, deps.Log.Named("dispatcher")),
+		answer:   newSender(deps.Results),
+		bury:     newSender(deps.DeadLetter),
 	}
 	d.accept = batch.New(batch.Config[ledger.Entry]{Max: 100, Concurrency: 2}, d.flushAccepts)
 	d.delete = batch.New(batch.Config[queue.Delivery]{Max: queue.MaxBatch, Concurrency: 4}, d.flushDeletes)
@@ -119,7 +123,10 @@ func New(cfg Config, deps Deps) *Dispatcher {
 		d.depths.add("partition-"+strconv.Itoa(p), q, func(depth queue.Depth) { d.route.saw(p, depth) })
 	}
 	d.depths.add("requests", deps.Requests, nil)
-	d.depths.add("side", deps.Side, nil)
+	if deps.Side != nil {
+		d.depths.add("side", deps.Side, nil)
+		d.send = append(d.send, newSender(deps.Side))
+	}
 	d.depths.add("results", deps.Results, nil)
 	d.depths.add("requests-dlq", deps.DeadLetter, nil)
 	d.depths.add("partition-dlq", deps.PartitionDeadLetter, nil)
@@ -130,6 +137,7 @@ func New(cfg Config, deps Deps) *Dispatcher {
 // ends that too.
 func (d *Dispatcher) Run(intake, work context.Context) error {
 	var wg sync.WaitGroup
+	wg.Go(func() { d.backlogs.run(intake) })
 	wg.Go(func() { d.depths.run(intake, d.cfg.DepthEvery) })
 	for range d.cfg.Pollers {
 		wg.Go(func() { d.poll(intake, work) })

@@ -55,6 +55,7 @@ func newMetrics(reg prometheus.Registerer, partitions int) *metrics {
 	for p := range partitions {
 		m.sent = append(m.sent, sent.WithLabelValues(strconv.Itoa(p)))
 	}
+	m.sent = append(m.sent, sent.WithLabelValues("side"))
 	return m
 }
 

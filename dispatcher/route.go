@@ -10,16 +10,15 @@ import (
 // router chooses the emptier partition of a tenant's shard. It knows how deep
 // the partitions were when it last looked, and what it has sent there since.
 type router struct {
-	shardSize int
-	depths    []atomic.Int64
+	depths []atomic.Int64
 }
 
-func newRouter(partitions, shardSize int) *router {
-	return &router{shardSize: shardSize, depths: make([]atomic.Int64, partitions)}
+func newRouter(partitions int) *router {
+	return &router{depths: make([]atomic.Int64, partitions)}
 }
 
-func (r *router) choose(tenant string) int {
-	shard := partition.Shard(tenant, len(r.depths), r.shardSize)
+func (r *router) choose(tenant string, shardSize int) int {
+	shard := partition.Shard(tenant, len(r.depths), shardSize)
 	p := partition.Emptier(shard, func(p int) int { return int(r.depths[p].Load()) })
 	r.depths[p].Add(1)
 	return p

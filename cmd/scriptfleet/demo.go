@@ -71,7 +71,7 @@ func (c *demoCommand) play(ctx context.Context, log *zap.Logger, line *progress.
 	stack, err := embedded.Start(ctx, embedded.Options{
 		Fleet:      config.Fleet{Prefix: "scriptfleet", Partitions: 4, MaxTimeout: 60, MemoryMB: 256, DefaultRuntime: "python3.13"},
 		Process:    config.Process{PollWait: time.Second, Drain: 5 * time.Second},
-		Dispatcher: config.Dispatcher{Pollers: 4, ShardSize: 2},
+		Dispatcher: config.Dispatcher{Pollers: 4},
 		Worker:     config.Worker{Concurrency: 16, MaxBuilds: 4},
 		Log:        log,
 	})

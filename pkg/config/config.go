@@ -44,8 +44,7 @@ type Process struct {
 
 // Dispatcher is the dispatcher's own.
 type Dispatcher struct {
-	Pollers   int `default:"4" help:"Polls of the requests queue at a time."`
-	ShardSize int `default:"2" help:"Partitions of each tenant."`
+	Pollers int `default:"4" help:"Polls of the requests queue at a time."`
 }
 
 // Worker is the worker's own.

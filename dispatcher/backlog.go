@@ -1,0 +1,93 @@
+package dispatcher
+
+import (
+	"context"
+	"sync"
+	"time"
+
+	"go.uber.org/zap"
+)
+
+// backlogs knows about how many runs of each tenant are open: what the ledger
+// said last, and what this dispatcher has sent since. It asks for the tenants
+// that have sent since then, all at once, so that it costs nothing a run and
+// nothing for a tenant that is idle. A tenant can go over its budget by what the
+// dispatchers send between two looks.
+type backlogs struct {
+	ledger Ledger
+	log    *zap.Logger
+
+	mu   sync.Mutex
+	open map[string]*backlog
+}
+
+type backlog struct {
+	open int // as the ledger said
+	sent int // since then
+}
+
+// look is the time between two looks.
+const look = time.Second
+
+func newBacklogs(l Ledger, log *zap.Logger) *backlogs {
+	return &backlogs{ledger: l, log: log, open: map[string]*backlog{}}
+}
+
+// over counts one more run of the tenant, and tells whether it goes over the
+// budget.
+func (b *backlogs) over(tenant string, budget int) bool {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	t := b.open[tenant]
+	if t == nil {
+		t = &backlog{}
+		b.open[tenant] = t
+	}
+	t.sent++
+	return t.open+t.sent > budget
+}
+
+// run looks until ctx ends.
+func (b *backlogs) run(ctx context.Context) {
+	tick := time.NewTicker(look)
+	defer tick.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-tick.C:
+			b.look(ctx)
+		}
+	}
+}
+
+// look asks the ledger again, and forgets the tenants that have neither sent nor
+// anything open. While the ledger is out of reach the old counts stand.
+func (b *backlogs) look(ctx context.Context) {
+	b.mu.Lock()
+	tenants := make([]string, 0, len(b.open))
+	before := make([]int, 0, len(b.open))
+	for name, t := range b.open {
+		tenants, before = append(tenants, name), append(before, t.sent)
+	}
+	b.mu.Unlock()
+	if len(tenants) == 0 {
+		return
+	}
+	open, err := b.ledger.Backlogs(ctx, tenants)
+	if err != nil {
+		if ctx.Err() == nil {
+			b.log.Warn("cannot read the tenants' backlogs; going by the old ones", zap.Error(err))
+		}
+		return
+	}
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	for i, name := range tenants {
+		t := b.open[name]
+		t.open, t.sent = open[i], t.sent-before[i]
+		if t.open == 0 && t.sent == 0 {
+			delete(b.open, name)
+		}
+	}
+}
