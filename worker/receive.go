@@ -48,16 +48,16 @@ func (w *Worker) receive(intake, work context.Context, s *source, room func(cont
 		}
 		w.metrics.received.Add(float64(len(ds)))
 		for _, d := range ds {
-			w.handle(intake, work, s, d)
+			w.inHand(intake, work, s, d, w.work)
 		}
 	}
 }
 
-// handle takes a delivery into hand and walks it to its end.
-func (w *Worker) handle(intake, work context.Context, s *source, d queue.Delivery) {
+// inHand takes a delivery into hand and walks it to its end.
+func (w *Worker) inHand(intake, work context.Context, s *source, d queue.Delivery, walk func(*held) verdict) {
 	h := w.hands.take(intake, work, s, d)
 	go func() {
 		defer w.hands.letGo(h)
-		w.settle(h, w.work(h))
+		w.settle(h, walk(h))
 	}()
 }

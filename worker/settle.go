@@ -127,8 +127,15 @@ func (w *Worker) putBack(h *held, v verdict) error {
 
 // bury puts what nobody can be answered for on the dead-letter queue.
 func (w *Worker) bury(h *held, reason *run.Error) error {
+	if err := w.writeLetter(h, reason); err != nil {
+		return err
+	}
+	return w.remove(h)
+}
+
+func (w *Worker) writeLetter(h *held, reason *run.Error) error {
 	err := w.deps.DeadLetter.Send(lastly(h.work), []queue.Message{{
-		Body: h.delivery.Body,
+		Body: h.delivery.Body, Group: h.delivery.Group,
 		Attributes: map[string]string{
 			run.AttributeReason: reason.Message, run.AttributeErrorType: reason.Type,
 		},
@@ -136,7 +143,7 @@ func (w *Worker) bury(h *held, reason *run.Error) error {
 	if err != nil {
 		return fmt.Errorf("send to the dead-letter queue: %w", err)
 	}
-	return w.remove(h)
+	return nil
 }
 
 // lastly is a context for the calls that settle a run: the end of the work does

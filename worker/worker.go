@@ -196,6 +196,7 @@ func (w *Worker) Run(intake, work context.Context) error {
 		s := newSource(w.deps.Side)
 		receivers.Go(func() { w.receive(intake, work, s, w.hands.leftOver) })
 	}
+	receivers.Go(func() { w.deadLetters(intake, work) })
 	receivers.Wait()
 	w.hands.wait()
 	stopKeeping()

@@ -1,0 +1,62 @@
+package worker
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"go.uber.org/zap"
+
+	"github.com/scriptfleet/scriptfleet/pkg/build"
+	"github.com/scriptfleet/scriptfleet/pkg/queue"
+	"github.com/scriptfleet/scriptfleet/pkg/run"
+)
+
+// deadLettersEvery is how often the dead-letter queue is looked at. Letters that
+// have been answered for stay there for the operator, so a look finds them
+// again; it must stay rare.
+const deadLettersEvery = 30 * time.Second
+
+// deadLetters answers for runs that SQS has moved to the dead-letter queue
+// because they were received too often: each gets a result, and its letter a
+// reason. Letters that have a reason are left alone.
+func (w *Worker) deadLetters(intake, work context.Context) {
+	s := newSource(w.deps.DeadLetter)
+	tick := time.NewTicker(deadLettersEvery)
+	defer tick.Stop()
+	for {
+		select {
+		case <-intake.Done():
+			return
+		case <-tick.C:
+		}
+		ds, err := w.deps.DeadLetter.Receive(intake, queue.Poll{Max: queue.MaxBatch, Visibility: w.cfg.Visibility})
+		if err != nil && intake.Err() == nil {
+			w.log.Warn("cannot look at the dead-letter queue; trying again", zap.Error(err))
+		}
+		for _, d := range ds {
+			if d.Attributes[run.AttributeReason] == "" {
+				w.inHand(intake, work, s, d, w.deadLetter)
+			}
+		}
+	}
+}
+
+// deadLetter walks a run without a reason to its result. The letter with the
+// reason is written first, so that a crash leaves two letters and never none.
+func (w *Worker) deadLetter(h *held) verdict {
+	if v := w.decode(h); v != nil {
+		return *v
+	}
+	if v := w.claim(h); v != nil {
+		return *v
+	}
+	reason := &run.Error{
+		Owner: run.OwnerPlatform, Type: "DeadLettered", Retryable: true,
+		Message: fmt.Sprintf("The run was received too often without coming to an end, and has been given up. Its attempts so far: %d.", h.attempts),
+	}
+	if err := w.writeLetter(h, reason); err != nil {
+		return verdict{kind: putBack, delay: w.backoff(h), why: err.Error()}
+	}
+	return finish(h.result(run.PlatformError, reason, build.Built{}))
+}
