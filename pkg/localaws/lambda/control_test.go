@@ -144,8 +144,8 @@ func TestAZipOverFiftyMegabytesHasToGoByS3(t *testing.T) {
 	if _, err := b.server.receive(t.Context(), codeInput{ZipFile: large}); !errors.As(err, &refused) || refused.typ != "RequestTooLargeException" {
 		t.Error(err)
 	}
-	if _, err := b.server.receive(t.Context(), codeInput{S3Bucket: "b", S3Key: "k"}); !errors.As(err, &refused) || refused.typ != "InvalidParameterValueException" {
-		t.Errorf("want it to be read, and found to be no zip: %v", err)
+	if data, err := b.server.receive(t.Context(), codeInput{S3Bucket: "b", S3Key: "k"}); err != nil || len(data) != len(large) {
+		t.Error(err)
 	}
 }
 
@@ -383,5 +383,68 @@ func TestFaultsHitTheirCallsAndNoOthers(t *testing.T) {
 	time.AfterFunc(20*time.Millisecond, cancel)
 	if _, err := b.client.ListFunctions(ctx, &lambda.ListFunctionsInput{}); !errors.Is(err, context.Canceled) {
 		t.Error(err)
+	}
+}
+
+func TestFaultsCanBeSetFromAnotherProcessByTheAccountAlone(t *testing.T) {
+	b := newBench(t)
+	b.create("remote", echo)
+	put := func(id auth.Identity) int {
+		body := strings.NewReader(`{"Faults": [{"Op": "ListFunctions", "Kind": "throttle"}], "States": {"remote": "Failed"}}`)
+		r := httptest.NewRequestWithContext(auth.With(t.Context(), id), http.MethodPut, "/2015-03-31/faults", body)
+		w := httptest.NewRecorder()
+		b.server.ServeHTTP(w, r)
+		return w.Code
+	}
+	if code := put(auth.SessionOf("AKID", "arn", "id", auth.AllowAll())); code != 403 {
+		t.Errorf("a session got %d", code)
+	}
+	if code := put(auth.Root(testAccount, "AKID")); code != 204 {
+		t.Errorf("the account got %d", code)
+	}
+	_, err := b.client.ListFunctions(t.Context(), &lambda.ListFunctionsInput{})
+	wantCode(t, err, "TooManyRequestsException")
+	_, err = b.invoke("remote", "{}")
+	wantCode(t, err, "ResourceConflictException", "Failed")
+}
+
+func TestCodeIsKeptForACreateThatMeetsTheDeletionOfTheSame(t *testing.T) {
+	b := newBench(t)
+	for n := range 20 {
+		old, young := fmt.Sprintf("old%d", n), fmt.Sprintf("young%d", n)
+		b.create(old, echo)
+		done := make(chan error, 1)
+		go func() {
+			_, err := b.client.DeleteFunction(t.Context(), &lambda.DeleteFunctionInput{FunctionName: &old})
+			done <- err
+		}()
+		b.create(young, echo)
+		if err := <-done; err != nil {
+			t.Fatal(err)
+		}
+		if _, err := b.client.DeleteFunction(t.Context(), &lambda.DeleteFunctionInput{FunctionName: &young}); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+func TestUnpackedLayersAreSharedThroughTheCache(t *testing.T) {
+	cache := t.TempDir()
+	var inode string
+	for range 2 {
+		b := newBench(t, func(c *Config, _ *Deps) { c.CacheDir = cache })
+		layer, err := b.publish("shared", map[string]string{"python/shared.py": "x = 1"})
+		if err != nil {
+			t.Fatal(err)
+		}
+		b.create("user", "import os\ndef main(e, c):\n    return os.stat('/opt/python/shared.py').st_ino\n", func(in *lambda.CreateFunctionInput) { in.Layers = []string{*layer.LayerVersionArn} })
+		out, err := b.invoke("user", "{}")
+		if err != nil {
+			t.Fatal(err)
+		}
+		if inode != "" && inode != string(out.Payload) {
+			t.Error("it was unpacked again")
+		}
+		inode = string(out.Payload)
 	}
 }

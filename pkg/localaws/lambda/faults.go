@@ -6,6 +6,8 @@ import (
 	"net/http"
 	"slices"
 	"sync"
+
+	"github.com/scriptfleet/scriptfleet/pkg/localaws/auth"
 )
 
 // FaultKind is what happens to a call.
@@ -105,6 +107,32 @@ type lostAnswer struct{ header http.Header }
 func (l *lostAnswer) Header() http.Header         { return l.header }
 func (l *lostAnswer) Write(p []byte) (int, error) { return len(p), nil }
 func (l *lostAnswer) WriteHeader(int)             {}
+
+// putFaults is no call of Lambda's: PUT /faults below any date replaces all
+// faults and sets states, for tests whose endpoint is another process. Only the
+// account itself may.
+func (s *Server) putFaults(w http.ResponseWriter, r *http.Request, t target) error {
+	if id, ok := auth.From(r.Context()); ok && !id.IsRoot() {
+		return denied(id.ARN, "lambda:PutFaults", t.arn, "identity-based")
+	}
+	var in struct {
+		Faults []*Fault
+		States map[string]string // by function
+	}
+	if err := readJSON(r, "PutFaults", &in); err != nil {
+		return err
+	}
+	s.faults.mu.Lock()
+	s.faults.all = in.Faults
+	s.faults.mu.Unlock()
+	for name, state := range in.States {
+		if err := s.SetState(name, state); err != nil {
+			return notFound("%v", err)
+		}
+	}
+	w.WriteHeader(http.StatusNoContent)
+	return nil
+}
 
 // SetState puts a function into a state: Inactive and Failed, which it does not
 // get into by itself here, or any other.

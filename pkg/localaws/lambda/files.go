@@ -27,7 +27,7 @@ const maxUnzipped = 250 << 20
 type files struct {
 	zips, unpacked, runtime string
 
-	shared  bool // unpacked is shared with other processes: nothing in it is ours to remove
+	layers  string // where layers are unpacked: shared between processes, or unpacked
 	flights singleflight.Group
 }
 
@@ -43,10 +43,11 @@ func newFiles(dir, cache string) (*files, error) {
 		return nil, errors.New("lambda: Config.Dir is empty")
 	}
 	f := &files{zips: filepath.Join(dir, "zips"), runtime: filepath.Join(dir, "runtime"), unpacked: filepath.Join(dir, "unpacked")}
+	f.layers = f.unpacked
 	if cache != "" {
-		f.unpacked, f.shared = cache, true
+		f.layers = cache
 	}
-	for _, d := range []string{f.zips, f.unpacked} {
+	for _, d := range []string{f.zips, f.unpacked, f.layers} {
 		if err := os.MkdirAll(d, 0o755); err != nil {
 			return nil, fmt.Errorf("make directory: %w", err)
 		}
@@ -54,37 +55,44 @@ func newFiles(dir, cache string) (*files, error) {
 	return f, writeBootstrap(f.runtime)
 }
 
-// keep checks a zip as far as its directory tells, and keeps it.
-func (f *files) keep(data []byte) (blob, error) {
+func blobOf(data []byte) blob {
+	sum := sha256.Sum256(data)
+	return blob{SHA: hex.EncodeToString(sum[:]), Size: int64(len(data))}
+}
+
+// keep checks a zip as far as its directory tells, fills in what it says of its
+// size, and keeps it.
+func (f *files) keep(b *blob, data []byte) error {
 	r, err := zip.NewReader(bytes.NewReader(data), int64(len(data)))
 	if err != nil {
-		return blob{}, invalid("Could not unzip uploaded file. Please check your file, then try to upload again.")
+		return invalid("Could not unzip uploaded file. Please check your file, then try to upload again.")
 	}
-	sum := sha256.Sum256(data)
-	b := blob{SHA: hex.EncodeToString(sum[:]), Size: int64(len(data))}
 	for _, e := range r.File {
 		b.Unzipped += int64(min(e.UncompressedSize64, 1<<40))
 		if !filepath.IsLocal(strings.TrimSuffix(e.Name, "/")) || strings.Contains(e.Name, `\`) {
-			return blob{}, invalid("Could not unzip uploaded file: the entry %q leads out of it.", e.Name)
+			return invalid("Could not unzip uploaded file: the entry %q leads out of it.", e.Name)
 		}
 	}
 	if b.Unzipped > maxUnzipped {
-		return blob{}, invalid("Unzipped size must be smaller than %d bytes", maxUnzipped)
+		return invalid("Unzipped size must be smaller than %d bytes", maxUnzipped)
 	}
-	path := f.zip(b)
-	if _, err := os.Stat(path); err == nil {
-		return b, nil
+	if _, err := os.Stat(f.zip(*b)); err == nil {
+		return nil
 	}
-	return b, writeAtomically(path, data)
+	return writeAtomically(f.zip(*b), data)
 }
 
 func (f *files) zip(b blob) string { return filepath.Join(f.zips, b.SHA+".zip") }
 
-// directory unpacks zips over each other, in their order, and returns where.
-func (f *files) directory(blobs ...blob) (string, error) {
-	name := digest(blobs)
-	path := filepath.Join(f.unpacked, name)
-	_, err, _ := f.flights.Do(name, func() (any, error) {
+// code unpacks a function's code, and returns where.
+func (f *files) code(b blob) (string, error) { return f.directory(f.unpacked, b) }
+
+// merged unpacks layers over each other, in their order, and returns where.
+func (f *files) merged(blobs ...blob) (string, error) { return f.directory(f.layers, blobs...) }
+
+func (f *files) directory(root string, blobs ...blob) (string, error) {
+	path := filepath.Join(root, digest(blobs))
+	_, err, _ := f.flights.Do(path, func() (any, error) {
 		if _, err := os.Stat(path); err == nil {
 			return nil, nil
 		}
@@ -106,7 +114,7 @@ func digest(blobs []blob) string {
 }
 
 func (f *files) unpack(path string, blobs []blob) error {
-	tmp, err := os.MkdirTemp(f.unpacked, ".unpack-")
+	tmp, err := os.MkdirTemp(filepath.Dir(path), ".unpack-")
 	if err != nil {
 		return fmt.Errorf("unpack: %w", err)
 	}
@@ -184,12 +192,11 @@ func extractOne(root *os.Root, e *zip.File, left *int64) error {
 	return errors.Join(err, out.Close())
 }
 
-// remove forgets the code of a function that is no more.
+// remove forgets a zip from which nothing is made any more. What lies in a
+// shared cache stays.
 func (f *files) remove(b blob) {
 	_ = os.Remove(f.zip(b))
-	if !f.shared {
-		_ = os.RemoveAll(filepath.Join(f.unpacked, b.SHA))
-	}
+	_ = os.RemoveAll(filepath.Join(f.unpacked, b.SHA))
 }
 
 // sweep removes zips that nothing uses any more, and what a process that was
@@ -203,9 +210,6 @@ func (f *files) sweep(used map[string]bool) error {
 		if sha := strings.TrimSuffix(e.Name(), ".zip"); !used[sha] {
 			f.remove(blob{SHA: sha})
 		}
-	}
-	if f.shared {
-		return nil
 	}
 	half, _ := filepath.Glob(filepath.Join(f.unpacked, ".unpack-*"))
 	for _, dir := range half {

@@ -96,9 +96,16 @@ func (s *Server) createFunction(w http.ResponseWriter, r *http.Request, _ target
 	if exists {
 		return conflict("Function already exist: %s", f.Name)
 	}
-	if f.Code, err = s.receive(r.Context(), in.Code); err != nil {
+	data, err := s.receive(r.Context(), in.Code)
+	if err != nil {
 		return err
 	}
+	code, unpin, err := s.keep(data)
+	if err != nil {
+		return err
+	}
+	defer unpin()
+	f.Code = code
 	if err := s.enter(f); err != nil {
 		return err
 	}
@@ -109,29 +116,49 @@ func (s *Server) createFunction(w http.ResponseWriter, r *http.Request, _ target
 }
 
 // receive takes the zip out of a call, or out of S3.
-func (s *Server) receive(ctx context.Context, in codeInput) (blob, error) {
+func (s *Server) receive(ctx context.Context, in codeInput) ([]byte, error) {
 	data := in.ZipFile
 	if data == nil && in.S3Key != "" {
 		if s.deps.FetchS3 == nil {
-			return blob{}, invalid("Code in S3 is not supported by this endpoint.")
+			return nil, invalid("Code in S3 is not supported by this endpoint.")
 		}
 		var err error
 		if data, err = s.deps.FetchS3(ctx, in.S3Bucket, in.S3Key); err != nil {
-			return blob{}, invalid("Error occurred while GetObject. S3 Error Code: NoSuchKey. S3 Error Message: %v", err)
+			return nil, invalid("Error occurred while GetObject. S3 Error Code: NoSuchKey. S3 Error Message: %v", err)
 		}
 	} else if int64(len(data)) > maxDirectZip {
-		return blob{}, tooLarge(maxDirectZip, "CreateFunction")
+		return nil, tooLarge(maxDirectZip, "CreateFunction")
 	}
 	if len(data) == 0 {
-		return blob{}, invalid("Please provide a source for function code.")
+		return nil, invalid("Please provide a source for function code.")
 	}
+	return data, nil
+}
+
+// keep keeps a zip. Until unpin is called, nobody removes it who removes the
+// last thing that was made from the same contents.
+func (s *Server) keep(data []byte) (b blob, unpin func(), err error) {
+	b = blobOf(data)
 	s.mu.Lock()
-	stored := s.storedBytes()
-	s.mu.Unlock()
-	if stored+int64(len(data)) > s.cfg.CodeStorage {
-		return blob{}, &apiError{status: 400, typ: "CodeStorageExceededException", message: "Code storage limit exceeded."}
+	if s.storedBytes()+b.Size > s.cfg.CodeStorage {
+		s.mu.Unlock()
+		return b, nil, &apiError{status: 400, typ: "CodeStorageExceededException", message: "Code storage limit exceeded."}
 	}
-	return s.files.keep(data)
+	s.pins[b.SHA]++
+	s.mu.Unlock()
+	unpin = func() {
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		if s.pins[b.SHA]--; s.pins[b.SHA] == 0 {
+			delete(s.pins, b.SHA)
+			s.removeUnused(b)
+		}
+	}
+	if err := s.files.keep(&b, data); err != nil {
+		unpin()
+		return b, nil, err
+	}
+	return b, unpin, nil
 }
 
 // maxDirectZip is the most that goes in the call itself.
@@ -201,7 +228,7 @@ func (s *Server) programOf(f *function) (*program, error) {
 	if p.interpreter, err = s.interpreterOf(f.Runtime); err != nil {
 		return nil, err
 	}
-	if p.code, err = s.files.directory(f.Code); err != nil {
+	if p.code, err = s.files.code(f.Code); err != nil {
 		return nil, err
 	}
 	if len(f.Layers) > 0 {
@@ -209,7 +236,7 @@ func (s *Server) programOf(f *function) (*program, error) {
 		for n, l := range f.Layers {
 			blobs[n] = l.blob
 		}
-		p.layers, err = s.files.directory(blobs...)
+		p.layers, err = s.files.merged(blobs...)
 	}
 	return p, err
 }
@@ -262,31 +289,32 @@ func (s *Server) deleteFunction(w http.ResponseWriter, _ *http.Request, t target
 		return err
 	}
 	delete(s.functions, f.Name)
-	used := s.uses(f.Code.SHA)
+	s.removeUnused(f.Code)
+	pool := f.pool
 	s.mu.Unlock()
-	if f.pool != nil {
-		f.pool.close()
-	}
-	if !used {
-		s.files.remove(f.Code)
+	if pool != nil {
+		pool.close()
 	}
 	w.WriteHeader(http.StatusNoContent)
 	return nil
 }
 
-// uses tells whether anything is made from a zip; s.mu is held.
-func (s *Server) uses(sha string) bool {
+// removeUnused removes a zip from which nothing is made any more; s.mu is held.
+func (s *Server) removeUnused(b blob) {
+	if s.pins[b.SHA] > 0 {
+		return
+	}
 	for _, f := range s.functions {
-		if f.Code.SHA == sha || slices.ContainsFunc(f.Layers, func(l attached) bool { return l.SHA == sha }) {
-			return true
+		if f.Code.SHA == b.SHA || slices.ContainsFunc(f.Layers, func(l attached) bool { return l.SHA == b.SHA }) {
+			return
 		}
 	}
 	for _, l := range s.layers {
-		if slices.ContainsFunc(l.Versions, func(v *version) bool { return v.Content.SHA == sha }) {
-			return true
+		if slices.ContainsFunc(l.Versions, func(v *version) bool { return v.Content.SHA == b.SHA }) {
+			return
 		}
 	}
-	return false
+	s.files.remove(b)
 }
 
 // storedBytes is what all zips take; s.mu is held.

@@ -3,6 +3,7 @@ package lambda
 import (
 	"encoding/base64"
 	"encoding/json"
+	"errors"
 	"net/http"
 	"strconv"
 
@@ -147,6 +148,9 @@ func (c *call) finish() {
 
 func (c *call) answer(w http.ResponseWriter, tail bool) error {
 	if c.err != nil {
+		if errors.Is(c.err, errClosed) {
+			return notFound("Function not found: %s", c.pool.program.arn)
+		}
 		c.server.log.Warn("invoke", zap.String("function", c.pool.program.name), zap.Error(c.err))
 		return internal(c.err)
 	}

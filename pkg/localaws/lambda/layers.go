@@ -52,29 +52,43 @@ func (s *Server) publishLayer(w http.ResponseWriter, r *http.Request, t target) 
 	if err := readJSON(r, "PublishLayerVersion", &in); err != nil {
 		return err
 	}
-	content, err := s.receive(r.Context(), in.Content)
+	data, err := s.receive(r.Context(), in.Content)
 	if err != nil {
 		return err
 	}
+	content, unpin, err := s.keep(data)
+	if err != nil {
+		return err
+	}
+	defer unpin()
 	v := &version{
 		Description: in.Description, License: in.LicenseInfo, Runtimes: in.CompatibleRuntimes, Arches: in.CompatibleArchitectures,
 		Created: time.Now().UTC(), Content: content,
 	}
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	l, ok := s.layers[t.name]
-	if !ok {
-		l = &layer{Name: t.name}
-	}
-	v.Number = l.Last + 1
-	v.ARN = fmt.Sprintf("%s:%d", s.layerARN(t.name), v.Number)
-	next := &layer{Name: l.Name, Last: v.Number, Versions: append(slices.Clone(l.Versions), v)}
-	if err := s.store.putLayer(next); err != nil {
+	next, err := s.enterVersion(t.name, v)
+	if err != nil {
 		return err
 	}
-	s.layers[t.name] = next
 	writeJSON(w, http.StatusCreated, s.describeVersion(next, v, true))
 	return nil
+}
+
+// enterVersion gives a version its number, and makes it known.
+func (s *Server) enterVersion(name string, v *version) (*layer, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	l, ok := s.layers[name]
+	if !ok {
+		l = &layer{Name: name}
+	}
+	v.Number = l.Last + 1
+	v.ARN = fmt.Sprintf("%s:%d", s.layerARN(name), v.Number)
+	next := &layer{Name: l.Name, Last: v.Number, Versions: append(slices.Clone(l.Versions), v)}
+	if err := s.store.putLayer(next); err != nil {
+		return nil, err
+	}
+	s.layers[name] = next
+	return next, nil
 }
 
 func (s *Server) describeVersion(l *layer, v *version, content bool) layerVersion {
@@ -138,9 +152,7 @@ func (s *Server) deleteLayerVersion(w http.ResponseWriter, _ *http.Request, t ta
 			return err
 		}
 		s.layers[t.name] = next
-		if !s.uses(v.Content.SHA) {
-			s.files.remove(v.Content)
-		}
+		s.removeUnused(v.Content)
 	}
 	w.WriteHeader(http.StatusNoContent)
 	return nil

@@ -45,6 +45,7 @@ var operations = map[string]*operation{
 	"GET layers/*/versions/*":        {name: "GetLayerVersion", do: (*Server).getLayerVersion, bucket: fromControl, layer: true},
 	"DELETE layers/*/versions/*":     {name: "DeleteLayerVersion", do: (*Server).deleteLayerVersion, bucket: fromControl, layer: true},
 	"GET account-settings":           {name: "GetAccountSettings", do: (*Server).accountSettings, bucket: fromControl},
+	"PUT faults":                     {name: "PutFaults", do: (*Server).putFaults},
 	"GET layers?find":                {name: "GetLayerVersion", do: (*Server).getLayerVersion, bucket: fromControl, layer: true},
 }
 

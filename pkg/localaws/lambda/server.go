@@ -16,6 +16,7 @@ import (
 	"golang.org/x/time/rate"
 
 	"github.com/scriptfleet/scriptfleet/pkg/interpreter"
+	"github.com/scriptfleet/scriptfleet/pkg/sandbox"
 )
 
 // Config says what the endpoint is, and how much it may take. The zero value of
@@ -64,8 +65,9 @@ type Server struct {
 	mu        sync.Mutex
 	functions map[string]*function
 	layers    map[string]*layer
-	inFlight  int // invocations in all functions
-	warm      int // environments that run or start
+	pins      map[string]int // zips that a call is about to use, by digest
+	inFlight  int            // invocations in all functions
+	warm      int            // environments that run or start
 	closed    bool
 }
 
@@ -85,7 +87,7 @@ func New(cfg Config, deps Deps) (*Server, error) {
 	s := &Server{
 		cfg: cfg, deps: deps, log: deps.Log, files: files, store: &store{cfg.DB}, starts: newStarter(), faults: &Faults{},
 		control: limiter(cfg.ControlRate), getFunction: limiter(cfg.GetFunctionRate),
-		functions: map[string]*function{}, layers: map[string]*layer{},
+		functions: map[string]*function{}, layers: map[string]*layer{}, pins: map[string]int{},
 	}
 	s.life, s.end = context.WithCancel(context.Background())
 	if err := s.load(); err != nil {
@@ -93,6 +95,7 @@ func New(cfg Config, deps Deps) (*Server, error) {
 		return nil, err
 	}
 	go s.reapIdle()
+	s.log.Info("lambda endpoint", zap.Stringer("sandbox", sandbox.Probe()), zap.Strings("pythons", deps.Interpreters.Minors()), zap.Int("functions", len(s.functions)))
 	return s, nil
 }
 

@@ -1,0 +1,94 @@
+package lambda
+
+import (
+	"archive/zip"
+	"bufio"
+	"bytes"
+	"io/fs"
+	"net/http/httptest"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+)
+
+// FuzzReadCall reads what a script may write into its Runtime API by itself.
+func FuzzReadCall(f *testing.F) {
+	f.Add("GET /2018-06-01/runtime/invocation/next HTTP/1.1\r\nHost: x\r\n\r\n")
+	f.Add("POST /2018-06-01/runtime/invocation/1/response HTTP/1.1\r\nHost: x\r\nContent-Length: 2\r\n\r\n{}")
+	f.Add("POST /2018-06-01/runtime/init/error HTTP/1.1\r\nHost: x\r\nContent-Length: 99999999\r\n\r\n{}")
+	f.Add("POST /2018-06-01/runtime/invocation/1/error HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n1\r\nx\r\n0\r\n\r\n")
+	f.Fuzz(func(t *testing.T, text string) {
+		call, err := readCall(bufio.NewReader(strings.NewReader(text)))
+		if err == nil && (len(call.body) > len(text) || call.kind > callInitError) {
+			t.Errorf("%+v of %q", call, text)
+		}
+	})
+}
+
+// FuzzTarget asks that no way to write a name reaches a function other than the
+// one that permission is asked for.
+func FuzzTarget(f *testing.F) {
+	for _, name := range []string{"t-acme-x", "arn:aws:lambda:eu-west-1:000000000000:function:x", "000000000000:function:x:$LATEST", "x%2Fy", "function:x", "arn:aws:lambda:eu-west-1:000000000000:layer:x:1"} {
+		f.Add(name)
+	}
+	s := &Server{cfg: Config{Region: testRegion, Account: testAccount}}
+	f.Fuzz(func(t *testing.T, name string) {
+		got, err := s.target(&operation{name: "Invoke"}, []string{name})
+		if err == nil && name != "" && got.arn != s.functionARN(got.name) {
+			t.Errorf("%q asks for %s and reaches %s", name, got.arn, got.name)
+		}
+	})
+}
+
+// FuzzRoute asks that nothing in a path makes the router panic.
+func FuzzRoute(f *testing.F) {
+	f.Add("GET", "/2015-03-31/functions/x/configuration")
+	f.Add("PUT", "/2017-10-31/functions/x%2F..%2Fy/concurrency")
+	f.Fuzz(func(t *testing.T, method, path string) {
+		r := httptest.NewRequest("GET", "/", nil)
+		r.Method, r.URL.Path, r.URL.RawPath = method, path, path
+		op, args, err := route(r)
+		if err == nil && (op == nil || len(args) > 2) {
+			t.Errorf("%s %s: %v %v", method, path, op, args)
+		}
+	})
+}
+
+// FuzzUnpack asks that nothing in a zip gets outside of its directory.
+func FuzzUnpack(f *testing.F) {
+	for _, name := range []string{"app.py", "../x", "/etc/x", "a/../../x", `..\x`, "a//b", "."} {
+		f.Add(zipOf(f, map[string]string{name: "x"}))
+	}
+	var links bytes.Buffer
+	z := zip.NewWriter(&links)
+	h := &zip.FileHeader{Name: "out"}
+	h.SetMode(fs.ModeSymlink | 0o777)
+	w, _ := z.CreateHeader(h)
+	_, _ = w.Write([]byte("../outside"))
+	w, _ = z.Create("out/x")
+	_, _ = w.Write([]byte("x"))
+	_ = z.Close()
+	f.Add(links.Bytes())
+	f.Fuzz(func(t *testing.T, data []byte) {
+		dir := t.TempDir()
+		store, err := newFiles(filepath.Join(dir, "store"), filepath.Join(dir, "inside"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := os.Mkdir(filepath.Join(dir, "outside"), 0o755); err != nil {
+			t.Fatal(err)
+		}
+		b := blobOf(data)
+		if store.keep(&b, data) != nil {
+			return
+		}
+		_, _ = store.merged(b)
+		for path, want := range map[string]int{dir: 3, filepath.Join(dir, "outside"): 0} {
+			entries, err := os.ReadDir(path)
+			if err != nil || len(entries) != want {
+				t.Errorf("%s: %v %v", path, entries, err)
+			}
+		}
+	})
+}
