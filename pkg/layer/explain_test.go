@@ -66,7 +66,7 @@ func TestPipsSecondAnswerTellsWhyNothingMatched(t *testing.T) {
 	s := run.Script{Runtime: run.Runtime{Python: "3.13", Platform: "manylinux_2_34"}}
 	const skipped = "  Skipping link: none of the wheel's tags (cp39-cp39-win32) are compatible (run pip debug --verbose to show compatible tags): <index>/numpy-1.20.0-cp39-cp39-win32.whl\n"
 	for _, c := range []struct{ requirement, versions, more, kind, says string }{
-		{"no-such", "none", "Could not fetch URL <index>: 404 Client Error: Not Found for url: <index> - skipping", TypeRequirementNotFound, "no package named no-such"},
+		{"no-such", "none", "Could not fetch URL <index> 404 Client Error: Not Found for url: <index> - skipping", TypeRequirementNotFound, "no package named no-such"},
 		{"docopt==0.6.2", "none", "  Skipping link: No sources permitted for docopt: <index>/docopt-0.6.2.tar.gz (from <index>)", TypeNoWheel, "docopt==0.6.2"},
 		{"numpy==1.20.0", "2.1.0, 2.2.0", skipped, TypeNoWheel, "numpy==1.20.0"},
 		{"numpy==1.20", "2.1.0, 2.2.0, 2.3.0, 2.4.0", skipped, TypeRequirementNotFound, "2.4.0, 2.3.0, 2.2.0"},

@@ -20,7 +20,7 @@ var (
 
 	// What pip passed over, as it tells when asked to say more.
 	pipSkipped = regexp.MustCompile(`(?i)(?:No sources permitted|none of the wheel's tags|requires a different Python|Skipping link: [^:]*not (?:supported|compatible)).*`)
-	pipFetch   = regexp.MustCompile(`Could not fetch URL [^:]+: (.*)`)
+	pipFetch   = regexp.MustCompile(`Could not fetch URL \S+ (.*)`)
 	pipMissing = regexp.MustCompile(`404 Client Error|404 Not Found|410 `)
 )
 

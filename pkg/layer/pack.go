@@ -20,9 +20,9 @@ type packed struct {
 	crc  uint32
 }
 
-// compression is the level of deflate: a higher one costs the build more time
-// than the upload gains.
-const compression = 4
+// compression is the level of deflate. Numpy, pandas and boto3 together take
+// 2.2 s of CPU at level 1 and 3.8 s at level 4, for a zip of 50 and of 46 MB.
+const compression = 1
 
 // batch is how many files are compressed before they are written: it bounds
 // what lies in memory twice.
