@@ -165,7 +165,7 @@ func (c *replayCommand) fleet(ctx context.Context, log *zap.Logger, line *progre
 	stack, err := embedded.Start(ctx, embedded.Options{
 		Fleet: c.Fleet, Worker: c.Worker, Log: log,
 		Process:    config.Process{PollWait: time.Second, Drain: 5 * time.Second},
-		Dispatcher: config.Dispatcher{Pollers: 4, ShardSize: 2},
+		Dispatcher: config.Dispatcher{Pollers: 4},
 	})
 	if err != nil {
 		return nil, nil, err
