@@ -1,0 +1,299 @@
+package dashboards
+
+import (
+	"encoding/json"
+	"fmt"
+	"math"
+	"net"
+	"net/http"
+	"net/url"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+)
+
+// within bounds each wait: for a process to answer, for a query to have data.
+const within = 90 * time.Second
+
+func TestEveryQueryHasDataUnderAReplay(t *testing.T) {
+	fleet := startFleet(t)
+	prometheus := startPrometheus(t, fleet)
+	// A rate knows only what happens after the first scrape.
+	eventually(t, "prometheus scrapes no dispatcher and worker", func() bool {
+		return prometheus.hasData(t, "count(count_over_time(scriptfleet_process_ready[1m]) >= 2) == 2")
+	})
+	replayed := fleet.replay(t, 200, 20)
+
+	for _, q := range queries(t) {
+		eventually(t, fmt.Sprintf("%s: %s has no data", q.panel, q.expr), func() bool {
+			return prometheus.hasData(t, substitute(q.expr))
+		})
+	}
+	for _, r := range rules(t, "recording.yml") {
+		eventually(t, r.Record+" has no data", func() bool { return prometheus.hasData(t, r.Record) })
+	}
+	if err := <-replayed; err != nil {
+		t.Errorf("replay: %v", err)
+	}
+
+	known := prometheus.names(t)
+	for _, name := range metricsOf(t) {
+		if !slices.Contains(known, name) {
+			t.Errorf("%s is in a query or a rule, and no process shows it", name)
+		}
+	}
+	for _, alert := range prometheus.alerts(t) {
+		t.Errorf("a fleet that is well raises %s", alert)
+	}
+}
+
+// ourFleet is the embedded stack, a dispatcher and a worker, each a process.
+type ourFleet struct {
+	command            string // scriptfleet
+	env                []string
+	dispatcher, worker string // their admin addresses
+}
+
+func startFleet(t *testing.T) ourFleet {
+	t.Helper()
+	bin := t.TempDir()
+	build := exec.Command("go", "build", "-o", bin, "../cmd/dispatcher", "../cmd/worker", "../cmd/scriptfleet")
+	if out, err := build.CombinedOutput(); err != nil {
+		t.Fatalf("go build: %v\n%s", err, out)
+	}
+	f := ourFleet{command: filepath.Join(bin, "scriptfleet")}
+	environment := filepath.Join(t.TempDir(), "env")
+	start(t, f.command, nil, "local", "--no-fleet", "--aws-addr", "127.0.0.1:0", "--redis-addr", "127.0.0.1:0", "--env-file", environment)
+	eventually(t, "scriptfleet local does not come up", func() bool {
+		b, err := os.ReadFile(environment)
+		f.env = parseExports(string(b))
+		return err == nil && len(f.env) > 0
+	})
+	f.dispatcher = adminAddr(t, start(t, filepath.Join(bin, "dispatcher"), f.env, "--admin-addr", "127.0.0.1:0", "--log-format", "json"))
+	f.worker = adminAddr(t, start(t, filepath.Join(bin, "worker"), f.env, "--admin-addr", "127.0.0.1:0", "--log-format", "json",
+		"--cache-dir", t.TempDir()))
+	return f
+}
+
+var export = regexp.MustCompile(`(?m)^export (\w+)='(.*)'$`)
+
+func parseExports(lines string) (env []string) {
+	for _, m := range export.FindAllStringSubmatch(lines, -1) {
+		env = append(env, m[1]+"="+m[2])
+	}
+	return env
+}
+
+var admin = regexp.MustCompile(`"admin":"([^"]+)"`)
+
+// adminAddr waits until a process logs the address that it has taken.
+func adminAddr(t *testing.T, log string) (addr string) {
+	t.Helper()
+	eventually(t, "no admin address in "+log, func() bool {
+		if m := admin.FindStringSubmatch(read(t, log)); m != nil {
+			addr = m[1]
+		}
+		return addr != ""
+	})
+	return addr
+}
+
+// replay sends n requests at a rate a second, of three tenants: some that
+// succeed, one with a requirement, some that fail.
+func (f ourFleet) replay(t *testing.T, n, rate int) <-chan error {
+	t.Helper()
+	var lines strings.Builder
+	encoder := json.NewEncoder(&lines)
+	for i := range n {
+		data := map[string]any{"script": "def main(input):\n    return {'n': input['n']}", "input": map[string]int{"n": i}}
+		switch i % 10 {
+		case 1:
+			data = map[string]any{"script": "import idna\ndef main(input):\n    return idna.__version__", "requirements": "idna==3.10\n"}
+		case 2:
+			data = map[string]any{"script": "def main(input):\n    raise ValueError('no')"}
+		}
+		err := encoder.Encode(map[string]any{
+			"specversion": "1.0", "type": "scriptfleet.run.requested", "source": "/stories/replay", "id": strconv.Itoa(i),
+			"tenant": fmt.Sprintf("tenant-%d", i%3), "data": data,
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	file := filepath.Join(t.TempDir(), "requests.jsonl")
+	if err := os.WriteFile(file, []byte(lines.String()), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	done := make(chan error, 1)
+	replay := exec.CommandContext(t.Context(), f.command, "replay", file, "--rate", strconv.Itoa(rate))
+	replay.Env = append(os.Environ(), f.env...)
+	go func() {
+		out, err := replay.CombinedOutput()
+		if err != nil {
+			err = fmt.Errorf("%w\n%s", err, out)
+		}
+		done <- err
+	}()
+	return done
+}
+
+// server is a Prometheus that scrapes a fleet.
+type server struct{ url string }
+
+// startPrometheus starts it on the configuration that is shipped, with the
+// fleet's addresses and a scrape each second in place of what stands there.
+func startPrometheus(t *testing.T, f ourFleet) server {
+	t.Helper()
+	dir := t.TempDir()
+	config := strings.NewReplacer(
+		`["local:9101"]`, `["`+f.dispatcher+`"]`,
+		`["local:9111", "local:9112"]`, `["`+f.worker+`"]`,
+		"interval: 15s", "interval: 1s",
+	).Replace(read(t, "prometheus.yml"))
+	for name, content := range map[string]string{
+		"prometheus.yml": config, "recording.yml": read(t, "recording.yml"), "alerts.yml": read(t, "alerts.yml"),
+	} {
+		if err := os.WriteFile(filepath.Join(dir, name), []byte(content), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	addr := listener.Addr().String()
+	if err := listener.Close(); err != nil {
+		t.Fatal(err)
+	}
+	start(t, program(t, "prometheus"), nil, "--config.file", filepath.Join(dir, "prometheus.yml"),
+		"--storage.tsdb.path", filepath.Join(dir, "data"), "--web.listen-address", addr)
+	s := server{"http://" + addr}
+	eventually(t, "prometheus is not ready", func() bool {
+		resp, err := http.Get(s.url + "/-/ready")
+		if err != nil {
+			return false
+		}
+		return resp.Body.Close() == nil && resp.StatusCode == http.StatusOK
+	})
+	return s
+}
+
+// hasData tells whether a query answers at least one number.
+func (s server) hasData(t *testing.T, expr string) bool {
+	t.Helper()
+	var data struct {
+		Result []struct{ Value [2]any }
+	}
+	s.get(t, "/api/v1/query?query="+url.QueryEscape(expr), &data)
+	for _, sample := range data.Result {
+		v, err := strconv.ParseFloat(fmt.Sprint(sample.Value[1]), 64)
+		if err == nil && !math.IsNaN(v) && !math.IsInf(v, 0) {
+			return true
+		}
+	}
+	return false
+}
+
+// names of all metrics that were scraped or recorded.
+func (s server) names(t *testing.T) (names []string) {
+	t.Helper()
+	s.get(t, "/api/v1/label/__name__/values", &names)
+	return names
+}
+
+// alerts that are pending or fire.
+func (s server) alerts(t *testing.T) (raised []string) {
+	t.Helper()
+	var data struct {
+		Alerts []struct {
+			Labels      map[string]string
+			Annotations map[string]string
+		}
+	}
+	s.get(t, "/api/v1/alerts", &data)
+	for _, a := range data.Alerts {
+		raised = append(raised, a.Labels["alertname"]+": "+a.Annotations["summary"])
+	}
+	return raised
+}
+
+func (s server) get(t *testing.T, path string, data any) {
+	t.Helper()
+	resp, err := http.Get(s.url + path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer resp.Body.Close()
+	answer := struct {
+		Status, Error string
+		Data          any
+	}{Data: data}
+	if err := json.NewDecoder(resp.Body).Decode(&answer); err != nil || answer.Status != "success" {
+		t.Fatalf("GET %s: %v %s", path, err, answer.Error)
+	}
+}
+
+var metric = regexp.MustCompile(`\bscriptfleet[_:][a-z0-9_:]+`)
+
+// metricsOf lists the metrics that queries and rules name.
+func metricsOf(t *testing.T) (names []string) {
+	t.Helper()
+	exprs := []string{}
+	for _, q := range queries(t) {
+		exprs = append(exprs, q.expr)
+	}
+	for _, r := range rules(t, "recording.yml", "alerts.yml") {
+		exprs = append(exprs, r.Expr)
+	}
+	for _, expr := range exprs {
+		names = append(names, metric.FindAllString(expr, -1)...)
+	}
+	slices.Sort(names)
+	return slices.Compact(names)
+}
+
+// start runs a program until the test ends, and returns the file of its stderr.
+func start(t *testing.T, program string, env []string, args ...string) (log string) {
+	t.Helper()
+	f, err := os.Create(filepath.Join(t.TempDir(), filepath.Base(program)+".log"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	cmd := exec.Command(program, args...)
+	cmd.Env = append(os.Environ(), env...)
+	cmd.Stderr = f
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		_ = cmd.Process.Kill()
+		_ = cmd.Wait()
+		if t.Failed() {
+			t.Logf("%s said:\n%s", filepath.Base(program), tail(read(t, f.Name())))
+		}
+		_ = f.Close()
+	})
+	return f.Name()
+}
+
+// tail is the end of a log, where the reason mostly stands.
+func tail(s string) string { return s[max(0, len(s)-4000):] }
+
+func eventually(t *testing.T, otherwise string, ok func() bool) {
+	t.Helper()
+	tick := time.NewTicker(200 * time.Millisecond)
+	defer tick.Stop()
+	for late := time.After(within); !ok(); {
+		select {
+		case <-tick.C:
+		case <-late:
+			t.Fatal(otherwise)
+		}
+	}
+}
