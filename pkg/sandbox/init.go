@@ -142,8 +142,8 @@ func letGo(extra int) {
 }
 
 func say(e event) {
-	message, _ := json.Marshal(e)
-	_, _ = unix.Write(controlFD, message)
+	text, _ := json.Marshal(e)
+	_, _ = unix.Write(controlFD, text)
 }
 
 // keeper is the init while the process runs.

@@ -71,9 +71,9 @@ func (p *Process) launch(s Spec) error {
 	if err != nil {
 		return err
 	}
-	message, err := json.Marshal(pl)
-	if err != nil || len(message) > maxPlan {
-		return fmt.Errorf("start sandbox: arguments and environment are too large (%d bytes): %w", len(message), err)
+	text, err := json.Marshal(pl)
+	if err != nil || len(text) > maxPlan {
+		return fmt.Errorf("start sandbox: arguments and environment are too large (%d bytes): %w", len(text), err)
 	}
 	p.cmd = &exec.Cmd{
 		Path: "/proc/self/exe", Args: []string{initName},
@@ -95,7 +95,7 @@ func (p *Process) launch(s Spec) error {
 			return &startError{wallCgroup, err.Error()}
 		}
 	}
-	if _, err := p.control.Write(message); err != nil {
+	if _, err := p.control.Write(text); err != nil {
 		p.abandon()
 		return fmt.Errorf("start sandbox: hand over plan: %w", err)
 	}

@@ -10,7 +10,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// plan is what the starter tells the init, as the first message.
+// plan is what the starter tells the init, first of all.
 type plan struct {
 	Spec    wireSpec
 	Walls   Report
@@ -64,10 +64,10 @@ func (e *startError) Error() string {
 	return fmt.Sprintf("start sandbox: %s: %s", e.wall, e.text)
 }
 
-// maxPlan bounds a plan: one message of the control socket.
+// maxPlan bounds a plan: what the control socket carries at once.
 const maxPlan = 128 << 10
 
-// socketpair makes the control socket: messages, not a stream. The first end is
+// socketpair makes the control socket, which keeps what is written apart. The first end is
 // the starter's and never blocks a thread; the second is the init's.
 func socketpair() (ours, theirs *os.File, err error) {
 	fds, err := unix.Socketpair(unix.AF_UNIX, unix.SOCK_SEQPACKET|unix.SOCK_CLOEXEC, 0)

@@ -87,9 +87,8 @@ def load(name):
     module, _, function = name.rpartition(".")
     module = module.replace("/", ".")
     try:
-        import importlib
-
-        loaded = importlib.import_module(module)
+        __import__(module)
+        loaded = sys.modules[module]
     except ImportError as e:
         return None, failure("Runtime.ImportModuleError", "Unable to import module '%s': %s" % (module, e), e)
     except SyntaxError as e:
@@ -109,6 +108,8 @@ def invoke(handler, event, context):
         return None, failure("Runtime.UnmarshalError", "Unable to unmarshal input: %s" % e)
     try:
         result = handler(event, context)
+    except MemoryError as e:
+        return None, failure("MemoryError", str(e.with_traceback(None)))  # its frames hold what fills the memory
     except Exception as e:
         return None, failure(type(e).__name__, str(e), e)
     try:

@@ -152,7 +152,7 @@ func rangeError(field string, value, low, high int) error {
 	if value > high {
 		bound, word = high, "less"
 	}
-	return &apiError{status: 400, typ: "ValidationException", message: "1 validation error detected: Value '" + strconv.Itoa(value) + "' at '" + field + "' failed to satisfy constraint: Member must have value " + word + " than or equal to " + strconv.Itoa(bound)}
+	return &apiError{status: 400, typ: "ValidationException", text: "1 validation error detected: Value '" + strconv.Itoa(value) + "' at '" + field + "' failed to satisfy constraint: Member must have value " + word + " than or equal to " + strconv.Itoa(bound)}
 }
 
 // describe is what the API tells of a function; s.mu is held, or f is not yet

@@ -97,7 +97,7 @@ func (f *Fault) apply(s *Server, w http.ResponseWriter, r *http.Request, serve f
 	case CloseConn:
 		panic(http.ErrAbortHandler)
 	default:
-		(&apiError{status: 500, typ: "ServiceException", message: "An injected fault."}).write(w)
+		(&apiError{status: 500, typ: "ServiceException", text: "An injected fault."}).write(w)
 	}
 }
 

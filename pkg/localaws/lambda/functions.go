@@ -1,14 +1,9 @@
 package lambda
 
 import (
-	"context"
-	"encoding/base64"
-	"encoding/hex"
 	"encoding/json"
 	"io"
 	"net/http"
-	"slices"
-	"strconv"
 	"time"
 
 	"go.uber.org/zap"
@@ -58,7 +53,7 @@ func readBody(r *http.Request, limit int64, operation string) ([]byte, error) {
 	}
 	body, err := io.ReadAll(io.LimitReader(r.Body, limit+1))
 	if err != nil {
-		return nil, &apiError{status: 400, typ: "InvalidRequestContentException", message: "Could not read request body: " + err.Error()}
+		return nil, &apiError{status: 400, typ: "InvalidRequestContentException", text: "Could not read request body: " + err.Error()}
 	}
 	if int64(len(body)) > limit {
 		return nil, tooLarge(limit, operation)
@@ -72,7 +67,7 @@ func readJSON(r *http.Request, operation string, into any) error {
 		return err
 	}
 	if err := json.Unmarshal(body, into); err != nil {
-		return &apiError{status: 400, typ: "InvalidRequestContentException", message: "Could not parse request body into json: " + err.Error()}
+		return &apiError{status: 400, typ: "InvalidRequestContentException", text: "Could not parse request body into json: " + err.Error()}
 	}
 	return nil
 }
@@ -114,55 +109,6 @@ func (s *Server) createFunction(w http.ResponseWriter, r *http.Request, _ target
 	writeJSON(w, http.StatusCreated, answer)
 	return nil
 }
-
-// receive takes the zip out of a call, or out of S3.
-func (s *Server) receive(ctx context.Context, in codeInput) ([]byte, error) {
-	data := in.ZipFile
-	if data == nil && in.S3Key != "" {
-		if s.deps.FetchS3 == nil {
-			return nil, invalid("Code in S3 is not supported by this endpoint.")
-		}
-		var err error
-		if data, err = s.deps.FetchS3(ctx, in.S3Bucket, in.S3Key); err != nil {
-			return nil, invalid("Error occurred while GetObject. S3 Error Code: NoSuchKey. S3 Error Message: %v", err)
-		}
-	} else if int64(len(data)) > maxDirectZip {
-		return nil, tooLarge(maxDirectZip, "CreateFunction")
-	}
-	if len(data) == 0 {
-		return nil, invalid("Please provide a source for function code.")
-	}
-	return data, nil
-}
-
-// keep keeps a zip. Until unpin is called, nobody removes it who removes the
-// last thing that was made from the same contents.
-func (s *Server) keep(data []byte) (b blob, unpin func(), err error) {
-	b = blobOf(data)
-	s.mu.Lock()
-	if s.storedBytes()+b.Size > s.cfg.CodeStorage {
-		s.mu.Unlock()
-		return b, nil, &apiError{status: 400, typ: "CodeStorageExceededException", message: "Code storage limit exceeded."}
-	}
-	s.pins[b.SHA]++
-	s.mu.Unlock()
-	unpin = func() {
-		s.mu.Lock()
-		defer s.mu.Unlock()
-		if s.pins[b.SHA]--; s.pins[b.SHA] == 0 {
-			delete(s.pins, b.SHA)
-			s.removeUnused(b)
-		}
-	}
-	if err := s.files.keep(&b, data); err != nil {
-		unpin()
-		return b, nil, err
-	}
-	return b, unpin, nil
-}
-
-// maxDirectZip is the most that goes in the call itself.
-const maxDirectZip = 50 << 20
 
 // enter attaches the layers, checks the sizes, and makes the function known.
 func (s *Server) enter(f *function) error {
@@ -297,95 +243,4 @@ func (s *Server) deleteFunction(w http.ResponseWriter, _ *http.Request, t target
 	}
 	w.WriteHeader(http.StatusNoContent)
 	return nil
-}
-
-// removeUnused removes a zip from which nothing is made any more; s.mu is held.
-func (s *Server) removeUnused(b blob) {
-	if s.pins[b.SHA] > 0 {
-		return
-	}
-	for _, f := range s.functions {
-		if f.Code.SHA == b.SHA || slices.ContainsFunc(f.Layers, func(l attached) bool { return l.SHA == b.SHA }) {
-			return
-		}
-	}
-	for _, l := range s.layers {
-		if slices.ContainsFunc(l.Versions, func(v *version) bool { return v.Content.SHA == b.SHA }) {
-			return
-		}
-	}
-	s.files.remove(b)
-}
-
-// storedBytes is what all zips take; s.mu is held.
-func (s *Server) storedBytes() (n int64) {
-	for _, f := range s.functions {
-		n += f.Code.Size
-	}
-	for _, l := range s.layers {
-		for _, v := range l.Versions {
-			n += v.Content.Size
-		}
-	}
-	return n
-}
-
-func (s *Server) listFunctions(w http.ResponseWriter, r *http.Request, _ target) error {
-	s.mu.Lock()
-	names := make([]string, 0, len(s.functions))
-	for name := range s.functions {
-		names = append(names, name)
-	}
-	slices.Sort(names)
-	page, next, err := paginate(r, names, func(n string) string { return n })
-	if err != nil {
-		s.mu.Unlock()
-		return err
-	}
-	out := make([]configuration, 0, len(page))
-	for _, name := range page {
-		out = append(out, s.describe(s.functions[name]))
-	}
-	s.mu.Unlock()
-	writeJSON(w, http.StatusOK, map[string]any{"Functions": out, "NextMarker": next})
-	return nil
-}
-
-// paginate cuts a page out of a sorted list; a marker is the last key of the
-// page before. next is nil on the last page.
-func paginate[T any](r *http.Request, all []T, key func(T) string) (page []T, next *string, err error) {
-	size := 50
-	if given := r.URL.Query().Get("MaxItems"); given != "" {
-		n, err := strconv.Atoi(given)
-		if err != nil || n < 1 || n > 10000 {
-			return nil, nil, validation("maxItems", given)
-		}
-		size = min(n, size)
-	}
-	if marker := r.URL.Query().Get("Marker"); marker != "" {
-		last, err := base64.RawURLEncoding.DecodeString(marker)
-		if err != nil {
-			return nil, nil, invalid("Invalid marker")
-		}
-		i := slices.IndexFunc(all, func(v T) bool { return key(v) == string(last) })
-		if i < 0 {
-			// What the page ended with is gone: go on behind where it was.
-			i = slices.IndexFunc(all, func(v T) bool { return key(v) > string(last) }) - 1
-			if i < -1 {
-				i = len(all) - 1
-			}
-		}
-		all = all[i+1:]
-	}
-	if len(all) <= size {
-		return all, nil, nil
-	}
-	marker := base64.RawURLEncoding.EncodeToString([]byte(key(all[size-1])))
-	return all[:size], &marker, nil
-}
-
-// base64SHA is a digest as Lambda writes it.
-func (b blob) base64SHA() string {
-	raw, _ := hex.DecodeString(b.SHA)
-	return base64.StdEncoding.EncodeToString(raw)
 }

@@ -30,7 +30,7 @@ func (s *Server) invoke(w http.ResponseWriter, r *http.Request, t target) error 
 		payload = []byte("{}")
 	}
 	if !json.Valid(payload) {
-		return &apiError{status: 400, typ: "InvalidRequestContentException", message: "Could not parse request body into json: the payload is no JSON."}
+		return &apiError{status: 400, typ: "InvalidRequestContentException", text: "Could not parse request body into json: the payload is no JSON."}
 	}
 	if q := r.URL.Query().Get("Qualifier"); q != "" && q != latest {
 		return notFound("Function not found: %s:%s", t.arn, q)
@@ -80,7 +80,7 @@ func (s *Server) begin(name string, dry bool) (*call, error) {
 		return nil, err
 	}
 	if s.closed {
-		return nil, &apiError{status: 503, typ: "ServiceException", message: "The endpoint is being shut down."}
+		return nil, &apiError{status: 503, typ: "ServiceException", text: "The endpoint is being shut down."}
 	}
 	if err := s.wake(f); err != nil {
 		return nil, err

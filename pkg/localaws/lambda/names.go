@@ -76,5 +76,5 @@ func (s *Server) ownName(given string) (name, qualifier string, err error) {
 }
 
 func validation(field, value string) error {
-	return &apiError{status: 400, typ: "ValidationException", message: fmt.Sprintf("1 validation error detected: Value '%s' at '%s' failed to satisfy constraint: Member must satisfy regular expression pattern", value, field)}
+	return &apiError{status: 400, typ: "ValidationException", text: fmt.Sprintf("1 validation error detected: Value '%s' at '%s' failed to satisfy constraint: Member must satisfy regular expression pattern", value, field)}
 }

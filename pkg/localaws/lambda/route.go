@@ -95,7 +95,7 @@ func (s *Server) serve(op *operation, args []string, w http.ResponseWriter, r *h
 // route finds the operation, and the parts of the path that stand for its
 // stars.
 func route(r *http.Request) (*operation, []string, error) {
-	unknown := &apiError{status: 404, typ: "UnknownOperationException", message: "There is no operation " + r.Method + " " + r.URL.Path}
+	unknown := &apiError{status: 404, typ: "UnknownOperationException", text: "There is no operation " + r.Method + " " + r.URL.Path}
 	parts := strings.Split(strings.Trim(r.URL.EscapedPath(), "/"), "/")
 	if len(parts) < 2 || len(parts) > 5 {
 		return nil, nil, unknown

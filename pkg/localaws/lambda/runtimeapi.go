@@ -87,10 +87,10 @@ func (i invocation) write(w io.Writer) error {
 	if i.traceID != "" {
 		trace = "Lambda-Runtime-Trace-Id: " + i.traceID + "\r\n"
 	}
-	message := fmt.Appendf(make([]byte, 0, 512+len(i.payload)),
+	answer := fmt.Appendf(make([]byte, 0, 512+len(i.payload)),
 		"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nLambda-Runtime-Aws-Request-Id: %s\r\nLambda-Runtime-Deadline-Ms: %d\r\nLambda-Runtime-Invoked-Function-Arn: %s\r\n%sContent-Length: %d\r\n\r\n",
 		i.id, i.deadline, i.arn, trace, len(i.payload))
-	_, err := w.Write(append(message, i.payload...))
+	_, err := w.Write(append(answer, i.payload...))
 	return err
 }
 
