@@ -15,9 +15,12 @@ import (
 
 	"go.uber.org/zap/zaptest"
 
+	"github.com/scriptfleet/scriptfleet/pkg/build"
 	"github.com/scriptfleet/scriptfleet/pkg/interpreter"
 	"github.com/scriptfleet/scriptfleet/pkg/run"
 )
+
+var _ build.Layers = (*Builder)(nil)
 
 // These tests build for real, from the machine's package index, with both
 // installers.
@@ -155,6 +158,9 @@ func TestALayerImportsAndCarriesBytecodeForItsPlace(t *testing.T) {
 		cmd.Env = []string{"PYTHONPATH=" + unpack(t, l), "PYTHONDONTWRITEBYTECODE=1"}
 		if out, err := cmd.CombinedOutput(); string(out) != "2.32.3 2.32.3 True\n" {
 			t.Errorf("import: %v %s", err, out)
+		}
+		if strings.Contains(l.Log, "/") {
+			t.Errorf("the log names folders of this machine: %s", l.Log)
 		}
 		if l.UnpackedBytes < 1<<20 || l.Cached || !strings.Contains(l.Log, "requests") {
 			t.Errorf("layer says unpacked %d, cached %v, log %q", l.UnpackedBytes, l.Cached, l.Log)
@@ -347,6 +353,24 @@ func TestProgressHearsTheLogAsItComes(t *testing.T) {
 func BenchmarkRequestsCold(b *testing.B) {
 	for b.Loop() {
 		mustBuild(b, builder(b, Config{}), script(b, python(b), "requests==2.32.3"))
+	}
+}
+
+func TestBuildsMayShareTheirDownloads(t *testing.T) {
+	t.Parallel()
+	downloads := t.TempDir()
+	s := script(t, python(t), "six==1.17.0")
+	first := mustBuild(t, builder(t, Config{Downloads: downloads}), s)
+	second := mustBuild(t, builder(t, Config{Downloads: downloads}), s)
+	if first.SHA256 != second.SHA256 || strings.Contains(first.Log+second.Log, downloads) {
+		t.Errorf("layers differ, or the log names a folder: %s", second.Log)
+	}
+}
+
+func BenchmarkRequestsSharedDownloads(b *testing.B) {
+	downloads := b.TempDir()
+	for b.Loop() {
+		mustBuild(b, builder(b, Config{Downloads: downloads}), script(b, python(b), "requests==2.32.3"))
 	}
 }
 

@@ -86,6 +86,11 @@ func New(cfg Config, deps Deps) (*Builder, error) {
 	if err != nil {
 		return nil, fmt.Errorf("make layer builder: %w", err)
 	}
+	if cfg.Downloads != "" {
+		if err := os.MkdirAll(cfg.Downloads, 0o755); err != nil {
+			return nil, fmt.Errorf("make download cache: %w", err)
+		}
+	}
 	in := newInstaller(cfg, deps.Interpreters)
 	if deps.PrivateIndex == nil {
 		deps.PrivateIndex = func(string) string { return "" }
@@ -111,7 +116,9 @@ func (c Config) withDefaults() (Config, error) {
 	c.MaxUnpackedBytes = orDefault(c.MaxUnpackedBytes, DefaultMaxUnpackedBytes)
 	c.Timeout = orDefault(c.Timeout, 5*time.Minute)
 	var err error
-	c.CacheDir, err = filepath.Abs(c.CacheDir)
+	if c.CacheDir, err = filepath.Abs(c.CacheDir); err == nil && c.Downloads != "" {
+		c.Downloads, err = filepath.Abs(c.Downloads)
+	}
 	return c, err
 }
 

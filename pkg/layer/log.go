@@ -37,6 +37,9 @@ func (l *buildLog) tap(f func(string)) { l.taps = append(l.taps, f) }
 // learn keeps the address's host out of the log from now on.
 func (l *buildLog) learn(url string) { l.scrub.learn(url) }
 
+// hide keeps the folder's name out of the log from now on.
+func (l *buildLog) hide(path string) { l.scrub.paths = append(l.scrub.paths, path) }
+
 // line adds a line, and returns it as it stands in the log.
 func (l *buildLog) line(s string) string {
 	l.mu.Lock()
@@ -115,7 +118,10 @@ func (w *lineWriter) flush() {
 
 // scrubber takes addresses out of lines, and afterwards their hosts wherever
 // they stand alone. It learns hosts from the addresses that it sees.
-type scrubber struct{ hosts []string }
+type scrubber struct {
+	hosts []string
+	paths []string // folders of the worker, which say nothing to an author
+}
 
 var (
 	address = regexp.MustCompile(`(?i)(?:https?|ftp|git\+\w+|file)://[^\s'"<>)\]]*`)
@@ -150,6 +156,9 @@ func (s *scrubber) clean(line string) string {
 	line = named.ReplaceAllString(line, "host='"+indexMark+"'")
 	for _, h := range s.hosts {
 		line = strings.ReplaceAll(line, h, indexMark)
+	}
+	for _, p := range s.paths {
+		line = strings.ReplaceAll(line, p+"/", "")
 	}
 	return line
 }

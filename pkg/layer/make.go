@@ -40,6 +40,10 @@ func (b *Builder) make(ctx context.Context, s run.Script) (Layer, error) {
 		return Layer{}, b.blame(ctx, err, s, nil)
 	}
 	defer os.RemoveAll(work.root)
+	log.hide(work.root)
+	for _, python := range b.deps.Interpreters {
+		log.hide(filepath.Dir(python.Path))
+	}
 
 	timed, cancel := context.WithTimeoutCause(ctx, b.cfg.Timeout, errTimeout)
 	defer cancel()
