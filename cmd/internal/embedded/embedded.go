@@ -85,6 +85,7 @@ func (s *Stack) StartFleet(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
+		s.options.Log.Info("fleet runs", zap.String("admin", admin.Addr()))
 		parts = append(parts, service.Part{Name: "admin", Run: func(intake, _ context.Context) error { return admin.Run(intake) }})
 	}
 	ctx, s.stop = context.WithCancel(ctx)
