@@ -7,6 +7,7 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -203,13 +204,39 @@ def main(e, c):
 	if left := survivors(marker); len(left) > 0 {
 		t.Errorf("alive: %v", left)
 	}
-	before, err := b.invoke("forks", `"count"`)
+	eventually(t, func() bool { return slices.Equal(runtimeStates(), []string{"T"}) })
+	after, err := b.invoke("forks", `"count"`)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if string(before.Payload) == "0" {
+	if string(after.Payload) == "0" {
 		t.Error("the thread never ran: the test proves nothing")
 	}
+}
+
+// runtimeStates tells in which state each runtime of this process is: T is
+// stopped.
+func runtimeStates() (states []string) {
+	var inits []string
+	field := func(pid, name string) string {
+		data, _ := os.ReadFile("/proc/" + pid + "/status")
+		_, rest, _ := strings.Cut(string(data), "\n"+name+":\t")
+		value, _, _ := strings.Cut(rest, "\n")
+		return value
+	}
+	pids, _ := filepath.Glob("/proc/[0-9]*")
+	for _, depth := range []int{1, 2} {
+		for _, pid := range pids {
+			pid = filepath.Base(pid)
+			parent := field(pid, "PPid")
+			if depth == 1 && parent == fmt.Sprint(os.Getpid()) {
+				inits = append(inits, pid)
+			} else if depth == 2 && slices.Contains(inits, parent) {
+				states = append(states, field(pid, "State")[:1])
+			}
+		}
+	}
+	return states
 }
 
 func TestAFunctionSeesNoSecretAndNoOtherFunction(t *testing.T) {
