@@ -1,0 +1,22 @@
+// Package fleettest holds no code, only tests of the whole fleet: the binaries
+// as they are shipped, each a process of its own, spoken to over queues and
+// command lines as stories and operators do. It shows that
+//
+//   - whatever a request or a script does wrong ends in one result that says
+//     whose it is to mend, or on the dead-letter queue with the reason, and the
+//     fleet goes on (requests_test.go, scripts_test.go, requirements_test.go);
+//   - what is right comes through untouched: inputs, outputs byte for byte, what
+//     was printed, outputs that are too large for a queue (outputs_test.go);
+//   - scriptfleet run prints the output of main and nothing else, and reaches
+//     each of its exit codes (command_test.go);
+//   - separate processes share the work, build each script once, and stop
+//     without a trace (processes_test.go);
+//   - clients and servers that others wrote get along with ours: the AWS CLI,
+//     boto3 and the official extended client with the embedded stack, moto's SQS
+//     with dispatcher and worker (clients_test.go, moto_test.go);
+//   - a worker that is killed in the middle of a run or a build costs neither the
+//     result nor a second one (crash_test.go).
+//
+// The tests need what `make setup` brings. Nothing waits for a fixed time: they
+// poll for what should become true, for as long as a busy machine may take.
+package fleettest
