@@ -93,7 +93,7 @@ func (r *Report) printTenants(w io.Writer) {
 	for i, t := range r.Tenants {
 		if hidden := len(r.Tenants) - shown; hidden > 0 && i >= shown/2 && i < shown/2+hidden {
 			if i == shown/2 {
-				fmt.Fprintf(table, "… %d more\n", hidden)
+				fmt.Fprintf(table, "… %d more%s\n", hidden, strings.Repeat("\t", 8))
 			}
 			continue
 		}
