@@ -5,6 +5,7 @@ import (
 	"runtime"
 	"strconv"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/scriptfleet/scriptfleet/pkg/interpreter"
@@ -52,11 +53,9 @@ type attachedLayer struct {
 	CodeSize int64
 }
 
-var (
-	roleARN     = regexp.MustCompile(`^arn:aws[a-z-]*:iam::\d{12}:role/[a-zA-Z_0-9+=,.@\-_/]+$`)
-	handlerName = regexp.MustCompile(`^[^\s]{1,128}$`)
-	variable    = regexp.MustCompile(`^[a-zA-Z][a-zA-Z0-9_]*$`)
-)
+var roleARN = sync.OnceValue(func() *regexp.Regexp {
+	return regexp.MustCompile(`^arn:aws[a-z-]*:iam::\d{12}:role/[a-zA-Z_0-9+=,.@\-_/]+$`)
+})
 
 // newFunction checks what CreateFunction was given, in the order of the fields.
 func (s *Server) newFunction(in createInput) (*function, error) {
@@ -80,13 +79,13 @@ func (s *Server) newFunction(in createInput) (*function, error) {
 		f.Layers = append(f.Layers, attached{ARN: arn})
 	}
 	switch {
-	case !functionName.MatchString(name) || qualifier != "":
+	case !validName(name, longestFunctionName) || qualifier != "":
 		return nil, validation("functionName", in.FunctionName)
 	case in.PackageType != "" && in.PackageType != "Zip":
 		return nil, invalid("Only functions of package type Zip run here.")
-	case !handlerName.MatchString(f.Handler):
+	case f.Handler == "" || len(f.Handler) > 128 || strings.ContainsAny(f.Handler, " \t\r\n"):
 		return nil, validation("handler", f.Handler)
-	case !roleARN.MatchString(f.Role):
+	case !roleARN().MatchString(f.Role):
 		return nil, validation("role", f.Role)
 	case f.Timeout < 1 || f.Timeout > 900:
 		return nil, rangeError("timeout", f.Timeout, 1, 900)
@@ -123,7 +122,7 @@ func checkVariables(vars map[string]string) error {
 		switch {
 		case reserved[name]:
 			return invalid("Lambda was unable to configure your environment variables because the environment variables you have provided contains reserved keys that are currently not supported for modification. Reserved keys used in this request: %s", name)
-		case !variable.MatchString(name) || strings.ContainsRune(value, 0):
+		case !validName(name, 256) || strings.Contains(name, "-") || strings.ContainsAny(name[:1], "_0123456789") || strings.ContainsRune(value, 0):
 			return validation("environment.variables", name)
 		}
 	}

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"regexp"
 	"strings"
+	"sync"
 
 	"github.com/google/uuid"
 )
@@ -21,11 +22,24 @@ func (s *Server) layerARN(name string) string {
 	return fmt.Sprintf("arn:aws:lambda:%s:%s:layer:%s", s.cfg.Region, s.cfg.Account, name)
 }
 
-var (
-	functionName = regexp.MustCompile(`^[a-zA-Z0-9-_]{1,64}$`)
-	layerName    = regexp.MustCompile(`^[a-zA-Z0-9-_]{1,140}$`)
-	anyARN       = regexp.MustCompile(`^(?:arn:aws:lambda:([a-z0-9-]+):)?(?:(\d{12}):)?(function|layer):(.+)$`)
+// anyARN is compiled when first used: whatever a program does before its main
+// is done again by the init of every sandbox that it starts.
+var anyARN = sync.OnceValue(func() *regexp.Regexp {
+	return regexp.MustCompile(`^(?:arn:aws:lambda:([a-z0-9-]+):)?(?:(\d{12}):)?(function|layer):(.+)$`)
+})
+
+const (
+	longestFunctionName = 64
+	longestLayerName    = 140
 )
+
+// validName tells whether a name consists of letters, digits, - and _ and is
+// not too long.
+func validName(name string, longest int) bool {
+	return name != "" && len(name) <= longest && strings.IndexFunc(name, func(c rune) bool {
+		return !(c >= 'a' && c <= 'z' || c >= 'A' && c <= 'Z' || c >= '0' && c <= '9' || c == '-' || c == '_')
+	}) < 0
+}
 
 // target reads the names in a path. What permission is asked for is always the
 // full ARN, whichever way a name was written.
@@ -42,7 +56,7 @@ func (s *Server) target(op *operation, args []string) (target, error) {
 		if len(args) > 1 {
 			t.version = args[1]
 		}
-		if !layerName.MatchString(name) {
+		if !validName(name, longestLayerName) {
 			return t, validation("layerName", args[0])
 		}
 		t.arn = s.layerARN(name)
@@ -51,7 +65,7 @@ func (s *Server) target(op *operation, args []string) (target, error) {
 		}
 		return t, nil
 	}
-	if !functionName.MatchString(name) {
+	if !validName(name, longestFunctionName) {
 		return t, validation("functionName", args[0])
 	}
 	t.arn = s.functionARN(name)
@@ -65,7 +79,7 @@ func (s *Server) target(op *operation, args []string) (target, error) {
 // region's things are not found here.
 func (s *Server) ownName(given string) (name, qualifier string, err error) {
 	name = given
-	if m := anyARN.FindStringSubmatch(given); m != nil {
+	if m := anyARN().FindStringSubmatch(given); m != nil {
 		if (m[1] != "" && m[1] != s.cfg.Region) || (m[2] != "" && m[2] != s.cfg.Account) {
 			return "", "", notFound("Function not found: %s", given)
 		}
