@@ -1,0 +1,86 @@
+package chaos
+
+import (
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/scriptfleet/scriptfleet/pkg/run"
+)
+
+// takenUpWithin is the promise for the runs of a worker that died.
+const takenUpWithin = 30 * time.Second
+
+// point is a moment in a worker's work.
+type point struct {
+	name  string
+	when  when
+	match func(f *fleet, c call) bool
+}
+
+// points are where a worker is killed: where a call has done something and the
+// worker does not know it, or, before the delete, where it is about to.
+var points = []point{
+	{"receive", after, func(f *fleet, c call) bool {
+		return c.op == "ReceiveMessage" && f.isPartition(c.target) && strings.Contains(c.answer, `"Body"`)
+	}},
+	{"claim", after, func(_ *fleet, c call) bool { return c.op == "claim" }},
+	{"lease", after, func(_ *fleet, c call) bool { return strings.Contains(c.target, ":lease:{build/script") }},
+	{"layer publish", after, func(_ *fleet, c call) bool { return c.op == "PublishLayerVersion" }},
+	{"function create", after, func(_ *fleet, c call) bool { return c.op == "CreateFunction" }},
+	{"invoke", after, func(_ *fleet, c call) bool { return c.op == "Invoke" }},
+	{"outcome written", after, func(_ *fleet, c call) bool { return c.op == "finish" }},
+	{"result sent", after, func(f *fleet, c call) bool { return c.op == "SendMessage" && c.target == f.names.Results }},
+	{"before delete", before, func(f *fleet, c call) bool { return c.op == "DeleteMessage" && f.isPartition(c.target) }},
+}
+
+func (f *fleet) isPartition(name string) bool { return strings.Contains(name, "-partition-") }
+
+func crashes() (all []fault) {
+	for _, p := range points {
+		all = append(all, fault{name: "worker killed (kill -9): " + p.name, play: func(t *testing.T, f *fleet) { killAt(t, f, p) }})
+	}
+	return all
+}
+
+// killAt kills a worker at the point, with another beside it.
+func killAt(t *testing.T, f *fleet, p point) {
+	t.Helper()
+	f.dispatcher()
+	doomed := f.worker()
+	match := func(c call) bool { return p.match(f, c) }
+	h := newHold(p.when, match)
+	doomed.awsTap.add(t, h)
+	doomed.redisTap.add(t, h)
+	f.send(plan{runs: 24, scripts: 2, envs: 1, delivery: run.AtMostOnce})
+	h.await(t)
+	f.worker()
+	doomed.kill()
+	killed := time.Now()
+	h.release()
+	f.await(0)
+	f.orphans(t, killed, doomed)
+}
+
+// orphans measures how long the runs of a killed worker were nobody's.
+func (f *fleet) orphans(t *testing.T, killed time.Time, by *process) {
+	t.Helper()
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	next := map[string]time.Duration{}
+	for _, c := range f.claims {
+		if c.by != by && c.at.After(killed) {
+			if _, taken := next[c.id]; !taken {
+				next[c.id] = c.at.Sub(killed)
+			}
+		}
+	}
+	var longest time.Duration
+	for _, d := range next {
+		longest = max(longest, d)
+	}
+	t.Logf("%d runs were taken up by another worker, the last %s after the crash", len(next), longest.Round(100*time.Millisecond))
+	if longest > takenUpWithin {
+		t.Errorf("a run was taken up %s after the crash; the bound is %s", longest, takenUpWithin)
+	}
+}

@@ -1,0 +1,63 @@
+package chaos
+
+import (
+	"slices"
+	"testing"
+
+	"github.com/scriptfleet/scriptfleet/pkg/run"
+)
+
+// fault is a row of the table.
+type fault struct {
+	name string
+	long bool // takes minutes: only with -chaos.long
+	play func(*testing.T, *fleet)
+
+	// forgets is set where Redis forgets what it knew: a result that was sent
+	// may then be made once more.
+	forgets bool
+	// ends are the types of error that a run may end with, beside
+	// MayHaveExecuted of one that may be executed once at most.
+	ends []string
+}
+
+func (x fault) mayEnd(r sent, kind string) bool {
+	return slices.Contains(x.ends, kind) || r.delivery == run.AtMostOnce && kind == "MayHaveExecuted"
+}
+
+// faults are all rows, in the order of the table.
+func faults() []fault {
+	return slices.Concat(crashes())
+}
+
+func TestPromisesHold(t *testing.T) {
+	for _, x := range faults() {
+		if x.long && !*long {
+			continue
+		}
+		t.Run(x.name, func(t *testing.T) {
+			t.Parallel()
+			f := newFleet(t)
+			x.play(t, f)
+			f.await(0)
+			f.settle()
+			cells := make([]string, len(promises))
+			for i, p := range promises {
+				t.Run(p.name, func(t *testing.T) { cells[i] = p.check(t, x, f) })
+			}
+			t.Logf("%s: %q", x.name, cells)
+			if !t.Failed() {
+				table.set(x.name, cells)
+			}
+		})
+	}
+}
+
+// settle waits until what was answered is off the queues too.
+func (f *fleet) settle() {
+	f.t.Helper()
+	var found []string
+	if !soon(within, func() bool { found = f.leftInQueues(); return len(found) == 0 }) {
+		f.t.Fatalf("all runs have results, and still there is %v", found)
+	}
+}

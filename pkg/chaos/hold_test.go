@@ -1,0 +1,100 @@
+package chaos
+
+import (
+	"sync"
+	"testing"
+)
+
+// call is one call of a process, as a tap recognises it.
+type call struct {
+	service string // aws or redis
+	op      string // CreateFunction, ReceiveMessage (batches are named as single ones), or a script's name
+	target  string // function, layer, or queue; the first key in Redis
+	body    string // of the request
+	status  int    // of the answer; 0 before there is one, and in Redis
+	answer  string // of AWS, once there is one
+	by      *process
+}
+
+// when is the moment at which a call is held.
+type when int
+
+const (
+	before when = iota // nothing is done yet, and won't be where the caller dies
+	after              // it is done, and the caller does not know
+)
+
+// hold stops calls at a tap until it is released.
+type hold struct {
+	when    when
+	match   func(call) bool
+	reached chan struct{} // closed once the first call is held
+	freed   chan struct{}
+
+	hit, free sync.Once
+}
+
+func newHold(w when, match func(call) bool) *hold {
+	return &hold{when: w, match: match, reached: make(chan struct{}), freed: make(chan struct{})}
+}
+
+func (h *hold) stop() {
+	h.hit.Do(func() { close(h.reached) })
+	<-h.freed
+}
+
+// release lets the held calls go on, and holds no more.
+func (h *hold) release() { h.free.Do(func() { close(h.freed) }) }
+
+// await waits until a call is held.
+func (h *hold) await(t *testing.T) {
+	t.Helper()
+	eventually(t, "the call that is to be held does not come", func() bool {
+		select {
+		case <-h.reached:
+			return true
+		default:
+			return false
+		}
+	})
+}
+
+// holds are those of a tap, and what it has seen.
+type holds struct {
+	mu   sync.Mutex
+	all  []*hold
+	seen func(call) // of every call, in AWS once it has its answer
+}
+
+// add holds calls from now on; they are released when the test ends.
+func (hs *holds) add(t *testing.T, h *hold) *hold {
+	t.Cleanup(h.release)
+	hs.mu.Lock()
+	defer hs.mu.Unlock()
+	hs.all = append(hs.all, h)
+	return h
+}
+
+// find returns the hold that a call runs into.
+func (hs *holds) find(w when, c call) *hold {
+	hs.mu.Lock()
+	defer hs.mu.Unlock()
+	for _, h := range hs.all {
+		select {
+		case <-h.freed:
+			continue
+		default:
+		}
+		if h.when == w && h.match(c) {
+			return h
+		}
+	}
+	return nil
+}
+
+// pass holds a call where it is to be held.
+func (hs *holds) pass(w when, c call) {
+	if h := hs.find(w, c); h != nil {
+		h.stop()
+	}
+}

@@ -1,0 +1,202 @@
+package chaos
+
+import (
+	"encoding/json"
+	"fmt"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+
+	"github.com/scriptfleet/scriptfleet/pkg/run"
+)
+
+// promise is a column of the table. check returns what stands in the cell.
+type promise struct {
+	name  string
+	check func(*testing.T, fault, *fleet) string
+}
+
+var promises = []promise{
+	{"accepted = results", nothingIsLost},
+	{"one result a run", oneResult},
+	{"one build a script", oneBuild},
+	{"the right code", rightCode},
+	{"no silent re-run", noSilentRerun},
+	{"nothing left", nothingLeft},
+}
+
+// maxAttempts is the worker's default: how often it begins one run.
+const maxAttempts = 3
+
+func nothingIsLost(t *testing.T, _ fault, f *fleet) string {
+	if got, want := len(f.ended), len(f.sent); got != want {
+		t.Errorf("%d results for %d accepted runs", got, want)
+	}
+	if out, err := f.check(); err != nil {
+		t.Errorf("scriptfleet check --idle: %v\n%s", err, out)
+	}
+	return fmt.Sprintf("%d = %d", len(f.sent), len(f.ended))
+}
+
+// check runs scriptfleet check.
+func (f *fleet) check() (string, error) {
+	cmd := exec.Command(filepath.Join(bin, "scriptfleet"), "check", "--idle", "--settle", "90s")
+	cmd.Env = f.env(f.stack.Endpoint(), f.redis.URL)
+	out, err := cmd.CombinedOutput()
+	return string(out), err
+}
+
+func oneResult(t *testing.T, x fault, f *fleet) string {
+	ids := map[run.Key]string{}
+	for id, e := range f.ended {
+		if other := ids[e.ID]; other != "" {
+			t.Errorf("%s and %s share the result id %s", id, other, e.ID)
+		}
+		ids[e.ID] = id
+	}
+	if len(f.differ) > 0 && !x.forgets {
+		t.Errorf("%d of %d repeated results are not what came first, such as\n%s", len(f.differ), f.repeated, f.differ[0])
+	}
+	switch {
+	case f.repeated == 0:
+		return "no repeats"
+	case len(f.differ) > 0:
+		return fmt.Sprintf("%d repeats, %d of them not the same bytes", f.repeated, len(f.differ))
+	}
+	return fmt.Sprintf("%d repeats, same bytes", f.repeated)
+}
+
+func oneBuild(t *testing.T, _ fault, f *fleet) string {
+	scripts := map[int]bool{}
+	for _, r := range f.sent {
+		scripts[r.script] = true
+	}
+	want := len(scripts)
+	if f.envs > 0 {
+		want++
+	}
+	made := 0
+	for name, n := range f.made {
+		made += n
+		if n != 1 {
+			t.Errorf("%s was made %d times", name, n)
+		}
+	}
+	if made != want {
+		t.Errorf("%d functions and layers were made, and %d are needed: %v", made, want, f.made)
+	}
+	return fmt.Sprintf("%d of %d", made, want)
+}
+
+func rightCode(t *testing.T, x fault, f *fleet) string {
+	right, other := 0, map[string]int{}
+	for n, r := range f.sent {
+		e := f.ended[r.id]
+		if e.Data.Status == run.Succeeded {
+			want := fmt.Sprintf(`{"script": %d, "n": %d}`, r.script, n)
+			var got, wanted any
+			_ = json.Unmarshal(e.Data.Output, &got)
+			_ = json.Unmarshal([]byte(want), &wanted)
+			if fmt.Sprint(got) != fmt.Sprint(wanted) {
+				t.Errorf("%s answers %s, and should %s", r.id, e.Data.Output, want)
+			}
+			right++
+			continue
+		}
+		kind := string(e.Data.Status)
+		if e.Data.Error != nil {
+			kind = e.Data.Error.Type
+		}
+		other[kind]++
+		if !x.mayEnd(r, kind) {
+			t.Errorf("%s ended as %s: %s", r.id, e.Data.Status, e.body)
+		}
+	}
+	cell := fmt.Sprintf("%d outputs", right)
+	for kind, n := range other {
+		cell += fmt.Sprintf(", %d %s", n, kind)
+	}
+	return cell
+}
+
+func noSilentRerun(t *testing.T, _ fault, f *fleet) string {
+	most, invokes := 0, 0
+	for n, r := range f.sent {
+		data, times := f.ended[r.id].Data, f.invoked[n]
+		invokes += times
+		most = max(most, data.Attempt)
+		if times > 1 && data.Attempt < 2 || times > 0 && !data.MayHaveExecuted {
+			t.Errorf("%s may have been executed %d times, and its result says attempt %d, may_have_executed %v",
+				r.id, times, data.Attempt, data.MayHaveExecuted)
+		}
+		if r.delivery == run.AtMostOnce && times > 1 {
+			t.Errorf("%s may be executed once at most, and was invoked %d times", r.id, times)
+		}
+		if times > maxAttempts || data.Attempt > maxAttempts {
+			t.Errorf("%s was invoked %d times, its result says attempt %d; the bound is %d", r.id, times, data.Attempt, maxAttempts)
+		}
+	}
+	return fmt.Sprintf("%d invokes, attempt ≤ %d", invokes, most)
+}
+
+// nothingLeft looks for what should be gone once all is answered and the
+// processes have stopped: what a killed one held runs out by itself.
+func nothingLeft(t *testing.T, _ fault, f *fleet) string {
+	f.stop()
+	var found []string
+	gone := soon(time.Minute, func() bool {
+		found = append(f.leftInQueues(), f.leftInRedis()...)
+		for _, pid := range left(f.mark) {
+			found = append(found, fmt.Sprint("process ", pid))
+		}
+		return len(found) == 0
+	})
+	if !gone {
+		t.Errorf("left after a minute: %s", strings.Join(found, ", "))
+	}
+	return fmt.Sprintf("%d", len(found))
+}
+
+func (f *fleet) leftInQueues() (found []string) {
+	for _, q := range f.stack.Queues() {
+		if n := q.Visible + q.InFlight + q.Delayed; n > 0 {
+			found = append(found, fmt.Sprintf("%d on %s (%d in flight)", n, q.Name, q.InFlight))
+		}
+	}
+	return found
+}
+
+// leftInRedis finds leases, slots, open runs and claims.
+func (f *fleet) leftInRedis() (found []string) {
+	ctx := f.t.Context()
+	options, err := redis.ParseURL(f.redis.URL)
+	if err != nil {
+		return []string{err.Error()}
+	}
+	client := redis.NewClient(options)
+	defer client.Close()
+	keys, err := client.Keys(ctx, "*").Result()
+	if err != nil {
+		return []string{err.Error()}
+	}
+	for _, key := range keys {
+		switch {
+		case strings.Contains(key, ":lease:") && !strings.HasSuffix(key, ":fence"), strings.HasSuffix(key, ":open"):
+			found = append(found, key)
+		case strings.Contains(key, ":slot:"): // by when they run out
+			now := fmt.Sprint(time.Now().UnixMilli())
+			if n := client.ZCount(ctx, key, now, "+inf").Val(); n > 0 {
+				found = append(found, fmt.Sprintf("%d of %s", n, key))
+			}
+		case strings.Contains(key, ":run:"):
+			if owner := client.HGet(ctx, key, "owner").Val(); owner != "" {
+				found = append(found, "claim "+key+" of "+owner)
+			}
+		}
+	}
+	return found
+}

@@ -1,0 +1,222 @@
+package chaos
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"fmt"
+	"regexp"
+	"strconv"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+
+	"github.com/scriptfleet/scriptfleet/pkg/queue"
+	"github.com/scriptfleet/scriptfleet/pkg/queue/sqsqueue"
+	"github.com/scriptfleet/scriptfleet/pkg/run"
+)
+
+// story sends requests, collects results, and knows what should have happened
+// and what the taps saw happen. It goes round the taps.
+type story struct {
+	t                 *testing.T
+	requests, results queue.Queue
+	runtime           string
+
+	mu       sync.Mutex
+	sent     []sent            // run n is the n-th
+	envs     int               // of all plans
+	ended    map[string]ending // by the id of the request
+	invoked  map[int]int       // how often each run may have been executed
+	claims   []claim
+	made     map[string]int // functions and layers, by name: how often each was made
+	repeated int            // results that came again
+	differ   []string       // those of them that are not byte for byte what came first
+}
+
+// claim is a process' asking for a run in the ledger.
+type claim struct {
+	by *process
+	id string
+	at time.Time
+}
+
+// sent is a request as it was sent.
+type sent struct {
+	id       string
+	script   int
+	delivery run.DeliveryMode
+}
+
+// ending is a result as it came first.
+type ending struct {
+	run.Result
+	body []byte
+}
+
+func newStory(t *testing.T, cfg aws.Config, names queue.Names, runtime string) *story {
+	t.Helper()
+	s := &story{
+		t: t, runtime: runtime, ended: map[string]ending{}, invoked: map[int]int{}, made: map[string]int{},
+	}
+	client := sqsqueue.NewClient(cfg)
+	var err error
+	if s.requests, err = sqsqueue.Open(t.Context(), client, names.Requests); err != nil {
+		t.Fatal(err)
+	}
+	if s.results, err = sqsqueue.Open(t.Context(), client, names.Results); err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	var collecting sync.WaitGroup
+	collecting.Go(func() { s.collect(ctx) })
+	t.Cleanup(func() { cancel(); collecting.Wait() })
+	return s
+}
+
+// plan is what is sent.
+type plan struct {
+	runs, scripts int
+	envs          int              // so many of the scripts, one env for all of them, have a requirement
+	takes         float64          // seconds that a script sleeps
+	delivery      run.DeliveryMode // of every other run of each script
+}
+
+// send sends a plan's requests; the scripts are those of every plan before it.
+func (s *story) send(p plan) {
+	s.t.Helper()
+	s.envs = max(s.envs, p.envs)
+	var batch []queue.Message
+	for i := range p.runs {
+		s.mu.Lock()
+		r := sent{id: fmt.Sprintf("run-%d", len(s.sent)), script: i % p.scripts}
+		if i/p.scripts%2 == 1 {
+			r.delivery = p.delivery
+		}
+		n := len(s.sent)
+		s.sent = append(s.sent, r)
+		s.mu.Unlock()
+		batch = append(batch, queue.Message{Group: "acme", Body: s.encode(p, r, n)})
+	}
+	for len(batch) > 0 {
+		n := min(len(batch), queue.MaxBatch)
+		s.deliver(batch[:n])
+		batch = batch[n:]
+	}
+}
+
+func (s *story) encode(p plan, r sent, n int) []byte {
+	s.t.Helper()
+	request := run.Request{
+		SpecVersion: run.SpecVersion, Type: run.TypeRequested, Source: "/chaos", ID: r.id, Tenant: "acme",
+		Data: run.RequestData{
+			Script: fmt.Sprintf("import time\ndef main(input):\n    time.sleep(%v)\n    return {'script': %d, 'n': input['n']}\n", p.takes, r.script),
+			Input:  json.RawMessage(fmt.Sprintf(`{"n":%d}`, n)), Runtime: s.runtime, Delivery: r.delivery,
+		},
+	}
+	if r.script < p.envs {
+		request.Data.Requirements = "idna==3.10\n"
+	}
+	body, err := request.Encode()
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	return body
+}
+
+// deliver sends until all is sent: a story tries again, with the same ids.
+func (s *story) deliver(batch []queue.Message) {
+	s.t.Helper()
+	eventually(s.t, "the requests can't be sent", func() bool {
+		var failed []queue.Message
+		for i, err := range s.requests.Send(s.t.Context(), batch) {
+			if err != nil {
+				failed = append(failed, batch[i])
+			}
+		}
+		batch = failed
+		return len(batch) == 0
+	})
+}
+
+// collect takes results until ctx ends.
+func (s *story) collect(ctx context.Context) {
+	for ctx.Err() == nil {
+		ds, err := s.results.Receive(ctx, queue.Poll{Max: queue.MaxBatch, Wait: time.Second, Visibility: time.Minute})
+		if err != nil {
+			continue
+		}
+		for _, d := range ds {
+			s.take(d.Body)
+		}
+		s.results.Delete(context.WithoutCancel(ctx), ds)
+	}
+}
+
+func (s *story) take(body []byte) {
+	res, err := run.DecodeResult(body)
+	if err != nil {
+		s.t.Errorf("a result that is none: %v", err)
+		return
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	was, again := s.ended[res.Subject]
+	if !again {
+		s.ended[res.Subject] = ending{res, body}
+		return
+	}
+	s.repeated++
+	if !bytes.Equal(was.body, body) {
+		s.differ = append(s.differ, fmt.Sprintf("%s\nand then\n%s", was.body, body))
+	}
+}
+
+// count is the number of runs that have a result.
+func (s *story) count() int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return len(s.ended)
+}
+
+// await waits until n runs have results; 0 stands for all.
+func (s *story) await(n int) {
+	s.t.Helper()
+	if n == 0 {
+		n = len(s.sent)
+	}
+	if !soon(within, func() bool { return s.count() >= n }) {
+		s.t.Fatalf("%d of %d results have come within %s", s.count(), n, within)
+	}
+}
+
+var (
+	nOf  = regexp.MustCompile(`"n":(\d+)`)
+	idOf = regexp.MustCompile(`\brun-\d+\b`)
+)
+
+// saw notes what a tap has seen: only success makes something, and only a
+// refusal is sure not to have executed.
+func (s *story) saw(c call) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	switch {
+	case c.op == "CreateFunction" && c.status == 201:
+		var f struct{ FunctionName string }
+		_ = json.Unmarshal([]byte(c.answer), &f)
+		s.made[f.FunctionName]++
+	case c.op == "PublishLayerVersion" && c.status == 201:
+		s.made[c.target]++
+	case c.op == "claim":
+		for _, id := range idOf.FindAllString(c.body, -1) {
+			s.claims = append(s.claims, claim{c.by, id, time.Now()})
+		}
+	case c.op == "Invoke" && (c.status < 400 || c.status >= 500):
+		if m := nOf.FindStringSubmatch(c.body); m != nil {
+			n, _ := strconv.Atoi(m[1])
+			s.invoked[n]++
+		}
+	}
+}
