@@ -68,11 +68,26 @@ func probe(r Report) Report {
 		}
 		r.Failures = append(r.Failures, err.Error())
 		var failed *startError
-		if !errors.As(err, &failed) || !r.without(failed.wall) {
+		if !errors.As(err, &failed) || !r.without(r.culprit(failed.wall)) {
 			return Report{Root: r.Root, Failures: r.Failures}
 		}
 	}
 	return r
+}
+
+// culprit tells apart what a refused clone may mean: a namespace, or the
+// version 2 cgroup that the process should be born in.
+func (r *Report) culprit(w wall) wall {
+	if w != wallClone || r.MemoryCgroup != 2 {
+		return w
+	}
+	other := *r
+	other.MemoryCgroup = 0
+	var failed *startError
+	if errors.As(try(other), &failed) && failed.wall == wallClone {
+		return wallClone
+	}
+	return wallCgroup
 }
 
 // without takes away what failed, and what rests on it; false where nothing is

@@ -53,7 +53,6 @@ func start(ctx context.Context, s Spec, walls Report) (*Process, error) {
 		p.Kill()
 		return nil, err
 	}
-	p.findMain()
 	stop := context.AfterFunc(ctx, p.Kill)
 	go func() { <-p.gone; stop() }()
 	return p, nil
@@ -161,6 +160,7 @@ func (p *Process) watch(started chan<- error) {
 		}
 		switch {
 		case e.Started:
+			p.findMain()
 			started <- nil
 		case e.Frozen:
 			p.frozen <- e.Peak
@@ -170,6 +170,9 @@ func (p *Process) watch(started chan<- error) {
 	}
 	err := p.cmd.Wait()
 	p.exit = p.judge(last, err)
+	if p.main != nil {
+		_ = p.main.Release()
+	}
 	if last.Failure != "" {
 		started <- &startError{last.Wall, last.Failure}
 	} else if !last.Exited {

@@ -30,6 +30,12 @@
 // and so are the host's loopback ports. Whatever listens there must ask for a
 // signature or a password.
 //
+// Without a mount namespace nothing can be bound: binds are found where they lie
+// (see [Bind.Path]), Landlock alone keeps the rest of the host's files from being
+// read, and what the sandbox's uid may not reach, such as an interpreter below a
+// private home, it cannot run. Without a PID namespace the init kills what
+// descends from it, as a subreaper that the filter keeps from being signalled.
+//
 // # How it starts
 //
 // The program starts itself again as PID 1 of the new namespaces ([Main]). That
