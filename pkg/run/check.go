@@ -126,7 +126,6 @@ func checkAttributes(r *Request) *Error {
 
 func checkCancellation(r *Request) *Error {
 	d := r.Data
-	d.Run, d.Action = "", ""
 	for _, f := range [...]struct {
 		field string
 		set   bool

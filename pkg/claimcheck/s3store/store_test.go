@@ -17,11 +17,11 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/s3"
 	"github.com/aws/aws-sdk-go-v2/service/sqs"
 
-	"github.com/scriptfleet/scriptfleet/pkg/mototest"
 	"github.com/scriptfleet/scriptfleet/pkg/claimcheck"
 	"github.com/scriptfleet/scriptfleet/pkg/claimcheck/s3store"
 	"github.com/scriptfleet/scriptfleet/pkg/claimcheck/storetest"
 	"github.com/scriptfleet/scriptfleet/pkg/localaws"
+	"github.com/scriptfleet/scriptfleet/pkg/mototest"
 	"github.com/scriptfleet/scriptfleet/pkg/queue"
 	"github.com/scriptfleet/scriptfleet/pkg/queue/sqsqueue"
 )

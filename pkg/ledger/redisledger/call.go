@@ -2,6 +2,7 @@ package redisledger
 
 import (
 	"context"
+	"errors"
 	_ "embed"
 	"fmt"
 	"time"
@@ -113,7 +114,7 @@ func (l *Ledger) turn(ctx context.Context, s *redis.Script, c *call, from, to in
 	ctx, cancel := context.WithTimeout(ctx, l.cfg.Timeout)
 	defer cancel()
 	answer, err := s.Run(ctx, l.client, c.keys, c.args...).Result()
-	if read == nil && err == redis.Nil {
+	if read == nil && errors.Is(err, redis.Nil) {
 		return nil
 	}
 	if err != nil {

@@ -2,6 +2,7 @@ package redisledger
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"strconv"
 	"time"
@@ -22,11 +23,11 @@ func (l *Ledger) Cancelled(ctx context.Context, keys []run.Key) ([]bool, error) 
 		}
 		return nil
 	})
-	if err != nil && err != redis.Nil {
+	if err != nil && !errors.Is(err, redis.Nil) {
 		return nil, fmt.Errorf("ask which runs are cancelled: %w", reach(err))
 	}
 	for i, c := range cmds {
-		if c.Err() != nil && c.Err() != redis.Nil {
+		if c.Err() != nil && !errors.Is(c.Err(), redis.Nil) {
 			return nil, fmt.Errorf("ask whether run %s is cancelled: %w", keys[i], reach(c.Err()))
 		}
 		marks[i] = c.(*redis.StringCmd).Val() == "1"

@@ -12,8 +12,6 @@ func newHeap[T comparable](less func(a, b T) bool, at func(T) *int) heap[T] {
 	return heap[T]{less: less, at: at}
 }
 
-func (h *heap[T]) len() int { return len(h.list) }
-
 // min is the first element; the zero value when there is none.
 func (h *heap[T]) min() (first T) {
 	if len(h.list) > 0 {
