@@ -2,8 +2,8 @@ package redisledger
 
 import (
 	"context"
-	"errors"
 	_ "embed"
+	"errors"
 	"fmt"
 	"time"
 
