@@ -195,3 +195,41 @@ func BenchmarkColdInvoke(b *testing.B) {
 		}
 	}
 }
+
+func TestEnvironmentsAreCountedRightWhateverEndsThem(t *testing.T) {
+	b := newBench(t, func(c *Config, _ *Deps) { c.MaxWarm = 3 })
+	code := "import os\ndef main(e, c):\n    if e % 7 == 3: os._exit(1)\n    if e % 7 == 5: raise ValueError(e)\n    return e\n"
+	const functions, invokes = 4, 14
+	for f := range functions {
+		b.create(fmt.Sprintf("f%d", f), code)
+	}
+	b.create("broken", "1 / 0")
+	var wg sync.WaitGroup
+	for f := range functions {
+		for n := range invokes {
+			wg.Go(func() {
+				out, err := b.invoke(fmt.Sprintf("f%d", f), fmt.Sprint(n))
+				failed := n%7 == 3 || n%7 == 5
+				if err != nil || (out.FunctionError != nil) != failed || (!failed && string(out.Payload) != fmt.Sprint(n)) {
+					t.Error(n, out, err)
+				}
+			})
+		}
+	}
+	for range 5 {
+		wg.Go(func() { b.failed("broken", "{}", "ZeroDivisionError", "") })
+	}
+	wg.Wait()
+	eventually(t, func() bool {
+		s := b.server
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		idle, rest := 0, s.inFlight
+		for _, f := range s.functions {
+			idle += len(f.pool.idle)
+			rest += f.pool.busy + f.pool.starting + len(f.pool.waiting) + f.pool.inFlight
+		}
+		return idle == s.warm && s.warm <= 3 && rest == 0
+	})
+	eventually(t, func() bool { return len(runtimeStates()) <= 3 })
+}
