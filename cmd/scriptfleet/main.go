@@ -15,12 +15,14 @@ import (
 
 // Commands, one to a file.
 type commands struct {
-	Demo    demoCommand    `cmd:"" help:"Start everything on this machine, play a batch of several tenants, show what becomes of it."`
-	Local   localCommand   `cmd:"" help:"Run the embedded stack until Ctrl-C, and print what points other processes at it."`
-	Run     runCommand     `cmd:"" help:"Run one script and print what main returned."`
-	Replay  replayCommand  `cmd:"" help:"Send a batch of requests at a rate; report latency, builds, and what was lost or doubled."`
-	Explain explainCommand `cmd:"" help:"Tell where a run is, and what it waits for."`
-	Check   checkCommand   `cmd:"" help:"Check the books: every accepted run has a result, is in flight, or is a dead letter."`
+	Demo      demoCommand      `cmd:"" help:"Start everything on this machine, play a batch of several tenants, show what becomes of it."`
+	Local     localCommand     `cmd:"" help:"Run the embedded stack until Ctrl-C, and print what points other processes at it."`
+	Run       runCommand       `cmd:"" help:"Run one script and print what main returned."`
+	Replay    replayCommand    `cmd:"" help:"Send a batch of requests at a rate; report latency, builds, and what was lost or doubled."`
+	Explain   explainCommand   `cmd:"" help:"Tell where a run is, and what it waits for."`
+	DLQ       dlqCommand       `cmd:"" name:"dlq" help:"List, show and redrive dead letters."`
+	Functions functionsCommand `cmd:"" help:"List, build ahead and remove functions."`
+	Check     checkCommand     `cmd:"" help:"Check the books: every accepted run has a result, is in flight, or is a dead letter."`
 }
 
 // Exit codes, beside 0 for success and those of run.

@@ -130,6 +130,11 @@ func (c *runCommand) execute(ctx context.Context, request run.Request, log *zap.
 	if err != nil {
 		return run.Result{}, err
 	}
+	return send(ctx, fleet, cl, request, line)
+}
+
+// send enqueues the request and waits for its result.
+func send(ctx context.Context, fleet *wire.Fleet, cl *client.Client, request run.Request, line *progress.Line) (run.Result, error) {
 	cl.PollWait = 5 * time.Second
 	if err := cl.Send(ctx, request)[0]; err != nil {
 		return run.Result{}, err
@@ -234,10 +239,7 @@ func (c *runCommand) print(res run.Result) error {
 			fmt.Println(string(res.Data.Output))
 		}
 	}
-	code, ok := exitCodes[res.Data.Status]
-	if !ok {
-		code = exitOther
-	}
+	code := exitCode(res.Data.Status)
 	if code == 0 {
 		return nil
 	}
@@ -245,6 +247,13 @@ func (c *runCommand) print(res run.Result) error {
 		return exitError{code, nil}
 	}
 	return exitError{code, errors.New(sentence(res))}
+}
+
+func exitCode(s run.Status) int {
+	if code, ok := exitCodes[s]; ok {
+		return code
+	}
+	return exitOther
 }
 
 func printLogs(w io.Writer, res run.Result) {

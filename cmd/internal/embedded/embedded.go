@@ -42,7 +42,8 @@ type Stack struct {
 	options  Options
 	registry *prometheus.Registry
 	stop     context.CancelFunc
-	stopped  chan error
+	stopped  chan struct{} // closed once the fleet has stopped, after err is set
+	err      error
 }
 
 // Start brings the stack up. Close ends it.
@@ -89,20 +90,26 @@ func (s *Stack) StartFleet(ctx context.Context) error {
 		parts = append(parts, service.Part{Name: "admin", Run: func(intake, _ context.Context) error { return admin.Run(intake) }})
 	}
 	ctx, s.stop = context.WithCancel(ctx)
-	s.stopped = make(chan error, 1)
-	go func() { s.stopped <- service.Run(ctx, s.options.Process.Drain, parts...) }()
+	s.stopped = make(chan struct{})
+	go func() {
+		defer close(s.stopped)
+		s.err = service.Run(ctx, s.options.Process.Drain, parts...)
+	}()
 	return nil
 }
 
 // Wait returns once the fleet has stopped, by a signal or by itself.
-func (s *Stack) Wait() error { return <-s.stopped }
+func (s *Stack) Wait() error {
+	<-s.stopped
+	return s.err
+}
 
 // Close drains the fleet, if it was started, and ends the stack.
 func (s *Stack) Close(ctx context.Context) error {
 	var err error
 	if s.stop != nil {
 		s.stop()
-		err = <-s.stopped
+		err = s.Wait()
 	}
 	s.Fleet.Close()
 	return errors.Join(err, s.Stack.Close(ctx))
@@ -113,7 +120,7 @@ func (s *Stack) Close(ctx context.Context) error {
 func (s *Stack) Abandon(ctx context.Context) error {
 	s.stop()
 	err := s.Stack.Close(ctx)
-	err = errors.Join(err, <-s.stopped)
+	err = errors.Join(err, s.Wait())
 	s.Fleet.Close()
 	return err
 }

@@ -55,11 +55,7 @@ func (f *Fleet) Worker(ctx context.Context, p config.Process, w config.Worker, p
 	if err != nil {
 		return Running{}, err
 	}
-	functions := awslambda.New(awslambda.Config{NamePrefix: f.Settings.Prefix + "-"}, awslambda.Deps{
-		Lambda:   awslambda.NewClient(f.aws, w.Concurrency),
-		Uploads:  f.uploads(),
-		Sessions: sessions,
-	})
+	functions := f.Functions(w.Concurrency, sessions)
 	builds, err := f.builder(ctx, w, functions, progress)
 	if err != nil {
 		return Running{}, err
@@ -83,6 +79,19 @@ func (f *Fleet) Worker(ctx context.Context, p config.Process, w config.Worker, p
 	}, nil
 }
 
+// Functions are the fleet's, for as many invocations at a time; nil sessions
+// sign them as everything else.
+func (f *Fleet) Functions(concurrency int, sessions awslambda.Sessions) *awslambda.Functions {
+	return awslambda.New(awslambda.Config{NamePrefix: f.Settings.Prefix + "-"}, awslambda.Deps{
+		Lambda: awslambda.NewClient(f.aws, concurrency), Uploads: f.uploads(), Sessions: sessions,
+	})
+}
+
+// Limiter paces calls to Lambda's control plane, for the whole fleet.
+func (f *Fleet) Limiter() limit.Limiter {
+	return redislimit.New(redislimit.Config{Prefix: f.Settings.Prefix, Rate: limit.ControlPlane}, f.redis)
+}
+
 // builder puts together what makes layers and functions.
 func (f *Fleet) builder(ctx context.Context, w config.Worker, functions *awslambda.Functions, progress func(run.EnvHash, string)) (*build.Builder, error) {
 	interpreters, err := interpreter.Default(ctx)
@@ -99,7 +108,7 @@ func (f *Fleet) builder(ctx context.Context, w config.Worker, functions *awslamb
 	}, build.Deps{
 		Leases:   redislease.New(f.redis, f.Settings.Prefix),
 		Records:  redisrecords.New(f.redis, f.Settings.Prefix),
-		Limiter:  redislimit.New(redislimit.Config{Prefix: f.Settings.Prefix, Rate: limit.ControlPlane}, f.redis),
+		Limiter:  f.Limiter(),
 		Maker:    functions,
 		Layers:   layers,
 		Packager: function.Packager{Interpreters: interpreters},

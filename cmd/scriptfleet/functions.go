@@ -1,0 +1,183 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"text/tabwriter"
+	"time"
+
+	"github.com/google/uuid"
+
+	"github.com/scriptfleet/scriptfleet/cmd/internal/embedded"
+	"github.com/scriptfleet/scriptfleet/cmd/internal/progress"
+	"github.com/scriptfleet/scriptfleet/pkg/function"
+	"github.com/scriptfleet/scriptfleet/pkg/limit"
+	"github.com/scriptfleet/scriptfleet/pkg/run"
+)
+
+type functionsCommand struct {
+	List   functionsList   `cmd:"" help:"List the fleet's functions."`
+	Build  functionsBuild  `cmd:"" help:"Build a script ahead, so that its first run has no delay."`
+	Remove functionsRemove `cmd:"" help:"Remove functions that were made long ago; one that is needed again is built again."`
+}
+
+type functionsList struct {
+	operator
+	Tenant string `help:"Only those of this tenant."`
+}
+
+// Help is shown below the flags.
+func (functionsList) Help() string {
+	return `Examples:
+
+  scriptfleet functions list --tenant acme
+  scriptfleet functions list --json | jq length`
+}
+
+func (c *functionsList) Run(ctx context.Context) error {
+	fleet, err := c.open(ctx)
+	if err != nil {
+		return err
+	}
+	defer fleet.Close()
+	found, err := fleet.Functions(1, nil).List(ctx)
+	if err != nil {
+		return err
+	}
+	found = ofTenant(found, c.Prefix, c.Tenant)
+	if c.JSON {
+		return printJSON(found)
+	}
+	table := tabwriter.NewWriter(os.Stdout, 0, 0, 2, ' ', 0)
+	fmt.Fprintln(table, "FUNCTION\tRUNTIME\tMADE\tCODE")
+	for _, f := range found {
+		fmt.Fprintf(table, "%s\t%s\t%s\t%d bytes\n", f.Name, f.Runtime, f.LastModified.Local().Format(time.DateTime), f.CodeBytes)
+	}
+	return table.Flush()
+}
+
+// ofTenant keeps the functions of a tenant, or all where it is empty.
+func ofTenant(all []function.Info, prefix, tenant string) []function.Info {
+	if tenant == "" {
+		return all
+	}
+	begin := run.TenantPrefix(prefix, tenant)
+	mine := []function.Info{}
+	for _, f := range all {
+		if len(f.Name) > len(begin) && f.Name[:len(begin)] == begin {
+			mine = append(mine, f)
+		}
+	}
+	return mine
+}
+
+type functionsBuild struct {
+	operator
+	File         string        `arg:"" help:"The script; - reads it from standard input."`
+	Requirements string        `help:"File of requirements, in the form of requirements.txt." type:"existingfile"`
+	Runtime      string        `help:"Such as python3.12; the fleet's default if empty."`
+	Timeout      int           `help:"Seconds; it is part of the function, so it has to be that of the runs to come."`
+	Tenant       string        `required:"" help:"Tenant that the script belongs to."`
+	Wait         time.Duration `default:"10m" help:"How long to wait for the build."`
+}
+
+// Help is shown below the flags.
+func (functionsBuild) Help() string {
+	return `Example:
+
+  scriptfleet functions build report.py --tenant acme --requirements requirements.txt --timeout 30`
+}
+
+func (c *functionsBuild) Run(ctx context.Context) error {
+	like := runCommand{
+		File: c.File, Input: "{}", Requirements: c.Requirements, Runtime: c.Runtime, Timeout: c.Timeout, Tenant: c.Tenant,
+	}
+	request, err := like.request()
+	if err != nil {
+		return exitError{exitUsage, err}
+	}
+	request.Type, request.Source, request.ID = run.TypeSaved, "/scriptfleet/functions", uuid.NewString()
+	fleet, err := c.open(ctx)
+	if err != nil {
+		return err
+	}
+	defer fleet.Close()
+	cl, err := embedded.Client(ctx, fleet)
+	if err != nil {
+		return err
+	}
+	ctx, cancel := context.WithTimeout(ctx, c.Wait)
+	defer cancel()
+	line := progress.Stderr()
+	line.Say("building %s", c.File)
+	res, err := send(ctx, fleet, cl, request, line)
+	line.Stop()
+	switch {
+	case err != nil:
+		return err
+	case c.JSON:
+		if err := printJSON(res); err != nil {
+			return err
+		}
+	case res.Data.Status == run.Succeeded:
+		fmt.Printf("%s in %d ms\n", res.Data.Build.Outcome, res.Data.Timings.Total)
+	}
+	if code := exitCode(res.Data.Status); code != 0 {
+		return exitError{code, fmt.Errorf("%s", sentence(res))}
+	}
+	return nil
+}
+
+type functionsRemove struct {
+	operator
+	Older  time.Duration `default:"720h" name:"older-than" help:"Remove functions that were made longer ago than this."`
+	Tenant string        `help:"Only those of this tenant."`
+	DryRun bool          `help:"Only tell which would go."`
+}
+
+// Help is shown below the flags.
+func (functionsRemove) Help() string {
+	return `Example:
+
+  scriptfleet functions remove --older-than 2160h --dry-run`
+}
+
+func (c *functionsRemove) Run(ctx context.Context) error {
+	fleet, err := c.open(ctx)
+	if err != nil {
+		return err
+	}
+	defer fleet.Close()
+	functions := fleet.Functions(1, nil)
+	found, err := functions.List(ctx)
+	if err != nil {
+		return err
+	}
+	line := progress.Stderr()
+	defer line.Stop()
+	pace := fleet.Limiter()
+	removed := []function.Info{}
+	for _, f := range ofTenant(found, c.Prefix, c.Tenant) {
+		if time.Since(f.LastModified) < c.Older {
+			continue
+		}
+		if !c.DryRun {
+			line.Say("removing %s", f.Name)
+			if err := pace.Wait(ctx, limit.Ahead); err != nil {
+				return fmt.Errorf("wait for a call to the control plane: %w", err)
+			}
+			if err := functions.Delete(ctx, f.Name); err != nil && function.ClassOf(err) != function.NotFound {
+				return err
+			}
+		}
+		removed = append(removed, f)
+		if !c.JSON {
+			line.Print(os.Stdout, "%s made %s", f.Name, f.LastModified.Local().Format(time.DateTime))
+		}
+	}
+	if c.JSON {
+		return printJSON(removed)
+	}
+	return nil
+}
