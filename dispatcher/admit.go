@@ -2,7 +2,6 @@ package dispatcher
 
 import (
 	"context"
-	"encoding/json"
 	"fmt"
 	"time"
 
@@ -32,9 +31,13 @@ func (d *Dispatcher) dispatch(ctx context.Context, delivery queue.Delivery) (out
 	case refused != nil:
 		d.log.Info("request rejected", zap.String("tenant", r.Tenant), zap.String("run", string(r.Key)),
 			zap.String("type", refused.Type), zap.String("reason", refused.Message))
-		return outcomeRejected, d.answerWith(ctx, r.Rejected(refused, time.Now()), delivery)
+		return outcomeRejected, d.conclude(ctx, r, delivery, func(context.Context) (run.Result, error) {
+			return r.Rejected(refused, time.Now()), nil
+		})
 	case r.Type == run.TypeCancelled:
-		return outcomeCancelled, d.cancel(ctx, r, delivery)
+		return outcomeCancelled, d.conclude(ctx, r, delivery, func(ctx context.Context) (run.Result, error) {
+			return d.cancel(ctx, r)
+		})
 	}
 	return d.forward(ctx, r, delivery)
 }
@@ -70,45 +73,6 @@ func (d *Dispatcher) place(tenant string) int {
 		return len(d.deps.Partitions)
 	}
 	return d.route.choose(tenant, d.deps.Tenants.ShardSize(tenant))
-}
-
-// cancel marks a run of the same tenant and source, and answers with the state
-// that it was in.
-func (d *Dispatcher) cancel(ctx context.Context, r run.Run, delivery queue.Delivery) error {
-	state, err := d.deps.Ledger.Cancel(ctx, ledger.Entry{
-		Key: r.CancelsKey(), Tenant: r.Tenant, Source: r.Source, ID: r.Data.Run,
-	})
-	if err != nil {
-		return fmt.Errorf("mark run %s as cancelled: %w", r.CancelsKey(), err)
-	}
-	if state == ledger.Unknown {
-		state = "unknown"
-	}
-	res := r.Result(run.Succeeded, time.Now())
-	res.Data.Output, err = json.Marshal(map[string]any{
-		"run": r.Data.Run, "state": state, "cancelled": state != ledger.Done && state != ledger.Published,
-	})
-	if err != nil {
-		return fmt.Errorf("encode the answer to a cancellation: %w", err)
-	}
-	return d.answerWith(ctx, res, delivery)
-}
-
-// answerWith publishes the result of a request that goes no further.
-func (d *Dispatcher) answerWith(ctx context.Context, res run.Result, delivery queue.Delivery) error {
-	timeline := run.NewTimeline(delivery.SentAt)
-	timeline.Mark(run.StageIntake, time.Now())
-	res.Data.Timings = timeline.Timings()
-	res.Data.Attempt = 1
-	body, err := res.Encode()
-	if err != nil {
-		return fmt.Errorf("encode result %s: %w", res.ID, err)
-	}
-	err = d.answer.send(ctx, queue.Message{Body: body, Group: res.Tenant, Attributes: res.Attributes()})
-	if err != nil {
-		return fmt.Errorf("publish result %s: %w", res.ID, err)
-	}
-	return nil
 }
 
 // buryRequest puts a request that nobody can be answered for on the dead-letter

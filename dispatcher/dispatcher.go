@@ -53,6 +53,9 @@ func (c Config) withDefaults() Config {
 type Ledger interface {
 	Accept(ctx context.Context, es []ledger.Entry) ([]ledger.State, error)
 	Cancel(ctx context.Context, e ledger.Entry) (ledger.State, error)
+	Claim(ctx context.Context, cs []ledger.Claim, ttl time.Duration) ([]ledger.Answer, error)
+	Finish(ctx context.Context, fs []ledger.Finish) ([]error, error)
+	Published(ctx context.Context, keys []run.Key) error
 	Backlogs(ctx context.Context, tenants []string) ([]int, error)
 }
 

@@ -55,7 +55,9 @@ func (d *Dispatcher) handle(ctx context.Context, delivery queue.Delivery) {
 	d.metrics.handled(outcomePutBack, delivery.SentAt)
 	d.log.Warn("request is put back", zap.String("message", delivery.MessageID),
 		zap.Int("receives", delivery.ReceiveCount), zap.Error(err))
-	d.gate.Shut(err)
+	if !errors.Is(err, errHeld) {
+		d.gate.Shut(err)
+	}
 	delay := time.Second + rand.N(min(time.Duration(delivery.ReceiveCount)*2*time.Second, visibility))
 	d.deps.Requests.Extend(ctx, []queue.Delivery{delivery}, delay.Round(time.Second))
 }

@@ -1,0 +1,110 @@
+package dispatcher
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"time"
+
+	"go.uber.org/zap"
+
+	"github.com/scriptfleet/scriptfleet/pkg/ledger"
+	"github.com/scriptfleet/scriptfleet/pkg/queue"
+	"github.com/scriptfleet/scriptfleet/pkg/run"
+)
+
+// concludeWithin bounds the way to the answer of a request that goes no further,
+// and is how long one dispatcher that died on it holds up the next.
+const concludeWithin = 10 * time.Second
+
+// errHeld is why a request is put back that another dispatcher, or another
+// delivery, is about to answer.
+var errHeld = errors.New("dispatcher: another is about to answer it")
+
+// conclude answers a request that goes no further: one that is refused, or a
+// cancellation. Its result is written down before it is published, as that of a
+// run is, so that a request that comes again gets the same event, byte for byte,
+// and the books count it.
+func (d *Dispatcher) conclude(
+	ctx context.Context, r run.Run, delivery queue.Delivery, decide func(context.Context) (run.Result, error),
+) error {
+	ctx, cancel := context.WithTimeout(ctx, concludeWithin)
+	defer cancel()
+	answers, err := d.deps.Ledger.Claim(ctx, []ledger.Claim{{Entry: entry(r), Owner: "dispatcher/" + delivery.Handle}}, concludeWithin)
+	if err != nil {
+		return fmt.Errorf("claim request %s: %w", r.Key, err)
+	}
+	switch known := answers[0]; {
+	case known.State == ledger.Published:
+		return nil
+	case known.State == ledger.Done:
+		return d.publish(ctx, r, known.Result)
+	case !known.Granted:
+		return fmt.Errorf("claim request %s, which %s has: %w", r.Key, known.HeldBy, errHeld)
+	}
+	res, err := decide(ctx)
+	if err != nil {
+		return err
+	}
+	body, err := encode(res, delivery)
+	if err != nil {
+		return err
+	}
+	errs, err := d.deps.Ledger.Finish(ctx, []ledger.Finish{{Hold: answers[0].Hold, Status: res.Data.Status, Result: body}})
+	if err = errors.Join(append(errs, err)...); err != nil {
+		return fmt.Errorf("write the answer to request %s down: %w", r.Key, err)
+	}
+	return d.publish(ctx, r, body)
+}
+
+// cancel marks a run of the same tenant and source, and answers with the state
+// that it was in. One that was being invoked is not cancelled any more, unless
+// it would have to be invoked again.
+func (d *Dispatcher) cancel(ctx context.Context, r run.Run) (run.Result, error) {
+	state, err := d.deps.Ledger.Cancel(ctx, ledger.Entry{
+		Key: r.CancelsKey(), Tenant: r.Tenant, Source: r.Source, ID: r.Data.Run,
+	})
+	if err != nil {
+		return run.Result{}, fmt.Errorf("mark run %s as cancelled: %w", r.CancelsKey(), err)
+	}
+	inTime := state == ledger.Unknown || state == ledger.Queued || state == ledger.Claimed
+	if state == ledger.Unknown {
+		state = "unknown"
+	}
+	res := r.Result(run.Succeeded, time.Now())
+	res.Data.Output, err = json.Marshal(map[string]any{"run": r.Data.Run, "state": state, "cancelled": inTime})
+	if err != nil {
+		return run.Result{}, fmt.Errorf("encode the answer to a cancellation: %w", err)
+	}
+	return res, nil
+}
+
+// encode completes the result of a request that goes no further.
+func encode(res run.Result, delivery queue.Delivery) ([]byte, error) {
+	timeline := run.NewTimeline(delivery.SentAt)
+	timeline.Mark(run.StageIntake, time.Now())
+	res.Data.Timings = timeline.Timings()
+	res.Data.Attempt = 1
+	body, err := res.Encode()
+	if err != nil {
+		return nil, fmt.Errorf("encode result %s: %w", res.ID, err)
+	}
+	return body, nil
+}
+
+// publish sends a result that is written down, and notes that it is out.
+func (d *Dispatcher) publish(ctx context.Context, r run.Run, body []byte) error {
+	res, err := run.DecodeResult(body)
+	if err != nil {
+		return fmt.Errorf("read the stored result: %w", err)
+	}
+	err = d.answer.send(ctx, queue.Message{Body: body, Group: res.Tenant, Attributes: res.Attributes()})
+	if err != nil {
+		return fmt.Errorf("publish result %s: %w", res.ID, err)
+	}
+	if err := d.deps.Ledger.Published(ctx, []run.Key{r.Key}); err != nil {
+		d.log.Warn("cannot note that a result is out; a duplicate would repeat it", zap.String("run", string(r.Key)), zap.Error(err))
+	}
+	return nil
+}
