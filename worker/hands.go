@@ -26,9 +26,9 @@ type held struct {
 	source   *source
 	delivery queue.Delivery
 	run      run.Run
+	refused  *run.Error // the request does not pass, though the dispatcher let it
 	timeline *run.Timeline
-	attempts int  // invocations begun, this worker's included
-	suspect  bool // the ledger forgot the run, which may have executed before
+	attempts int // invocations begun, this worker's included
 
 	// work ends when the run is lost, and with the worker's own work; wait ends
 	// then too, and when the worker stops, or the run expires or is cancelled:

@@ -45,10 +45,7 @@ func (w *Worker) invoke(h *held, built build.Built) verdict {
 
 // begin counts the attempt in the ledger: from here on the script may have run.
 func (w *Worker) begin(h *held) error {
-	hold, _ := h.claim()
-	hold, err := patiently(h.wait, w, func() (ledger.Hold, error) {
-		return w.deps.Ledger.Invoking(h.wait, hold)
-	})
+	hold, err := w.invoking(h)
 	if err != nil {
 		return err
 	}
@@ -58,6 +55,13 @@ func (w *Worker) begin(h *held) error {
 		w.budget.earn()
 	}
 	return nil
+}
+
+func (w *Worker) invoking(h *held) (ledger.Hold, error) {
+	hold, _ := h.claim()
+	return patiently(h.wait, w, func() (ledger.Hold, error) {
+		return w.deps.Ledger.Invoking(h.wait, hold)
+	})
 }
 
 // outcome turns the function's answer into the run's result.

@@ -46,18 +46,20 @@ func (w *Worker) finish(h *held, res run.Result) error {
 			Owner: run.OwnerPlatform, Type: "ResultNotEncodable", Message: fmt.Sprintf("The result could not be written: %v.", err),
 		}, build.Built{}))
 	}
-	if hold, ok := h.claim(); ok {
-		_, err := patiently(h.work, w, func() (struct{}, error) {
-			return w.finishes.Do(h.work, ledger.Finish{Hold: hold, Status: res.Data.Status, Result: body})
-		})
-		if errors.Is(err, ledger.ErrLost) {
-			return fmt.Errorf("write the result down: %w", err)
-		}
-		if err != nil {
-			// The drain is over and the ledger out of reach: the result is
-			// published all the same, for nobody would have it otherwise.
-			w.log.Error("publishing a result that the ledger does not know", zap.String("run", string(h.run.Key)), zap.Error(err))
-		}
+	hold, ok := h.claim()
+	if !ok {
+		return fmt.Errorf("write the result down: %w", ledger.ErrLost)
+	}
+	_, err = patiently(h.work, w, func() (struct{}, error) {
+		return w.finishes.Do(lastly(h.work), ledger.Finish{Hold: hold, Status: res.Data.Status, Result: body})
+	})
+	switch {
+	case errors.Is(err, ledger.ErrLost), err != nil && errors.Is(context.Cause(h.work), errLost):
+		return fmt.Errorf("write the result down: %w", ledger.ErrLost)
+	case err != nil:
+		// The drain is over and the ledger out of reach: the result is published
+		// all the same, for nobody would have it otherwise.
+		w.log.Error("publishing a result that the ledger does not know", zap.String("run", string(h.run.Key)), zap.Error(err))
 	}
 	h.unclaim() // settled: nobody can take it any more
 	return w.publish(h, body, res.Attributes())

@@ -46,28 +46,21 @@ func (w *Worker) interrupted(h *held, err error) verdict {
 	case errors.Is(cause, errCancelled):
 		return finish(h.result(run.Cancelled, cancelledError(h), build.Built{}))
 	case errors.Is(cause, errExpired):
-		return finish(h.result(run.Expired, &run.Error{
-			Owner: run.OwnerPlatform, Type: "Expired", Retryable: true,
-			Message: fmt.Sprintf("The run was not begun before %s, when it expired. Send it again with a later expires_at.", h.run.Data.ExpiresAt.UTC().Format(time.RFC3339)),
-		}, build.Built{}))
+		return finish(expired(h))
 	case cause != nil:
 		return verdict{kind: putBack, why: cause.Error()}
 	}
 	return verdict{kind: putBack, delay: w.backoff(h), why: err.Error()}
 }
 
-// mayHaveExecuted tells whether the script has run, or may have, by what the
-// ledger knows and what it may have forgotten.
-func (h *held) mayHaveExecuted() bool { return h.attempts > 0 || h.suspect }
+// mayHaveExecuted tells whether the script has run, or may have.
+func (h *held) mayHaveExecuted() bool { return h.attempts > 0 }
 
 // result begins the run's result.
 func (h *held) result(status run.Status, e *run.Error, built build.Built) run.Result {
 	r := h.run.Result(status, time.Now())
 	r.Data.Error = e
 	r.Data.Attempt = max(1, h.attempts)
-	if h.suspect {
-		r.Data.Attempt = max(r.Data.Attempt, 2)
-	}
 	r.Data.MayHaveExecuted = h.mayHaveExecuted()
 	r.Data.Build.Outcome = built.Outcome
 	if built.WaitedOn != "" {
@@ -85,6 +78,13 @@ func cancelledError(h *held) *run.Error {
 		message = "The run was cancelled while it waited to be tried again; the script may have run."
 	}
 	return &run.Error{Owner: run.OwnerAuthor, Type: "Cancelled", Message: message}
+}
+
+func expired(h *held) run.Result {
+	return h.result(run.Expired, &run.Error{
+		Owner: run.OwnerPlatform, Type: "Expired", Retryable: true,
+		Message: fmt.Sprintf("The run was not begun before %s, when it expired. Send it again with a later expires_at.", h.run.Data.ExpiresAt.UTC().Format(time.RFC3339)),
+	}, build.Built{})
 }
 
 func exhausted(h *held) *run.Error {

@@ -49,21 +49,22 @@ func (w *Worker) decode(h *held) *verdict {
 	h.run = r
 	h.timeline = run.NewTimeline(run.RequestedAt(h.delivery.Attributes, h.delivery.SentAt))
 	h.timeline.Mark(run.StageIntake, h.delivery.SentAt)
-	switch {
-	case refused != nil && !r.Attributable():
+	if refused != nil && !r.Attributable() {
 		return &verdict{kind: bury, reason: refused}
-	case refused != nil:
-		return ptr(finish(r.Rejected(refused, time.Now())))
-	case r.Data.ExpiresAt != nil:
-		h.expireAt(*r.Data.ExpiresAt)
 	}
+	h.refused = refused
 	return nil
 }
 
-// claim asks the ledger for the run, and so learns what became of it before.
+// claim asks the ledger for the run, and so learns what became of it before:
+// nothing is answered without it. A call under way is let finish, whatever ends
+// the waiting, since the claim that it brings is to be given back.
 func (w *Worker) claim(h *held) *verdict {
+	if h.wait.Err() != nil {
+		return ptr(w.interrupted(h, context.Cause(h.wait)))
+	}
 	answer, err := patiently(h.wait, w, func() (ledger.Answer, error) {
-		return w.claims.Do(h.wait, ledger.Claim{Entry: entry(h.run), Owner: h.owner(w.cfg.Name)})
+		return w.claims.Do(lastly(h.work), ledger.Claim{Entry: entry(h.run), Owner: h.owner(w.cfg.Name)})
 	})
 	if err != nil {
 		return ptr(w.interrupted(h, err))
@@ -79,8 +80,34 @@ func (w *Worker) claim(h *held) *verdict {
 	}
 	h.grant(answer.Hold, false)
 	h.attempts = answer.Attempts
-	h.suspect = answer.Fresh && h.delivery.ReceiveCount > 1
+	if answer.Fresh && h.run.Type != run.TypeSaved {
+		if err := w.recall(h); err != nil {
+			return ptr(w.interrupted(h, err))
+		}
+	}
+	return w.admit(h, answer)
+}
+
+// recall is for a run that the ledger does not know. The dispatcher notes each
+// before it sends it, so this one was forgotten, and with it whether the script
+// was executed. It counts as an attempt of somebody before, in the ledger too,
+// for whoever has the run next.
+func (w *Worker) recall(h *held) error {
+	hold, err := w.invoking(h)
+	if err != nil {
+		return err
+	}
+	hold.Invoking = false // it is not ours
+	h.grant(hold, false)
+	h.attempts = hold.Attempts
+	return nil
+}
+
+// admit decides whether a run that is claimed is to be begun at all.
+func (w *Worker) admit(h *held, answer ledger.Answer) *verdict {
 	switch {
+	case h.refused != nil:
+		return ptr(finish(h.result(run.Rejected, h.refused, build.Built{})))
 	case answer.Cancelled:
 		return ptr(finish(h.result(run.Cancelled, cancelledError(h), build.Built{})))
 	case h.mayHaveExecuted() && h.run.Data.Delivery == run.AtMostOnce:
@@ -90,6 +117,10 @@ func (w *Worker) claim(h *held) *verdict {
 		}, build.Built{})))
 	case h.attempts >= w.cfg.MaxAttempts:
 		return ptr(finish(h.result(run.PlatformError, exhausted(h), build.Built{})))
+	case h.run.Expired(time.Now()):
+		return ptr(finish(expired(h)))
+	case h.run.Data.ExpiresAt != nil:
+		h.expireAt(*h.run.Data.ExpiresAt)
 	}
 	return nil
 }
