@@ -1,0 +1,216 @@
+package simulation
+
+import (
+	"context"
+	"errors"
+	"math/rand/v2"
+	"sync"
+	"time"
+)
+
+// site is one process: a dispatcher, or a worker with its builder. What it does
+// to others goes through its gate, see through.
+type site struct {
+	f     *fleet
+	name  string
+	kind  string                             // dispatcher or worker
+	run   func(intake, work context.Context) // the process, until it has ended
+	again func() *site                       // starts its successor
+	end   [2]context.CancelFunc              // intake and work
+	over  chan struct{}                      // closed when run has returned
+	mu    sync.Mutex
+	rng   *rand.Rand
+	dead  bool
+	going chan struct{} // not nil while it is stopped; closed when it goes on
+	left  int           // calls until it is killed; 0 for not at all
+	hurt  []window      // when something befell it
+	cut   []window      // when Redis is out of its reach
+}
+
+var errDead = errors.New("the process is dead")
+
+func (s *site) start() {
+	intake, stopIntake := context.WithCancel(context.Background())
+	work, stopWork := context.WithCancel(context.Background())
+	s.end = [2]context.CancelFunc{stopIntake, stopWork}
+	s.over = make(chan struct{})
+	go func() {
+		defer close(s.over)
+		s.run(intake, work)
+		stopIntake()
+		stopWork()
+	}()
+}
+
+// kill is kill -9: nothing that the process does reaches anybody any more.
+func (s *site) kill() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.dead {
+		return
+	}
+	s.f.log(s.name, "is killed")
+	s.dead = true
+	s.resumeLocked()
+	s.hurt = append(s.hurt, window{s.f.now(), forever})
+	s.end[0]()
+	s.end[1]()
+}
+
+const forever = 1000 * time.Hour
+
+// stop is SIGSTOP, and go on SIGCONT, as far as others see them.
+func (s *site) stop(d time.Duration) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.dead || s.going != nil {
+		return
+	}
+	s.f.log(s.name, "is stopped for %s", d)
+	s.going = make(chan struct{})
+	s.hurt = append(s.hurt, window{s.f.now(), s.f.now() + d + time.Second})
+	time.AfterFunc(d, s.resume)
+}
+
+func (s *site) resume() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.resumeLocked()
+}
+
+func (s *site) resumeLocked() {
+	if s.going != nil {
+		s.f.log(s.name, "goes on")
+		close(s.going)
+		s.going = nil
+	}
+}
+
+// drain is SIGTERM, with the time that the process is given.
+func (s *site) drain(within time.Duration) {
+	s.f.log(s.name, "drains within %s", within)
+	s.mu.Lock()
+	s.hurt = append(s.hurt, window{s.f.now(), forever})
+	s.mu.Unlock()
+	s.end[0]()
+	select {
+	case <-s.over:
+	case <-time.After(within):
+		s.f.log(s.name, "has drained for long enough")
+		s.end[1]()
+		<-s.over
+	}
+	s.f.log(s.name, "has ended")
+}
+
+// cutOff keeps Redis from the site.
+func (s *site) cutOff(d time.Duration) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.f.log(s.name, "is cut off from Redis for %s", d)
+	w := window{s.f.now(), s.f.now() + d}
+	s.cut = append(s.cut, w)
+	s.hurt = append(s.hurt, window{w.from, w.to + 5*time.Second})
+}
+
+// hurtBetween tells whether something befell the site that explains why another
+// did its work again.
+func (s *site) hurtBetween(from, to time.Duration) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, w := range s.hurt {
+		if w.from <= to && from <= w.to {
+			return true
+		}
+	}
+	return false
+}
+
+func (s *site) roll(p float64) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return p > 0 && !s.f.healthy() && s.rng.Float64() < p
+}
+
+func (s *site) between(low, high time.Duration) time.Duration {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return low + rand_(s.rng, high-low)
+}
+
+// through lets the site make a call: it takes its time on the way or on the way
+// back, and does nothing and answers nothing once the site is dead. A call that
+// is held back while the site is stopped takes effect afterwards, though its
+// context may have ended meanwhile: it was on its way.
+func through[T any](ctx context.Context, s *site, do func(context.Context) (T, error)) (T, error) {
+	var none T
+	there, back := s.between(50*time.Microsecond, 3*time.Millisecond), time.Duration(0)
+	if s.between(0, 2) == 0 {
+		there, back = back, there
+	}
+	if err := pass(ctx, there); err != nil {
+		return none, err
+	}
+	if s.held() {
+		ctx = context.WithoutCancel(ctx)
+	}
+	if !s.counts() {
+		return none, errDead
+	}
+	v, err := do(ctx)
+	if e := pass(ctx, back); e != nil {
+		return none, e
+	}
+	s.held()
+	if s.isDead() {
+		return none, errDead
+	}
+	return v, err
+}
+
+// held waits while the site is stopped, and tells whether it was.
+func (s *site) held() bool {
+	s.mu.Lock()
+	going := s.going
+	s.mu.Unlock()
+	if going == nil {
+		return false
+	}
+	<-going
+	return true
+}
+
+func (s *site) isDead() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.dead
+}
+
+// counts counts a call, and kills the site at the one that it was to die at:
+// before its effect or after it. It is false where the call has none.
+func (s *site) counts() bool {
+	s.mu.Lock()
+	dead, last := s.dead, s.left == 1
+	s.left = max(0, s.left-1)
+	before := last && s.rng.IntN(2) == 0
+	s.mu.Unlock()
+	if last && !s.f.healthy() {
+		s.f.log(s.name, "dies at a call")
+		s.f.killed(s)
+	}
+	return !dead && !before
+}
+
+func pass(ctx context.Context, d time.Duration) error {
+	if d <= 0 {
+		return nil
+	}
+	t := time.NewTimer(d)
+	defer t.Stop()
+	select {
+	case <-t.C:
+		return nil
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	}
+}
