@@ -98,17 +98,17 @@ func (w *Worker) judge(h *held, built build.Built, err error) verdict {
 		if !ofOneFunction(err) {
 			w.slots.throttled()
 		}
-		return w.again(h, built, err, "Throttled")
+		return w.again(h, built, err, "Throttled", "Lambda's throttle to pass")
 	case function.NotReady:
-		return w.again(h, built, err, "FunctionNotReady")
+		return w.again(h, built, err, "FunctionNotReady", "its function to become ready")
 	case function.Unsent:
 		w.gate.Shut(err)
-		return w.again(h, built, err, "FunctionServiceUnreachable")
+		return w.again(h, built, err, "FunctionServiceUnreachable", "Lambda, which is out of reach")
 	case function.NotFound, function.BadState:
 		if ferr := w.deps.Builds.Forget(h.wait, h.run.Script); ferr != nil {
 			err = errors.Join(err, ferr)
 		}
-		return w.again(h, built, err, "FunctionMissing")
+		return w.again(h, built, err, "FunctionMissing", "its function, which was gone, to be built again")
 	case function.Denied:
 		return finish(h.result(run.PlatformError, &run.Error{
 			Owner: run.OwnerOperator, Type: "AccessDenied",
@@ -130,7 +130,7 @@ func (w *Worker) judge(h *held, built build.Built, err error) verdict {
 }
 
 // again puts back a run that has not executed, to be tried until it is too old.
-func (w *Worker) again(h *held, built build.Built, err error, kind string) verdict {
+func (w *Worker) again(h *held, built build.Built, err error, kind, waiting string) verdict {
 	h.attempts-- // the ledger takes it back as well
 	if age := time.Since(h.delivery.SentAt); age > w.cfg.GiveUpAfter {
 		return finish(h.result(run.PlatformError, &run.Error{
@@ -138,6 +138,7 @@ func (w *Worker) again(h *held, built build.Built, err error, kind string) verdi
 			Message: fmt.Sprintf("The script could not be invoked for %s and has not run. Send it again once the function service takes it: %v.", age.Round(time.Second), err),
 		}, built))
 	}
+	w.note(h, waiting)
 	return verdict{kind: putBack, delay: w.backoff(h), why: err.Error()}
 }
 

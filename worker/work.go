@@ -139,8 +139,9 @@ func (w *Worker) build(h *held) (build.Built, *verdict) {
 	if h.run.Type == run.TypeSaved {
 		priority = build.Ahead
 	}
-	w.note(h, "build of script "+string(h.run.Script.Hash))
+	telling := time.AfterFunc(noteAfter, func() { w.note(h, w.whoBuilds(h.run.Script)) })
 	built, err := w.deps.Builds.Ensure(h.wait, h.run.Script, priority)
+	telling.Stop()
 	w.hands.unpark(h)
 
 	var failed *build.FailedError
@@ -163,6 +164,19 @@ func (w *Worker) build(h *held) (build.Built, *verdict) {
 		return built, ptr(w.interrupted(h, err))
 	}
 	return built, nil
+}
+
+// noteAfter is how long a build may take before explain is told of it.
+const noteAfter = 500 * time.Millisecond
+
+func (w *Worker) whoBuilds(s run.Script) string {
+	switch leader, busy := w.deps.Builds.Busy(s.Hash); {
+	case leader != "":
+		return fmt.Sprintf("the build of script %s, which worker %s leads", s.Hash, leader)
+	case busy:
+		return fmt.Sprintf("the build of script %s, which waits for a place among the builds of worker %s", s.Hash, w.cfg.Name)
+	}
+	return fmt.Sprintf("the build of script %s", s.Hash)
 }
 
 // slot waits for the run's turn in this worker, and then for one of its
@@ -197,8 +211,8 @@ func (w *Worker) takeCapped(h *held, limits Limits) (capped string, err error) {
 		ask slot.Ask
 		why string
 	}{
-		{slot.Ask{Scope: slot.Scope("tenant", h.run.Tenant), Cap: limits.MaxRunning}, "cap of tenant " + h.run.Tenant},
-		{slot.Ask{Scope: slot.Scope("script", string(h.run.Script.Hash)), Cap: limits.MaxRunningScript}, "cap of script " + string(h.run.Script.Hash)},
+		{slot.Ask{Scope: slot.Scope("tenant", h.run.Tenant), Cap: limits.MaxRunning}, "the cap of tenant " + h.run.Tenant},
+		{slot.Ask{Scope: slot.Scope("script", string(h.run.Script.Hash)), Cap: limits.MaxRunningScript}, "the cap of script " + string(h.run.Script.Hash)},
 	}
 	for _, a := range asks {
 		if a.ask.Cap <= 0 {

@@ -96,6 +96,7 @@ type Builds interface {
 	Known(s run.Script) (build.Built, bool)
 	Ensure(ctx context.Context, s run.Script, p build.Priority) (build.Built, error)
 	Forget(ctx context.Context, s run.Script) error
+	Busy(hash run.ScriptHash) (leader string, ok bool)
 }
 
 // Credentials assumes the role of a tenant's credential.

@@ -7,6 +7,7 @@ import (
 	"os"
 	"time"
 
+	"github.com/scriptfleet/scriptfleet/cmd/internal/wire"
 	"github.com/scriptfleet/scriptfleet/pkg/ledger"
 	"github.com/scriptfleet/scriptfleet/pkg/run"
 )
@@ -62,6 +63,11 @@ func (c *explainCommand) Run(ctx context.Context) error {
 		return fmt.Errorf("look run %s up in the ledger: %w", key, err)
 	}
 	e := explain(record)
+	if record.State == ledger.Queued && record.Waiting == "" {
+		if e.Text, err = c.queued(ctx, fleet, record.Entry.Tenant); err != nil {
+			return err
+		}
+	}
 	if c.JSON {
 		err = printJSON(e)
 	} else {
@@ -71,6 +77,19 @@ func (c *explainCommand) Run(ctx context.Context) error {
 		return exitError{exitFailed, nil}
 	}
 	return err
+}
+
+// queued tells what a run on a partition waits for: its tenant's backlog, where
+// that is over its budget, else a worker.
+func (c *explainCommand) queued(ctx context.Context, fleet *wire.Fleet, tenant string) (string, error) {
+	open, err := fleet.Ledger.Backlogs(ctx, []string{tenant})
+	if err != nil {
+		return "", fmt.Errorf("read the backlog of tenant %s: %w", tenant, err)
+	}
+	if budget := fleet.Tenants().MaxBacklog(tenant); open[0] > budget {
+		return fmt.Sprintf("It waits in the backlog of tenant %s: %d runs are open and its budget is %d, so what is over waits on the side partition, which workers drain with what is left over.", tenant, open[0], budget), nil
+	}
+	return fmt.Sprintf("It is on a partition, or put back to one, and waits for a worker (%d runs of tenant %s are open). If that lasts, look whether workers run and are ready.", open[0], tenant), nil
 }
 
 // explain puts a record into words.
@@ -93,7 +112,7 @@ func explain(r ledger.Record) explanation {
 	case r.State == ledger.Claimed && r.ClaimLeft > 0:
 		e.Text = "A worker has it, and it waits for its turn there."
 	case r.State == ledger.Queued:
-		e.Text = "It is on a partition, or put back to one, and waits for a worker. If that lasts, look whether workers run and are ready."
+		e.Text = "It is on a partition, or put back to one, and waits for a worker."
 	default:
 		e.Text = "The worker that had it is gone; another takes it up when its delivery comes back, within half a minute."
 	}

@@ -86,6 +86,7 @@ func (c *replayCommand) Run(ctx context.Context) error {
 	}
 	ctx, stop := signal.NotifyContext(ctx, os.Interrupt, syscall.SIGTERM)
 	defer stop()
+	context.AfterFunc(ctx, stop) // a second signal ends the command at once
 	line := progress.Stderr()
 	report, err := c.replay(ctx, plan, log, line)
 	line.Stop()

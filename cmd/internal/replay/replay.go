@@ -101,7 +101,7 @@ func (r *Replay) Run(ctx context.Context) Report {
 	r.await(ctx)
 	stop()
 	consumer.Wait()
-	return r.books.report()
+	return r.books.report(ctx.Err() != nil)
 }
 
 // await returns once every result has come, or the wait for them is over.

@@ -205,7 +205,7 @@ func TestAnInterruptedReplaySaysWhatItDidNotSend(t *testing.T) {
 		defer cancel()
 		r = New(Config{Naming: Naming{Label: "test"}}, Deps{f, f}, plan).Run(ctx)
 	})
-	if r.Sent != 50 || r.Unsent != 50 || r.OK || !strings.Contains(r.Failure, "50 requests were not sent") {
+	if r.Sent != 50 || r.Unsent != 50 || r.OK || r.Failure != "50 requests were not sent; the replay was interrupted" {
 		t.Errorf("%d sent, %d unsent: %q", r.Sent, r.Unsent, r.Failure)
 	}
 }

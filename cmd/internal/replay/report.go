@@ -14,12 +14,15 @@ import (
 type Report struct {
 	Label     string    `json:"label"`
 	StartedAt time.Time `json:"started_at"`
-	Seconds   float64   `json:"seconds"` // from the beginning to the last result
+	Seconds   float64   `json:"seconds"` // from the beginning to the last send or result
+	// Interrupted is set where the replay ended before its time: what was still
+	// to come counts as lost.
+	Interrupted bool `json:"interrupted"`
 
 	Requests   int    `json:"requests"`
 	Runs       int    `json:"runs"` // less than sent where requests repeat each other
 	Sent       int    `json:"sent"`
-	Unsent     int    `json:"unsent"` // given up, since the replay was interrupted
+	Unsent     int    `json:"unsent"` // given up when the replay was interrupted
 	SendErrors int    `json:"send_errors"`
 	SendError  string `json:"send_error,omitempty"` // the first
 
@@ -88,12 +91,12 @@ type RunList struct {
 	Runs  []run.Key `json:"runs"`
 }
 
-func (b *Books) report() Report {
+func (b *Books) report(interrupted bool) Report {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	f := b.figures
 	r := Report{
-		Label: b.naming.Label, StartedAt: b.start.UTC(), Seconds: rounded(b.lastFirst.Sub(b.start).Seconds()),
+		Label: b.naming.Label, StartedAt: b.start.UTC(), Seconds: rounded(later(b.lastFirst, b.lastSend).Sub(b.start).Seconds()), Interrupted: interrupted,
 		Requests: b.requests, Runs: len(b.runs), Sent: b.sent, Unsent: b.requests - b.sent - b.sendErrors,
 		SendErrors: b.sendErrors, SendError: text(b.firstSendError),
 		Results: b.results, ByStatus: f.statuses, Others: b.others,

@@ -51,7 +51,7 @@ func recorded(t *testing.T) Report {
 	stranger.Data.Story = "/stories/theirs"
 	b.take(stranger, sent)
 	b.receiveFailed(errors.New("service unavailable"))
-	return b.report()
+	return b.report(false)
 }
 
 // result number i took i+1 ms from when it was due.

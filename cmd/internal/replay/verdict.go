@@ -32,7 +32,10 @@ func (r *Report) judge() {
 	add(r.Lost.Count, "%s of %s runs got no result%s", grouped(r.Lost.Count), grouped(r.Runs), first(r.Lost.Runs))
 	add(r.Doubled.Count, "%s got two that differ%s", grouped(r.Doubled.Count), first(r.Doubled.Runs))
 	add(r.SendErrors, "%s requests could not be sent (%s)", grouped(r.SendErrors), r.SendError)
-	add(r.Unsent, "%s requests were not sent, since the replay was interrupted", grouped(r.Unsent))
+	add(r.Unsent, "%s requests were not sent", grouped(r.Unsent))
+	if r.Interrupted {
+		add(1, "the replay was interrupted")
+	}
 	if want := r.Builds.Expected; want != nil && *want != r.Builds.Built {
 		add(1, "%d builds were made, not %d", r.Builds.Built, *want)
 	}

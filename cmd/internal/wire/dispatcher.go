@@ -45,7 +45,7 @@ func (f *Fleet) Dispatcher(ctx context.Context, p config.Process, d config.Dispa
 	}, dispatcher.Deps{
 		Requests: requests, Partitions: partitions, Results: results, DeadLetter: dlq,
 		Side: side, PartitionDeadLetter: partitionDLQ,
-		Ledger: f.Ledger, Tenants: tenants{f.tenants}, Policy: f.Policy, Log: f.Log, Registerer: f.Registry,
+		Ledger: f.Ledger, Tenants: f.Tenants(), Policy: f.Policy, Log: f.Log, Registerer: f.Registry,
 	})
 	return Running{service.Part{Name: "dispatcher", Run: running.Run}, running.Ready}, nil
 }

@@ -17,12 +17,15 @@ import (
 	"github.com/scriptfleet/scriptfleet/worker"
 )
 
-// tenants are the operator's settings, as dispatcher and worker ask for them.
-type tenants struct{ file *tenant.File }
+// Tenants are the operator's settings, as dispatcher and worker ask for them.
+type Tenants struct{ file *tenant.File }
+
+// Tenants are the settings in use.
+func (f *Fleet) Tenants() Tenants { return Tenants{f.tenants} }
 
 // Admit refuses a tenant that the operator's file does not name, where it says
 // that unknown tenants are refused.
-func (t tenants) Admit(name string) *run.Error {
+func (t Tenants) Admit(name string) *run.Error {
 	if _, known := t.file.For(name); known {
 		return nil
 	}
@@ -33,19 +36,19 @@ func (t tenants) Admit(name string) *run.Error {
 }
 
 // ShardSize is how many partitions a tenant has.
-func (t tenants) ShardSize(name string) int {
+func (t Tenants) ShardSize(name string) int {
 	set, _ := t.file.For(name)
 	return set.Partitions
 }
 
 // MaxBacklog is how many of a tenant's runs may wait on its partitions.
-func (t tenants) MaxBacklog(name string) int {
+func (t Tenants) MaxBacklog(name string) int {
 	set, _ := t.file.For(name)
 	return set.MaxBacklog
 }
 
 // Limits are those of a tenant's runs at work.
-func (t tenants) Limits(name string) worker.Limits {
+func (t Tenants) Limits(name string) worker.Limits {
 	set, _ := t.file.For(name)
 	return worker.Limits{
 		Weight: float64(set.Weight), MaxRunning: set.MaxRunning, MaxRunningScript: set.MaxRunningPerScript,

@@ -64,7 +64,7 @@ func (f *Fleet) Worker(ctx context.Context, p config.Process, w config.Worker, p
 		Name: w.Name, Concurrency: w.Concurrency, MaxParked: w.MaxParked, PollWait: p.PollWait,
 	}, worker.Deps{
 		Partitions: partitions, Side: side, Results: results, DeadLetter: dlq,
-		Ledger: f.Ledger, Builds: builds, Functions: functions, Credentials: credentials, Tenants: tenants{f.tenants},
+		Ledger: f.Ledger, Builds: builds, Functions: functions, Credentials: credentials, Tenants: f.Tenants(),
 		Slots:  redisslot.New(redisslot.Config{Prefix: f.Settings.Prefix}, f.redis),
 		Policy: f.Policy, Log: f.Log, Registerer: f.Registry,
 	})
