@@ -54,7 +54,7 @@ func killAt(t *testing.T, f *fleet, p point) {
 	doomed.redisTap.add(t, h)
 	f.send(plan{runs: 24, scripts: 2, envs: 1, delivery: run.AtMostOnce})
 	h.await(t)
-	f.worker()
+	f.worker().ready()
 	doomed.kill()
 	killed := time.Now()
 	h.release()
@@ -63,23 +63,26 @@ func killAt(t *testing.T, f *fleet, p point) {
 }
 
 // orphans measures how long the runs of a killed worker were nobody's.
-func (f *fleet) orphans(t *testing.T, killed time.Time, by *process) {
+func (f *fleet) orphans(t *testing.T, killed time.Time, dead *process) {
 	t.Helper()
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	next := map[string]time.Duration{}
-	for _, c := range f.claims {
-		if c.by != by && c.at.After(killed) {
-			if _, taken := next[c.id]; !taken {
-				next[c.id] = c.at.Sub(killed)
-			}
+	was, next := map[string]bool{}, map[string]time.Duration{}
+	for _, r := range f.receipts {
+		_, taken := next[r.id]
+		switch {
+		case r.by == dead:
+			was[r.id] = true
+		case r.at.After(killed) && was[r.id] && !taken:
+			next[r.id] = r.at.Sub(killed)
 		}
 	}
 	var longest time.Duration
 	for _, d := range next {
 		longest = max(longest, d)
 	}
-	t.Logf("%d runs were taken up by another worker, the last %s after the crash", len(next), longest.Round(100*time.Millisecond))
+	t.Logf("%d runs were taken up by another worker, the last %.1f s after the crash", len(next), longest.Seconds())
+	f.note("taken up in %.0f s", longest.Seconds())
 	if longest > takenUpWithin {
 		t.Errorf("a run was taken up %s after the crash; the bound is %s", longest, takenUpWithin)
 	}

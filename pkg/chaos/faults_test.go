@@ -2,6 +2,7 @@ package chaos
 
 import (
 	"slices"
+	"strings"
 	"testing"
 
 	"github.com/scriptfleet/scriptfleet/pkg/run"
@@ -27,7 +28,7 @@ func (x fault) mayEnd(r sent, kind string) bool {
 
 // faults are all rows, in the order of the table.
 func faults() []fault {
-	return slices.Concat(crashes())
+	return slices.Concat(crashes(), redisFaults(), queueFaults(), lambdaFaults(), processFaults())
 }
 
 func TestPromisesHold(t *testing.T) {
@@ -45,19 +46,11 @@ func TestPromisesHold(t *testing.T) {
 			for i, p := range promises {
 				t.Run(p.name, func(t *testing.T) { cells[i] = p.check(t, x, f) })
 			}
+			cells = append(cells, strings.Join(f.notes, ", "))
 			t.Logf("%s: %q", x.name, cells)
 			if !t.Failed() {
 				table.set(x.name, cells)
 			}
 		})
-	}
-}
-
-// settle waits until what was answered is off the queues too.
-func (f *fleet) settle() {
-	f.t.Helper()
-	var found []string
-	if !soon(within, func() bool { found = f.leftInQueues(); return len(found) == 0 }) {
-		f.t.Fatalf("all runs have results, and still there is %v", found)
 	}
 }

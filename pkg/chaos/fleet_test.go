@@ -1,38 +1,50 @@
 package chaos
 
 import (
+	"bytes"
 	"context"
 	"fmt"
 	"os"
+	"os/exec"
+	"path/filepath"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
+	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/google/uuid"
 
-	"github.com/scriptfleet/scriptfleet/pkg/interpreter"
 	"github.com/scriptfleet/scriptfleet/pkg/localaws"
-	"github.com/scriptfleet/scriptfleet/pkg/mototest"
+	"github.com/scriptfleet/scriptfleet/pkg/localaws/lambda"
+	"github.com/scriptfleet/scriptfleet/pkg/localaws/sqs"
 	"github.com/scriptfleet/scriptfleet/pkg/queue"
 	"github.com/scriptfleet/scriptfleet/pkg/redistest"
 )
 
-// fleet is one fault's own: a stack, a Redis, and processes.
+// fleet is one fault's own: servers, and processes that use them.
 type fleet struct {
 	*story
-	t       *testing.T
-	stack   *localaws.Stack
-	redis   *redistest.Server
-	names   queue.Names
-	mark    string // in the environment of all its processes
-	runtime string
-
+	t         *testing.T
+	names     queue.Names
+	mark      string // in the environment of all its processes
 	processes []*process
+	notes     []string // what was measured beside the promises
+
+	// The servers, as they are without the lines.
+	config    aws.Config
+	endpoint  string
+	redisURL  string
+	redisAddr string
+	settings  []string // what else a process is told
+
+	stack *localaws.Stack   // nil where it is another process
+	redis *redistest.Server // nil where the stack's own is used
 }
 
 const partitions = 2
 
+// newFleet has the embedded stack in this process, where its faults can be set,
+// and a redis-server.
 func newFleet(t *testing.T) *fleet {
 	t.Helper()
 	stack, err := localaws.Start(t.Context(), localaws.Config{Partitions: partitions, CacheDir: cache})
@@ -46,47 +58,32 @@ func newFleet(t *testing.T) *fleet {
 			t.Errorf("close the stack: %v", err)
 		}
 	})
+	redis := redistest.Start(t)
 	f := &fleet{
-		t: t, stack: stack, redis: redistest.Start(t), mark: "CHAOS_FLEET=" + uuid.NewString(),
-		names: queue.NamesOf(stack.Config().Prefix, partitions), runtime: newestRuntime(t),
+		t: t, stack: stack, redis: redis, config: stack.AWSConfig(), endpoint: stack.Endpoint(),
+		redisURL: redis.URL, redisAddr: redis.Addr, settings: stack.Env(),
 	}
-	f.story = newStory(t, stack.AWSConfig(), f.names, f.runtime)
+	f.open(stack.Config().Prefix)
 	return f
 }
 
-// newestRuntime is that of the newest Python here.
-var newestRuntime = func() func(*testing.T) string {
-	find := sync.OnceValues(func() (string, error) {
-		set, err := interpreter.Default(context.Background())
-		if err != nil {
-			return "", err
-		}
-		newest, ok := set.Newest()
-		if !ok {
-			return "", fmt.Errorf("no Python is installed")
-		}
-		return "python" + newest.Minor, nil
-	})
-	return func(t *testing.T) string {
-		t.Helper()
-		name, err := find()
-		if err != nil {
-			t.Fatal(err)
-		}
-		return name
-	}
-}()
+// open begins the story, once the servers are there.
+func (f *fleet) open(prefix string) {
+	f.t.Helper()
+	f.names, f.mark = queue.NamesOf(prefix, partitions), "CHAOS_FLEET="+uuid.NewString()
+	f.story = newStory(f.t, f.config, f.names)
+}
 
 // start starts a process on lines of its own.
 func (f *fleet) start(name string, args ...string) *process {
 	f.t.Helper()
 	var p *process
 	seen := func(c call) { c.by = p; f.saw(c) }
-	awsTap, awsAddr := newAWSTap(f.t, f.stack.Endpoint(), seen)
-	redisTap, redisAddr := newRedisTap(f.t, f.redis.Addr, seen)
+	awsTap, awsAddr := newAWSTap(f.t, f.endpoint, seen)
+	redisTap, redisAddr := newRedisTap(f.t, f.redisAddr, seen)
 	aws, redis := newLine(f.t, awsAddr), newLine(f.t, redisAddr)
 	args = append([]string{"--admin-addr", "127.0.0.1:0", "--log-format", "json", "--poll-wait", "2s", "--drain", "60s"}, args...)
-	p = start(f.t, name, f.env("http://"+aws.addr, "redis://"+redis.addr+"/0"), args...)
+	p = start(f.t, name, f.env("http://"+aws.addr, strings.Replace(f.redisURL, f.redisAddr, redis.addr, 1)), args...)
 	p.aws, p.awsTap, p.redis, p.redisTap = aws, awsTap, redis, redisTap
 	f.processes = append(f.processes, p)
 	return p
@@ -94,32 +91,42 @@ func (f *fleet) start(name string, args ...string) *process {
 
 func (f *fleet) dispatcher() *process { f.t.Helper(); return f.start("dispatcher") }
 
+// worker starts one that executes four runs at a time, unless args say more.
 func (f *fleet) worker(args ...string) *process {
 	f.t.Helper()
 	return f.start("worker", append([]string{"--concurrency", "4"}, args...)...)
 }
 
+// note keeps a measurement for the table.
+func (f *fleet) note(format string, args ...any) {
+	f.notes = append(f.notes, fmt.Sprintf(format, args...))
+}
+
+// startAll starts a dispatcher and n workers.
+func (f *fleet) startAll(n int) (workers []*process) {
+	f.t.Helper()
+	f.dispatcher()
+	for range n {
+		workers = append(workers, f.worker())
+	}
+	return workers
+}
+
+// ready waits until a process has said that it runs.
+func (p *process) ready() *process {
+	p.t.Helper()
+	eventually(p.t, p.name+" does not run", func() bool {
+		said, err := os.ReadFile(p.log)
+		return err == nil && bytes.Contains(said, []byte(p.name+" runs"))
+	})
+	return p
+}
+
 // env is that of a process: the machine's own, and where the servers are.
 func (f *fleet) env(awsURL, redisURL string) []string {
 	env := append(ownEnv(f.t), f.mark)
-	env = append(env, f.stack.Env()...)
+	env = append(env, f.settings...)
 	return append(env, "AWS_ENDPOINT_URL="+awsURL, "REDIS_URL="+redisURL)
-}
-
-// ownEnv is the machine's own, without what would point a process elsewhere.
-func ownEnv(t *testing.T) []string {
-	t.Helper()
-	uv, err := mototest.Tool("uv")
-	if err != nil {
-		t.Fatal(err)
-	}
-	env := []string{"SCRIPTFLEET_UV=" + uv, "XDG_CACHE_HOME=" + cache, "SCRIPTFLEET_DEFAULT_RUNTIME=" + newestRuntime(t)}
-	for _, line := range os.Environ() {
-		if !strings.HasPrefix(line, "AWS_") && !strings.HasPrefix(line, "SCRIPTFLEET_") && !strings.HasPrefix(line, "REDIS_URL=") {
-			env = append(env, line)
-		}
-	}
-	return env
 }
 
 // stop asks all processes that live to stop, at once.
@@ -135,4 +142,25 @@ func (f *fleet) stop() {
 	for _, p := range alive {
 		p.awaitStop()
 	}
+}
+
+// check runs scriptfleet check.
+func (f *fleet) check() (string, error) {
+	cmd := exec.CommandContext(f.t.Context(), filepath.Join(bin, "scriptfleet"), "check", "--idle", "--settle", "90s")
+	cmd.Env = f.env(f.endpoint, f.redisURL)
+	out, err := cmd.CombinedOutput()
+	return string(out), err
+}
+
+// queueFault makes SQS go wrong until it is taken back.
+func (f *fleet) queueFault(x sqs.Fault) (remove func()) { return f.stack.QueueFaults().Add(x) }
+
+// lambdaFault makes Lambda go wrong until it is taken back.
+func (f *fleet) lambdaFault(x lambda.Fault) (remove func()) {
+	f.t.Helper()
+	faults := f.stack.LambdaFaults(f.t.Context())
+	if faults == nil {
+		f.t.Fatal("the embedded Lambda does not come up")
+	}
+	return faults.Add(x)
 }

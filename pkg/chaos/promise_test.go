@@ -3,13 +3,9 @@ package chaos
 import (
 	"encoding/json"
 	"fmt"
-	"os/exec"
-	"path/filepath"
 	"strings"
 	"testing"
 	"time"
-
-	"github.com/redis/go-redis/v9"
 
 	"github.com/scriptfleet/scriptfleet/pkg/run"
 )
@@ -42,14 +38,6 @@ func nothingIsLost(t *testing.T, _ fault, f *fleet) string {
 	return fmt.Sprintf("%d = %d", len(f.sent), len(f.ended))
 }
 
-// check runs scriptfleet check.
-func (f *fleet) check() (string, error) {
-	cmd := exec.Command(filepath.Join(bin, "scriptfleet"), "check", "--idle", "--settle", "90s")
-	cmd.Env = f.env(f.stack.Endpoint(), f.redis.URL)
-	out, err := cmd.CombinedOutput()
-	return string(out), err
-}
-
 func oneResult(t *testing.T, x fault, f *fleet) string {
 	ids := map[run.Key]string{}
 	for id, e := range f.ended {
@@ -70,26 +58,27 @@ func oneResult(t *testing.T, x fault, f *fleet) string {
 	return fmt.Sprintf("%d repeats, same bytes", f.repeated)
 }
 
+// oneBuild counts what is there, and what was answered as made: no layer has a
+// second version, and no function was made again.
 func oneBuild(t *testing.T, _ fault, f *fleet) string {
 	scripts := map[int]bool{}
 	for _, r := range f.sent {
 		scripts[r.script] = true
 	}
-	want := len(scripts)
-	if f.envs > 0 {
-		want++
+	functions, layers := f.built(t)
+	if functions != len(scripts) || layers != int64(min(f.envs, 1)) {
+		t.Errorf("%d functions and %d versions of layers are there for %d scripts and %d envs", functions, layers, len(scripts), min(f.envs, 1))
 	}
-	made := 0
 	for name, n := range f.made {
-		made += n
 		if n != 1 {
 			t.Errorf("%s was made %d times", name, n)
 		}
 	}
-	if made != want {
-		t.Errorf("%d functions and layers were made, and %d are needed: %v", made, want, f.made)
+	cell := fmt.Sprintf("%d of %d", functions, len(scripts))
+	if f.envs > 0 {
+		cell += fmt.Sprintf(", %d layer", layers)
 	}
-	return fmt.Sprintf("%d of %d", made, want)
+	return cell
 }
 
 func rightCode(t *testing.T, x fault, f *fleet) string {
@@ -159,44 +148,4 @@ func nothingLeft(t *testing.T, _ fault, f *fleet) string {
 		t.Errorf("left after a minute: %s", strings.Join(found, ", "))
 	}
 	return fmt.Sprintf("%d", len(found))
-}
-
-func (f *fleet) leftInQueues() (found []string) {
-	for _, q := range f.stack.Queues() {
-		if n := q.Visible + q.InFlight + q.Delayed; n > 0 {
-			found = append(found, fmt.Sprintf("%d on %s (%d in flight)", n, q.Name, q.InFlight))
-		}
-	}
-	return found
-}
-
-// leftInRedis finds leases, slots, open runs and claims.
-func (f *fleet) leftInRedis() (found []string) {
-	ctx := f.t.Context()
-	options, err := redis.ParseURL(f.redis.URL)
-	if err != nil {
-		return []string{err.Error()}
-	}
-	client := redis.NewClient(options)
-	defer client.Close()
-	keys, err := client.Keys(ctx, "*").Result()
-	if err != nil {
-		return []string{err.Error()}
-	}
-	for _, key := range keys {
-		switch {
-		case strings.Contains(key, ":lease:") && !strings.HasSuffix(key, ":fence"), strings.HasSuffix(key, ":open"):
-			found = append(found, key)
-		case strings.Contains(key, ":slot:"): // by when they run out
-			now := fmt.Sprint(time.Now().UnixMilli())
-			if n := client.ZCount(ctx, key, now, "+inf").Val(); n > 0 {
-				found = append(found, fmt.Sprintf("%d of %s", n, key))
-			}
-		case strings.Contains(key, ":run:"):
-			if owner := client.HGet(ctx, key, "owner").Val(); owner != "" {
-				found = append(found, "claim "+key+" of "+owner)
-			}
-		}
-	}
-	return found
 }

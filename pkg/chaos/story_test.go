@@ -2,11 +2,13 @@ package chaos
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"encoding/json"
 	"fmt"
 	"regexp"
 	"strconv"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -30,14 +32,14 @@ type story struct {
 	envs     int               // of all plans
 	ended    map[string]ending // by the id of the request
 	invoked  map[int]int       // how often each run may have been executed
-	claims   []claim
+	receipts []receipt
 	made     map[string]int // functions and layers, by name: how often each was made
 	repeated int            // results that came again
 	differ   []string       // those of them that are not byte for byte what came first
 }
 
-// claim is a process' asking for a run in the ledger.
-type claim struct {
+// receipt is a worker's receiving a run from a partition.
+type receipt struct {
 	by *process
 	id string
 	at time.Time
@@ -56,10 +58,10 @@ type ending struct {
 	body []byte
 }
 
-func newStory(t *testing.T, cfg aws.Config, names queue.Names, runtime string) *story {
+func newStory(t *testing.T, cfg aws.Config, names queue.Names) *story {
 	t.Helper()
 	s := &story{
-		t: t, runtime: runtime, ended: map[string]ending{}, invoked: map[int]int{}, made: map[string]int{},
+		t: t, runtime: newestRuntime(t), ended: map[string]ending{}, invoked: map[int]int{}, made: map[string]int{},
 	}
 	client := sqsqueue.NewClient(cfg)
 	var err error
@@ -81,6 +83,7 @@ type plan struct {
 	runs, scripts int
 	envs          int              // so many of the scripts, one env for all of them, have a requirement
 	takes         float64          // seconds that a script sleeps
+	timeout       int              // of the scripts; 10 s, or twice what they take, by default
 	delivery      run.DeliveryMode // of every other run of each script
 }
 
@@ -116,6 +119,7 @@ func (s *story) encode(p plan, r sent, n int) []byte {
 			Input:  json.RawMessage(fmt.Sprintf(`{"n":%d}`, n)), Runtime: s.runtime, Delivery: r.delivery,
 		},
 	}
+	request.Data.TimeoutSeconds = cmp.Or(p.timeout, max(10, int(2*p.takes)))
 	if r.script < p.envs {
 		request.Data.Requirements = "idna==3.10\n"
 	}
@@ -182,13 +186,15 @@ func (s *story) count() int {
 }
 
 // await waits until n runs have results; 0 stands for all.
-func (s *story) await(n int) {
+func (s *story) await(n int) { s.t.Helper(); s.awaitFor(within, n) }
+
+func (s *story) awaitFor(limit time.Duration, n int) {
 	s.t.Helper()
 	if n == 0 {
 		n = len(s.sent)
 	}
-	if !soon(within, func() bool { return s.count() >= n }) {
-		s.t.Fatalf("%d of %d results have come within %s", s.count(), n, within)
+	if !soon(limit, func() bool { return s.count() >= n }) {
+		s.t.Fatalf("%d of %d results have come within %s", s.count(), n, limit)
 	}
 }
 
@@ -209,9 +215,9 @@ func (s *story) saw(c call) {
 		s.made[f.FunctionName]++
 	case c.op == "PublishLayerVersion" && c.status == 201:
 		s.made[c.target]++
-	case c.op == "claim":
-		for _, id := range idOf.FindAllString(c.body, -1) {
-			s.claims = append(s.claims, claim{c.by, id, time.Now()})
+	case c.op == "ReceiveMessage" && strings.Contains(c.target, "-partition-"):
+		for _, id := range idOf.FindAllString(c.answer, -1) {
+			s.receipts = append(s.receipts, receipt{c.by, id, time.Now()})
 		}
 	case c.op == "Invoke" && (c.status < 400 || c.status >= 500):
 		if m := nOf.FindStringSubmatch(c.body); m != nil {

@@ -1,0 +1,98 @@
+package chaos
+
+import (
+	"context"
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/service/lambda"
+	"github.com/redis/go-redis/v9"
+
+	"github.com/scriptfleet/scriptfleet/pkg/queue/sqsqueue"
+)
+
+// settle waits until what was answered is off the queues too.
+func (f *fleet) settle() {
+	f.t.Helper()
+	var found []string
+	if !soon(within, func() bool { found = f.leftInQueues(); return len(found) == 0 }) {
+		f.t.Fatalf("all runs have results, and still there is %v", found)
+	}
+}
+
+func (f *fleet) leftInQueues() (found []string) {
+	client := sqsqueue.NewClient(f.config)
+	for _, name := range f.names.All() {
+		q, err := sqsqueue.Open(f.t.Context(), client, name)
+		if err != nil {
+			return []string{err.Error()}
+		}
+		depth, err := q.Depth(f.t.Context())
+		if err != nil {
+			return []string{err.Error()}
+		}
+		if depth.Total() > 0 {
+			found = append(found, fmt.Sprintf("%d on %s (%d in flight)", depth.Total(), name, depth.InFlight))
+		}
+	}
+	return found
+}
+
+// leftInRedis finds leases, slots, open runs and claims.
+func (f *fleet) leftInRedis() (found []string) {
+	options, err := redis.ParseURL(f.redisURL)
+	if err != nil {
+		return []string{err.Error()}
+	}
+	client := redis.NewClient(options)
+	defer client.Close()
+	keys, err := client.Keys(f.t.Context(), "*").Result()
+	if err != nil {
+		return []string{err.Error()}
+	}
+	for _, key := range keys {
+		if what := leftUnder(f.t.Context(), client, key); what != "" {
+			found = append(found, what)
+		}
+	}
+	return found
+}
+
+func leftUnder(ctx context.Context, client *redis.Client, key string) string {
+	switch {
+	case strings.Contains(key, ":lease:") && !strings.HasSuffix(key, ":fence"):
+		return key
+	case strings.HasSuffix(key, ":open"):
+		return fmt.Sprintf("%d of %s", client.ZCard(ctx, key).Val(), key)
+	case strings.Contains(key, ":slot:"): // by when they run out
+		now := fmt.Sprint(time.Now().UnixMilli())
+		if n := client.ZCount(ctx, key, now, "+inf").Val(); n > 0 {
+			return fmt.Sprintf("%d of %s", n, key)
+		}
+	case strings.Contains(key, ":run:"):
+		if owner := client.HGet(ctx, key, "owner").Val(); owner != "" {
+			return "claim " + key + " of " + owner
+		}
+	}
+	return ""
+}
+
+// built counts what is there in Lambda: functions, and versions of layers.
+func (f *fleet) built(t *testing.T) (functions int, layers int64) {
+	t.Helper()
+	client := lambda.NewFromConfig(f.config)
+	fs, err := client.ListFunctions(t.Context(), &lambda.ListFunctionsInput{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	ls, err := client.ListLayers(t.Context(), &lambda.ListLayersInput{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, l := range ls.Layers {
+		layers += l.LatestMatchingVersion.Version
+	}
+	return len(fs.Functions), layers
+}

@@ -1,0 +1,82 @@
+package chaos
+
+import (
+	"testing"
+	"time"
+)
+
+func processFaults() []fault {
+	return []fault{
+		{name: "rolling SIGTERM of three workers under load", play: rollWorkers},
+		{name: "two dispatchers, one cut off", play: cutDispatcher},
+		{name: "dispatcher killed (kill -9): run sent, request not deleted", play: killDispatcher},
+		{name: "no fault: 1,000 runs of one new script on 4 workers", play: manyRuns(1000)},
+		{name: "no fault: 10,000 runs of one new script on 4 workers", long: true, play: manyRuns(10_000)},
+	}
+}
+
+// rollWorkers replaces each worker by another while all are at work.
+func rollWorkers(t *testing.T, f *fleet) {
+	t.Helper()
+	old := f.startAll(3)
+	const rounds = 60
+	f.send(plan{runs: rounds, scripts: 2, takes: 0.5})
+	f.await(5)
+	for i, w := range old {
+		f.worker().ready()
+		before := f.count()
+		w.terminate()
+		t.Logf("worker %d stopped with %d results out, %d before", i, f.count(), before)
+		if i < len(old)-1 {
+			f.send(plan{runs: rounds / 2, scripts: 2, takes: 0.5})
+		}
+	}
+	f.await(0)
+	for n, times := range f.invoked {
+		if times > 1 {
+			t.Errorf("run %d was invoked %d times: a drain lets what executes finish", n, times)
+		}
+	}
+}
+
+// cutDispatcher takes everything from one of two dispatchers; it stops in good
+// order all the same.
+func cutDispatcher(t *testing.T, f *fleet) {
+	t.Helper()
+	cut := f.dispatcher()
+	f.startAll(2)
+	for _, p := range f.processes {
+		p.ready()
+	}
+	p := plan{runs: 30, scripts: 2}
+	f.send(p)
+	f.await(5)
+	f.send(p)
+	cut.aws.cut()
+	cut.redis.cut()
+	f.send(p)
+}
+
+func killDispatcher(t *testing.T, f *fleet) {
+	t.Helper()
+	doomed := f.dispatcher()
+	h := doomed.awsTap.add(t, newHold(before, func(c call) bool { return c.op == "DeleteMessage" }))
+	f.worker()
+	f.send(plan{runs: 24, scripts: 2})
+	h.await(t)
+	doomed.kill()
+	h.release()
+	f.dispatcher()
+}
+
+func manyRuns(n int) func(*testing.T, *fleet) {
+	return func(t *testing.T, f *fleet) {
+		t.Helper()
+		f.startAll(4)
+		begin := time.Now()
+		f.send(plan{runs: n, scripts: 1})
+		f.awaitFor(5*time.Minute, 0)
+		took := time.Since(begin)
+		f.note("%.0f runs a second", float64(n)/took.Seconds())
+	}
+}
