@@ -1,0 +1,94 @@
+package fleettest
+
+import (
+	"encoding/json"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/scriptfleet/scriptfleet/pkg/run"
+)
+
+// exact is input that JSON readers like to change: order, large and small
+// numbers, characters beyond the first plane, what HTML would escape, and what
+// no queue takes as it stands.
+const exact = `{"z": 1, "a": {"ü": "☃ 𝄞 <&>  ", "nothing": null, "ends": [true, false]}, "large": 123456789012345678901234567890, "small": 1e-07, "whole": 1.0, "text": "\u0000\u001b \"quoted\" \\ /", "empty": {}, "": []}`
+
+func TestInputsAndOutputsComeThroughUntouched(t *testing.T) {
+	t.Parallel()
+	f := startFleet(t)
+	f.send(event("acme", "exact", `{"script":"def main(input):\n    return input","input":`+exact+`}`))
+	f.send(
+		request("read", data{Script: "def main(input):\n    return [list(input), input['large'] % 97, type(input['whole']).__name__, input['text']]",
+			Input: json.RawMessage(exact)}),
+		request("logs", data{Script: "import sys\ndef main(input):\n    print('grüße')\n    print('to the operator', file=sys.stderr)\n    return None"}),
+		request("no-input", data{Script: "def main(input):\n    return input"}),
+		request("large", data{Script: "def main(input):\n    return ['é' * 1000] * 1500"}),
+	)
+	t.Run("byte for byte", func(t *testing.T) {
+		res := f.await(t, "exact")
+		var want, got any
+		if json.Unmarshal([]byte(exact), &want) != nil || json.Unmarshal(res.Data.Output, &got) != nil {
+			t.Fatalf("the output is no JSON: %s", res.Data.Output)
+		}
+		if string(res.Data.Output) != exact {
+			t.Errorf("the output is\n%s, not\n%s", res.Data.Output, exact)
+		}
+	})
+	t.Run("the script reads what was sent", func(t *testing.T) {
+		want := `[["z", "a", "large", "small", "whole", "text", "empty", ""], 52, "float", "\u0000\u001b \"quoted\" \\ /"]`
+		if res := f.await(t, "read"); string(res.Data.Output) != want {
+			t.Errorf("the output is %s", res.Data.Output)
+		}
+	})
+	t.Run("what was printed", func(t *testing.T) {
+		res := f.await(t, "logs")
+		if want := (run.Logs{Stdout: "grüße\n", Stderr: "to the operator\n"}); res.Data.Logs != want || string(res.Data.Output) != "null" {
+			t.Errorf("the result is %s", res.body)
+		}
+	})
+	t.Run("no input is an empty one", func(t *testing.T) {
+		if res := f.await(t, "no-input"); string(res.Data.Output) != "{}" {
+			t.Errorf("the output is %s", res.Data.Output)
+		}
+	})
+	t.Run("3 MB", func(t *testing.T) {
+		res := f.await(t, "large")
+		var got []string
+		if err := json.Unmarshal(res.Data.Output, &got); err != nil || len(got) != 1500 || got[1499] != strings.Repeat("é", 1000) {
+			t.Errorf("the output of %d bytes is another: %v", len(res.Data.Output), err)
+		}
+		if len(res.Data.Output) < 3_000_000 {
+			t.Errorf("the output has %d bytes only", len(res.Data.Output))
+		}
+	})
+	f.goesOn(t)
+	f.checkOnce(t, 6)
+}
+
+func TestACredentialThatCannotBeAssumedLeavesTheDecisionToTheScript(t *testing.T) {
+	t.Parallel()
+	tenants := filepath.Join(t.TempDir(), "tenants.json")
+	err := os.WriteFile(tenants, []byte(`{"tenants":{"acme":{"external_id":"5f0c2a1e-9d3b-4a57-8a86-1f2d3c4b5a69",
+		"credentials":{"aws-prod":{"role_arn":"arn:aws:iam::210987654321:role/nobody-made-it"}}}}}`), 0o600)
+	if err != nil {
+		t.Fatal(err)
+	}
+	f := startFleet(t, "--tenants", tenants)
+	script := "def main(input):\n    return [input['AwsCredentials'], input['n']]"
+	f.send(
+		request("refused", data{Script: script, Input: map[string]int{"n": 1}, Credential: "aws-prod"}),
+		request("unknown", data{Script: script, Input: map[string]int{"n": 2}, Credential: "aws-test"}),
+		requestOf("globex", "another-tenants", data{Script: script, Input: map[string]int{"n": 3}, Credential: "aws-prod"}),
+		request("none", data{Script: "def main(input):\n    return input", Input: map[string]int{"n": 4}}),
+	)
+	for id, want := range map[string]string{
+		"refused": `[{"Success": false}, 1]`, "unknown": `[{"Success": false}, 2]`, "another-tenants": `[{"Success": false}, 3]`, "none": `{"n": 4}`,
+	} {
+		if res := f.await(t, id); res.Data.Status != run.Succeeded || string(res.Data.Output) != want {
+			t.Errorf("%s: %s", id, res.body)
+		}
+	}
+	f.checkOnce(t, 4)
+}
