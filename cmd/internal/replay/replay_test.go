@@ -174,6 +174,21 @@ func TestAResultOfASendThatFailedCounts(t *testing.T) {
 	}
 }
 
+func TestALateResultOfASendThatFailedDoesNotEndTheWaitForOthers(t *testing.T) {
+	f := newFleet()
+	f.after = 10 * time.Second
+	f.refuse = func(r run.Request) error {
+		if r.ID != "test-000001" {
+			return nil
+		}
+		time.AfterFunc(time.Second, func() { f.results <- answerTo(r) })
+		return errors.New("connection reset")
+	}
+	if r := replayed(t, Config{}, f, AtOnce(copies(t, 2))); r.Results != 2 || r.Lost.Count != 0 {
+		t.Errorf("%d results, %d lost", r.Results, r.Lost.Count)
+	}
+}
+
 func TestRequestsThatKeepOneIDAreOneRun(t *testing.T) {
 	twice := event(t, `{"tenant":"acme","source":"/s","id":"same","data":{"script":"x"}}`)
 	own := event(t, `{"tenant":"acme","data":{"script":"x"}}`)
