@@ -45,7 +45,10 @@ func (w *Worker) invoke(h *held, built build.Built) verdict {
 
 // begin counts the attempt in the ledger: from here on the script may have run.
 func (w *Worker) begin(h *held) error {
-	hold, err := w.invoking(h)
+	hold, _ := h.claim()
+	hold, err := patiently(h.wait, w, func() (ledger.Hold, error) {
+		return w.deps.Ledger.Invoking(h.wait, hold)
+	})
 	if err != nil {
 		return err
 	}
@@ -55,13 +58,6 @@ func (w *Worker) begin(h *held) error {
 		w.budget.earn()
 	}
 	return nil
-}
-
-func (w *Worker) invoking(h *held) (ledger.Hold, error) {
-	hold, _ := h.claim()
-	return patiently(h.wait, w, func() (ledger.Hold, error) {
-		return w.deps.Ledger.Invoking(h.wait, hold)
-	})
 }
 
 // outcome turns the function's answer into the run's result.

@@ -53,8 +53,9 @@ func (w *Worker) interrupted(h *held, err error) verdict {
 	return verdict{kind: putBack, delay: w.backoff(h), why: err.Error()}
 }
 
-// mayHaveExecuted tells whether the script has run, or may have.
-func (h *held) mayHaveExecuted() bool { return h.attempts > 0 }
+// mayHaveExecuted tells whether the script has run, or may have: a run that the
+// ledger forgot counts as tried once.
+func (h *held) mayHaveExecuted() bool { return h.attempts > 0 && h.run.Type != run.TypeSaved }
 
 // result begins the run's result.
 func (h *held) result(status run.Status, e *run.Error, built build.Built) run.Result {

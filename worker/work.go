@@ -64,7 +64,7 @@ func (w *Worker) claim(h *held) *verdict {
 		return ptr(w.interrupted(h, context.Cause(h.wait)))
 	}
 	answer, err := patiently(h.wait, w, func() (ledger.Answer, error) {
-		return w.claims.Do(lastly(h.work), ledger.Claim{Entry: entry(h.run), Owner: h.owner(w.cfg.Name)})
+		return w.claims.Do(lastly(h.work), ledger.Claim{Entry: ledger.EntryOf(h.run), Owner: h.owner(w.cfg.Name)})
 	})
 	if err != nil {
 		return ptr(w.interrupted(h, err))
@@ -80,27 +80,7 @@ func (w *Worker) claim(h *held) *verdict {
 	}
 	h.grant(answer.Hold, false)
 	h.attempts = answer.Attempts
-	if answer.Fresh && h.run.Type != run.TypeSaved {
-		if err := w.recall(h); err != nil {
-			return ptr(w.interrupted(h, err))
-		}
-	}
 	return w.admit(h, answer)
-}
-
-// recall is for a run that the ledger does not know. The dispatcher notes each
-// before it sends it, so this one was forgotten, and with it whether the script
-// was executed. It counts as an attempt of somebody before, in the ledger too,
-// for whoever has the run next.
-func (w *Worker) recall(h *held) error {
-	hold, err := w.invoking(h)
-	if err != nil {
-		return err
-	}
-	hold.Invoking = false // it is not ours
-	h.grant(hold, false)
-	h.attempts = hold.Attempts
-	return nil
 }
 
 // admit decides whether a run that is claimed is to be begun at all.
@@ -267,11 +247,5 @@ func (w *Worker) note(h *held, reason string) {
 
 // helperTimeout bounds calls that a run can do without.
 const helperTimeout = 2 * time.Second
-
-func entry(r run.Run) ledger.Entry {
-	return ledger.Entry{
-		Key: r.Key, Tenant: r.Tenant, Source: r.Source, ID: r.ID, Action: r.Data.Action, Script: r.Script.Hash,
-	}
-}
 
 func ptr[T any](v T) *T { return &v }

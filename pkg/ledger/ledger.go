@@ -25,11 +25,11 @@
 //
 // # What forgetting does
 //
-// The ledger is a helper: Redis may forget it at any moment. An unknown run is
-// then claimed as if it were new; a holder's Renew, Invoking, Release and
-// Finish put its record back; and Answer.Fresh together with the receive count
-// of the delivery tells that the run may have been under way before. Books
-// start again from zero, and stay consistent.
+// The ledger is a helper: Redis may forget it at any moment. An unknown run can
+// then be claimed, and counts as tried once: whoever sends runs to workers has
+// them accepted first, so this one was forgotten, and with it whether the script
+// was executed. A holder's Renew, Invoking, Release and Finish put its record
+// back. Books start again from zero, and stay consistent.
 //
 // # Repeating a call
 //
@@ -101,7 +101,7 @@ type Answer struct {
 	HeldBy  string
 	HeldFor time.Duration
 	// Attempts counts the invocations that were begun before this claim, and not
-	// taken back: above zero, the script may have executed. Judge by it, not by
+	// taken back, and one for a run that the ledger knew nothing of: above zero, the script may have executed. Judge by it, not by
 	// State: a run that was released is Queued again.
 	Attempts int
 	// Claims counts the grants, this one included: many of them with few
@@ -227,4 +227,11 @@ type Finish struct {
 	Hold   Hold
 	Status run.Status
 	Result []byte // the event, or its claim check
+}
+
+// EntryOf is the entry of a run.
+func EntryOf(r run.Run) Entry {
+	return Entry{
+		Key: r.Key, Tenant: r.Tenant, Source: r.Source, ID: r.ID, Action: r.Data.Action, Script: r.Script.Hash,
+	}
 }

@@ -33,7 +33,7 @@ func claimForgotten(tt *testing.T, e Env) {
 	t.invoking(t.granted("k", "a"))
 	t.Flush()
 	b := t.claim("k", "b")
-	if !b.Granted || !b.Fresh || b.State != ledger.Unknown || b.Attempts != 0 || b.Claims != 1 {
+	if !b.Granted || !b.Fresh || b.State != ledger.Unknown || b.Attempts != 1 || b.Claims != 1 {
 		t.Errorf("the claim answers %+v", b)
 	}
 }

@@ -67,8 +67,10 @@ func (t tester) claim(key, owner string) ledger.Answer {
 	return a[0]
 }
 
+// granted claims a run that was accepted, as every run is.
 func (t tester) granted(key, owner string) ledger.Hold {
 	t.Helper()
+	t.accept(key)
 	a := t.claim(key, owner)
 	if !a.Granted {
 		t.Fatalf("%s is refused %s: %+v", owner, key, a)

@@ -325,6 +325,7 @@ func holdNamesGrant(tt *testing.T, e Env) {
 
 func releasedOften(tt *testing.T, e Env) {
 	t := with(tt, e)
+	t.accept("k")
 	for i := range 20 {
 		a := t.claim("k", fmt.Sprint("w", i))
 		if a.Claims != i+1 || a.Attempts != 0 || !a.Granted {

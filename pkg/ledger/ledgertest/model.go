@@ -151,7 +151,7 @@ func (m *machine) ask(r *rapid.T, key, owner string, model *modelRun) {
 	default:
 		m.grant(r, model, got, repeated, owner)
 		want.State, want.Granted, want.Claims = model.before, true, model.claims
-		want.Fresh = want.State == ledger.Unknown
+		want.Fresh, want.Attempts = want.State == ledger.Unknown, model.attempts
 	}
 	got.Result, got.HeldFor, want.Hold = nil, 0, got.Hold
 	if fmt.Sprintf("%+v", got) != fmt.Sprintf("%+v", want) {
@@ -160,6 +160,9 @@ func (m *machine) ask(r *rapid.T, key, owner string, model *modelRun) {
 }
 
 func (m *machine) grant(r *rapid.T, model *modelRun, got ledger.Answer, repeated bool, owner string) {
+	if model.state == ledger.Unknown {
+		model.attempts = 1 // which may have been forgotten
+	}
 	want := ledger.Hold{Entry: got.Hold.Entry, Owner: owner, Fence: got.Hold.Fence, Attempts: model.attempts}
 	if repeated {
 		want.Fence = model.hold.Fence

@@ -51,6 +51,7 @@ func refusedWhileHeld(tt *testing.T, e Env) {
 
 func claimRepeated(tt *testing.T, e Env) {
 	t := with(tt, e)
+	t.accept("k")
 	first := t.claim("k", "a")
 	t.Pass(ttl * 2 / 3)
 	again := t.claim("k", "a")

@@ -124,6 +124,7 @@ func (l *Ledger) grant(r *record, c ledger.Claim, now time.Time, ttl time.Durati
 	r.before = r.state
 	if r.state == ledger.Unknown {
 		l.first(r, c.Entry, now)
+		r.attempts = 1 // which may have been forgotten
 	}
 	r.enter(ledger.Claimed, now)
 	r.owner, r.fence, r.until = c.Owner, l.fence, now.Add(ttl)

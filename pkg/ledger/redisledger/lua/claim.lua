@@ -9,7 +9,8 @@ local function grant(r, at)
   local claim = { 's', 'c', 't', now, 'o', ARGV[at + 6], 'f', whole(r.fence), 'u', whole(ms + TTL),
     'n', r.claims, 'b', r.before, 'w', '' }
   if r.state == '' then
-    first(r.key, at, unpack(claim))
+    r.attempts = 1 -- which may have been forgotten
+    first(r.key, at, 'a', r.attempts, unpack(claim))
   else
     redis.call('HSET', r.key, unpack(claim))
     redis.call('PEXPIRE', r.key, KEEP)
