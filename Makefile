@@ -16,9 +16,9 @@ PACKAGES := ./... ./.ci/report
 
 # A clone that belongs to somebody else than who builds in it has no version to
 # stamp, which only a release needs.
-demo test vet lint bench fuzz: export GOFLAGS := -buildvcs=false $(GOFLAGS)
+demo test chaos vet lint bench fuzz: export GOFLAGS := -buildvcs=false $(GOFLAGS)
 
-.PHONY: help setup build demo test vet lint bench fuzz clean
+.PHONY: help setup build demo test chaos vet lint bench fuzz clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## */\1\t/' | \
@@ -38,6 +38,9 @@ demo: ## the whole fleet on this machine, with scripts of several tenants
 # in CI a skipped test is a failure.
 test: setup vet ## all tests, with the race detector
 	go test -race -timeout $(TEST_TIMEOUT) -bench . -benchtime 1x -json $(PACKAGES) | go run ./.ci/report
+
+chaos: setup ## every fault of pkg/chaos/README.md, those that take minutes too
+	go test -race -timeout 30m -run TestPromisesHold ./pkg/chaos -chaos.long -v
 
 # With -race, since that is how everything is compiled for the tests anyway.
 vet:

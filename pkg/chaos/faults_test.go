@@ -14,6 +14,8 @@ type fault struct {
 	long bool // takes minutes: only with -chaos.long
 	play func(*testing.T, *fleet)
 
+	fleet func(*testing.T) *fleet // newFleet by default
+
 	// forgets is set where Redis forgets what it knew: a result that was sent
 	// may then be made once more.
 	forgets bool
@@ -28,7 +30,7 @@ func (x fault) mayEnd(r sent, kind string) bool {
 
 // faults are all rows, in the order of the table.
 func faults() []fault {
-	return slices.Concat(crashes(), redisFaults(), queueFaults(), lambdaFaults(), processFaults())
+	return slices.Concat(crashes(), redisFaults(), queueFaults(), lambdaFaults(), processFaults(), diskFaults(), localFaults())
 }
 
 func TestPromisesHold(t *testing.T) {
@@ -38,7 +40,11 @@ func TestPromisesHold(t *testing.T) {
 		}
 		t.Run(x.name, func(t *testing.T) {
 			t.Parallel()
-			f := newFleet(t)
+			begin := newFleet
+			if x.fleet != nil {
+				begin = x.fleet
+			}
+			f := begin(t)
 			x.play(t, f)
 			f.await(0)
 			f.settle()

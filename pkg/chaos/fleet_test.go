@@ -39,6 +39,7 @@ type fleet struct {
 
 	stack *localaws.Stack   // nil where it is another process
 	redis *redistest.Server // nil where the stack's own is used
+	local *local            // the other process, else nil
 }
 
 const partitions = 2
@@ -77,13 +78,19 @@ func (f *fleet) open(prefix string) {
 // start starts a process on lines of its own.
 func (f *fleet) start(name string, args ...string) *process {
 	f.t.Helper()
+	return f.startUnder(nil, name, args...)
+}
+
+// startUnder starts it by way of other programs that become it.
+func (f *fleet) startUnder(by []string, name string, args ...string) *process {
+	f.t.Helper()
 	var p *process
 	seen := func(c call) { c.by = p; f.saw(c) }
 	awsTap, awsAddr := newAWSTap(f.t, f.endpoint, seen)
 	redisTap, redisAddr := newRedisTap(f.t, f.redisAddr, seen)
 	aws, redis := newLine(f.t, awsAddr), newLine(f.t, redisAddr)
 	args = append([]string{"--admin-addr", "127.0.0.1:0", "--log-format", "json", "--poll-wait", "2s", "--drain", "60s"}, args...)
-	p = start(f.t, name, f.env("http://"+aws.addr, strings.Replace(f.redisURL, f.redisAddr, redis.addr, 1)), args...)
+	p = startUnder(f.t, by, name, f.env("http://"+aws.addr, strings.Replace(f.redisURL, f.redisAddr, redis.addr, 1)), args...)
 	p.aws, p.awsTap, p.redis, p.redisTap = aws, awsTap, redis, redisTap
 	f.processes = append(f.processes, p)
 	return p

@@ -6,6 +6,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"runtime"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -32,13 +33,20 @@ type process struct {
 // start runs a program. Where the test fails, the end of its log is shown.
 func start(t *testing.T, name string, env []string, args ...string) *process {
 	t.Helper()
+	return startUnder(t, nil, name, env, args...)
+}
+
+// startUnder runs it by way of other programs, each of which becomes the next.
+func startUnder(t *testing.T, by []string, name string, env []string, args ...string) *process {
+	t.Helper()
 	p := &process{t: t, name: name, exited: make(chan struct{})}
 	stderr, err := os.CreateTemp(t.TempDir(), name+"-*.log")
 	if err != nil {
 		t.Fatal(err)
 	}
 	p.log = stderr.Name()
-	cmd := exec.Command(filepath.Join(bin, name), args...)
+	line := slices.Concat(by, []string{filepath.Join(bin, name)}, args)
+	cmd := exec.Command(line[0], line[1:]...)
 	cmd.Env, cmd.Stderr, cmd.SysProcAttr = env, stderr, dieWithParent()
 	started := make(chan error)
 	go func() {
@@ -69,6 +77,9 @@ func (p *process) end() {
 	said, err := os.ReadFile(p.log)
 	if err != nil {
 		p.t.Errorf("read what %s said: %v", p.name, err)
+	}
+	if bytes.Contains(said, []byte("DATA RACE")) {
+		p.t.Errorf("%s has a data race", p.name)
 	}
 	if p.t.Failed() {
 		p.t.Logf("%s (%d) said:\n%s", p.name, p.pid, said[max(0, len(said)-6000):])

@@ -82,6 +82,7 @@ func newStory(t *testing.T, cfg aws.Config, names queue.Names) *story {
 type plan struct {
 	runs, scripts int
 	envs          int              // so many of the scripts, one env for all of them, have a requirement
+	imports       bool             // those scripts import what they require
 	takes         float64          // seconds that a script sleeps
 	timeout       int              // of the scripts; 10 s, or twice what they take, by default
 	delivery      run.DeliveryMode // of every other run of each script
@@ -118,6 +119,9 @@ func (s *story) encode(p plan, r sent, n int) []byte {
 			Script: fmt.Sprintf("import time\ndef main(input):\n    time.sleep(%v)\n    return {'script': %d, 'n': input['n']}\n", p.takes, r.script),
 			Input:  json.RawMessage(fmt.Sprintf(`{"n":%d}`, n)), Runtime: s.runtime, Delivery: r.delivery,
 		},
+	}
+	if p.imports && r.script < p.envs {
+		request.Data.Script = "import idna\n" + request.Data.Script
 	}
 	request.Data.TimeoutSeconds = cmp.Or(p.timeout, max(10, int(2*p.takes)))
 	if r.script < p.envs {

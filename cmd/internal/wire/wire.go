@@ -16,6 +16,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/sqs"
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/redis/go-redis/v9"
+	"github.com/redis/go-redis/v9/maintnotifications"
 	"go.uber.org/zap"
 
 	"github.com/scriptfleet/scriptfleet/pkg/claimcheck"
@@ -90,7 +91,9 @@ func Open(ctx context.Context, settings config.Fleet, cfg aws.Config, log *zap.L
 }
 
 // openRedis makes the client. Whoever calls Redis here decides by itself when to
-// try again, so the client tries once, and its time-outs are short.
+// try again, so the client tries once, and its time-outs are short. A connection
+// is opened on the time of the call that needs it: a greeting of more round trips
+// than HELLO would take longer than any call may, while Redis is seconds slow.
 func (f *Fleet) openRedis() error {
 	if f.Settings.RedisURL == "" {
 		return errors.New("no Redis is set: give --redis-url or REDIS_URL, or take the environment that scriptfleet local prints")
@@ -103,6 +106,8 @@ func (f *Fleet) openRedis() error {
 	options.DialTimeout = 2 * time.Second
 	options.ReadTimeout = 4 * time.Second
 	options.ContextTimeoutEnabled = true
+	options.DisableIdentity = true
+	options.MaintNotificationsConfig = &maintnotifications.Config{Mode: maintnotifications.ModeDisabled}
 	f.redis = redis.NewClient(options)
 	f.Ledger = redisledger.New(redisledger.Config{Prefix: f.Settings.Prefix}, f.redis)
 	return nil
@@ -116,6 +121,10 @@ func (f *Fleet) Close() { _ = f.redis.Close() }
 func (f *Fleet) FollowTenants() service.Part {
 	return service.Part{Name: "tenants' settings", Run: func(intake, _ context.Context) error { return f.tenants.Run(intake) }}
 }
+
+// WatchTenants calls with the tenants' settings: now, and whenever the part
+// FollowTenants has read others.
+func (f *Fleet) WatchTenants(with func(*tenant.Settings)) { f.tenants.Watch(with) }
 
 // Names are those of the fleet's queues.
 func (f *Fleet) Names() queue.Names { return queue.NamesOf(f.Settings.Prefix, f.Settings.Partitions) }
