@@ -47,7 +47,7 @@ func (d *Dispatcher) dispatch(ctx context.Context, delivery queue.Delivery) (out
 // it. Any other is sent, even if it was seen before, since a dispatcher may have
 // died between the two.
 func (d *Dispatcher) forward(ctx context.Context, r run.Run, delivery queue.Delivery) (outcome, error) {
-	state, err := d.accept.Do(ctx, entry(r))
+	state, err := d.accept.Do(ctx, ledger.EntryOf(r))
 	if err != nil {
 		return outcomePutBack, fmt.Errorf("note run %s in the ledger: %w", r.Key, err)
 	}
@@ -55,7 +55,7 @@ func (d *Dispatcher) forward(ctx context.Context, r run.Run, delivery queue.Deli
 		return outcomeDuplicate, nil
 	}
 	partition := d.place(r.Tenant)
-	err = d.send[partition].send(ctx, queue.Message{
+	err = d.send[partition].Send(ctx, queue.Message{
 		Body: delivery.Body, Group: r.Tenant, Attributes: run.Carry(delivery.SentAt),
 	})
 	if err != nil {
@@ -80,17 +80,11 @@ func (d *Dispatcher) place(tenant string) int {
 func (d *Dispatcher) buryRequest(ctx context.Context, delivery queue.Delivery, reason *run.Error) error {
 	d.log.Error("request is buried: it names no tenant, source and id that a result could go to",
 		zap.String("message", delivery.MessageID), zap.String("type", reason.Type), zap.String("reason", reason.Message))
-	err := d.bury.send(ctx, queue.Message{Body: delivery.Body, Attributes: map[string]string{
+	err := d.bury.Send(ctx, queue.Message{Body: delivery.Body, Attributes: map[string]string{
 		run.AttributeReason: reason.Message, run.AttributeErrorType: reason.Type,
 	}})
 	if err != nil {
 		return fmt.Errorf("send to the dead-letter queue: %w", err)
 	}
 	return nil
-}
-
-func entry(r run.Run) ledger.Entry {
-	return ledger.Entry{
-		Key: r.Key, Tenant: r.Tenant, Source: r.Source, ID: r.ID, Action: r.Data.Action, Script: r.Script.Hash,
-	}
 }

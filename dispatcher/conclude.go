@@ -31,7 +31,7 @@ func (d *Dispatcher) conclude(
 ) error {
 	ctx, cancel := context.WithTimeout(ctx, concludeWithin)
 	defer cancel()
-	answers, err := d.deps.Ledger.Claim(ctx, []ledger.Claim{{Entry: entry(r), Owner: "dispatcher/" + delivery.Handle}}, concludeWithin)
+	answers, err := d.deps.Ledger.Claim(ctx, []ledger.Claim{{Entry: ledger.EntryOf(r), Owner: "dispatcher/" + delivery.Handle}}, concludeWithin)
 	if err != nil {
 		return fmt.Errorf("claim request %s: %w", r.Key, err)
 	}
@@ -99,7 +99,7 @@ func (d *Dispatcher) publish(ctx context.Context, r run.Run, body []byte) error 
 	if err != nil {
 		return fmt.Errorf("read the stored result: %w", err)
 	}
-	err = d.answer.send(ctx, queue.Message{Body: body, Group: res.Tenant, Attributes: res.Attributes()})
+	err = d.answer.Send(ctx, queue.Message{Body: body, Group: res.Tenant, Attributes: res.Attributes()})
 	if err != nil {
 		return fmt.Errorf("publish result %s: %w", res.ID, err)
 	}

@@ -99,11 +99,14 @@ type Dispatcher struct {
 	gate     gate.Gate
 
 	accept *batch.Batcher[ledger.Entry, ledger.State]
-	delete *batch.Batcher[queue.Delivery, struct{}]
-	send   []*sender // one a partition, then the side partition
-	answer *sender
-	bury   *sender
+	delete *queue.Deleter
+	send   []*queue.Sender // one a partition, then the side partition
+	answer *queue.Sender
+	bury   *queue.Sender
 }
+
+// calls under way at once to one queue, of each kind.
+const calls = 2
 
 // New makes a dispatcher.
 func New(cfg Config, deps Deps) *Dispatcher {
@@ -116,19 +119,19 @@ func New(cfg Config, deps Deps) *Dispatcher {
 		route:    newRouter(len(deps.Partitions)),
 		depths:   newDepths(deps.Registerer),
 		backlogs: newBacklogs(deps.Ledger, deps.Log.Named("dispatcher")),
-		answer:   newSender(deps.Results),
-		bury:     newSender(deps.DeadLetter),
+		delete:   queue.NewDeleter(deps.Requests, 2*calls),
+		answer:   queue.NewSender(deps.Results, calls),
+		bury:     queue.NewSender(deps.DeadLetter, calls),
 	}
 	d.accept = batch.New(batch.Config[ledger.Entry]{Max: 100, Concurrency: 2}, d.flushAccepts)
-	d.delete = batch.New(batch.Config[queue.Delivery]{Max: queue.MaxBatch, Concurrency: 4}, d.flushDeletes)
 	for p, q := range deps.Partitions {
-		d.send = append(d.send, newSender(q))
+		d.send = append(d.send, queue.NewSender(q, calls))
 		d.depths.add("partition-"+strconv.Itoa(p), q, func(depth queue.Depth) { d.route.saw(p, depth) })
 	}
 	d.depths.add("requests", deps.Requests, nil)
 	if deps.Side != nil {
 		d.depths.add("side", deps.Side, nil)
-		d.send = append(d.send, newSender(deps.Side))
+		d.send = append(d.send, queue.NewSender(deps.Side, calls))
 	}
 	d.depths.add("results", deps.Results, nil)
 	d.depths.add("requests-dlq", deps.DeadLetter, nil)

@@ -45,7 +45,7 @@ func (d *Dispatcher) poll(intake, work context.Context) {
 func (d *Dispatcher) handle(ctx context.Context, delivery queue.Delivery) {
 	outcome, err := d.dispatch(ctx, delivery)
 	if err == nil {
-		_, err = d.delete.Do(ctx, delivery)
+		err = d.delete.Delete(ctx, delivery)
 	}
 	if err == nil || errors.Is(err, queue.ErrGone) {
 		d.gate.Open()
@@ -60,10 +60,6 @@ func (d *Dispatcher) handle(ctx context.Context, delivery queue.Delivery) {
 	}
 	delay := time.Second + rand.N(min(time.Duration(delivery.ReceiveCount)*2*time.Second, visibility))
 	d.deps.Requests.Extend(ctx, []queue.Delivery{delivery}, delay.Round(time.Second))
-}
-
-func (d *Dispatcher) flushDeletes(ctx context.Context, ds []queue.Delivery) ([]struct{}, []error) {
-	return nil, d.deps.Requests.Delete(ctx, ds)
 }
 
 func (d *Dispatcher) flushAccepts(ctx context.Context, es []ledger.Entry) ([]ledger.State, []error) {

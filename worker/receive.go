@@ -5,21 +5,17 @@ import (
 
 	"go.uber.org/zap"
 
-	"github.com/scriptfleet/scriptfleet/pkg/batch"
 	"github.com/scriptfleet/scriptfleet/pkg/queue"
 )
 
-// source is a partition, with the batch in which its deliveries are deleted.
+// source is a partition, and what deletes its deliveries.
 type source struct {
 	queue  queue.Queue
-	delete *batch.Batcher[queue.Delivery, struct{}]
+	delete *queue.Deleter
 }
 
 func newSource(q queue.Queue) *source {
-	return &source{queue: q, delete: batch.New(
-		batch.Config[queue.Delivery]{Max: queue.MaxBatch, Concurrency: 2},
-		func(ctx context.Context, ds []queue.Delivery) ([]struct{}, []error) { return nil, q.Delete(ctx, ds) },
-	)}
+	return &source{queue: q, delete: queue.NewDeleter(q, 2)}
 }
 
 // receive takes deliveries from one partition into hand until intake ends. A

@@ -77,7 +77,7 @@ func (w *Worker) publish(h *held, body []byte, attributes map[string]string) err
 	}
 	m := queue.Message{Body: body, Group: h.run.Tenant, Attributes: attributes}
 	for pause := 100 * time.Millisecond; ; pause = min(2*pause, 5*time.Second) {
-		_, err := w.results.Do(lastly(h.work), m)
+		err := w.results.Send(lastly(h.work), m)
 		if err == nil {
 			break
 		}
@@ -103,7 +103,7 @@ func (w *Worker) publish(h *held, body []byte, attributes map[string]string) err
 }
 
 func (w *Worker) remove(h *held) error {
-	_, err := h.source.delete.Do(lastly(h.work), h.delivery)
+	err := h.source.delete.Delete(lastly(h.work), h.delivery)
 	if err != nil && !errors.Is(err, queue.ErrGone) {
 		return fmt.Errorf("delete the delivery, which will come again and be known: %w", err)
 	}

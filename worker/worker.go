@@ -150,7 +150,7 @@ type Worker struct {
 	finishes  *batch.Batcher[ledger.Finish, struct{}]
 	published *batch.Batcher[run.Key, struct{}]
 	takes     *batch.Batcher[slot.Ask, bool]
-	results   *batch.Batcher[queue.Message, struct{}]
+	results   *queue.Sender
 }
 
 // New makes a worker.
@@ -171,12 +171,7 @@ func New(cfg Config, deps Deps) *Worker {
 	}, w.flushFinishes)
 	w.published = batch.New(batch.Config[run.Key]{Max: 100, Concurrency: 2}, w.flushPublished)
 	w.takes = batch.New(batch.Config[slot.Ask]{Max: 100, Concurrency: 2}, w.flushTakes)
-	w.results = batch.New(batch.Config[queue.Message]{
-		Max: queue.MaxBatch, MaxWeight: queue.MaxMessageBytes, Weight: func(m queue.Message) int { return len(m.Body) },
-		Concurrency: 4,
-	}, func(ctx context.Context, ms []queue.Message) ([]struct{}, []error) {
-		return nil, deps.Results.Send(ctx, ms)
-	})
+	w.results = queue.NewSender(deps.Results, 4)
 	return w
 }
 
