@@ -153,7 +153,6 @@ func (p *pool) offer(env *environment) {
 func (p *pool) scale() {
 	for !p.closed && p.starting < len(p.waiting) && p.wantsAnother() {
 		p.starting++
-		p.server.warm++
 		p.server.starts.Go(p.startOne)
 	}
 	if len(p.waiting) == 0 || p.closed {
@@ -199,9 +198,18 @@ func (p *pool) patience() time.Duration {
 	return min(max(p.cold, leastPatience), mostPatience)
 }
 
-// startOne starts an environment and goes through its init phase.
+// startOne starts an environment and goes through its init phase, unless by the
+// time that it may start nobody waits for one any more.
 func (p *pool) startOne() {
 	s := p.server
+	s.mu.Lock()
+	if len(p.waiting) == 0 || p.closed {
+		p.starting--
+		s.mu.Unlock()
+		return
+	}
+	s.warm++
+	s.mu.Unlock()
 	began := time.Now()
 	env, failed, err := p.coldStart()
 	s.mu.Lock()

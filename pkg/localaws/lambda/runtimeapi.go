@@ -2,6 +2,7 @@ package lambda
 
 import (
 	"bufio"
+	"bytes"
 	"errors"
 	"fmt"
 	"io"
@@ -34,6 +35,9 @@ type runtimeCall struct {
 // readCall reads the next call. An environment that speaks anything else is
 // broken, and what was read of it is worth nothing.
 func readCall(r *bufio.Reader) (runtimeCall, error) {
+	if err := awaitHead(r); err != nil {
+		return runtimeCall{}, err
+	}
 	req, err := http.ReadRequest(r)
 	if err != nil {
 		return runtimeCall{}, err
@@ -58,6 +62,25 @@ func readCall(r *bufio.Reader) (runtimeCall, error) {
 	}
 	return call, call.read(req)
 }
+
+// awaitHead waits until the head of a call is there, and fails for one that the
+// reader's buffer does not hold. net/http reads heads of any length, into memory
+// that is the whole stack's, and a script can write to its runtime's socket too.
+func awaitHead(r *bufio.Reader) error {
+	for have := 0; ; {
+		if _, err := r.Peek(have + 1); errors.Is(err, bufio.ErrBufferFull) {
+			return fmt.Errorf("runtime sends a head of more than %d bytes", r.Size())
+		} else if err != nil {
+			return err
+		}
+		have = r.Buffered()
+		if head, _ := r.Peek(have); bytes.Contains(head, endOfHead) {
+			return nil
+		}
+	}
+}
+
+var endOfHead = []byte("\r\n\r\n")
 
 func (c *runtimeCall) read(req *http.Request) error {
 	if req.ContentLength < 0 {

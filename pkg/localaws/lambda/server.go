@@ -28,7 +28,7 @@ type Config struct {
 	DB              *bbolt.DB // functions and layers survive a restart in it; nil keeps them in memory
 
 	MaxConcurrency int           // invocations at a time in all functions; default 1000
-	MaxWarm        int           // environments at a time, before idle ones are ended; default 40
+	MaxWarm        int           // environments at a time, before idle ones are ended; default by the machine's memory, see defaultMaxWarm
 	IdleTimeout    time.Duration // of an environment; default 5 min
 	PendingFor     time.Duration // a created function is Pending at least for so long; default 0
 
@@ -106,7 +106,7 @@ func (c Config) withDefaults() Config {
 		}
 	}
 	def(&c.MaxConcurrency, 1000)
-	def(&c.MaxWarm, 40)
+	def(&c.MaxWarm, defaultMaxWarm())
 	if c.IdleTimeout == 0 {
 		c.IdleTimeout = 5 * time.Minute
 	}
