@@ -49,7 +49,7 @@ func (f *flight) lead(ctx context.Context, hold *lease.Hold, w *watch) (outcome,
 	}
 	t := &turn{Builder: f.b, f: f, hold: hold, bound: bound, script: f.step.script}
 	m, err := f.step.lead(work, t)
-	if err != nil && !hold.Valid() {
+	if err != nil && (errors.Is(err, ErrClosed) || !hold.Valid()) {
 		return f.gaveUp(ctx, t)
 	}
 	settled = true
@@ -63,12 +63,12 @@ func (f *flight) lead(ctx context.Context, hold *lease.Hold, w *watch) (outcome,
 // gaveUp ends a turn that settled nothing: this worker stops, or the lease is
 // lost.
 func (f *flight) gaveUp(ctx context.Context, t *turn) (outcome, bool) {
-	if ctx.Err() == nil {
+	if f.b.ctx.Err() == nil {
 		t.ended(endedLost)
 		return outcome{}, false
 	}
 	t.ended(endedClosed)
-	return outcome{err: context.Cause(ctx)}, true
+	return outcome{err: ErrClosed}, true
 }
 
 func (t *turn) outcome(m made, err error, before Record) outcome {
