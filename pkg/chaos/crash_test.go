@@ -19,7 +19,7 @@ type point struct {
 }
 
 // points are where a worker is killed: where a call has done something and the
-// worker does not know it, or, before the delete, where it is about to.
+// worker does not know it, or, before the end, where it is about to.
 var points = []point{
 	{"receive", after, func(f *fleet, c call) bool {
 		return c.op == "ReceiveMessage" && f.isPartition(c.target) && strings.Contains(c.answer, `"Body"`)
@@ -30,6 +30,7 @@ var points = []point{
 	{"function create", after, func(_ *fleet, c call) bool { return c.op == "CreateFunction" }},
 	{"invoke", after, func(_ *fleet, c call) bool { return c.op == "Invoke" }},
 	{"outcome written", after, func(_ *fleet, c call) bool { return c.op == "finish" }},
+	{"before the result is sent", before, func(f *fleet, c call) bool { return c.op == "SendMessage" && c.target == f.names.Results }},
 	{"result sent", after, func(f *fleet, c call) bool { return c.op == "SendMessage" && c.target == f.names.Results }},
 	{"before delete", before, func(f *fleet, c call) bool { return c.op == "DeleteMessage" && f.isPartition(c.target) }},
 }

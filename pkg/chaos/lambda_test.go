@@ -50,7 +50,7 @@ func onLambda(x lambda.Fault) func(*testing.T, *fleet) {
 func throttle(t *testing.T, f *fleet, length time.Duration) {
 	t.Helper()
 	f.startAll(2)
-	f.send(plan{runs: 12, scripts: 1})
+	f.send(plan{runs: 12, scripts: 1, envs: 1})
 	f.await(4)
 	remove := f.lambdaFault(lambda.Fault{Kind: lambda.Throttle})
 	f.send(plan{runs: 24, scripts: 3, envs: 3})
@@ -62,7 +62,7 @@ func hangInvoke(t *testing.T, f *fleet) {
 	t.Helper()
 	f.lambdaFault(lambda.Fault{Op: "Invoke", Kind: lambda.Hang, Times: 5})
 	f.startAll(2)
-	f.send(plan{runs: 24, scripts: 1, timeout: 1, delivery: run.AtMostOnce})
+	f.send(plan{runs: 24, scripts: 1, timeout: 5, delivery: run.AtMostOnce})
 }
 
 func hangCreate(t *testing.T, f *fleet) {

@@ -80,11 +80,12 @@ func (l *local) start() {
 func killLocal(t *testing.T, f *fleet) {
 	t.Helper()
 	f.startAll(2)
-	p := plan{runs: 40, scripts: 2, takes: 0.5}
+	p := plan{runs: 40, scripts: 2, takes: 1}
 	f.send(p)
-	f.await(10)
+	f.await(6)
 	functions, _ := f.built(t)
 	f.local.process.kill()
+	f.note("killed with %d results of %d out", f.count(), p.runs)
 	f.local.start()
 	if now, _ := f.built(t); now != functions {
 		t.Errorf("%d functions are there after the crash, and %d were before", now, functions)

@@ -135,8 +135,11 @@ func noSilentRerun(t *testing.T, _ fault, f *fleet) string {
 // nothingLeft looks for what should be gone once all is answered and the
 // processes have stopped: what a killed one held runs out by itself.
 func nothingLeft(t *testing.T, _ fault, f *fleet) string {
+	begin := time.Now()
 	f.stop()
+	t.Logf("all processes stopped within %.1f s", time.Since(begin).Seconds())
 	var found []string
+	defer func(first []string) { t.Logf("nothing was left after %.1f s; at first %q", time.Since(begin).Seconds(), first) }(f.leftInRedis())
 	gone := soon(time.Minute, func() bool {
 		found = append(f.leftInQueues(), f.leftInRedis()...)
 		for _, pid := range left(f.mark) {
