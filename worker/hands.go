@@ -16,6 +16,7 @@ import (
 var (
 	errStopping  = errors.New("worker: it is stopping")
 	errLost      = errors.New("worker: the claim on the run is lost")
+	errLapsed    = errors.New("worker: the claim on the run was not renewed in time")
 	errCancelled = errors.New("worker: the run was cancelled")
 	errExpired   = errors.New("worker: the run has expired")
 )
@@ -41,6 +42,7 @@ type held struct {
 	mu        sync.Mutex
 	hold      ledger.Hold
 	claimed   bool
+	renewed   time.Time // when the last call was sent that granted or renewed the claim
 	invoking  bool
 	gone      bool // the delivery is lost
 	slots     []slot.Ask
@@ -68,6 +70,23 @@ func (h *held) claim() (ledger.Hold, bool) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	return h.hold, h.claimed
+}
+
+// renew notes a call that renewed the claim.
+func (h *held) renew(sent time.Time) {
+	h.mu.Lock()
+	h.renewed = sent
+	h.mu.Unlock()
+}
+
+// lapsed tells whether the claim may have run out, and another worker have had
+// the run since. The ledger says so when it is asked, but for one case: where it
+// has forgotten both claims, it takes ours for the last. So an invocation is not
+// begun under a claim that has lapsed by our own clock.
+func (h *held) lapsed(ttl time.Duration) bool {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return !h.invoking && time.Since(h.renewed) >= ttl
 }
 
 // unclaim ends the keeping of the claim.

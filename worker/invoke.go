@@ -47,6 +47,9 @@ func (w *Worker) invoke(h *held, built build.Built) verdict {
 func (w *Worker) begin(h *held) error {
 	hold, _ := h.claim()
 	hold, err := patiently(h.wait, w, func() (ledger.Hold, error) {
+		if h.lapsed(w.cfg.ClaimTTL) {
+			return hold, errLapsed
+		}
 		return w.deps.Ledger.Invoking(h.wait, hold)
 	})
 	if err != nil {

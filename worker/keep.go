@@ -34,19 +34,24 @@ func (w *Worker) keep(ctx context.Context) {
 	}
 }
 
-// keepClaims renews the claims, and ends the work of those that are lost. It
-// reports whether the ledger is out of reach.
+// keepClaims renews the claims, and ends the work of those that are lost, and
+// the waiting of those that have lapsed. It reports whether the ledger is out of reach.
 func (w *Worker) keepClaims(ctx context.Context) (outOfReach bool) {
 	var hs []*held
 	var holds []ledger.Hold
 	w.hands.each(func(h *held) {
-		if hold, ok := h.claim(); ok {
+		hold, ok := h.claim()
+		switch {
+		case ok && h.lapsed(w.cfg.ClaimTTL):
+			h.endWait(errLapsed)
+		case ok:
 			hs, holds = append(hs, h), append(holds, hold)
 		}
 	})
 	if len(hs) == 0 {
 		return false
 	}
+	sent := time.Now()
 	errs, err := w.deps.Ledger.Renew(ctx, holds, w.cfg.ClaimTTL)
 	if err != nil {
 		w.log.Warn("cannot renew claims; trying again", zap.Int("claims", len(hs)), zap.Error(err))
@@ -54,7 +59,9 @@ func (w *Worker) keepClaims(ctx context.Context) (outOfReach bool) {
 		return true
 	}
 	for i, h := range hs {
-		if _, still := h.claim(); still && errors.Is(errs[i], ledger.ErrLost) {
+		if errs[i] == nil {
+			h.renew(sent)
+		} else if _, still := h.claim(); still && errors.Is(errs[i], ledger.ErrLost) {
 			h.unclaim()
 			h.endWork(errLost)
 		}

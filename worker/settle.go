@@ -53,13 +53,11 @@ func (w *Worker) finish(h *held, res run.Result) error {
 	_, err = patiently(h.work, w, func() (struct{}, error) {
 		return w.finishes.Do(lastly(h.work), ledger.Finish{Hold: hold, Status: res.Data.Status, Result: body})
 	})
-	switch {
-	case errors.Is(err, ledger.ErrLost), err != nil && errors.Is(context.Cause(h.work), errLost):
-		return fmt.Errorf("write the result down: %w", ledger.ErrLost)
-	case err != nil:
-		// The drain is over and the ledger out of reach: the result is published
-		// all the same, for nobody would have it otherwise.
-		w.log.Error("publishing a result that the ledger does not know", zap.String("run", string(h.run.Key)), zap.Error(err))
+	if err != nil {
+		// Also where the drain is over and the ledger out of reach: the delivery
+		// comes again, and a result that the ledger does not know would then be
+		// followed by another, and leave the books open.
+		return fmt.Errorf("write the result down: %w", err)
 	}
 	h.unclaim() // settled: nobody can take it any more
 	return w.publish(h, body, res.Attributes())

@@ -43,6 +43,9 @@ func (w *Worker) interrupted(h *held, err error) verdict {
 	switch cause := context.Cause(h.wait); {
 	case errors.Is(err, ledger.ErrLost), errors.Is(cause, errLost):
 		return verdict{kind: leave, why: "the claim is lost"}
+	case errors.Is(err, errLapsed), errors.Is(cause, errLapsed):
+		h.unclaim() // it is not to be released either
+		return verdict{kind: putBack, delay: w.backoff(h), why: errLapsed.Error()}
 	case errors.Is(cause, errCancelled):
 		return finish(h.result(run.Cancelled, cancelledError(h), build.Built{}))
 	case errors.Is(cause, errExpired):

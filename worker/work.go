@@ -64,6 +64,7 @@ func (w *Worker) claim(h *held) *verdict {
 		return ptr(w.interrupted(h, context.Cause(h.wait)))
 	}
 	answer, err := patiently(h.wait, w, func() (ledger.Answer, error) {
+		h.renew(time.Now())
 		return w.claims.Do(lastly(h.work), ledger.Claim{Entry: ledger.EntryOf(h.run), Owner: h.owner(w.cfg.Name)})
 	})
 	if err != nil {
