@@ -223,9 +223,11 @@ func (b *books) invocationOf(c memfunction.Call) *invocation {
 	return nil
 }
 
-// forgotten tells whether Redis forgot a run and a dispatcher then noted it
-// again: see Exceptions.
-func (b *books) forgotten(q *request) bool { return b.dispatched[q.key] > 1 && b.forgotSince(q.at) }
+// forgotten tells whether Redis forgot a run and something from before may have
+// told it of the run again: see Exceptions.
+func (f *fleet) forgotten(q *request) bool {
+	return f.forgotSince(q.at) && (f.dispatched[q.key] > 1 || f.plan.has(eventStop) || f.plan.has(eventStopSoon))
+}
 
 // checkAgain looks for what explains that a run is executed another time.
 func (f *fleet) checkAgain(last, i *invocation) {

@@ -39,5 +39,11 @@
 // Forgetting is what Redis may do at any time. After it a run whose delivery
 // comes again may be executed again, which its result tells, and that result may
 // differ from one that was published before; what is built is found by its
-// name, and a build under way may have a second beside it.
+// name, and a build under way may have a second beside it. Where the request
+// itself comes again as well, a dispatcher notes the forgotten run as if it were
+// new, and that it may have executed is not told.
+//
+// A call of the ledger's that was on its way when its process was stopped, and
+// arrives after Redis has forgotten, puts a claim back that may have been lost
+// before: see package ledger. The books may then have a run open that is done.
 package simulation

@@ -57,6 +57,7 @@ const (
 	eventKill     = "kill"
 	eventKillSoon = "kill at a call to come"
 	eventStop     = "stop"
+	eventStopSoon = "stop at a call to come"
 	eventDrain    = "drain"
 	eventCut      = "cut off from Redis"
 	eventFlush    = "flush Redis"
@@ -131,7 +132,8 @@ func (p *plan) faults(r *rand.Rand) {
 		most int
 		last time.Duration
 	}{
-		{eventKill, 3, 3, 0}, {eventKillSoon, 3, 3, 0}, {eventStop, 3, 3, 45 * time.Second}, {eventDrain, 4, 3, 60 * time.Second},
+		{eventKill, 3, 3, 0}, {eventKillSoon, 3, 3, 0}, {eventStop, 4, 3, 45 * time.Second}, {eventStopSoon, 3, 4, 45 * time.Second},
+		{eventDrain, 4, 3, 60 * time.Second},
 		{eventCut, 5, 2, 40 * time.Second}, {eventFlush, 5, 2, 0}, {eventVanish, 6, 3, 0}, {eventSleep, 8, 2, 0},
 	} {
 		if r.IntN(e.one) != 0 {

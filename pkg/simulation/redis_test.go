@@ -75,8 +75,8 @@ func (l *siteLedger) Claim(ctx context.Context, cs []ledger.Claim, ttl time.Dura
 	for i := range as {
 		l.s.f.log(l.s.name, "claims %s: granted %t, state %q, attempts %d, fresh %t, held by %q", cs[i].Entry.ID, as[i].Granted,
 			as[i].State, as[i].Attempts, as[i].Fresh, as[i].HeldBy)
-		if l.s.f.off == suspicion {
-			as[i].Fresh = false
+		if l.s.f.off == suspicion && as[i].Fresh {
+			as[i].Attempts, as[i].Hold.Attempts = 0, 0
 		}
 		if l.s.f.off == ledgerClaim && !as[i].Granted {
 			as[i] = ledger.Answer{State: ledger.Queued, Granted: true,

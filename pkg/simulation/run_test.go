@@ -161,9 +161,9 @@ func (f *fleet) happen(e event) {
 	case eventKill:
 		f.killed(s)
 	case eventKillSoon:
-		s.mu.Lock()
-		s.left = 1 + e.nth
-		s.mu.Unlock()
+		s.soon(e.nth, 0)
+	case eventStopSoon:
+		s.soon(e.nth, e.last)
 	case eventStop:
 		s.stop(e.last)
 	case eventDrain:

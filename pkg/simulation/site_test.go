@@ -22,12 +22,16 @@ type site struct {
 	rng   *rand.Rand
 	dead  bool
 	going chan struct{} // not nil while it is stopped; closed when it goes on
-	left  int           // calls until it is killed; 0 for not at all
+	left  int           // calls until it is killed or stopped; 0 for not at all
+	then  time.Duration // for how long it is stopped then; 0 where it is killed
 	hurt  []window      // when something befell it
 	cut   []window      // when Redis is out of its reach
 }
 
-var errDead = errors.New("the process is dead")
+var (
+	errDead    = errors.New("the process is dead")
+	errStopped = errors.New("the process was stopped")
+)
 
 func (s *site) start() {
 	intake, stopIntake := context.WithCancel(context.Background())
@@ -70,6 +74,13 @@ func (s *site) stop(d time.Duration) {
 	s.going = make(chan struct{})
 	s.hurt = append(s.hurt, window{s.f.now(), s.f.now() + d + time.Second})
 	time.AfterFunc(d, s.resume)
+}
+
+// soon kills the site at its nth call from now, or stops it for a while.
+func (s *site) soon(n int, d time.Duration) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.left, s.then = 1+n, d
 }
 
 func (s *site) resume() {
@@ -140,22 +151,26 @@ func (s *site) between(low, high time.Duration) time.Duration {
 
 // through lets the site make a call: it takes its time on the way or on the way
 // back, and does nothing and answers nothing once the site is dead. A call that
-// is held back while the site is stopped takes effect afterwards, though its
-// context may have ended meanwhile: it was on its way.
+// is on its way when the site is stopped takes effect when it goes on, though its
+// context may have ended meanwhile. One that is begun by a site that is stopped,
+// as none would be, fails instead.
 func through[T any](ctx context.Context, s *site, do func(context.Context) (T, error)) (T, error) {
 	var none T
 	there, back := s.between(50*time.Microsecond, 3*time.Millisecond), time.Duration(0)
 	if s.between(0, 2) == 0 {
 		there, back = back, there
 	}
+	if s.held() {
+		return none, errStopped
+	}
 	if err := pass(ctx, there); err != nil {
 		return none, err
 	}
-	if s.held() {
-		ctx = context.WithoutCancel(ctx)
-	}
 	if !s.counts() {
 		return none, errDead
+	}
+	if s.held() {
+		ctx = context.WithoutCancel(ctx)
 	}
 	v, err := do(ctx)
 	if e := pass(ctx, back); e != nil {
@@ -186,19 +201,25 @@ func (s *site) isDead() bool {
 	return s.dead
 }
 
-// counts counts a call, and kills the site at the one that it was to die at:
-// before its effect or after it. It is false where the call has none.
+// counts counts a call, and kills or stops the site at the one that was chosen
+// for that. A site is killed before the call's effect or after it; counts is
+// false where the call has none.
 func (s *site) counts() bool {
 	s.mu.Lock()
-	dead, last := s.dead, s.left == 1
+	last := s.left == 1
 	s.left = max(0, s.left-1)
-	before := last && s.rng.IntN(2) == 0
+	stop, before := s.then, s.rng.IntN(2) == 0
 	s.mu.Unlock()
-	if last && !s.f.healthy() {
+	switch {
+	case !last || s.f.healthy():
+	case stop > 0:
+		s.stop(stop)
+	default:
 		s.f.log(s.name, "dies at a call")
 		s.f.killed(s)
+		return !before
 	}
-	return !dead && !before
+	return !s.isDead()
 }
 
 func pass(ctx context.Context, d time.Duration) error {
