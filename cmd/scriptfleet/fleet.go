@@ -8,7 +8,10 @@ import (
 	"os"
 
 	"github.com/prometheus/client_golang/prometheus"
+	"go.uber.org/zap"
 
+	"github.com/scriptfleet/scriptfleet/cmd/internal/embedded"
+	"github.com/scriptfleet/scriptfleet/cmd/internal/progress"
 	"github.com/scriptfleet/scriptfleet/cmd/internal/wire"
 	"github.com/scriptfleet/scriptfleet/pkg/config"
 	"github.com/scriptfleet/scriptfleet/pkg/telemetry"
@@ -27,15 +30,45 @@ func (o operator) open(ctx context.Context) (*wire.Fleet, error) {
 	if !configured(o.Fleet) {
 		return nil, exitError{exitUsage, errNoFleet}
 	}
-	cfg, err := wire.AWS(ctx)
-	if err != nil {
-		return nil, err
-	}
 	log, err := telemetry.NewLogger("error", "auto")
 	if err != nil {
 		return nil, err
 	}
-	return wire.Open(ctx, o.Fleet, cfg, log, prometheus.NewRegistry())
+	return dial(ctx, o.Fleet, log)
+}
+
+// configured tells whether the environment names a fleet.
+func configured(f config.Fleet) bool {
+	return f.RedisURL != "" || os.Getenv("AWS_ENDPOINT_URL") != ""
+}
+
+func dial(ctx context.Context, f config.Fleet, log *zap.Logger) (*wire.Fleet, error) {
+	cfg, err := wire.AWS(ctx)
+	if err != nil {
+		return nil, err
+	}
+	return wire.Open(ctx, f, cfg, log, prometheus.NewRegistry())
+}
+
+// connect reaches the fleet that the environment names or, where it names none,
+// starts an embedded one as the options have it. stop ends what was begun.
+func connect(ctx context.Context, o embedded.Options, line *progress.Line) (_ *wire.Fleet, stop func(), err error) {
+	if configured(o.Fleet) {
+		f, err := dial(ctx, o.Fleet, o.Log)
+		if err != nil {
+			return nil, nil, err
+		}
+		return f, f.Close, nil
+	}
+	line.Say("starting an embedded stack")
+	stack, err := embedded.Start(ctx, o)
+	if err != nil {
+		return nil, nil, err
+	}
+	if err := stack.StartFleet(context.WithoutCancel(ctx)); err != nil {
+		return nil, nil, errors.Join(err, stack.Close(ctx))
+	}
+	return stack.Fleet, func() { _ = stack.Abandon(context.WithoutCancel(ctx)) }, nil
 }
 
 func printJSON(v any) error {

@@ -12,14 +12,12 @@ import (
 	"syscall"
 	"time"
 
-	"github.com/prometheus/client_golang/prometheus"
 	"go.uber.org/zap"
 	"golang.org/x/term"
 
 	"github.com/scriptfleet/scriptfleet/cmd/internal/embedded"
 	"github.com/scriptfleet/scriptfleet/cmd/internal/progress"
 	"github.com/scriptfleet/scriptfleet/cmd/internal/replay"
-	"github.com/scriptfleet/scriptfleet/cmd/internal/wire"
 	"github.com/scriptfleet/scriptfleet/pkg/config"
 	"github.com/scriptfleet/scriptfleet/pkg/telemetry"
 )
@@ -102,7 +100,11 @@ func (c *replayCommand) Run(ctx context.Context) error {
 // replay carries the plan out at the fleet that is configured, or at one of its
 // own.
 func (c *replayCommand) replay(ctx context.Context, plan replay.Plan, log *zap.Logger, line *progress.Line) (replay.Report, error) {
-	fleet, stop, err := c.fleet(ctx, log, line)
+	fleet, stop, err := connect(ctx, embedded.Options{
+		Fleet: c.Fleet, Worker: c.Worker, Log: log,
+		Process:    config.Process{PollWait: time.Second, Drain: 5 * time.Second},
+		Dispatcher: config.Dispatcher{Pollers: 4},
+	}, line)
 	if err != nil {
 		return replay.Report{}, err
 	}
@@ -148,33 +150,6 @@ func showProgress(ctx context.Context, r *replay.Replay, line *progress.Line) {
 			line.Print(os.Stderr, "%s", r.Progress())
 		}
 	}
-}
-
-func (c *replayCommand) fleet(ctx context.Context, log *zap.Logger, line *progress.Line) (_ *wire.Fleet, stop func(), err error) {
-	if configured(c.Fleet) {
-		cfg, err := wire.AWS(ctx)
-		if err != nil {
-			return nil, nil, err
-		}
-		f, err := wire.Open(ctx, c.Fleet, cfg, log, prometheus.NewRegistry())
-		if err != nil {
-			return nil, nil, err
-		}
-		return f, f.Close, nil
-	}
-	line.Say("starting an embedded stack")
-	stack, err := embedded.Start(ctx, embedded.Options{
-		Fleet: c.Fleet, Worker: c.Worker, Log: log,
-		Process:    config.Process{PollWait: time.Second, Drain: 5 * time.Second},
-		Dispatcher: config.Dispatcher{Pollers: 4},
-	})
-	if err != nil {
-		return nil, nil, err
-	}
-	if err := stack.StartFleet(context.WithoutCancel(ctx)); err != nil {
-		return nil, nil, errors.Join(err, stack.Close(ctx))
-	}
-	return stack.Fleet, func() { _ = stack.Abandon(context.WithoutCancel(ctx)) }, nil
 }
 
 func (c *replayCommand) print(report replay.Report) error {

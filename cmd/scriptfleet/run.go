@@ -11,7 +11,6 @@ import (
 	"time"
 
 	"github.com/google/uuid"
-	"github.com/prometheus/client_golang/prometheus"
 	"go.uber.org/zap"
 
 	"github.com/scriptfleet/scriptfleet/cmd/internal/client"
@@ -121,7 +120,11 @@ func readFile(name string) ([]byte, error) {
 // execute sends the request to the fleet that is configured, or to one of its
 // own.
 func (c *runCommand) execute(ctx context.Context, request run.Request, log *zap.Logger, line *progress.Line) (run.Result, error) {
-	fleet, stop, err := c.fleet(ctx, log, line)
+	fleet, stop, err := connect(ctx, embedded.Options{
+		Fleet: c.Fleet, Worker: c.Worker, Log: log,
+		Process:  config.Process{PollWait: 200 * time.Millisecond, Drain: time.Second},
+		Progress: func(_ run.EnvHash, said string) { line.Say("building: %s", said) },
+	}, line)
 	if err != nil {
 		return run.Result{}, err
 	}
@@ -144,39 +147,6 @@ func send(ctx context.Context, fleet *wire.Fleet, cl *client.Client, request run
 	defer stopWatching()
 	go watch(watching, fleet, key, line)
 	return await(ctx, cl, key)
-}
-
-// configured tells whether the environment names a fleet.
-func configured(f config.Fleet) bool {
-	return f.RedisURL != "" || os.Getenv("AWS_ENDPOINT_URL") != ""
-}
-
-func (c *runCommand) fleet(ctx context.Context, log *zap.Logger, line *progress.Line) (_ *wire.Fleet, stop func(), err error) {
-	if configured(c.Fleet) {
-		cfg, err := wire.AWS(ctx)
-		if err != nil {
-			return nil, nil, err
-		}
-		f, err := wire.Open(ctx, c.Fleet, cfg, log, prometheus.NewRegistry())
-		if err != nil {
-			return nil, nil, err
-		}
-		return f, f.Close, nil
-	}
-	line.Say("starting an embedded stack")
-	c.Fleet.Partitions = 1
-	stack, err := embedded.Start(ctx, embedded.Options{
-		Fleet: c.Fleet, Worker: c.Worker, Log: log,
-		Process:  config.Process{PollWait: 200 * time.Millisecond, Drain: time.Second},
-		Progress: func(_ run.EnvHash, said string) { line.Say("building: %s", said) },
-	})
-	if err != nil {
-		return nil, nil, err
-	}
-	if err := stack.StartFleet(ctx); err != nil {
-		return nil, nil, errors.Join(err, stack.Close(ctx))
-	}
-	return stack.Fleet, func() { _ = stack.Abandon(context.WithoutCancel(ctx)) }, nil
 }
 
 // watch tells on the progress line where the run is.
