@@ -14,6 +14,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"slices"
 	"strings"
 )
 
@@ -71,12 +72,10 @@ func (e event) tell(said words, out io.Writer) (skipped string) {
 	switch {
 	case e.Action == "build-output":
 		fmt.Fprint(out, e.Output)
-	case e.Action == "output" && e.Test == "":
-		if !strings.Contains(e.Output, "[no test files]") && e.Output != "PASS\n" {
+	case e.Action == "output" && (e.Test == "" || strings.HasPrefix(e.Test, "Benchmark")):
+		if !e.noise() {
 			fmt.Fprint(out, e.Output)
 		}
-	case e.Action == "output" && strings.HasPrefix(e.Test, "Benchmark"):
-		fmt.Fprint(out, e.Output)
 	case e.Action == "output":
 		said[name] = append(said[name], e.Output)
 	case e.Action == "fail" && e.Test == "":
@@ -94,6 +93,15 @@ func (e event) tell(said words, out io.Writer) (skipped string) {
 		delete(said, name)
 	}
 	return ""
+}
+
+// noise tells whether an output is one that go test alone would not have, or
+// that each package with a benchmark repeats.
+func (e event) noise() bool {
+	line := strings.TrimSuffix(e.Output, "\n")
+	first, _, _ := strings.Cut(line, " ")
+	return strings.Contains(line, "[no test files]") || line == e.Test ||
+		slices.Contains([]string{"PASS", "===", "goos:", "goarch:", "pkg:", "cpu:"}, first)
 }
 
 // words are what tests have said, by package and name, until it is known

@@ -12,6 +12,9 @@ const output = `{"Action":"start","Package":"p"}
 {"Action":"output","Package":"p","Test":"TestBad","Output":"    bad_test.go:7: one is not two\n"}
 {"Action":"fail","Package":"p","Test":"TestBad"}
 {"Action":"skip","Package":"p","Test":"TestAbsent"}
+{"Action":"output","Package":"p","Output":"goos: linux\n"}
+{"Action":"output","Package":"p","Test":"BenchmarkX","Output":"=== RUN   BenchmarkX\n"}
+{"Action":"output","Package":"p","Test":"BenchmarkX","Output":"BenchmarkX\n"}
 {"Action":"output","Package":"p","Test":"BenchmarkX","Output":"BenchmarkX 1 5 ns/op\n"}
 {"Action":"output","Package":"p","Test":"TestCutShort","Output":"panic: test timed out\n"}
 {"Action":"output","Package":"p","Output":"FAIL\tp\t0.1s\n"}
@@ -32,7 +35,7 @@ func TestReportTellsFailuresPackagesAndBenchmarksAndNothingElse(t *testing.T) {
 			t.Errorf("missing %q", want)
 		}
 	}
-	for _, not := range []string{"quiet", "no test files"} {
+	for _, not := range []string{"quiet", "no test files", "goos", "=== RUN", "BenchmarkX\nB"} {
 		if strings.Contains(out.String(), not) {
 			t.Errorf("it says %q", not)
 		}
