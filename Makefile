@@ -10,6 +10,7 @@ export PATH := $(CURDIR)/.tools/bin:$(PATH)
 # A package's tests end within this, or are told where they stand.
 TEST_TIMEOUT ?= 240s
 FUZZ_TIME ?= 20s
+SEEDS ?= 10000
 LINT := go tool -modfile=.ci/tools/go.mod golangci-lint
 # Folders that begin with a dot are not part of ./...
 PACKAGES := ./... ./.ci/report
@@ -41,6 +42,9 @@ test: setup vet ## all tests, with the race detector
 
 chaos: setup ## every fault of pkg/chaos/README.md, those that take minutes too
 	go test -race -timeout 30m -run TestPromisesHold ./pkg/chaos -chaos.long -v
+
+simulate: ## the whole fleet in memory, under faults of 10,000 seeds (SEEDS)
+	go test ./pkg/simulation -run '^TestSimulation$$' -seeds $(SEEDS) -timeout 20m
 
 # With -race, since that is how everything is compiled for the tests anyway.
 vet:

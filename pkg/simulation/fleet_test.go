@@ -170,7 +170,7 @@ func (f *fleet) worker() *site {
 		Slots: &siteSlots{f.slots, s}, Tenants: f, Policy: policy, Log: log, Registerer: reg,
 	}
 	if f.off == parking {
-		deps.Builds = eager{builds}
+		deps.Builds = eager{builds, s}
 	}
 	w := worker.New(worker.Config{
 		Name: s.name, Concurrency: f.plan.concurrency, MaxParked: f.plan.maxParked, PollWait: 10 * time.Second, Visibility: visibility,

@@ -165,10 +165,13 @@ func (packer) Pack(_ context.Context, s run.Script) ([]byte, error) { return []b
 func code(s run.Script) string { return s.Tenant + "\n" + s.Requirements + "\n" + s.Source }
 
 // eager is a builder with which a run that waits for a build is not parked.
-type eager struct{ *build.Builder }
+type eager struct {
+	*build.Builder
+	s *site
+}
 
 func (e eager) Known(s run.Script) (build.Built, bool) {
-	built, err := e.Ensure(context.Background(), s, build.ForRun)
+	built, err := e.Ensure(e.s.life, s, build.ForRun)
 	return built, err == nil
 }
 

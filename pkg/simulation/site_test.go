@@ -18,6 +18,7 @@ type site struct {
 	again func() *site                       // starts its successor
 	end   [2]context.CancelFunc              // intake and work
 	over  chan struct{}                      // closed when run has returned
+	life  context.Context                    // until it has ended, or was killed
 	mu    sync.Mutex
 	rng   *rand.Rand
 	dead  bool
@@ -37,7 +38,7 @@ func (s *site) start() {
 	intake, stopIntake := context.WithCancel(context.Background())
 	work, stopWork := context.WithCancel(context.Background())
 	s.end = [2]context.CancelFunc{stopIntake, stopWork}
-	s.over = make(chan struct{})
+	s.over, s.life = make(chan struct{}), work
 	go func() {
 		defer close(s.over)
 		s.run(intake, work)
