@@ -26,11 +26,17 @@ type fleet struct {
 // startStack starts the embedded stack alone.
 func startStack(t *testing.T) *fleet {
 	t.Helper()
-	return launch(t, shipped, "--no-fleet")
+	return launch(t, shipped, "--no-fleet").withMailbox()
 }
 
 // startFleet starts the embedded stack with a dispatcher and a worker inside.
 func startFleet(t *testing.T, args ...string) *fleet {
+	t.Helper()
+	return launchFleet(t, args...).withMailbox()
+}
+
+// launchFleet does the same, and leaves the results to another consumer.
+func launchFleet(t *testing.T, args ...string) *fleet {
 	t.Helper()
 	return launch(t, checked, append([]string{"--partitions", "2", "--poll-wait", "1s"}, args...)...)
 }
@@ -51,7 +57,12 @@ func launch(t *testing.T, dir string, args ...string) *fleet {
 		f.set = parseExports(string(exports))
 		return len(f.set) > 0
 	})
-	f.mailbox = openMailbox(t, f.config("AWS_ENDPOINT_URL"), f.set["SCRIPTFLEET_BUCKET"])
+	return f
+}
+
+func (f *fleet) withMailbox() *fleet {
+	f.t.Helper()
+	f.mailbox = openMailbox(f.t, f.config("AWS_ENDPOINT_URL"), f.set["SCRIPTFLEET_BUCKET"])
 	return f
 }
 

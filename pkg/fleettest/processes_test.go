@@ -1,0 +1,89 @@
+package fleettest
+
+import (
+	"encoding/json"
+	"fmt"
+	"testing"
+
+	"github.com/scriptfleet/scriptfleet/pkg/run"
+)
+
+const (
+	runs    = 200
+	tenants = 5
+	scripts = 8
+)
+
+func TestSeparateProcessesShareTheWorkAndBuildEachScriptOnce(t *testing.T) {
+	t.Parallel()
+	f := startStack(t)
+	processes := []*process{f.dispatcher(), f.worker(), f.worker(), f.local}
+	for i := range runs {
+		// Script and tenant go together: the same text of another tenant is
+		// another script.
+		n := i % scripts
+		f.send(requestOf(fmt.Sprintf("tenant-%d", n%tenants), fmt.Sprint("run-", i), data{
+			Script: fmt.Sprintf("def main(input):\n    return [%d, input['i']]", n), Input: map[string]int{"i": i},
+		}))
+	}
+	built := map[string]int{}
+	for i := range runs {
+		res := f.await(t, fmt.Sprint("run-", i))
+		if want := fmt.Sprintf("[%d, %d]", i%scripts, i); string(res.Data.Output) != want || res.Data.Attempt != 1 {
+			t.Errorf("the result is not %s in one attempt: %s", want, res.body)
+		}
+		if res.Data.Build.Outcome == run.BuildBuilt {
+			built[string(res.Data.Function.ScriptHash)]++
+		}
+	}
+	f.checkOnce(t, runs)
+	if len(built) != scripts {
+		t.Errorf("%d scripts were built, not %d", len(built), scripts)
+	}
+	for hash, n := range built {
+		if n != 1 {
+			t.Errorf("script %s was built %d times", hash, n)
+		}
+	}
+	if functions := f.functions(); len(functions) != scripts {
+		t.Errorf("there are %d functions, not %d: %q", len(functions), scripts, functions)
+	}
+	checkBooks(t, f)
+	checkStops(t, processes)
+}
+
+// checkBooks asks the operator's command whether all is settled.
+func checkBooks(t *testing.T, f *fleet) {
+	t.Helper()
+	got := command(t, f.env(), "", "check", "--idle", "--json")
+	var books struct{ Accepted, Results, Open, Lost, Buried int }
+	if err := json.Unmarshal([]byte(got.stdout), &books); err != nil || got.code != 0 {
+		t.Fatalf("check --idle exits %d: %s%s", got.code, got.stdout, got.stderr)
+	}
+	if books.Accepted != runs || books.Results != runs || books.Lost+books.Open+books.Buried != 0 {
+		t.Errorf("the books do not balance: %s", got.stdout)
+	}
+}
+
+// checkStops stops the processes, the stack last, and looks for what they left.
+func checkStops(t *testing.T, processes []*process) {
+	t.Helper()
+	var all []born
+	for _, p := range processes {
+		all = append(all, p.family()...)
+	}
+	if len(all) <= len(processes) {
+		t.Errorf("the processes have no children, which functions would be: %v", all)
+	}
+	for _, p := range processes {
+		p.terminate()
+	}
+	eventually(t, "processes are left", func() bool {
+		for _, b := range all {
+			if b.alive() {
+				return false
+			}
+		}
+		return true
+	})
+}
