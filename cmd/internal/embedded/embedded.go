@@ -6,6 +6,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -16,6 +17,7 @@ import (
 	"github.com/scriptfleet/scriptfleet/pkg/config"
 	"github.com/scriptfleet/scriptfleet/pkg/interpreter"
 	"github.com/scriptfleet/scriptfleet/pkg/localaws"
+	"github.com/scriptfleet/scriptfleet/pkg/localaws/sqs"
 	"github.com/scriptfleet/scriptfleet/pkg/run"
 	"github.com/scriptfleet/scriptfleet/pkg/service"
 	"github.com/scriptfleet/scriptfleet/pkg/telemetry"
@@ -66,6 +68,7 @@ func Start(ctx context.Context, o Options) (*Stack, error) {
 	if s.Fleet, err = wire.Open(ctx, o.Fleet, stack.AWSConfig(), o.Log, s.registry); err != nil {
 		return nil, errors.Join(err, stack.Close(ctx))
 	}
+	s.Fleet.WatchTenants(s.addRoles)
 	return s, nil
 }
 
@@ -82,7 +85,8 @@ func (s *Stack) StartFleet(ctx context.Context) error {
 	}
 	parts := []service.Part{d.Part, w.Part, s.Fleet.FollowTenants()}
 	if addr := s.options.Process.AdminAddr; addr != "" {
-		admin, err := telemetry.ListenAdmin(addr, s.registry, func() error { return errors.Join(d.Ready(), w.Ready()) })
+		user, password := s.Key() // scripts reach every loopback address
+		admin, err := telemetry.ListenAdmin(telemetry.AdminConfig{Addr: addr, User: user, Password: password}, s.registry, func() error { return errors.Join(d.Ready(), w.Ready()) })
 		if err != nil {
 			return err
 		}
@@ -118,11 +122,30 @@ func (s *Stack) Close(ctx context.Context) error {
 // Abandon ends a stack whose work is done and whose queues nobody needs any
 // more: polls end with the stack instead of being waited for.
 func (s *Stack) Abandon(ctx context.Context) error {
+	s.settle(ctx)
 	s.stop()
 	err := s.Stack.Close(ctx)
 	err = errors.Join(err, s.Wait())
 	s.Fleet.Close()
 	return err
+}
+
+// settleWithin is how long Abandon waits for results that are out to be settled:
+// milliseconds, unless something is wrong.
+const settleWithin = time.Second
+
+// settle returns once no delivery is in flight.
+func (s *Stack) settle(ctx context.Context) {
+	ctx, cancel := context.WithTimeout(ctx, settleWithin)
+	defer cancel()
+	tick := time.NewTicker(2 * time.Millisecond)
+	defer tick.Stop()
+	for ctx.Err() == nil && slices.ContainsFunc(s.Queues(), func(q sqs.Stats) bool { return q.InFlight > 0 }) {
+		select {
+		case <-ctx.Done():
+		case <-tick.C:
+		}
+	}
 }
 
 // Client is a story's end of the stack's queues.
