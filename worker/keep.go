@@ -3,6 +3,7 @@ package worker
 import (
 	"context"
 	"errors"
+	"slices"
 	"time"
 
 	"go.uber.org/zap"
@@ -69,19 +70,37 @@ func (w *Worker) keepClaims(ctx context.Context) (outOfReach bool) {
 	return false
 }
 
+// keepSlots renews the slots. One that is given back meanwhile, and that the
+// renewal may have overtaken, is given back once more.
 func (w *Worker) keepSlots(ctx context.Context) {
-	var asks []slot.Ask
-	w.hands.each(func(h *held) {
-		h.mu.Lock()
-		asks = append(asks, h.slots...)
-		h.mu.Unlock()
-	})
+	asks := w.taken()
 	if len(asks) == 0 {
 		return
 	}
 	if err := w.deps.Slots.Renew(ctx, asks, slotTTL); err != nil {
 		w.log.Warn("cannot renew the tenants' slots", zap.Error(err))
 	}
+	still := map[slot.Ask]bool{}
+	for _, a := range w.taken() {
+		still[a] = true
+	}
+	asks = slices.DeleteFunc(asks, func(a slot.Ask) bool { return still[a] })
+	if len(asks) == 0 {
+		return
+	}
+	if err := w.deps.Slots.Give(ctx, asks); err != nil {
+		w.log.Warn("cannot give a tenant's slot back; it runs out by itself", zap.Error(err))
+	}
+}
+
+// taken are the tenants' slots that runs in hand have.
+func (w *Worker) taken() (asks []slot.Ask) {
+	w.hands.each(func(h *held) {
+		h.mu.Lock()
+		asks = append(asks, h.slots...)
+		h.mu.Unlock()
+	})
+	return asks
 }
 
 // slotTTL is how long a tenant's slot outlives its worker.

@@ -200,7 +200,14 @@ func (w *Worker) takeCapped(h *held, limits Limits) (capped string, err error) {
 			continue
 		}
 		a.ask.Owner = h.owner(w.cfg.Name)
-		ok, err := w.takes.Do(h.wait, a.ask)
+		// The answer is waited for, whatever ends: a slot that was granted unheard
+		// would be missing to the tenant until it runs out.
+		ok, err := w.takes.Do(lastly(h.wait), a.ask)
+		if ok || err != nil { // without an answer it may have been granted
+			h.mu.Lock()
+			h.slots = append(h.slots, a.ask)
+			h.mu.Unlock()
+		}
 		switch {
 		case h.wait.Err() != nil:
 			w.giveCapped(h)
@@ -212,9 +219,6 @@ func (w *Worker) takeCapped(h *held, limits Limits) (capped string, err error) {
 			w.giveCapped(h)
 			return fmt.Sprintf("%s: %d runs execute already", a.why, a.ask.Cap), nil
 		}
-		h.mu.Lock()
-		h.slots = append(h.slots, a.ask)
-		h.mu.Unlock()
 	}
 	return "", nil
 }

@@ -39,7 +39,7 @@ func (f *fleet) isPartition(name string) bool { return strings.Contains(name, "-
 
 func crashes() (all []fault) {
 	for _, p := range points {
-		all = append(all, fault{name: "worker killed (kill -9): " + p.name, play: func(t *testing.T, f *fleet) { killAt(t, f, p) }})
+		all = append(all, fault{crashes: true, name: "worker killed (kill -9): " + p.name, play: func(t *testing.T, f *fleet) { killAt(t, f, p) }})
 	}
 	return all
 }

@@ -19,6 +19,9 @@ type fault struct {
 	// forgets is set where Redis forgets what it knew: a result that was sent
 	// may then be made once more.
 	forgets bool
+	// crashes is set where a process dies or is cut off with what it holds, which
+	// then runs out by itself.
+	crashes bool
 	// ends are the types of error that a run may end with, beside
 	// MayHaveExecuted of one that may be executed once at most.
 	ends []string

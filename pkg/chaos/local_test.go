@@ -25,7 +25,7 @@ type local struct {
 
 func localFaults() []fault {
 	return []fault{{
-		name: "scriptfleet local --data killed (kill -9) under load, and on again", play: killLocal, forgets: true, fleet: newLocalFleet,
+		name: "scriptfleet local --data killed (kill -9) under load, and on again", play: killLocal, forgets: true, crashes: true, fleet: newLocalFleet,
 		ends: []string{exhausted},
 	}}
 }

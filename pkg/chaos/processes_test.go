@@ -8,7 +8,7 @@ import (
 func processFaults() []fault {
 	return []fault{
 		{name: "rolling SIGTERM of three workers under load", play: rollWorkers},
-		{name: "two dispatchers, one cut off", play: cutDispatcher},
+		{name: "two dispatchers, one cut off", play: cutDispatcher, crashes: true},
 		{name: "dispatcher killed (kill -9): run sent, request not deleted", play: killDispatcher},
 		{name: "no fault: 1,000 runs of one new script on 4 workers", play: manyRuns(1000)},
 		{name: "no fault: 10,000 runs of one new script on 4 workers", long: true, play: manyRuns(10_000)},

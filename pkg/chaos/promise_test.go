@@ -133,14 +133,20 @@ func noSilentRerun(t *testing.T, _ fault, f *fleet) string {
 }
 
 // nothingLeft looks for what should be gone once all is answered and the
-// processes have stopped: what a killed one held runs out by itself.
-func nothingLeft(t *testing.T, _ fault, f *fleet) string {
+// processes have stopped: at once, unless one of them could not let go of it.
+func nothingLeft(t *testing.T, x fault, f *fleet) string {
 	begin := time.Now()
 	f.stop()
 	t.Logf("all processes stopped within %.1f s", time.Since(begin).Seconds())
 	var found []string
-	defer func(first []string) { t.Logf("nothing was left after %.1f s; at first %q", time.Since(begin).Seconds(), first) }(f.leftInRedis())
-	gone := soon(time.Minute, func() bool {
+	defer func(first []string) {
+		t.Logf("nothing was left after %.1f s; at first %q", time.Since(begin).Seconds(), first)
+	}(f.leftInRedis())
+	limit := 5 * time.Second
+	if x.crashes {
+		limit = time.Minute
+	}
+	gone := soon(limit, func() bool {
 		found = append(f.leftInQueues(), f.leftInRedis()...)
 		for _, pid := range left(f.mark) {
 			found = append(found, fmt.Sprint("process ", pid))
@@ -148,7 +154,7 @@ func nothingLeft(t *testing.T, _ fault, f *fleet) string {
 		return len(found) == 0
 	})
 	if !gone {
-		t.Errorf("left after a minute: %s", strings.Join(found, ", "))
+		t.Errorf("left after %s: %s", limit, strings.Join(found, ", "))
 	}
 	return fmt.Sprintf("%d", len(found))
 }

@@ -12,19 +12,19 @@ const leaseTTL = 15 * time.Second
 
 func redisFaults() []fault {
 	all := []fault{
-		{name: "a lease's holder stopped (SIGSTOP) past its TTL, and on again", play: stopHolder},
+		{name: "a lease's holder stopped (SIGSTOP) past its TTL, and on again", play: stopHolder, crashes: true},
 		{name: "Redis flushed in the middle of a build", play: flushInBuild, forgets: true},
 		{name: "Redis flushed in the middle of runs", play: flushInRuns, forgets: true},
-		{name: "Redis killed, and empty at the same address", play: restartRedis, forgets: true},
-		{name: "Redis 2 s slow", play: slowRedis},
+		{name: "Redis killed, and empty at the same address", play: restartRedis, forgets: true, crashes: true},
+		{name: "Redis 2 s slow", play: slowRedis, crashes: true},
 	}
 	for _, s := range []struct {
 		length time.Duration
 		long   bool
 	}{{8 * time.Second, false}, {30 * time.Second, true}} {
-		all = append(all, fault{name: fmt.Sprintf("Redis refuses connections for %s", s.length), long: s.long, play: func(t *testing.T, f *fleet) {
+		all = append(all, fault{crashes: true, name: fmt.Sprintf("Redis refuses connections for %s", s.length), long: s.long, play: func(t *testing.T, f *fleet) {
 			cutRedis(t, f, s.length, (*line).cut, (*line).mend)
-		}}, fault{name: fmt.Sprintf("Redis answers nothing for %s", s.length), long: s.long, play: func(t *testing.T, f *fleet) {
+		}}, fault{crashes: true, name: fmt.Sprintf("Redis answers nothing for %s", s.length), long: s.long, play: func(t *testing.T, f *fleet) {
 			cutRedis(t, f, s.length, (*line).swallow, (*line).spit)
 		}})
 	}
