@@ -38,6 +38,7 @@ type Stack struct {
 
 	functions *functions // Lambda
 	http      *http.Server
+	unused    *unused
 	served    chan error // what Serve ended with
 	stopCalls context.CancelFunc
 }
@@ -162,7 +163,9 @@ func (s *Stack) listen() error {
 	}
 	calls, stopCalls := context.WithCancel(context.Background())
 	s.awsAddr, s.stopCalls = listener.Addr().String(), stopCalls
+	s.unused = newUnused()
 	s.http = &http.Server{
+		ConnState:         s.unused.watch,
 		Handler:           s.handler(),
 		BaseContext:       func(net.Listener) context.Context { return calls },
 		ReadHeaderTimeout: 10 * time.Second,
@@ -195,6 +198,7 @@ func (s *Stack) Close(ctx context.Context) error {
 	var errs []error
 	if s.http != nil {
 		s.stopCalls()
+		s.unused.close()
 		if err := s.http.Shutdown(ctx); err != nil {
 			errs = append(errs, s.http.Close())
 		}

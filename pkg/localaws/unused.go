@@ -1,0 +1,40 @@
+package localaws
+
+import (
+	"net"
+	"net/http"
+	"sync"
+)
+
+// unused are connections on which no request has come yet: clients open them in
+// advance. A shutdown of net/http waits 5 s for each of them to speak.
+type unused struct {
+	mu    sync.Mutex
+	conns map[net.Conn]struct{} // nil once closed
+}
+
+func newUnused() *unused { return &unused{conns: map[net.Conn]struct{}{}} }
+
+// watch is the server's ConnState.
+func (u *unused) watch(c net.Conn, state http.ConnState) {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	switch {
+	case state != http.StateNew:
+		delete(u.conns, c)
+	case u.conns == nil:
+		_ = c.Close()
+	default:
+		u.conns[c] = struct{}{}
+	}
+}
+
+// close ends them, and those that still come.
+func (u *unused) close() {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	for c := range u.conns {
+		_ = c.Close()
+	}
+	u.conns = nil
+}
