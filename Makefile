@@ -7,8 +7,8 @@ MAKEFLAGS += --no-print-directory
 
 export PATH := $(CURDIR)/.tools/bin:$(PATH)
 
-# A package's tests end within this, or tell where they stand; on an idle machine
-# the longest takes a fraction of it.
+# A package's tests end within this, or tell where they stand. It is for a busy
+# machine; all of them together are to end within ten minutes on two cores.
 TEST_TIMEOUT ?= 420s
 FUZZ_TIME ?= 20s
 SEEDS ?= 10000
