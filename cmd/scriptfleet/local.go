@@ -63,8 +63,7 @@ func (c *localCommand) Run(ctx context.Context) error {
 	}
 	fmt.Fprintf(os.Stderr, "scriptfleet local is up at %s; scripts run in: %s\n", stack.Endpoint(), sandbox.Probe())
 	if c.NoFleet {
-		<-ctx.Done()
-		return nil
+		return stack.FollowTenants(ctx)
 	}
 	if err := stack.StartFleet(ctx); err != nil {
 		return err

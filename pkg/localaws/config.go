@@ -33,9 +33,9 @@ type Config struct {
 
 // Role is a role that can be assumed.
 type Role struct {
-	ARN        string
-	ExternalID string // that AssumeRole has to name; empty asks for none
-	Policy     string // JSON, what its sessions may do; empty is nothing
+	ARN         string
+	ExternalIDs []string // of which AssumeRole has to name one; none asks for none
+	Policy      string   // JSON, what its sessions may do; empty is nothing
 }
 
 func (c Config) withDefaults() Config {
@@ -91,7 +91,7 @@ func (c Config) unpackedDir() string {
 }
 
 func (r Role) parse() (auth.Role, error) {
-	parsed := auth.Role{ARN: r.ARN, ExternalID: r.ExternalID}
+	parsed := auth.Role{ARN: r.ARN, ExternalIDs: r.ExternalIDs}
 	if r.Policy == "" {
 		return parsed, nil
 	}

@@ -54,6 +54,9 @@ func (s *Stack) RedisURL() string {
 	return "redis://:" + s.secrets.RedisPassword + "@" + s.redis.addr() + "/0"
 }
 
+// Key is the access key that everything is allowed to, and its secret.
+func (s *Stack) Key() (id, secret string) { return s.secrets.AccessKey, s.secrets.SecretKey }
+
 // Config is what the stack was started with, its defaults filled in.
 func (s *Stack) Config() Config { return s.cfg }
 

@@ -187,7 +187,7 @@ def main(event, context):
 
 func TestRolesAreAssumedOnlyByWhoTheyTrust(t *testing.T) {
 	const role = "arn:aws:iam::210987654321:role/customer"
-	stack := started(t, localaws.Config{Partitions: 1, Roles: []localaws.Role{{ARN: role, ExternalID: "tenant-acme-1",
+	stack := started(t, localaws.Config{Partitions: 1, Roles: []localaws.Role{{ARN: role, ExternalIDs: []string{"tenant-acme-1", "tenant-acme-2"},
 		Policy: `{"Statement":{"Effect":"Allow","Action":["s3:*","sts:AssumeRole"],"Resource":"*"}}`}}})
 	root := config(t, stack)
 	client := sts.NewFromConfig(root)
@@ -217,7 +217,7 @@ func TestRolesAreAssumedOnlyByWhoTheyTrust(t *testing.T) {
 	}
 	session := assumed(t, root, &sts.AssumeRoleInput{RoleArn: aws.String(role), RoleSessionName: aws.String("run"), ExternalId: aws.String("tenant-acme-1")})
 	who, err := sts.NewFromConfig(session).GetCallerIdentity(t.Context(), &sts.GetCallerIdentityInput{})
-	if err != nil || *who.Arn != "arn:aws:sts::210987654321:assumed-role/customer/run" {
+	if err != nil || *who.Arn != "arn:aws:sts::210987654321:assumed-role/customer/run" || *who.Account != "210987654321" {
 		t.Error(who, err)
 	}
 	_, err = sts.NewFromConfig(session).AssumeRole(t.Context(), &sts.AssumeRoleInput{RoleArn: aws.String(role), RoleSessionName: aws.String("again"),

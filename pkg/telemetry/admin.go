@@ -2,6 +2,7 @@ package telemetry
 
 import (
 	"context"
+	"crypto/subtle"
 	"errors"
 	"fmt"
 	"net"
@@ -23,17 +24,28 @@ import (
 //
 // The same readiness is a metric, scriptfleet_process_ready, for who watches many.
 //
-// It has no authentication: bind it to a loopback or a private address.
+// Only the profiles may ask for a password, for they can slow a process down:
+// bind it to a loopback or a private address. None of the pages tells a secret,
+// so there is no /debug/pprof/cmdline: a flag may hold one.
 type Admin struct {
 	listener net.Listener
 	server   *http.Server
 }
 
-// ListenAdmin binds addr. ready returns nil while the process takes work.
-func ListenAdmin(addr string, reg *prometheus.Registry, ready func() error) (*Admin, error) {
-	l, err := net.Listen("tcp", addr)
+// AdminConfig says where the view is, and who sees the profiles.
+type AdminConfig struct {
+	Addr string
+	// User and Password are what the profiles ask for, as HTTP's basic
+	// authentication; an empty password asks nobody. They are for a process
+	// beside which scripts run, which reach its loopback addresses.
+	User, Password string
+}
+
+// ListenAdmin binds the address. ready returns nil while the process takes work.
+func ListenAdmin(cfg AdminConfig, reg *prometheus.Registry, ready func() error) (*Admin, error) {
+	l, err := net.Listen("tcp", cfg.Addr)
 	if err != nil {
-		return nil, fmt.Errorf("listen on the admin address %s (choose another with --admin-addr): %w", addr, err)
+		return nil, fmt.Errorf("listen on the admin address %s (choose another with --admin-addr): %w", cfg.Addr, err)
 	}
 	promauto.With(reg).NewGaugeFunc(prometheus.GaugeOpts{
 		Name: "scriptfleet_process_ready", Help: "1 while the process takes work, else 0.",
@@ -53,12 +65,34 @@ func ListenAdmin(addr string, reg *prometheus.Registry, ready func() error) (*Ad
 		}
 		fmt.Fprintln(w, "ok")
 	})
+	mux.Handle("GET /debug/pprof/", cfg.guard(profiles()))
+	return &Admin{listener: l, server: &http.Server{Handler: mux, ReadHeaderTimeout: 5 * time.Second}}, nil
+}
+
+func profiles() http.Handler {
+	mux := http.NewServeMux()
 	mux.HandleFunc("GET /debug/pprof/", pprof.Index)
-	mux.HandleFunc("GET /debug/pprof/cmdline", pprof.Cmdline)
+	mux.Handle("GET /debug/pprof/cmdline", http.NotFoundHandler())
 	mux.HandleFunc("GET /debug/pprof/profile", pprof.Profile)
 	mux.HandleFunc("GET /debug/pprof/symbol", pprof.Symbol)
 	mux.HandleFunc("GET /debug/pprof/trace", pprof.Trace)
-	return &Admin{listener: l, server: &http.Server{Handler: mux, ReadHeaderTimeout: 5 * time.Second}}, nil
+	return mux
+}
+
+// guard asks for the password, where there is one.
+func (c AdminConfig) guard(next http.Handler) http.Handler {
+	if c.Password == "" {
+		return next
+	}
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		user, password, _ := r.BasicAuth()
+		if subtle.ConstantTimeCompare([]byte(user+":"+password), []byte(c.User+":"+c.Password)) != 1 {
+			w.Header().Set("WWW-Authenticate", `Basic realm="profiles"`)
+			http.Error(w, "the profiles ask for the key of the embedded stack: http://$AWS_ACCESS_KEY_ID:$AWS_SECRET_ACCESS_KEY@…", http.StatusUnauthorized)
+			return
+		}
+		next.ServeHTTP(w, r)
+	})
 }
 
 // Addr is the address that was bound.

@@ -12,7 +12,7 @@ import (
 
 func TestAdminTellsHealthReadinessAndMetrics(t *testing.T) {
 	var broken atomic.Bool
-	admin, err := ListenAdmin("127.0.0.1:0", NewRegistry(), func() error {
+	admin, err := ListenAdmin(AdminConfig{Addr: "127.0.0.1:0"}, NewRegistry(), func() error {
 		if broken.Load() {
 			return errors.New("redis is out of reach")
 		}
@@ -47,6 +47,39 @@ func TestAdminTellsHealthReadinessAndMetrics(t *testing.T) {
 	}
 	if _, body := get("/metrics"); !strings.Contains(body, "scriptfleet_process_ready 0") {
 		t.Error("/metrics of a broken process tells that it is ready")
+	}
+	cancel()
+	if err := <-done; err != nil {
+		t.Fatal(err)
+	}
+}
+
+func TestProfilesAskForThePasswordAndNothingTellsTheCommandLine(t *testing.T) {
+	admin, err := ListenAdmin(AdminConfig{Addr: "127.0.0.1:0", User: "key", Password: "secret"}, NewRegistry(), func() error { return nil })
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	done := make(chan error, 1)
+	go func() { done <- admin.Run(ctx) }()
+	for url, want := range map[string]int{
+		"/metrics": 200, "/healthz": 200, "/debug/pprof/": 401, "/debug/pprof/heap": 401, "/debug/pprof/trace": 401, "/debug/pprof/cmdline": 401,
+		"key:secret@/debug/pprof/heap": 200, "key:secret@/debug/pprof/cmdline": 404, "key:@/debug/pprof/heap": 401, "key:other@/debug/pprof/heap": 401,
+	} {
+		who, path, with := strings.Cut(url, "@")
+		if !with {
+			who, path = "", url
+		} else {
+			who += "@"
+		}
+		resp, err := http.Get("http://" + who + admin.Addr() + path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		_ = resp.Body.Close()
+		if resp.StatusCode != want {
+			t.Errorf("GET %s: %d, not %d", url, resp.StatusCode, want)
+		}
 	}
 	cancel()
 	if err := <-done; err != nil {

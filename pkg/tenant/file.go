@@ -34,6 +34,8 @@ type File struct {
 	log     *zap.Logger
 	current atomic.Pointer[Settings]
 
+	watchers []func(*Settings)
+
 	// Run's own.
 	seen   stamp
 	digest [sha256.Size]byte // of the contents that were read last
@@ -95,6 +97,13 @@ func (f *File) For(tenant string) (Tenant, bool) { return f.Settings().For(tenan
 // Role is Settings().Role.
 func (f *File) Role(tenant, name string) (credential.Role, bool) {
 	return f.Settings().Role(tenant, name)
+}
+
+// Watch calls with the settings in use: now, and from Run whenever others come
+// into use. It is called before Run.
+func (f *File) Watch(with func(*Settings)) {
+	f.watchers = append(f.watchers, with)
+	with(f.Settings())
 }
 
 // Run follows the file until ctx ends. It never fails.
@@ -161,6 +170,9 @@ func (f *File) look() error {
 	}
 	f.digest = digest
 	f.current.Store(settings)
+	for _, w := range f.watchers {
+		w(settings)
+	}
 	f.loaded.Inc()
 	f.named.Set(float64(settings.Len()))
 	f.log.Info("tenants' settings read", zap.String("path", f.cfg.Path), zap.Int("tenants", settings.Len()))

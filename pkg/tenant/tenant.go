@@ -22,7 +22,11 @@
 //   - What [Settings] answers never changes; a changed file is another Settings.
 package tenant
 
-import "github.com/scriptfleet/scriptfleet/pkg/credential"
+import (
+	"iter"
+
+	"github.com/scriptfleet/scriptfleet/pkg/credential"
+)
 
 // Limits is what a tenant may take.
 type Limits struct {
@@ -100,6 +104,23 @@ func (s *Settings) Role(tenant, name string) (credential.Role, bool) {
 	}
 	arn, ok := e.more.credentials[name]
 	return credential.Role{ARN: arn, ExternalID: e.more.externalID}, ok
+}
+
+// Roles are those of all credentials that the file names, in no order. More than
+// one tenant may name a role, each under an external ID of its own.
+func (s *Settings) Roles() iter.Seq[credential.Role] {
+	return func(yield func(credential.Role) bool) {
+		for _, e := range s.tenants {
+			if e.more == nil {
+				continue
+			}
+			for _, arn := range e.more.credentials {
+				if !yield(credential.Role{ARN: arn, ExternalID: e.more.externalID}) {
+					return
+				}
+			}
+		}
+	}
 }
 
 // Len is how many tenants the file names.

@@ -2,11 +2,13 @@ package tenant
 
 import (
 	"bytes"
+	"context"
 	_ "embed"
 	"fmt"
 	"os"
 	"path/filepath"
 	"runtime"
+	"slices"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -17,6 +19,8 @@ import (
 	"github.com/santhosh-tekuri/jsonschema/v6"
 	"go.uber.org/zap"
 	"go.uber.org/zap/zaptest/observer"
+
+	"github.com/scriptfleet/scriptfleet/pkg/credential"
 )
 
 //go:embed settings.schema.json
@@ -286,5 +290,37 @@ func BenchmarkParse100000(b *testing.B) {
 		if _, err := Parse(file); err != nil {
 			b.Fatal(err)
 		}
+	}
+}
+
+func TestWhoWatchesIsToldTheSettingsInUseAndEachChange(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "tenants.json")
+	write := func(tenant string) {
+		text := fmt.Sprintf(`{"tenants":{%q:{"external_id":"0123456789abcdef-%s","credentials":{"prod":{"role_arn":"arn:aws:iam::111111111111:role/shared"}}},"plain":{}}}`, tenant, tenant)
+		if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	write("acme")
+	f, err := New(Config{Path: path, Every: time.Millisecond}, Deps{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	told := make(chan []credential.Role, 10)
+	f.Watch(func(s *Settings) { told <- slices.Collect(s.Roles()) })
+	ctx, cancel := context.WithCancel(t.Context())
+	done := make(chan error, 1)
+	go func() { done <- f.Run(ctx) }()
+	for _, tenant := range []string{"acme", "another"} {
+		if tenant != "acme" {
+			write(tenant)
+		}
+		if roles := <-told; len(roles) != 1 || roles[0].ExternalID != "0123456789abcdef-"+tenant {
+			t.Errorf("told %v of %s", roles, tenant)
+		}
+	}
+	cancel()
+	if err := <-done; err != nil {
+		t.Error(err)
 	}
 }

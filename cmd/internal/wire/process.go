@@ -32,7 +32,7 @@ func RunProcess(ctx context.Context, name string, p config.Process, settings con
 	if err != nil {
 		return err
 	}
-	admin, err := telemetry.ListenAdmin(p.AdminAddr, fleet.Registry, running.Ready)
+	admin, err := telemetry.ListenAdmin(telemetry.AdminConfig{Addr: p.AdminAddr}, fleet.Registry, running.Ready)
 	if err != nil {
 		return err
 	}

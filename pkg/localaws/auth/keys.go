@@ -10,6 +10,7 @@ import (
 	"encoding/hex"
 	"encoding/json"
 	"fmt"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -31,10 +32,15 @@ type Keys struct {
 
 // Role is a role that can be assumed.
 type Role struct {
-	ARN        string
-	ExternalID string  // what AssumeRole has to name; empty asks for none
-	RootOnly   bool    // only the account itself may assume it
-	Policy     *Policy // what its sessions may do at most; nil is nothing
+	ARN         string
+	ExternalIDs []string // of which AssumeRole has to name one; none asks for none
+	RootOnly    bool     // only the account itself may assume it
+	Policy      *Policy  // what its sessions may do at most; nil is nothing
+}
+
+// Trusts tells whether a caller that names the external ID may assume the role.
+func (r Role) Trusts(externalID string) bool {
+	return len(r.ExternalIDs) == 0 || slices.Contains(r.ExternalIDs, externalID)
 }
 
 // claims are what a session token says.

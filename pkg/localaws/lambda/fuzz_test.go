@@ -4,6 +4,7 @@ import (
 	"archive/zip"
 	"bufio"
 	"bytes"
+	"io"
 	"io/fs"
 	"net/http/httptest"
 	"os"
@@ -24,6 +25,28 @@ func FuzzReadCall(f *testing.F) {
 			t.Errorf("%+v of %q", call, text)
 		}
 	})
+}
+
+// endless is what a script writes that never ends the head of its call.
+type endless struct{ read int }
+
+func (e *endless) Read(p []byte) (int, error) {
+	if e.read > 64<<20 {
+		return 0, io.EOF
+	}
+	n := copy(p, bytes.Repeat([]byte{'a'}, len(p)))
+	e.read += n
+	return n, nil
+}
+
+func TestAHeadWithoutEndIsNotReadIntoMemory(t *testing.T) {
+	for _, start := range []string{"", "POST /2018-06-01/runtime/invocation/1/response HTTP/1.1\r\nA: ", "POST /x HTTP/1.1\r\n"} {
+		more := &endless{}
+		_, err := readCall(bufio.NewReaderSize(io.MultiReader(strings.NewReader(start), more), 64<<10))
+		if err == nil || more.read > 128<<10 {
+			t.Errorf("after %q it has read %d bytes: %v", start, more.read, err)
+		}
+	}
 }
 
 // FuzzTarget asks that no way to write a name reaches a function other than the

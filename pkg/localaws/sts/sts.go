@@ -18,6 +18,7 @@ import (
 	"net/http"
 	"regexp"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/google/uuid"
@@ -102,7 +103,11 @@ type callerIdentity struct {
 }
 
 func (s *Server) callerIdentity(id auth.Identity) callerIdentityOut {
-	return callerIdentityOut{Result: callerIdentity{Arn: id.ARN, UserID: id.UserID, Account: s.account}, Meta: newMetadata()}
+	account := s.account
+	if parts := strings.Split(id.ARN, ":"); len(parts) > 4 {
+		account = parts[4] // a role's may be another account
+	}
+	return callerIdentityOut{Result: callerIdentity{Arn: id.ARN, UserID: id.UserID, Account: account}, Meta: newMetadata()}
 }
 
 type assumeRoleOut struct {
@@ -141,7 +146,7 @@ func (s *Server) assumeRole(id auth.Identity, r *http.Request) (any, *stsError) 
 		return nil, failure
 	}
 	role, ok := s.keys.Role(arn)
-	trusted := ok && (role.ExternalID == "" || role.ExternalID == r.Form.Get("ExternalId")) && (!role.RootOnly || id.IsRoot())
+	trusted := ok && role.Trusts(r.Form.Get("ExternalId")) && (!role.RootOnly || id.IsRoot())
 	if !trusted || !id.Allows(actionAssume, arn) {
 		return nil, &stsError{http.StatusForbidden, "AccessDenied",
 			fmt.Sprintf("User: %s is not authorized to perform: %s on resource: %s", id.ARN, actionAssume, arn)}
