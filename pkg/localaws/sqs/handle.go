@@ -8,7 +8,8 @@ import (
 
 // handle is what a receipt handle says: which message, and which delivery of
 // it. Deliveries are counted anew by every process, so it also says in which
-// process (epoch) the delivery was.
+// process (epoch) the delivery was. It is written without hyphens, as those of
+// AWS are: the official extended client for Python joins handles by them.
 type handle struct {
 	seq     uint64
 	epoch   uint32
@@ -29,14 +30,14 @@ func (h handle) String() string {
 	binary.BigEndian.PutUint32(b[8:], h.epoch)
 	binary.BigEndian.PutUint32(b[12:], h.receipt)
 	binary.BigEndian.PutUint64(b[16:], h.tag)
-	return "AQEB" + base64.URLEncoding.EncodeToString(b[:])
+	return "AQEB" + base64.StdEncoding.EncodeToString(b[:])
 }
 
 func parseHandle(s string) (handle, bool) {
 	if len(s) < 4 || s[:4] != "AQEB" {
 		return handle{}, false
 	}
-	b, err := base64.URLEncoding.DecodeString(s[4:])
+	b, err := base64.StdEncoding.DecodeString(s[4:])
 	if err != nil || len(b) != handleBytes {
 		return handle{}, false
 	}
