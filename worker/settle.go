@@ -79,6 +79,9 @@ func (w *Worker) publish(h *held, body []byte, attributes map[string]string) err
 		if err == nil {
 			break
 		}
+		if refusedForGood(err) {
+			return w.publishTooLarge(h, body)
+		}
 		w.gate.Shut(err)
 		w.log.Warn("cannot publish a result; trying again", zap.String("run", string(h.run.Key)), zap.Error(err))
 		select {
@@ -98,6 +101,35 @@ func (w *Worker) publish(h *held, body []byte, attributes map[string]string) err
 	err := w.remove(h)
 	wg.Wait()
 	return err
+}
+
+// refusedForGood tells whether no queue would take a message, however often it
+// is sent.
+func refusedForGood(err error) bool {
+	return errors.Is(err, queue.ErrTooLarge) || errors.Is(err, queue.ErrInvalid)
+}
+
+// publishTooLarge publishes, in the place of a result that its queue does not
+// take, the same without its output and logs. It is made of the stored result
+// alone, so that it is the same whenever it is made.
+func (w *Worker) publishTooLarge(h *held, body []byte) error {
+	res, err := run.DecodeResult(body)
+	if err != nil {
+		return fmt.Errorf("read the result that is too large: %w", err)
+	}
+	if res.Data.Status == run.Succeeded {
+		res.Data.Status = run.Failed
+	}
+	res.Data.Output, res.Data.Logs, res.Data.Build.Log = nil, run.Logs{Truncated: true}, nil
+	res.Data.Error = &run.Error{
+		Owner: run.OwnerAuthor, Type: "ResultTooLarge",
+		Message: fmt.Sprintf("The script has run, and its result of %d bytes is more than the results queue takes: return less, or a reference to it.", len(body)),
+	}
+	small, err := res.Encode()
+	if err != nil {
+		return fmt.Errorf("encode the result in place of one that is too large: %w", err)
+	}
+	return w.publish(h, small, res.Attributes())
 }
 
 func (w *Worker) remove(h *held) error {

@@ -1,0 +1,409 @@
+package worker_test
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"go.uber.org/zap"
+
+	"github.com/scriptfleet/scriptfleet/pkg/build"
+	"github.com/scriptfleet/scriptfleet/pkg/function"
+	"github.com/scriptfleet/scriptfleet/pkg/function/memfunction"
+	"github.com/scriptfleet/scriptfleet/pkg/ledger"
+	"github.com/scriptfleet/scriptfleet/pkg/ledger/memledger"
+	"github.com/scriptfleet/scriptfleet/pkg/queue"
+	"github.com/scriptfleet/scriptfleet/pkg/queue/memqueue"
+	"github.com/scriptfleet/scriptfleet/pkg/run"
+	"github.com/scriptfleet/scriptfleet/pkg/slot/memslot"
+	"github.com/scriptfleet/scriptfleet/worker"
+)
+
+var policy = func() *run.Policy {
+	p, err := run.NewPolicy(run.PolicyConfig{Handler: "h1"})
+	if err != nil {
+		panic(err)
+	}
+	return p
+}()
+
+// bench is one worker on parts in memory, in a bubble of its own time.
+type bench struct {
+	*testing.T
+	w                        *worker.Worker
+	partition, results, dead *memqueue.Queue
+	side                     *memqueue.Queue
+	queueFaults              *memqueue.Faults // of the partition
+	resultFaults             *memqueue.Faults
+	ledger                   *faultyLedger
+	functions                *memfunction.Functions
+	builds                   *builds
+	slots                    *memslot.Slots
+	limits                   worker.Limits
+	metrics                  *prometheus.Registry
+
+	stopIntake, stopWork context.CancelFunc
+	over                 chan struct{}
+}
+
+// with runs a test on a worker that works, and ends it when the test is over.
+func with(t *testing.T, cfg worker.Config, test func(*bench)) {
+	t.Helper()
+	synctest.Test(t, func(t *testing.T) {
+		b := newBench(t, cfg)
+		b.start()
+		test(b)
+		b.stop()
+	})
+}
+
+func newBench(t *testing.T, cfg worker.Config) *bench {
+	b := &bench{
+		T: t, queueFaults: &memqueue.Faults{}, resultFaults: &memqueue.Faults{},
+		ledger: &faultyLedger{Ledger: memledger.New(memledger.Config{})}, builds: newBuilds(), slots: memslot.New(),
+		functions: memfunction.New(memfunction.Config{}), metrics: prometheus.NewRegistry(),
+	}
+	b.partition = memqueue.New("partition", faulty(b.queueFaults))
+	b.side = memqueue.New("side", memqueue.Options{})
+	b.results = memqueue.New("results", faulty(b.resultFaults))
+	b.dead = memqueue.New("dlq", memqueue.Options{})
+	if cfg.Name == "" {
+		cfg.Name = "w"
+	}
+	b.w = worker.New(cfg, worker.Deps{
+		Partitions: []queue.Queue{b.partition}, Side: b.side, Results: b.results, DeadLetter: b.dead,
+		Ledger: b.ledger, Builds: b.builds, Functions: b.functions, Credentials: b, Slots: b.slots, Tenants: b,
+		Policy: policy, Log: zap.NewNop(), Registerer: b.metrics,
+	})
+	return b
+}
+
+// faulty lets a test change a queue's faults while it is in use.
+func faulty(f *memqueue.Faults) memqueue.Options {
+	return memqueue.Options{Faults: memqueue.Faults{
+		Call: func(op memqueue.Op, n int) error {
+			if f.Call == nil {
+				return nil
+			}
+			return f.Call(op, n)
+		},
+		Duplicate:  func(id string) bool { return f.Duplicate != nil && f.Duplicate(id) },
+		LoseDelete: func(d queue.Delivery) bool { return f.LoseDelete != nil && f.LoseDelete(d) },
+	}}
+}
+
+func (b *bench) start() {
+	var intake, work context.Context
+	intake, b.stopIntake = context.WithCancel(context.Background())
+	work, b.stopWork = context.WithCancel(context.Background())
+	b.over = make(chan struct{})
+	go func() {
+		defer close(b.over)
+		if err := b.w.Run(intake, work); err != nil {
+			b.Error(err)
+		}
+	}()
+}
+
+func (b *bench) stop() {
+	b.stopIntake()
+	b.stopWork()
+	<-b.over
+}
+
+func (b *bench) Limits(string) worker.Limits { return b.limits }
+
+func (b *bench) Assume(_ context.Context, tenant, credential, _ string) function.Credentials {
+	return function.Credentials{Success: true, AccessKeyID: tenant + "/" + credential}
+}
+
+// ask makes a request.
+func ask(id string, change ...func(*run.Request)) run.Request {
+	input, _ := json.Marshal(map[string]string{"run": id})
+	r := run.Request{
+		SpecVersion: run.SpecVersion, Type: run.TypeRequested, Source: "/stories/one", ID: id, Tenant: "acme",
+		Data: run.RequestData{Script: "def main(input): return input", TimeoutSeconds: 60, Input: input},
+	}
+	for _, c := range change {
+		c(&r)
+	}
+	return r
+}
+
+func atMostOnce(r *run.Request) { r.Data.Delivery = run.AtMostOnce }
+
+func script(source string) func(*run.Request) {
+	return func(r *run.Request) { r.Data.Script = source }
+}
+
+func expiring(in time.Duration) func(*run.Request) {
+	at := time.Now().Add(in)
+	return func(r *run.Request) { r.Data.ExpiresAt = &at }
+}
+
+// send puts requests on the partition, as a dispatcher does, their functions made.
+func (b *bench) send(rs ...run.Request) {
+	b.Helper()
+	for _, r := range rs {
+		admitted := decode(b.T, r)
+		name := run.FunctionName("sim", r.Tenant, admitted.Script.Hash)
+		_ = b.functions.Create(context.Background(), function.Spec{Name: name, TimeoutSeconds: 60})
+		b.accept(r)
+		b.put(r)
+	}
+}
+
+func (b *bench) accept(r run.Request) {
+	b.Helper()
+	if _, err := b.ledger.Ledger.Accept(context.Background(), []ledger.Entry{ledger.EntryOf(decode(b.T, r))}); err != nil {
+		b.Fatal(err)
+	}
+}
+
+func (b *bench) put(r run.Request) {
+	b.Helper()
+	body, err := r.Encode()
+	if err != nil {
+		b.Fatal(err)
+	}
+	if err := b.partition.Send(context.Background(), []queue.Message{{Body: body, Group: r.Tenant}})[0]; err != nil {
+		b.Fatal(err)
+	}
+}
+
+func decode(t *testing.T, r run.Request) run.Run {
+	t.Helper()
+	body, err := r.Encode()
+	if err != nil {
+		t.Fatal(err)
+	}
+	admitted, refused := policy.Decode(body, time.Now())
+	if refused != nil {
+		t.Fatal(refused)
+	}
+	return admitted
+}
+
+// result waits for the next result.
+func (b *bench) result() run.Result {
+	b.Helper()
+	for range 1000 {
+		if res := b.anyResult(20 * time.Second); res != nil {
+			return *res
+		}
+	}
+	b.Fatal("no result came")
+	return run.Result{}
+}
+
+func (b *bench) anyResult(within time.Duration) *run.Result {
+	b.Helper()
+	ds, err := b.results.Receive(context.Background(), queue.Poll{Max: 1, Wait: within, Visibility: time.Minute})
+	if err != nil {
+		b.Fatal(err)
+	}
+	if len(ds) == 0 {
+		return nil
+	}
+	b.results.Delete(context.Background(), ds)
+	res, err := run.DecodeResult(ds[0].Body)
+	if err != nil {
+		b.Fatal(err)
+	}
+	return &res
+}
+
+// want waits for the next result and compares it.
+func (b *bench) want(id string, status run.Status, attempt int) run.Result {
+	b.Helper()
+	res := b.result()
+	if res.Subject != id || res.Data.Status != status || res.Data.Attempt != attempt {
+		b.Errorf("the result of %s is %s at attempt %d, %v; want %s of %s at attempt %d",
+			res.Subject, res.Data.Status, res.Data.Attempt, res.Data.Error, status, id, attempt)
+	}
+	return res
+}
+
+func (b *bench) noMore(within time.Duration) {
+	b.Helper()
+	if res := b.anyResult(min(within, queue.MaxWait)); res != nil {
+		b.Errorf("another result came: %+v", res)
+	}
+}
+
+func (b *bench) depth(q *memqueue.Queue, want queue.Depth) {
+	b.Helper()
+	synctest.Wait()
+	if d, err := q.Depth(context.Background()); err != nil || d != want {
+		b.Errorf("%s holds %+v (%v), want %+v", q.Name(), d, err, want)
+	}
+}
+
+func (b *bench) executions(want int) {
+	b.Helper()
+	synctest.Wait()
+	if n := len(b.functions.Executions()); n != want {
+		b.Errorf("%d scripts were executed, want %d", n, want)
+	}
+}
+
+func (b *bench) state(r run.Request, want ledger.State) {
+	b.Helper()
+	synctest.Wait()
+	rec, err := b.ledger.Lookup(context.Background(), run.KeyOf(r.Tenant, r.Source, r.ID))
+	if err != nil || rec.State != want {
+		b.Errorf("the ledger has %s as %q (%v), want %q", r.ID, rec.State, err, want)
+	}
+}
+
+// behave lets invocations go as f says.
+func (b *bench) behave(f func(nth int) memfunction.Behaviour) {
+	b.functions.SetBehave(func(c memfunction.Call) memfunction.Behaviour {
+		if c.Op != "Invoke" {
+			return memfunction.Behaviour{}
+		}
+		return f(c.Nth)
+	})
+}
+
+func (b *bench) lasting(d time.Duration) {
+	b.behave(func(int) memfunction.Behaviour { return memfunction.Behaviour{Duration: d} })
+}
+
+// builds is a builder that has built everything, but what a test takes away.
+type builds struct {
+	mu       sync.Mutex
+	unbuilt  map[string]chan struct{} // by source; closed when built
+	failing  map[string]*run.Error
+	forgot   []string
+	priority build.Priority
+}
+
+func newBuilds() *builds {
+	return &builds{unbuilt: map[string]chan struct{}{}, failing: map[string]*run.Error{}}
+}
+
+// hold keeps a script unbuilt until the function that it returns is called.
+func (bs *builds) hold(source string) (built func()) {
+	bs.mu.Lock()
+	defer bs.mu.Unlock()
+	c := make(chan struct{})
+	bs.unbuilt[source] = c
+	return func() {
+		bs.mu.Lock()
+		delete(bs.unbuilt, source)
+		bs.mu.Unlock()
+		close(c)
+	}
+}
+
+func (bs *builds) Known(s run.Script) (build.Built, bool) {
+	bs.mu.Lock()
+	defer bs.mu.Unlock()
+	if bs.unbuilt[s.Source] != nil || bs.failing[s.Source] != nil {
+		return build.Built{}, false
+	}
+	return build.Built{Function: run.FunctionName("sim", s.Tenant, s.Hash), Outcome: run.BuildReused}, true
+}
+
+func (bs *builds) Ensure(ctx context.Context, s run.Script, p build.Priority) (build.Built, error) {
+	bs.mu.Lock()
+	c, reason := bs.unbuilt[s.Source], bs.failing[s.Source]
+	bs.priority = p
+	bs.mu.Unlock()
+	if reason != nil {
+		return build.Built{}, &build.FailedError{Built: build.Built{Outcome: run.BuildDidFail}, Reason: reason}
+	}
+	if c != nil {
+		select {
+		case <-c:
+		case <-ctx.Done():
+			return build.Built{}, context.Cause(ctx)
+		}
+	}
+	return build.Built{Function: run.FunctionName("sim", s.Tenant, s.Hash), Outcome: run.BuildBuilt}, nil
+}
+
+func (bs *builds) Busy(run.ScriptHash) (string, bool) { return "", false }
+
+func (bs *builds) Forget(_ context.Context, s run.Script) error {
+	bs.mu.Lock()
+	defer bs.mu.Unlock()
+	bs.forgot = append(bs.forgot, s.Source)
+	return nil
+}
+
+// faultyLedger is out of reach while a test says so.
+type faultyLedger struct {
+	*memledger.Ledger
+	mu   sync.Mutex
+	away bool
+	hook func(op string) // before each call
+}
+
+func (l *faultyLedger) goAway(away bool) {
+	l.mu.Lock()
+	l.away = away
+	l.mu.Unlock()
+}
+
+func (l *faultyLedger) before(op string) error {
+	l.mu.Lock()
+	away, hook := l.away, l.hook
+	l.mu.Unlock()
+	if hook != nil {
+		hook(op)
+	}
+	if away {
+		return fmt.Errorf("%w: %w", ledger.ErrUnavailable, errors.New("a test says so"))
+	}
+	return nil
+}
+
+func (l *faultyLedger) Claim(ctx context.Context, cs []ledger.Claim, ttl time.Duration) ([]ledger.Answer, error) {
+	if err := l.before("claim"); err != nil {
+		return nil, err
+	}
+	return l.Ledger.Claim(ctx, cs, ttl)
+}
+
+func (l *faultyLedger) Renew(ctx context.Context, hs []ledger.Hold, ttl time.Duration) ([]error, error) {
+	if err := l.before("renew"); err != nil {
+		return nil, err
+	}
+	return l.Ledger.Renew(ctx, hs, ttl)
+}
+
+func (l *faultyLedger) Invoking(ctx context.Context, h ledger.Hold) (ledger.Hold, error) {
+	if err := l.before("invoking"); err != nil {
+		return h, err
+	}
+	return l.Ledger.Invoking(ctx, h)
+}
+
+func (l *faultyLedger) Release(ctx context.Context, h ledger.Hold, executed bool) error {
+	if err := l.before("release"); err != nil {
+		return err
+	}
+	return l.Ledger.Release(ctx, h, executed)
+}
+
+func (l *faultyLedger) Finish(ctx context.Context, fs []ledger.Finish) ([]error, error) {
+	if err := l.before("finish"); err != nil {
+		return nil, err
+	}
+	return l.Ledger.Finish(ctx, fs)
+}
+
+func (l *faultyLedger) Published(ctx context.Context, keys []run.Key) error {
+	if err := l.before("published"); err != nil {
+		return err
+	}
+	return l.Ledger.Published(ctx, keys)
+}
