@@ -1,0 +1,117 @@
+package walls
+
+import (
+	"strings"
+	"testing"
+
+	"github.com/aws/aws-sdk-go-v2/service/sts"
+
+	"github.com/scriptfleet/scriptfleet/pkg/credential"
+	"github.com/scriptfleet/scriptfleet/pkg/credential/awssts"
+	"github.com/scriptfleet/scriptfleet/pkg/run"
+)
+
+// given is what a script finds of its credential.
+type given struct {
+	Success                                    bool
+	AccessKeyID, SecretAccessKey, SessionToken string
+}
+
+const tell = "def main(input):\n    return input.get('AwsCredentials')\n"
+
+func withCredential(t *testing.T, tenant, name string) (given, arrival) {
+	t.Helper()
+	res := fleet.run(t, tenant, data{Script: tell, Credential: name})
+	if res.Data.Status != run.Succeeded {
+		t.Fatalf("credential %q: %s", name, res.body)
+	}
+	var got given
+	decode(t, res.Data.Output, &got)
+	return got, res
+}
+
+func TestACredentialGivesTheKeysOfItsRole(t *testing.T) {
+	for tenant, want := range map[string]struct{ arn, account string }{
+		tenantA: {"arn:aws:sts::111111111111:assumed-role/a-prod/ac@", "111111111111"},
+		tenantB: {"arn:aws:sts::222222222222:assumed-role/b-prod/acme@", "222222222222"},
+	} {
+		got, _ := withCredential(t, tenant, "prod")
+		if !got.Success || got.AccessKeyID == "" {
+			t.Fatalf("%s: %+v", tenant, got.Success)
+		}
+		who, err := sts.NewFromConfig(withKey(got.AccessKeyID, got.SecretAccessKey, got.SessionToken)).GetCallerIdentity(t.Context(), &sts.GetCallerIdentityInput{})
+		if err != nil || !strings.HasPrefix(*who.Arn, want.arn) || *who.Account != want.account {
+			t.Errorf("%s is %v: %v", tenant, who, err)
+		}
+	}
+	if res := fleet.run(t, tenantA, data{Script: tell}); string(res.Data.Output) != "null" {
+		t.Errorf("without a credential: %s", res.Data.Output)
+	}
+}
+
+// A credential is looked up below the tenant that asks, by its very name.
+func TestACredentialOfAnotherIsNone(t *testing.T) {
+	for _, name := range []string{"secret", "acme/secret", "../acme/secret", "acme:secret", "acme\u2044secret", "prod/../secret", "PROD", "prod ", " prod", "*", "pro?", roleB, "ours"} {
+		got, res := withCredential(t, tenantA, name)
+		if got != (given{}) {
+			t.Errorf("%q: %+v", name, got)
+		}
+		if strings.Contains(string(res.body), "bbbbbbbb") || strings.Contains(string(res.body), "aaaaaaaaaaaa") {
+			t.Errorf("%q: the result tells an external ID", name)
+		}
+	}
+	if got, _ := withCredential(t, tenantB, "secret"); !got.Success {
+		t.Error("the rightful one gets none")
+	}
+}
+
+// settingsOf are settings in which every credential is the one role.
+type settingsOf credential.Role
+
+func (s settingsOf) Role(_, _ string) (credential.Role, bool) { return credential.Role(s), true }
+
+// What a tenant makes the operator write down gets it no role that does not
+// trust it: the external ID is the tenant's own, whichever role it names.
+func TestARoleOfAnotherDoesNotTrustOnesOwnExternalID(t *testing.T) {
+	for what, c := range map[string]struct {
+		role    credential.Role
+		success bool
+	}{
+		"one's own":               {credential.Role{ARN: roleA, ExternalID: "aaaaaaaaaaaaaaaaaaaa"}, true},
+		"the other's":             {credential.Role{ARN: roleB, ExternalID: "aaaaaaaaaaaaaaaaaaaa"}, false},
+		"the other's, without":    {credential.Role{ARN: roleB}, false},
+		"the tenants' own":        {credential.Role{ARN: fleet.set["SCRIPTFLEET_TENANT_ROLE_ARN"], ExternalID: "aaaaaaaaaaaaaaaaaaaa"}, false},
+		"a session's ARN":         {credential.Role{ARN: "arn:aws:sts::222222222222:assumed-role/b-prod/x", ExternalID: "aaaaaaaaaaaaaaaaaaaa"}, false},
+		"one with something more": {credential.Role{ARN: roleA + "\n" + roleB, ExternalID: "aaaaaaaaaaaaaaaaaaaa"}, false},
+	} {
+		assumer, err := credential.NewAssumer(credential.AssumerConfig{OwnAccounts: []string{"123456789012"}},
+			credential.AssumerDeps{STS: awssts.New(sts.NewFromConfig(root())), Roles: settingsOf(c.role)})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := assumer.Assume(t.Context(), tenantA, "prod", "run"); got.Success != c.success {
+			t.Errorf("%s: %v %s", what, got.Success, got.Reason)
+		}
+	}
+}
+
+// The keys of a credential open what the role opens, and nothing of the fleet's.
+func TestTheKeysOfACredentialOpenNothingOfTheFleets(t *testing.T) {
+	ofA, ofB := functions(t)
+	got, _ := withCredential(t, tenantA, "prod")
+	cfg := withKey(got.AccessKeyID, got.SecretAccessKey, got.SessionToken)
+	assume := func(arn, externalID string) func() error {
+		return func() error {
+			_, err := sts.NewFromConfig(cfg).AssumeRole(t.Context(), &sts.AssumeRoleInput{RoleArn: &arn, RoleSessionName: &tenantName, ExternalId: &externalID})
+			return err
+		}
+	}
+	refused(t, []call{
+		{"invoke the other's function", func() error { return invoke(cfg, ofB, payload) }},
+		{"invoke one's own, past the fleet", func() error { return invoke(cfg, ofA, payload) }},
+		{"assume the tenants' role", assume(fleet.set["SCRIPTFLEET_TENANT_ROLE_ARN"], "aaaaaaaaaaaaaaaaaaaa")},
+		{"assume the other's role", assume(roleB, "bbbbbbbbbbbbbbbbbbbb")},
+	}, "AccessDenied", "AccessDeniedException")
+}
+
+var tenantName = tenantA

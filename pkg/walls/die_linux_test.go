@@ -1,0 +1,9 @@
+package walls
+
+import "syscall"
+
+// dieWithParent has the kernel kill the child when the test process ends, in
+// whatever way.
+func dieWithParent() *syscall.SysProcAttr {
+	return &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
+}

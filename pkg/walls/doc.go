@@ -1,0 +1,101 @@
+// Package walls holds no code, only tests that try to get from one tenant to
+// another, or to the platform, and what refuses each way. They run against the
+// whole fleet in a process of its own, as scriptfleet local starts it. Where it
+// can be, each is tried by the rightful one as well, and succeeds: a refusal
+// means something only then.
+//
+// # With the session that a tenant's functions are invoked with
+//
+// The session policy, which the embedded Lambda, SQS, S3 and STS ask for every
+// call, as AWS's do:
+//
+//  1. invoke another's function: by its name, its ARN, a partial ARN, with a
+//     version, as a dry run, as an event
+//  2. the same by wildcards, one's own prefix and a path out of it, a qualifier,
+//     another's hash under one's own prefix; a tenant whose name begins another's
+//  3. get, list, create, delete or throttle functions, one's own included;
+//     publish or list layers
+//  4. receive or send on any queue, purge or delete one, list them
+//  5. get, put, copy, delete or list objects
+//
+// STS and the signature:
+//
+//  6. assume the tenants' role again, wider (only the account itself may); the
+//     role of scripts; the role of any credential
+//  7. another's token under one's own key, another's key with one's own secret,
+//     an altered token, none; the account's key
+//  8. a session that is over
+//  9. a session for a name with a wildcard, a quote, a path: the policy is made of
+//     a digest of the name
+//  10. a signed call, changed on its way: path, method, query, service, date, token
+//
+// # From inside a script
+//
+// The sandbox (package sandbox says which wall is which):
+//
+//  11. credentials in its environment, or in that of any process it sees
+//  12. files: another tenant's /tmp, the code of other functions, the data folder,
+//     the settings, the host's own
+//  13. writes to /opt, /var/task, the runtime, the interpreter, /etc; to a layer
+//     that it shares with other tenants
+//  14. processes of the fleet: to see, to signal, to trace; namespaces, mounts,
+//     raw sockets, other uids
+//  15. sockets: by path, abstract, inherited; Docker's, containerd's, D-Bus's
+//  16. processes and files that outlive a run: killed, and in no other function
+//
+// Each port asks who calls, for the network is the machine's:
+//
+//  17. SQS, STS, S3, Lambda and its faults without a signature, with a forged one
+//  18. Redis without a password, with a guessed one, in a transaction, subscribed
+//  19. profiles and the command line of the fleet's process
+//  20. listening where the fleet listens
+//  21. credentials of the machine's metadata service: see below
+//
+// The Runtime API, a socket that each environment has for itself:
+//
+//  22. the answer to another invocation: the environment ends, the run fails
+//  23. an answer of its own with fields of the event in it, with what is not JSON
+//     or no text, or with an error in Lambda's words: it stays this run's output
+//     or error
+//  24. forged REPORT lines: the platform's own stands last
+//  25. logs, heads and bodies without end: cut off, and never held in memory
+//
+// # By a forged request
+//
+//  26. a tenant in odd spelling, or named twice: buried, and answered to nobody
+//  27. fields of the platform's (role_arn, function, env_hash, …): refused
+//  28. (tenant, source, id) that read like another's when joined; scopes of slots;
+//     keys of Redis: digests of parts with their lengths
+//  29. the cancellation of another's run: not found
+//  30. another's credential by its name, by a path, by its ARN; another's role in
+//     one's own settings (its external ID is not one's own), a role of ours
+//  31. the bytes of another's script: another function all the same
+//  32. a layer from a private index: the tenant is part of its hash
+//  33. requirements that are options, addresses, paths or variables: refused before
+//     an installer sees them
+//  34. wheels that lead out of their folder or start code, source distributions:
+//     nothing of them runs in a build, which sees nothing but its workshop
+//
+// # By a forged claim check, or another's result
+//
+//  35. a pointer to another bucket or prefix, to results, runs or zips, with dots,
+//     escapes, doubled slashes, or to a key of another group: buried unread
+//  36. a pointer to another's result, in one's own group: not redeemed
+//  37. every result that comes, in all of these tests, is held to this: group,
+//     attribute and event name the same tenant, and its id is the digest of the
+//     run's tenant, source and id
+//
+// # What no wall here holds
+//
+// A script shares the machine's network, since egress has to stay. So it reaches
+// what this machine reaches: services on its loopback address that ask nobody who
+// calls, and a cloud's metadata service. On such a machine the operator shuts
+// 169.254.169.254 to uids from 1,610,612,736 up, the sandbox's, where the fleet
+// runs as root, or gives the machine no role; a test here fails where the service
+// hands one out. It may also listen on ports that are free.
+//
+// A script that answers for its runtime breaks its own environment, so that the
+// next run of the same script can time out: the same tenant's, and on Lambda too.
+// A session that a tenant of local development has for a credential stays good
+// until it ends, whatever becomes of the settings, as AWS's do.
+package walls
