@@ -383,9 +383,3 @@ func BenchmarkRequestsKept(b *testing.B) {
 	}
 }
 
-func BenchmarkNumpyCold(b *testing.B) {
-	for b.Loop() {
-		l := mustBuild(b, builder(b, Config{}), script(b, python(b), "numpy==2.1.0"))
-		b.ReportMetric(float64(len(l.Zip))/(1<<20), "zipMB")
-	}
-}
