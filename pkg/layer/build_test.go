@@ -382,4 +382,3 @@ func BenchmarkRequestsKept(b *testing.B) {
 		mustBuild(b, built, s)
 	}
 }
-
