@@ -23,7 +23,7 @@ type Config struct {
 
 	Prefix     string // of the names of queues, bucket and roles: scriptfleet
 	Partitions int    // partition queues: 8
-	Region     string // us-east-1
+	Region     string // eu-central-2; see defaultRegion
 	Account    string // 123456789012
 
 	Roles  []Role        // that can be assumed, beside the stack's own
@@ -38,12 +38,17 @@ type Role struct {
 	Policy      string   // JSON, what its sessions may do; empty is nothing
 }
 
+// defaultRegion is a region whose SQS the AWS CLI has no other name for. In
+// those that are older, us-east-1 among them, its version 1 calls AWS itself
+// whatever AWS_ENDPOINT_URL says, unless each command has --endpoint-url too.
+const defaultRegion = "eu-central-2"
+
 func (c Config) withDefaults() Config {
 	c.AWSAddr = cmp.Or(c.AWSAddr, "127.0.0.1:0")
 	c.RedisAddr = cmp.Or(c.RedisAddr, "127.0.0.1:0")
 	c.Prefix = cmp.Or(c.Prefix, "scriptfleet")
 	c.Partitions = cmp.Or(c.Partitions, 8)
-	c.Region = cmp.Or(c.Region, "us-east-1")
+	c.Region = cmp.Or(c.Region, defaultRegion)
 	c.Account = cmp.Or(c.Account, "123456789012")
 	if c.Log == nil {
 		c.Log = zap.NewNop()

@@ -55,7 +55,7 @@ func assumed(t *testing.T, cfg aws.Config, in *sts.AssumeRoleInput) aws.Config {
 
 func tenant(name string) *sts.AssumeRoleInput {
 	return &sts.AssumeRoleInput{RoleArn: aws.String(tenantRole), RoleSessionName: aws.String(name), Policy: aws.String(
-		`{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Action":"lambda:InvokeFunction","Resource":"arn:aws:lambda:us-east-1:123456789012:function:sf-` + name + `-*"}]}`)}
+		`{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Action":"lambda:InvokeFunction","Resource":"arn:aws:lambda:eu-central-2:123456789012:function:sf-` + name + `-*"}]}`)}
 }
 
 // script makes a function of one Python file.
