@@ -58,8 +58,8 @@ func with(t *testing.T, cfg worker.Config, test func(*bench)) {
 	synctest.Test(t, func(t *testing.T) {
 		b := newBench(t, cfg)
 		b.start()
+		defer func() { b.stop() }()
 		test(b)
-		b.stop()
 	})
 }
 

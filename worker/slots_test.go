@@ -1,0 +1,183 @@
+package worker
+
+import (
+	"context"
+	"errors"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/scriptfleet/scriptfleet/pkg/function"
+)
+
+func (s *slots) grants(t *testing.T, tenant string) bool {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(context.Background(), time.Millisecond)
+	defer cancel()
+	return s.take(ctx, tenant, 1) == nil
+}
+
+func TestSlotsAreNoMoreThanTheyAre(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newSlots(2)
+		if !s.grants(t, "a") || !s.grants(t, "b") || s.grants(t, "c") {
+			t.Error("two slots are not two")
+		}
+		s.give("a", time.Second)
+		if !s.grants(t, "c") {
+			t.Error("a slot that was given back is not granted")
+		}
+	})
+}
+
+func TestThrottlesOfOneMomentLowerTheSlotsOnce(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newSlots(100)
+		for range 50 {
+			s.throttled()
+		}
+		if limit, _, _ := s.counts(); limit != 67 {
+			t.Errorf("there are %d slots, want 67", limit)
+		}
+		for range 30 {
+			time.Sleep(time.Second)
+			s.throttled()
+		}
+		if limit, _, _ := s.counts(); limit != 1 {
+			t.Errorf("there are %d slots, want the last one", limit)
+		}
+		for range 10_000 {
+			s.succeeded()
+		}
+		if limit, _, _ := s.counts(); limit != 100 {
+			t.Errorf("there are %d slots after many successes, want all", limit)
+		}
+	})
+}
+
+func TestSlotsRiseByOneForAsManySuccessesAsThereAre(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newSlots(100)
+		s.throttled()
+		for range 68 {
+			s.succeeded()
+		}
+		if limit, _, _ := s.counts(); limit != 68 {
+			t.Errorf("there are %d slots, want 68", limit)
+		}
+	})
+}
+
+func TestThrottleOfOneFunctionIsNotTheAccounts(t *testing.T) {
+	for reason, one := range map[string]bool{
+		"TooManyRequestsException/ReservedFunctionConcurrentInvocationLimitExceeded": true,
+		"TooManyRequestsException/ConcurrentInvocationLimitExceeded":                 false,
+		"TooManyRequestsException/CallerRateLimitExceeded":                           false,
+	} {
+		if ofOneFunction(&function.Error{Class: function.Throttled, Reason: reason}) != one {
+			t.Errorf("%s: want %t", reason, one)
+		}
+	}
+}
+
+func TestSlotsGoToWhoHasUsedTheFewestSeconds(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newSlots(1)
+		if !s.grants(t, "slow") {
+			t.Fatal("no slot")
+		}
+		order := make(chan string, 9)
+		wait := func(tenant string, used time.Duration) {
+			go func() {
+				if s.take(context.Background(), tenant, 1) == nil {
+					order <- tenant
+					s.give(tenant, used)
+				}
+			}()
+			synctest.Wait()
+		}
+		for range 3 {
+			wait("slow", 10*time.Second)
+		}
+		for range 3 {
+			wait("quick", 10*time.Millisecond)
+		}
+		s.give("slow", 30*time.Second)
+		synctest.Wait()
+		for range 3 {
+			if got := <-order; got != "quick" {
+				t.Errorf("%s came before quick", got)
+			}
+		}
+	})
+}
+
+func TestBuildsAreChargedAsWell(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newSlots(1)
+		if !s.grants(t, "other") {
+			t.Fatal("no slot")
+		}
+		s.charge("builder", time.Minute)
+		first := make(chan string, 2)
+		for _, tenant := range []string{"builder", "quiet"} {
+			go func() {
+				if s.take(context.Background(), tenant, 1) == nil {
+					first <- tenant
+				}
+			}()
+			synctest.Wait()
+		}
+		s.give("other", time.Second)
+		if got := <-first; got != "quiet" {
+			t.Errorf("%s came first", got)
+		}
+		s.give("quiet", time.Second)
+		<-first
+	})
+}
+
+func TestWaitForASlotEndsWithItsCause(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newSlots(1)
+		if !s.grants(t, "a") {
+			t.Fatal("no slot")
+		}
+		ctx, cancel := context.WithCancelCause(context.Background())
+		cancel(errExpired)
+		if err := s.take(ctx, "b", 1); !errors.Is(err, errExpired) {
+			t.Errorf("the wait ends with %v", err)
+		}
+		s.give("a", 0)
+		if _, inUse, waiting := s.counts(); inUse != 0 || waiting != 0 {
+			t.Errorf("%d are in use and %d wait", inUse, waiting)
+		}
+	})
+}
+
+func TestBudgetBoundsRepeats(t *testing.T) {
+	b := newBudget()
+	n := 0
+	for b.spend() {
+		n++
+	}
+	if n != maxBudget {
+		t.Errorf("%d repeats at first, want %d", n, maxBudget)
+	}
+	for range 10 {
+		b.earn()
+	}
+	for n = 0; b.spend(); n++ {
+	}
+	if n != 5 {
+		t.Errorf("ten invocations earn %d repeats, want 5", n)
+	}
+	for range 10_000 {
+		b.earn()
+	}
+	for n = 0; b.spend(); n++ {
+	}
+	if n != maxBudget {
+		t.Errorf("%d repeats at most, want %d", n, maxBudget)
+	}
+}
