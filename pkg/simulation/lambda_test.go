@@ -20,15 +20,15 @@ type siteFunctions struct {
 }
 
 func (l *siteFunctions) FindLayer(ctx context.Context, name string) (string, error) {
-	return lambda(ctx, l.s, "FindLayer", func(ctx context.Context) (string, error) { return l.Functions.FindLayer(ctx, name) })
+	return lambda(ctx, l.s, "lambda.FindLayer", func(ctx context.Context) (string, error) { return l.Functions.FindLayer(ctx, name) })
 }
 
 func (l *siteFunctions) PublishLayer(ctx context.Context, spec function.LayerSpec) (string, error) {
-	return lambda(ctx, l.s, "PublishLayer", func(ctx context.Context) (string, error) { return l.Functions.PublishLayer(ctx, spec) })
+	return lambda(ctx, l.s, "lambda.PublishLayer", func(ctx context.Context) (string, error) { return l.Functions.PublishLayer(ctx, spec) })
 }
 
 func (l *siteFunctions) Create(ctx context.Context, spec function.Spec) error {
-	_, err := lambda(ctx, l.s, "Create", func(ctx context.Context) (none, error) {
+	_, err := lambda(ctx, l.s, "lambda.Create", func(ctx context.Context) (none, error) {
 		l.s.f.makes(l.s, spec)
 		err := l.Functions.Create(ctx, spec)
 		if err == nil && l.s.roll(l.s.f.plan.rates.stillborn) {
@@ -41,17 +41,17 @@ func (l *siteFunctions) Create(ctx context.Context, spec function.Spec) error {
 }
 
 func (l *siteFunctions) Await(ctx context.Context, name string) error {
-	_, err := lambda(ctx, l.s, "Await", func(ctx context.Context) (none, error) { return none{}, l.Functions.Await(ctx, name) })
+	_, err := lambda(ctx, l.s, "lambda.Await", func(ctx context.Context) (none, error) { return none{}, l.Functions.Await(ctx, name) })
 	return err
 }
 
 func (l *siteFunctions) Delete(ctx context.Context, name string) error {
-	_, err := lambda(ctx, l.s, "Delete", func(ctx context.Context) (none, error) { return none{}, l.Functions.Delete(ctx, name) })
+	_, err := lambda(ctx, l.s, "lambda.Delete", func(ctx context.Context) (none, error) { return none{}, l.Functions.Delete(ctx, name) })
 	return err
 }
 
 func (l *siteFunctions) Invoke(ctx context.Context, tenant, name string, payload []byte) (function.Invocation, error) {
-	return lambda(ctx, l.s, "Invoke", func(ctx context.Context) (function.Invocation, error) {
+	return lambda(ctx, l.s, "lambda.Invoke", func(ctx context.Context) (function.Invocation, error) {
 		i := l.s.f.invokes(l.s, tenant, name, payload)
 		inv, err := l.Functions.Invoke(ctx, tenant, name, payload)
 		l.s.f.invoked(i, err)
@@ -62,7 +62,7 @@ func (l *siteFunctions) Invoke(ctx context.Context, tenant, name string, payload
 // lambda lets the site make a call of Lambda. What cuts the call off leaves its
 // outcome unknown.
 func lambda[T any](ctx context.Context, s *site, op string, do func(context.Context) (T, error)) (T, error) {
-	v, err := through(ctx, s, do)
+	v, err := through(ctx, s, op, do)
 	if err != nil && function.ClassOf(err) == "" {
 		err = &function.Error{Class: function.Ambiguous, Op: op, Reason: "ConnectionBroken", Err: err}
 	}

@@ -51,6 +51,14 @@ type event struct {
 	kind string
 	nth  int           // which of the sites
 	last time.Duration // how long
+	op   string        // kind of call at which it happens
+}
+
+// telling are the calls between two of which a process does best not to die.
+var telling = []string{
+	"ledger.Claim", "ledger.Renew", "ledger.Invoking", "ledger.Finish", "ledger.Published", "ledger.Release",
+	"lease.Acquire", "lease.Renew", "record.Get", "record.Put", "queue.Send", "queue.Delete", "queue.Extend",
+	"lambda.FindLayer", "lambda.PublishLayer", "lambda.Create", "lambda.Await", "lambda.Invoke",
 }
 
 const (
@@ -86,7 +94,6 @@ func newPlan(seed uint64) *plan {
 	if !p.calm {
 		p.faults(r)
 	}
-	slices.SortFunc(p.events, func(a, b event) int { return int(a.at - b.at) })
 	p.script(r)
 	return p
 }
@@ -140,9 +147,11 @@ func (p *plan) faults(r *rand.Rand) {
 			continue
 		}
 		for range 1 + r.IntN(e.most) {
-			p.events = append(p.events, event{
-				at: rand_(r, p.until), kind: e.kind, nth: r.IntN(100), last: time.Second + rand_(r, e.last),
-			})
+			happens := event{at: rand_(r, p.until), kind: e.kind, nth: r.IntN(100), last: time.Second + rand_(r, e.last)}
+			if (e.kind == eventKillSoon || e.kind == eventStopSoon) && r.IntN(3) > 0 {
+				happens.op = telling[r.IntN(len(telling))]
+			}
+			p.events = append(p.events, happens)
 		}
 	}
 }

@@ -56,7 +56,7 @@ type siteQueue struct {
 // Receive gives what arrived at a site that was killed meanwhile to nobody; it
 // stays hidden.
 func (q *siteQueue) Receive(ctx context.Context, p queue.Poll) ([]queue.Delivery, error) {
-	ds, err := through(ctx, q.s, func(ctx context.Context) ([]queue.Delivery, error) { return q.Queue.Receive(ctx, p) })
+	ds, err := through(ctx, q.s, "queue.Receive", func(ctx context.Context) ([]queue.Delivery, error) { return q.Queue.Receive(ctx, p) })
 	for i := range ds {
 		ds[i].ReceivedAt = time.Now() // by the site's clock, once it runs
 		if q.s.f.off == atMostOnce {
@@ -72,20 +72,20 @@ func (q *siteQueue) Send(ctx context.Context, ms []queue.Message) []error {
 	case sendBeforeDelete: // the order of the two is turned round
 		go func() {
 			_ = pass(context.Background(), time.Second)
-			for q.each(context.Background(), len(ms), func(ctx context.Context) []error { return q.Queue.Send(ctx, ms) })[0] != nil && !q.s.isDead() {
+			for q.each(context.Background(), "queue.Send", len(ms), func(ctx context.Context) []error { return q.Queue.Send(ctx, ms) })[0] != nil && !q.s.isDead() {
 				_ = pass(context.Background(), time.Second)
 			}
 		}()
 		return make([]error, len(ms))
 	case sendsAnswer:
-		q.each(ctx, len(ms), func(ctx context.Context) []error { return q.Queue.Send(ctx, ms) })
+		q.each(ctx, "queue.Send", len(ms), func(ctx context.Context) []error { return q.Queue.Send(ctx, ms) })
 		return make([]error, len(ms))
 	}
-	return q.each(ctx, len(ms), func(ctx context.Context) []error { return q.Queue.Send(ctx, ms) })
+	return q.each(ctx, "queue.Send", len(ms), func(ctx context.Context) []error { return q.Queue.Send(ctx, ms) })
 }
 
 func (q *siteQueue) Delete(ctx context.Context, ds []queue.Delivery) []error {
-	return q.each(ctx, len(ds), func(ctx context.Context) []error {
+	return q.each(ctx, "queue.Delete", len(ds), func(ctx context.Context) []error {
 		q.s.f.settled(ds)
 		return q.Queue.Delete(ctx, ds)
 	})
@@ -95,7 +95,7 @@ func (q *siteQueue) Extend(ctx context.Context, ds []queue.Delivery, d time.Dura
 	if d == visibility && q.s.f.off == heartbeat {
 		return make([]error, len(ds))
 	}
-	return q.each(ctx, len(ds), func(ctx context.Context) []error {
+	return q.each(ctx, "queue.Extend", len(ds), func(ctx context.Context) []error {
 		if d != visibility {
 			q.s.f.settled(ds)
 		}
@@ -103,8 +103,8 @@ func (q *siteQueue) Extend(ctx context.Context, ds []queue.Delivery, d time.Dura
 	})
 }
 
-func (q *siteQueue) each(ctx context.Context, n int, do func(context.Context) []error) []error {
-	errs, err := through(ctx, q.s, func(ctx context.Context) ([]error, error) { return do(ctx), nil })
+func (q *siteQueue) each(ctx context.Context, op string, n int, do func(context.Context) []error) []error {
+	errs, err := through(ctx, q.s, op, func(ctx context.Context) ([]error, error) { return do(ctx), nil })
 	if err == nil {
 		return errs
 	}

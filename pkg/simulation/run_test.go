@@ -27,7 +27,9 @@ func Run(t *testing.T, seed uint64, off mechanism) (f *fleet, err error) {
 		}
 	}()
 	synctest.Test(t, func(*testing.T) {
-		f = newFleet(newPlan(seed), off)
+		p := newPlan(seed)
+		p.favour(off)
+		f = newFleet(p, off)
 		err = f.live()
 	})
 	return f, err
@@ -145,6 +147,7 @@ func (f *fleet) eat(life context.Context, q *memqueue.Queue, note func([]byte)) 
 
 // faults happens to the fleet as planned, and then no more.
 func (f *fleet) faults(life context.Context) {
+	slices.SortFunc(f.plan.events, func(a, b event) int { return cmp.Compare(a.at, b.at) })
 	for _, e := range f.plan.events {
 		if pass(life, e.at-f.now()) != nil {
 			return
@@ -163,14 +166,17 @@ func (f *fleet) faults(life context.Context) {
 
 func (f *fleet) happen(e event) {
 	sites := f.running("")
+	if e.op != "" {
+		sites = f.running("worker")
+	}
 	s := sites[e.nth%len(sites)]
 	switch e.kind {
 	case eventKill:
 		f.killed(s)
 	case eventKillSoon:
-		s.soon(e.nth, 0)
+		s.soon(e, 0)
 	case eventStopSoon:
-		s.soon(e.nth, e.last)
+		s.soon(e, e.last)
 	case eventStop:
 		s.stop(e.last)
 	case eventDrain:

@@ -11,7 +11,7 @@ import (
 
 var (
 	oneSeed = flag.Uint64("seed", 0, "simulate this seed, until it fails or has passed 200 times")
-	seeds   = flag.Uint64("seeds", 300, "simulate so many seeds")
+	seeds   = flag.Uint64("seeds", 200, "simulate so many seeds")
 	from    = flag.Uint64("from", 1, "and begin with this one")
 )
 

@@ -24,6 +24,7 @@ type site struct {
 	dead  bool
 	going chan struct{} // not nil while it is stopped; closed when it goes on
 	left  int           // calls until it is killed or stopped; 0 for not at all
+	which string        // the calls that are counted; all where it is empty
 	then  time.Duration // for how long it is stopped then; 0 where it is killed
 	hurt  []window      // when something befell it
 	cut   []window      // when Redis is out of its reach
@@ -77,11 +78,15 @@ func (s *site) stop(d time.Duration) {
 	time.AfterFunc(d, s.resume)
 }
 
-// soon kills the site at its nth call from now, or stops it for a while.
-func (s *site) soon(n int, d time.Duration) {
+// soon kills the site at the nth call of a kind from now, or stops it for a
+// while.
+func (s *site) soon(e event, d time.Duration) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.left, s.then = 1+n, d
+	s.left, s.which, s.then = 1+e.nth, e.op, d
+	if e.op != "" {
+		s.left = 1 + e.nth%3
+	}
 }
 
 func (s *site) resume() {
@@ -155,7 +160,7 @@ func (s *site) between(low, high time.Duration) time.Duration {
 // is on its way when the site is stopped takes effect when it goes on, though its
 // context may have ended meanwhile. One that is begun by a site that is stopped,
 // as none would be, fails instead.
-func through[T any](ctx context.Context, s *site, do func(context.Context) (T, error)) (T, error) {
+func through[T any](ctx context.Context, s *site, op string, do func(context.Context) (T, error)) (T, error) {
 	var none T
 	there, back := s.between(50*time.Microsecond, 3*time.Millisecond), time.Duration(0)
 	if s.between(0, 2) == 0 {
@@ -167,7 +172,7 @@ func through[T any](ctx context.Context, s *site, do func(context.Context) (T, e
 	if err := pass(ctx, there); err != nil {
 		return none, err
 	}
-	if !s.counts() {
+	if !s.counts(op) {
 		return none, errDead
 	}
 	if s.held() {
@@ -205,18 +210,22 @@ func (s *site) isDead() bool {
 // counts counts a call, and kills or stops the site at the one that was chosen
 // for that. A site is killed before the call's effect or after it; counts is
 // false where the call has none.
-func (s *site) counts() bool {
+func (s *site) counts(op string) bool {
 	s.mu.Lock()
-	last := s.left == 1
-	s.left = max(0, s.left-1)
+	last := false
+	if s.left > 0 && (s.which == "" || s.which == op) {
+		s.left--
+		last = s.left == 0
+	}
 	stop, before := s.then, s.rng.IntN(2) == 0
 	s.mu.Unlock()
 	switch {
 	case !last || s.f.healthy():
 	case stop > 0:
+		s.f.log(s.name, "is to stop at %s", op)
 		s.stop(stop)
 	default:
-		s.f.log(s.name, "dies at a call")
+		s.f.log(s.name, "dies at %s", op)
 		s.f.killed(s)
 		return !before
 	}
