@@ -1,0 +1,274 @@
+package fairness
+
+import (
+	"context"
+	"flag"
+	"fmt"
+	"math"
+	"os"
+	"strings"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/scriptfleet/scriptfleet/pkg/sandbox"
+)
+
+var (
+	full   = flag.Bool("fairness", false, "measure the flood, and print the table (make bench-fairness)")
+	wall   = flag.Bool("wall", true, "measure with the real parts too, by the wall's clock")
+	filter = flag.String("measure", "", "measure only the lines whose name contains this")
+)
+
+func TestMain(m *testing.M) {
+	sandbox.Main()
+	os.Exit(m.Run())
+}
+
+// scenario is what the flood does.
+type scenario struct {
+	name   string
+	rate   int // runs a second
+	total  int
+	takes  time.Duration
+	fresh  bool // every run has a script of its own
+	within time.Duration
+}
+
+const quietCount = 20
+
+var (
+	flood = scenario{name: "flood", rate: 500, total: math.MaxInt, takes: quietTakes, within: 12 * time.Second}
+	slow  = scenario{name: "slow", rate: 500, total: math.MaxInt, takes: 100 * quietTakes, within: 12 * time.Second}
+	fresh = scenario{name: "new scripts", rate: 500, total: 1000, takes: quietTakes, fresh: true, within: 12 * time.Second}
+)
+
+// line is one of the table: a scenario, and what is off in it.
+type line struct {
+	scenario scenario
+	off      string
+	set      func(*settings)
+}
+
+func lines() []line {
+	shards := func(s *settings) { s.shard = partitions }
+	fair := func(s *settings) { s.ungrouped = true }
+	share := func(s *settings) { s.strangers = true }
+	shares := func(s *settings) { s.weight = 1e12 }
+	reserve := func(s *settings) { s.reserve = -1 }
+	caps := func(s *settings) { s.maxRunning = 0 }
+	side := func(s *settings) { s.noSide = true }
+	places := func(s *settings) { s.maxBuilds = 10_000 }
+	all := func(s *settings) {
+		for _, off := range []func(*settings){shards, fair, share, shares, reserve, caps, side, places} {
+			off(s)
+		}
+	}
+	return []line{
+		{flood, "nothing", nil},
+		{slow, "nothing", nil},
+		{fresh, "nothing", nil},
+		{flood, "shards", shards},
+		{flood, "fair delivery", fair},
+		{flood, "shards, fair delivery", func(s *settings) { shards(s); fair(s) }},
+		{flood, "side partition", side},
+		{flood, "shares", func(s *settings) { shares(s); caps(s) }},
+		{slow, "caps", caps},
+		{slow, "reserve", reserve},
+		{slow, "caps, reserve", func(s *settings) { caps(s); reserve(s) }},
+		{slow, "share in hand", share},
+		{fresh, "build places", places},
+		{flood, "all", all},
+		{slow, "all", all},
+		{fresh, "all", all},
+	}
+}
+
+// TestFloodLeavesQuietTenantsTheirTurn is the short form: it says that everybody
+// gets on, and nothing of how fast.
+func TestFloodLeavesQuietTenantsTheirTurn(t *testing.T) {
+	s, tenants := realSite(t), quietTenants(quietCount)
+	sc := scenario{name: "flood", rate: 100, total: 300, takes: quietTakes, within: 3 * time.Second}
+	f := s.open(t, normal)
+	defer f.close()
+	f.prepare(t, tenants)
+	ctx, stop := context.WithCancel(t.Context())
+	var load sync.WaitGroup
+	load.Go(func() { f.quiet(ctx, tenants) })
+	load.Go(func() { f.flood(ctx, sc) })
+	await(ctx, sc.within)
+	stop()
+	load.Wait()
+	eventually(t, func() error {
+		if n := f.begun.pending(time.Now()); n > 0 {
+			return fmt.Errorf("%d runs of quiet tenants have not begun", n)
+		}
+		if f.begun.floods() == 0 {
+			return fmt.Errorf("no run of the flood has begun")
+		}
+		return nil
+	})
+}
+
+// TestFairness measures: first by the clock of a bubble, then by the wall's.
+func TestFairness(t *testing.T) {
+	if !*full {
+		return // the short form is above
+	}
+	tenants := quietTenants(quietCount)
+	show := &table{}
+	show.head("in virtual time: no machine's noise, and no CPU time either")
+	for _, l := range lines() {
+		if !l.chosen() {
+			continue
+		}
+		synctest.Test(t, func(t *testing.T) {
+			s, end := virtualSite(t)
+			defer end()
+			show.line(l, s.measure(t, l, tenants, nil))
+		})
+	}
+	show.builds()
+	if !*wall {
+		return
+	}
+
+	s := realSite(t)
+	beside := s.open(t, normal)
+	defer beside.close()
+	beside.prepare(t, tenants)
+	ctx, stop := context.WithCancel(t.Context())
+	defer stop()
+	go beside.quiet(ctx, tenants)
+	show.head("on this machine: SQS over HTTP, a redis-server")
+	for _, l := range lines() {
+		if l.set == nil && l.chosen() {
+			show.line(l, s.measure(t, l, tenants, beside))
+		}
+	}
+	show.builds()
+}
+
+// measured is what one line says.
+type measured struct {
+	before, beside, flooded waits
+	newBefore, newFlooded   waits
+	runsPerSecond, sqsCalls float64
+}
+
+func (s *site) measure(t *testing.T, l line, tenants []string, beside *fleet) (m measured) {
+	set := normal
+	if l.set != nil {
+		l.set(&set)
+	}
+	f := s.open(t, set)
+	defer f.close()
+	f.prepare(t, tenants)
+	ctx, stop := context.WithCancel(t.Context())
+	var load sync.WaitGroup
+	load.Go(func() { f.quiet(ctx, tenants) })
+	await(ctx, time.Second)
+
+	began := time.Now()
+	if l.scenario.fresh {
+		load.Go(func() { f.newScripts(ctx, tenants, 6*time.Second) })
+	}
+	await(ctx, 10*time.Second)
+	flooded, calls := time.Now(), f.calls.Load()
+	load.Go(func() { f.flood(ctx, l.scenario) })
+	if l.scenario.fresh {
+		load.Go(func() { f.newScripts(ctx, tenants, l.scenario.within/2) })
+	}
+	await(ctx, l.scenario.within)
+	end := time.Now()
+	seconds := end.Sub(flooded).Seconds()
+	m.runsPerSecond, m.sqsCalls = float64(f.begun.floods())/seconds, float64(f.calls.Load()-calls)/seconds
+	await(ctx, time.Second) // for those that were sent last
+	m.before, m.newBefore = f.begun.between(began, flooded, false), f.begun.between(began, flooded, true)
+	m.flooded, m.newFlooded = f.begun.between(flooded, end, false), f.begun.between(flooded, end, true)
+	if beside != nil {
+		m.beside = beside.begun.between(flooded, end, false)
+	}
+	stop()
+	load.Wait()
+	return m
+}
+
+// prepare has the scripts of all tenants built.
+func (f *fleet) prepare(t *testing.T, tenants []string) {
+	for _, name := range append([]string{flooder}, tenants...) {
+		f.known(t, name, warmSource)
+	}
+	f.creating.Store(int64(300 * time.Millisecond))
+}
+
+func (f *fleet) flood(ctx context.Context, sc scenario) {
+	source := func() string { return warmSource }
+	if sc.fresh {
+		source = func() string { return "# flood " + nextID() }
+	}
+	f.pour(ctx, sc.rate, sc.total, sc.takes, source)
+}
+
+// table prints each line when it is known, and keeps what is said at the end.
+type table struct{ fresh []string }
+
+func (b *table) head(how string) {
+	fmt.Printf("\nfrom when a quiet tenant's run is due to the start of its script; %s\n\n", how)
+	format := "%-12s %-22s %13s %13s %13s %8s %8s %8s %8s %8s\n"
+	fmt.Printf(format, "", "", "before", "beside", "flooded", "p99 to", "p99 to", "", "flood", "SQS")
+	fmt.Printf(format, "flood of", "off", "p50/p99 ms", "p50/p99 ms", "p50/p99 ms", "before", "beside", "unbegun", "runs/s", "calls/s")
+}
+
+func (b *table) line(l line, m measured) {
+	fmt.Printf("%-12s %-22s %13s %13s %13s %8s %8s %8d %8.0f %8.0f\n", l.scenario.name, l.off, both(m.before), both(m.beside), both(m.flooded),
+		ratio(m.flooded, m.before), ratio(m.flooded, m.beside), m.flooded.unbegun, m.runsPerSecond, m.sqsCalls)
+	if l.scenario.fresh {
+		b.fresh = append(b.fresh, fmt.Sprintf("%-12s %-22s %13s %13s %13s %8s %8s %8d", "", l.off, both(m.newBefore), "", both(m.newFlooded),
+			ratio(m.newFlooded, m.newBefore), "", m.newFlooded.unbegun))
+	}
+}
+
+// builds ends the table with the waits for quiet tenants' own new scripts.
+func (b *table) builds() {
+	if len(b.fresh) > 0 {
+		fmt.Printf("\nthe same for a quiet tenant's own new script, its build included\n\n%s\n", strings.Join(b.fresh, "\n"))
+	}
+	b.fresh = nil
+}
+
+func (l line) chosen() bool { return strings.Contains(l.scenario.name+": "+l.off, *filter) }
+
+func both(w waits) string {
+	if len(w.all) == 0 {
+		return "-"
+	}
+	return fmt.Sprintf("%d/%d", w.percentile(0.5).Milliseconds(), w.percentile(0.99).Milliseconds())
+}
+
+func ratio(with, without waits) string {
+	if len(without.all) == 0 {
+		return "-"
+	}
+	return fmt.Sprintf("%.2f", float64(with.percentile(0.99))/float64(without.percentile(0.99)))
+}
+
+// eventually waits for a condition.
+func eventually(t *testing.T, check func() error) {
+	t.Helper()
+	tick := time.NewTicker(20 * time.Millisecond)
+	defer tick.Stop()
+	late := time.After(30 * time.Second)
+	for {
+		err := check()
+		if err == nil {
+			return
+		}
+		select {
+		case <-tick.C:
+		case <-late:
+			t.Fatal(err)
+		}
+	}
+}

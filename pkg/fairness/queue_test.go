@@ -1,0 +1,87 @@
+package fairness
+
+import (
+	"context"
+	"maps"
+	"strconv"
+	"sync/atomic"
+	"time"
+
+	"github.com/scriptfleet/scriptfleet/pkg/queue"
+)
+
+// callTakes is what a call of SQS takes on AWS beyond what it takes here.
+const callTakes = 10 * time.Millisecond
+
+// distant is a queue as far away as AWS is, with a mechanism or two off.
+type distant struct {
+	queue.Queue
+	ungrouped bool // fair delivery is off
+	strangers bool // every delivery seems to be of another tenant
+	calls     *atomic.Int64
+}
+
+// groupAttribute carries the tenant past an SQS that is not to know it.
+const groupAttribute = "fairness.group"
+
+var stranger atomic.Int64
+
+func (q *distant) Send(ctx context.Context, ms []queue.Message) []error {
+	q.call(ctx)
+	if q.ungrouped {
+		ms = append([]queue.Message(nil), ms...)
+		for i, m := range ms {
+			ms[i].Attributes = maps.Clone(m.Attributes)
+			if ms[i].Attributes == nil {
+				ms[i].Attributes = map[string]string{}
+			}
+			ms[i].Attributes[groupAttribute], ms[i].Group = m.Group, ""
+		}
+	}
+	return q.Queue.Send(ctx, ms)
+}
+
+func (q *distant) Receive(ctx context.Context, p queue.Poll) ([]queue.Delivery, error) {
+	ds, err := q.Queue.Receive(ctx, p)
+	if len(ds) > 0 {
+		q.call(context.WithoutCancel(ctx))
+	}
+	for i := range ds {
+		if q.ungrouped {
+			ds[i].Group = ds[i].Attributes[groupAttribute]
+		}
+		if q.strangers {
+			ds[i].Group = "stranger-" + strconv.FormatInt(stranger.Add(1), 10)
+		}
+	}
+	return ds, err
+}
+
+func (q *distant) Delete(ctx context.Context, ds []queue.Delivery) []error {
+	q.call(ctx)
+	return q.Queue.Delete(ctx, ds)
+}
+
+func (q *distant) Extend(ctx context.Context, ds []queue.Delivery, visibility time.Duration) []error {
+	q.call(ctx)
+	return q.Queue.Extend(ctx, ds, visibility)
+}
+
+// call takes the call's time.
+func (q *distant) call(ctx context.Context) {
+	q.calls.Add(1)
+	await(ctx, callTakes)
+}
+
+// await waits for d, or until ctx ends.
+func await(ctx context.Context, d time.Duration) {
+	if d <= 0 {
+		return
+	}
+	t := time.NewTimer(d)
+	defer t.Stop()
+	select {
+	case <-t.C:
+	case <-ctx.Done():
+	}
+}
