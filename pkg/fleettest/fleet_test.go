@@ -97,18 +97,25 @@ func (f *fleet) config(endpoint string) aws.Config {
 // dispatcher starts one as a process.
 func (f *fleet) dispatcher(args ...string) *process {
 	f.t.Helper()
-	return f.process("dispatcher", args...)
+	return f.process("dispatcher", nil, args...)
 }
 
 // worker starts one as a process, with layers of its own.
 func (f *fleet) worker(args ...string) *process {
 	f.t.Helper()
-	return f.process("worker", append([]string{"--cache-dir", f.t.TempDir()}, args...)...)
+	return f.workerWith(nil, args...)
 }
 
-func (f *fleet) process(name string, args ...string) *process {
+// workerWith starts one with more in its environment.
+func (f *fleet) workerWith(env []string, args ...string) *process {
 	f.t.Helper()
-	p := start(f.t, filepath.Join(shipped, name), f.env(), append([]string{"--admin-addr", "127.0.0.1:0", "--poll-wait", "1s"}, args...)...)
+	return f.process("worker", env, append([]string{"--cache-dir", f.t.TempDir()}, args...)...)
+}
+
+func (f *fleet) process(name string, env []string, args ...string) *process {
+	f.t.Helper()
+	args = append([]string{"--admin-addr", "127.0.0.1:0", "--poll-wait", "1s"}, args...)
+	p := start(f.t, filepath.Join(shipped, name), f.env(env...), args...)
 	p.admin()
 	return p
 }

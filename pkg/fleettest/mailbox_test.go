@@ -14,6 +14,7 @@ import (
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/s3"
+	"github.com/aws/aws-sdk-go-v2/service/sqs"
 
 	"github.com/scriptfleet/scriptfleet/pkg/claimcheck"
 	"github.com/scriptfleet/scriptfleet/pkg/claimcheck/s3store"
@@ -39,17 +40,14 @@ type arrival struct {
 	at         time.Time
 }
 
-func openMailbox(t *testing.T, cfg aws.Config, bucket string) *mailbox {
+func openMailbox(t *testing.T, cfg aws.Config, bucket string, opts ...func(*sqs.Options)) *mailbox {
 	t.Helper()
-	client := sqsqueue.NewClient(cfg)
+	client := sqsqueue.NewClient(cfg, opts...)
 	objects := s3.NewFromConfig(cfg, func(o *s3.Options) { o.UsePathStyle = true })
 	open := func(name, prefix string) queue.Queue {
 		q, err := sqsqueue.Open(t.Context(), client, "scriptfleet-"+name)
 		if err != nil {
 			t.Fatal(err)
-		}
-		if bucket == "" {
-			return q
 		}
 		return claimcheck.Wrap(q, s3store.New(objects, bucket), claimcheck.Config{Prefix: "scriptfleet/" + prefix, Foreign: true})
 	}
