@@ -8,8 +8,12 @@ import (
 	"github.com/scriptfleet/scriptfleet/pkg/run"
 )
 
-// takenUpWithin is the promise for the runs of a worker that died.
-const takenUpWithin = 30 * time.Second
+// takenUpWithin is the promise for the runs of a worker that died. Where other
+// tests keep the machine busy, slack is added; make chaos asks for the promise.
+const (
+	takenUpWithin = 30 * time.Second
+	slack         = 30 * time.Second
+)
 
 // point is a moment in a worker's work.
 type point struct {
@@ -72,7 +76,7 @@ func (f *fleet) orphans(t *testing.T, killed time.Time, dead *process) {
 	for _, r := range f.receipts {
 		_, taken := next[r.id]
 		switch {
-		case r.by == dead:
+		case r.by == dead.tag:
 			was[r.id] = true
 		case r.at.After(killed) && was[r.id] && !taken:
 			next[r.id] = r.at.Sub(killed)
@@ -84,7 +88,11 @@ func (f *fleet) orphans(t *testing.T, killed time.Time, dead *process) {
 	}
 	t.Logf("%d runs were taken up by another worker, the last %.1f s after the crash", len(next), longest.Seconds())
 	f.note("taken up in %.0f s", longest.Seconds())
-	if longest > takenUpWithin {
-		t.Errorf("a run was taken up %s after the crash; the bound is %s", longest, takenUpWithin)
+	bound := takenUpWithin
+	if !*long {
+		bound += slack
+	}
+	if longest > bound {
+		t.Errorf("a run was taken up %s after the crash; the bound is %s", longest, bound)
 	}
 }

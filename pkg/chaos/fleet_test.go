@@ -84,14 +84,14 @@ func (f *fleet) start(name string, args ...string) *process {
 // startUnder starts it by way of other programs that become it.
 func (f *fleet) startUnder(by []string, name string, args ...string) *process {
 	f.t.Helper()
-	var p *process
-	seen := func(c call) { c.by = p; f.saw(c) }
+	tag := fmt.Sprint(name, " ", len(f.processes))
+	seen := func(c call) { c.by = tag; f.saw(c) }
 	awsTap, awsAddr := newAWSTap(f.t, f.endpoint, seen)
 	redisTap, redisAddr := newRedisTap(f.t, f.redisAddr, seen)
 	aws, redis := newLine(f.t, awsAddr), newLine(f.t, redisAddr)
 	args = append([]string{"--admin-addr", "127.0.0.1:0", "--log-format", "json", "--poll-wait", "2s", "--drain", "60s"}, args...)
-	p = startUnder(f.t, by, name, f.env("http://"+aws.addr, strings.Replace(f.redisURL, f.redisAddr, redis.addr, 1)), args...)
-	p.aws, p.awsTap, p.redis, p.redisTap = aws, awsTap, redis, redisTap
+	p := startUnder(f.t, by, name, f.env("http://"+aws.addr, strings.Replace(f.redisURL, f.redisAddr, redis.addr, 1)), args...)
+	p.tag, p.aws, p.awsTap, p.redis, p.redisTap = tag, aws, awsTap, redis, redisTap
 	f.processes = append(f.processes, p)
 	return p
 }

@@ -13,7 +13,7 @@ type call struct {
 	body    string // of the request
 	status  int    // of the answer; 0 before there is one, and in Redis
 	answer  string // of AWS, once there is one
-	by      *process
+	by      string // the caller's tag
 }
 
 // when is the moment at which a call is held.

@@ -18,6 +18,7 @@ import (
 type process struct {
 	t      *testing.T
 	name   string
+	tag    string // tells it from the fleet's others
 	log    string // file of its stderr
 	pid    int
 	exited chan struct{}
@@ -82,8 +83,20 @@ func (p *process) end() {
 		p.t.Errorf("%s has a data race", p.name)
 	}
 	if p.t.Failed() {
-		p.t.Logf("%s (%d) said:\n%s", p.name, p.pid, said[max(0, len(said)-6000):])
+		p.t.Logf("%s %s said:\n%s", p.name, p.tag, telling(said))
 	}
+}
+
+// telling is the end of a log, without the runs that went well.
+func telling(log []byte) []byte {
+	var lines [][]byte
+	for line := range bytes.Lines(log) {
+		if !bytes.Contains(line, []byte(`"msg":"run settled","verdict":"finished"`)) {
+			lines = append(lines, line)
+		}
+	}
+	log = bytes.Join(lines, nil)
+	return log[max(0, len(log)-8000):]
 }
 
 // kill ends the process as a crash would (kill -9, to it alone), and waits until

@@ -40,7 +40,7 @@ type story struct {
 
 // receipt is a worker's receiving a run from a partition.
 type receipt struct {
-	by *process
+	by string
 	id string
 	at time.Time
 }
