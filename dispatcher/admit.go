@@ -2,6 +2,7 @@ package dispatcher
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"time"
 
@@ -29,17 +30,22 @@ func (d *Dispatcher) dispatch(ctx context.Context, delivery queue.Delivery) (out
 	case refused != nil && !r.Attributable():
 		return outcomeBuried, d.buryRequest(ctx, delivery, refused)
 	case refused != nil:
-		d.log.Info("request rejected", zap.String("tenant", r.Tenant), zap.String("run", string(r.Key)),
-			zap.String("type", refused.Type), zap.String("reason", refused.Message))
-		return outcomeRejected, d.conclude(ctx, r, delivery, func(context.Context) (run.Result, error) {
-			return r.Rejected(refused, time.Now()), nil
-		})
+		return outcomeRejected, d.reject(ctx, r, delivery, refused)
 	case r.Type == run.TypeCancelled:
 		return outcomeCancelled, d.conclude(ctx, r, delivery, func(ctx context.Context) (run.Result, error) {
 			return d.cancel(ctx, r)
 		})
 	}
 	return d.forward(ctx, r, delivery)
+}
+
+// reject answers a request that is refused.
+func (d *Dispatcher) reject(ctx context.Context, r run.Run, delivery queue.Delivery, refused *run.Error) error {
+	d.log.Info("request rejected", zap.String("tenant", r.Tenant), zap.String("run", string(r.Key)),
+		zap.String("type", refused.Type), zap.String("reason", refused.Message))
+	return d.conclude(ctx, r, delivery, func(context.Context) (run.Result, error) {
+		return r.Rejected(refused, time.Now()), nil
+	})
 }
 
 // forward notes the run in the ledger and sends it on as it came. A run whose
@@ -58,6 +64,12 @@ func (d *Dispatcher) forward(ctx context.Context, r run.Run, delivery queue.Deli
 	err = d.send[partition].Send(ctx, queue.Message{
 		Body: delivery.Body, Group: r.Tenant, Attributes: run.Carry(delivery.SentAt),
 	})
+	if errors.Is(err, queue.ErrTooLarge) || errors.Is(err, queue.ErrInvalid) {
+		return outcomeRejected, d.reject(ctx, r, delivery, &run.Error{
+			Owner: run.OwnerAuthor, Type: "RequestTooLarge",
+			Message: fmt.Sprintf("The request of %d bytes does not fit on the queue to the workers: pass less, or a reference to it.", len(delivery.Body)),
+		})
+	}
 	if err != nil {
 		return outcomePutBack, fmt.Errorf("send run %s to partition %d: %w", r.Key, partition, err)
 	}

@@ -1,0 +1,314 @@
+package dispatcher_test
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus/testutil"
+
+	"github.com/scriptfleet/scriptfleet/pkg/ledger"
+	"github.com/scriptfleet/scriptfleet/pkg/partition"
+	"github.com/scriptfleet/scriptfleet/pkg/queue"
+	"github.com/scriptfleet/scriptfleet/pkg/queue/memqueue"
+	"github.com/scriptfleet/scriptfleet/pkg/run"
+)
+
+func TestRequestGoesToItsTenantsShardAsItCame(t *testing.T) {
+	with(t, func(b *bench) {
+		b.send(ask("r"))
+		ds := b.sent()
+		want, _ := ask("r").Encode()
+		if len(ds) != 1 || !bytes.Equal(ds[0].Body, want) || ds[0].Group != "acme" {
+			t.Fatalf("the partitions hold %+v", ds)
+		}
+		if at := run.RequestedAt(ds[0].Attributes, time.Time{}); !at.Equal(ds[0].SentAt) {
+			t.Errorf("it was requested at %s, which is not told: %v", ds[0].SentAt, ds[0].Attributes)
+		}
+		rec, err := b.ledger.Lookup(context.Background(), key("r"))
+		if err != nil || rec.State != ledger.Queued || rec.Entry.ID != "r" || rec.Entry.Script == "" {
+			t.Errorf("the ledger has %+v, %v", rec, err)
+		}
+		b.nothingLeft()
+	})
+}
+
+func TestRunsOfATenantGoToTheEmptierOfItsPartitionsAndToNoOther(t *testing.T) {
+	with(t, func(b *bench) {
+		shard := partition.Shard("acme", 4, 2)
+		for i := range 20 {
+			b.send(ask(fmt.Sprint(i)))
+		}
+		for p, q := range b.partitions {
+			d, _ := q.Depth(context.Background())
+			want := 0
+			if p == shard[0] || p == shard[1] {
+				want = 10
+			}
+			if d.Visible != want {
+				t.Errorf("partition %d of shard %v has %d runs, want %d", p, shard, d.Visible, want)
+			}
+		}
+		b.take(b.partitions[shard[0]])
+		time.Sleep(3 * time.Second) // it looks
+		for i := range 8 {
+			b.send(ask(fmt.Sprint("later-", i)))
+		}
+		if d, _ := b.partitions[shard[0]].Depth(context.Background()); d.Visible != 8 {
+			t.Errorf("the emptied partition got %d of 8 runs", d.Visible)
+		}
+	})
+}
+
+func TestWhatIsOverATenantsBacklogGoesToTheSide(t *testing.T) {
+	with(t, func(b *bench) {
+		b.backlog = 5
+		for i := range 8 {
+			b.send(ask(fmt.Sprint(i)))
+		}
+		if n, side := len(b.sent()), len(b.take(b.side)); n != 5 || side != 3 {
+			t.Errorf("%d runs on partitions and %d on the side, want 5 and 3", n, side)
+		}
+	})
+}
+
+func TestRefusedRequestIsAnsweredOnceWithTheSameEvent(t *testing.T) {
+	with(t, func(b *bench) {
+		b.unknown = "stranger"
+		bad := ask("bad", func(r *run.Request) { r.Data.Runtime = "cobol" })
+		b.send(bad, ask("r", func(r *run.Request) { r.Tenant = "stranger" }))
+		for _, res := range b.answers(2) {
+			d := res.Data
+			if d.Status != run.Rejected || d.Error == nil || d.Attempt != 1 || d.MayHaveExecuted ||
+				res.Subject == "bad" && d.Error.Type != run.UnknownRuntime || res.Subject == "r" && d.Error.Type != "UnknownTenant" {
+				t.Errorf("the answer is %+v", res)
+			}
+		}
+		time.Sleep(time.Minute)
+		b.send(bad)
+		b.answers(0)
+		if n := len(b.sent()); n != 0 {
+			t.Errorf("%d went on", n)
+		}
+		b.nothingLeft()
+	})
+}
+
+func TestAnswerThatCameOutTwiceIsTheSame(t *testing.T) {
+	with(t, func(b *bench) {
+		b.ledger.fail("published") // as if it had died right after the send
+		bad := ask("bad", func(r *run.Request) { r.Data.Runtime = "cobol" })
+		b.send(bad)
+		time.Sleep(time.Minute)
+		b.send(bad)
+		ds := b.take(b.results)
+		if len(ds) != 2 || !bytes.Equal(ds[0].Body, ds[1].Body) {
+			t.Errorf("there are %d results, and they differ", len(ds))
+		}
+	})
+}
+
+func TestRequestThatNamesNobodyIsBuriedWithItsReason(t *testing.T) {
+	for _, body := range []string{"no JSON", `{}`, `{"specversion":"1.0","type":"scriptfleet.run.requested","tenant":"acme","source":"/s","data":{"script":"x"}}`} {
+		with(t, func(b *bench) {
+			b.sendBody([]byte(body))
+			ds := b.take(b.dead)
+			if len(ds) != 1 || string(ds[0].Body) != body || ds[0].Attributes[run.AttributeReason] == "" || ds[0].Attributes[run.AttributeErrorType] == "" {
+				t.Errorf("the dead letters are %+v", ds)
+			}
+			b.answers(0)
+			b.nothingLeft()
+		})
+	}
+}
+
+func TestRequestThatFitsOnNoPartitionIsRejected(t *testing.T) {
+	with(t, func(b *bench) {
+		r := ask("large", func(r *run.Request) { r.Data.Input = []byte(`{"a":""}`) })
+		body, _ := r.Encode()
+		r.Data.Input = fmt.Appendf(nil, `{"a":"%s"}`, strings.Repeat("a", queue.MaxMessageBytes-len(body)))
+		b.send(r)
+		if res := b.answers(1)[0]; res.Data.Status != run.Rejected || res.Data.Error.Type != "RequestTooLarge" {
+			t.Errorf("the answer is %+v", res)
+		}
+		b.nothingLeft()
+	})
+}
+
+func TestDuplicateOfAnUnfinishedRunIsSentAgain(t *testing.T) {
+	with(t, func(b *bench) {
+		b.send(ask("r"), ask("r"))
+		if n := len(b.sent()); n != 2 { // the first may have been lost; the workers tell
+			t.Errorf("%d were sent, want both", n)
+		}
+	})
+}
+
+func TestDuplicateOfAFinishedRunGoesNoFurther(t *testing.T) {
+	with(t, func(b *bench) {
+		b.send(ask("r"))
+		b.sent()
+		if err := b.ledger.Ledger.Published(context.Background(), []run.Key{key("r")}); err != nil {
+			t.Fatal(err)
+		}
+		b.send(ask("r"))
+		if n := len(b.sent()); n != 0 {
+			t.Errorf("%d were sent again", n)
+		}
+		b.nothingLeft()
+	})
+}
+
+func TestCancellationTellsTheStateThatTheRunWasIn(t *testing.T) {
+	with(t, func(b *bench) {
+		b.send(ask("queued"), ask("invoking"), ask("done"))
+		hold := b.claim("invoking")
+		if _, err := b.ledger.Invoking(context.Background(), hold); err != nil {
+			t.Fatal(err)
+		}
+		if err := b.ledger.Ledger.Published(context.Background(), []run.Key{key("done")}); err != nil {
+			t.Fatal(err)
+		}
+		for id, want := range map[string]string{
+			"queued":   `{"cancelled":true,"run":"queued","state":"queued"}`,
+			"invoking": `{"cancelled":false,"run":"invoking","state":"invoking"}`,
+			"done":     `{"cancelled":false,"run":"done","state":"published"}`,
+			"never":    `{"cancelled":true,"run":"never","state":"unknown"}`,
+		} {
+			b.send(cancelling("c-"+id, id))
+			res := b.answers(1)[0]
+			if string(res.Data.Output) != want || res.Data.Status != run.Succeeded || res.Subject != "c-"+id {
+				t.Errorf("the answer is %s, %s, want %s", res.Data.Status, res.Data.Output, want)
+			}
+		}
+		marks, err := b.ledger.Cancelled(context.Background(), []run.Key{key("queued"), key("never"), key("done")})
+		if err != nil || !marks[0] || !marks[1] || marks[2] {
+			t.Errorf("the marks are %v, %v", marks, err)
+		}
+		b.nothingLeft()
+	})
+}
+
+func (b *bench) claim(id string) ledger.Hold {
+	b.Helper()
+	as, err := b.ledger.Ledger.Claim(context.Background(), []ledger.Claim{{Entry: ledger.Entry{Key: key(id)}, Owner: "w"}}, time.Minute)
+	if err != nil || !as[0].Granted {
+		b.Fatal(as, err)
+	}
+	return as[0].Hold
+}
+
+func TestNothingIsDeletedBeforeItIsOnItsNextQueue(t *testing.T) {
+	for name, break_ := range map[string]func(*bench) (mend func()){
+		"the ledger is out of reach": func(b *bench) func() { b.ledger.fail("all"); return func() { b.ledger.fail("") } },
+		"the partitions refuse": func(b *bench) func() {
+			b.partitionFaults.Call = refuse(memqueue.OpSend)
+			return func() { b.partitionFaults.Call = nil }
+		},
+		"the results refuse": func(b *bench) func() {
+			b.resultFaults.Call = refuse(memqueue.OpSend)
+			return func() { b.resultFaults.Call = nil }
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			with(t, func(b *bench) {
+				mend := break_(b)
+				b.send(ask("good"), ask("bad", func(r *run.Request) { r.Data.Runtime = "cobol" }))
+				time.Sleep(20 * time.Second)
+				d, _ := b.requests.Depth(context.Background())
+				if d.Total() == 0 || b.d.Ready() == nil && name != "the results refuse" {
+					t.Errorf("the requests queue holds %+v, and the dispatcher says %v", d, b.d.Ready())
+				}
+				mend()
+				time.Sleep(time.Minute)
+				if n := len(b.sent()); n != 1 {
+					t.Errorf("%d runs were sent, want 1", n)
+				}
+				b.answers(1)
+				b.nothingLeft()
+				if err := b.d.Ready(); err != nil {
+					t.Errorf("the dispatcher still says %v", err)
+				}
+			})
+		})
+	}
+}
+
+func TestBatchThatFailsInPartIsSentInFull(t *testing.T) {
+	with(t, func(b *bench) {
+		n := 0
+		some := func(op memqueue.Op, _ int) error {
+			if n++; n%3 == 0 && op != memqueue.OpReceive && n < 200 {
+				return errors.New("this entry failed")
+			}
+			return nil
+		}
+		b.partitionFaults.Entry, b.requestFaults.Entry = some, nil
+		for i := range 30 {
+			b.send(ask(fmt.Sprint(i)))
+		}
+		time.Sleep(5 * time.Minute)
+		ids := map[string]bool{}
+		for _, d := range b.sent() {
+			r, _ := policy.Decode(d.Body, time.Now())
+			ids[r.ID] = true
+		}
+		if len(ids) != 30 {
+			t.Errorf("%d of 30 runs arrived", len(ids))
+		}
+		b.nothingLeft()
+	})
+}
+
+func TestLostDeleteIsMadeGoodByTheNextDelivery(t *testing.T) {
+	with(t, func(b *bench) {
+		b.requestFaults.LoseDelete = func(queue.Delivery) bool { b.requestFaults.LoseDelete = nil; return true }
+		b.send(ask("r"))
+		time.Sleep(2 * time.Minute)
+		if n := len(b.sent()); n != 2 {
+			t.Errorf("%d were sent, want 2: the workers know that they are one", n)
+		}
+		b.nothingLeft()
+	})
+}
+
+func TestStopFinishesWhatIsInHandAndTakesNoMore(t *testing.T) {
+	with(t, func(b *bench) {
+		b.send(ask("r"))
+		b.stopIntake()
+		<-b.over
+		b.nothingLeft()
+		b.send(ask("late"))
+		if n := len(b.sent()); n != 1 {
+			t.Errorf("%d were sent, want the one from before", n)
+		}
+	})
+}
+
+func TestMetricsTellWhatBecameOfRequests(t *testing.T) {
+	with(t, func(b *bench) {
+		b.send(ask("r"), ask("bad", func(r *run.Request) { r.Data.Runtime = "cobol" }), cancelling("c", "r"))
+		b.sendBody([]byte("no JSON"))
+		want := `
+# HELP scriptfleet_dispatcher_handled_total Deliveries of requests that were handled, by what became of them.
+# TYPE scriptfleet_dispatcher_handled_total counter
+scriptfleet_dispatcher_handled_total{outcome="buried"} 1
+scriptfleet_dispatcher_handled_total{outcome="cancelled"} 1
+scriptfleet_dispatcher_handled_total{outcome="duplicate"} 0
+scriptfleet_dispatcher_handled_total{outcome="forwarded"} 1
+scriptfleet_dispatcher_handled_total{outcome="put_back"} 0
+scriptfleet_dispatcher_handled_total{outcome="rejected"} 1
+# HELP scriptfleet_dispatcher_received_total Deliveries received from the requests queue.
+# TYPE scriptfleet_dispatcher_received_total counter
+scriptfleet_dispatcher_received_total 4
+`
+		if err := testutil.GatherAndCompare(b.metrics, strings.NewReader(want),
+			"scriptfleet_dispatcher_handled_total", "scriptfleet_dispatcher_received_total"); err != nil {
+			t.Error(err)
+		}
+	})
+}

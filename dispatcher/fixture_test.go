@@ -1,0 +1,264 @@
+package dispatcher_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"go.uber.org/zap"
+
+	"github.com/scriptfleet/scriptfleet/dispatcher"
+	"github.com/scriptfleet/scriptfleet/pkg/ledger"
+	"github.com/scriptfleet/scriptfleet/pkg/ledger/memledger"
+	"github.com/scriptfleet/scriptfleet/pkg/queue"
+	"github.com/scriptfleet/scriptfleet/pkg/queue/memqueue"
+	"github.com/scriptfleet/scriptfleet/pkg/run"
+)
+
+var policy = func() *run.Policy {
+	p, err := run.NewPolicy(run.PolicyConfig{Handler: "h1"})
+	if err != nil {
+		panic(err)
+	}
+	return p
+}()
+
+// bench is one dispatcher on parts in memory, in a bubble of its own time.
+type bench struct {
+	*testing.T
+	d                              *dispatcher.Dispatcher
+	requests, results, dead, side  *memqueue.Queue
+	partitions                     []*memqueue.Queue
+	requestFaults, partitionFaults *memqueue.Faults
+	resultFaults                   *memqueue.Faults
+	ledger                         *faultyLedger
+	metrics                        *prometheus.Registry
+	unknown                        string // tenant that is refused
+	shard, backlog                 int
+
+	stopIntake, stopWork context.CancelFunc
+	over                 chan struct{}
+}
+
+func with(t *testing.T, test func(*bench)) {
+	t.Helper()
+	synctest.Test(t, func(t *testing.T) {
+		b := newBench(t)
+		b.start()
+		defer func() { b.stop() }()
+		test(b)
+	})
+}
+
+func newBench(t *testing.T) *bench {
+	b := &bench{
+		T: t, requestFaults: &memqueue.Faults{}, partitionFaults: &memqueue.Faults{}, resultFaults: &memqueue.Faults{},
+		ledger: &faultyLedger{Ledger: memledger.New(memledger.Config{})}, metrics: prometheus.NewRegistry(), shard: 2, backlog: 1000,
+	}
+	b.requests = memqueue.New("requests", faulty(b.requestFaults))
+	b.results = memqueue.New("results", faulty(b.resultFaults))
+	b.dead = memqueue.New("dlq", memqueue.Options{})
+	b.side = memqueue.New("side", memqueue.Options{})
+	var partitions []queue.Queue
+	for i := range 4 {
+		q := memqueue.New(fmt.Sprint("partition-", i), faulty(b.partitionFaults))
+		b.partitions, partitions = append(b.partitions, q), append(partitions, q)
+	}
+	b.d = dispatcher.New(dispatcher.Config{}, dispatcher.Deps{
+		Requests: b.requests, Partitions: partitions, Side: b.side, Results: b.results, DeadLetter: b.dead,
+		Ledger: b.ledger, Tenants: b, Policy: policy, Log: zap.NewNop(), Registerer: b.metrics,
+	})
+	return b
+}
+
+func faulty(f *memqueue.Faults) memqueue.Options {
+	return memqueue.Options{Faults: memqueue.Faults{
+		Call: func(op memqueue.Op, n int) error {
+			if f.Call == nil {
+				return nil
+			}
+			return f.Call(op, n)
+		},
+		Entry: func(op memqueue.Op, i int) error {
+			if f.Entry == nil {
+				return nil
+			}
+			return f.Entry(op, i)
+		},
+		LoseDelete: func(d queue.Delivery) bool { return f.LoseDelete != nil && f.LoseDelete(d) },
+	}}
+}
+
+// refuse fails an operation.
+func refuse(what memqueue.Op) func(memqueue.Op, int) error {
+	return func(op memqueue.Op, _ int) error {
+		if op == what {
+			return errors.New("refused")
+		}
+		return nil
+	}
+}
+
+func (b *bench) start() {
+	var intake, work context.Context
+	intake, b.stopIntake = context.WithCancel(context.Background())
+	work, b.stopWork = context.WithCancel(context.Background())
+	b.over = make(chan struct{})
+	go func() {
+		defer close(b.over)
+		if err := b.d.Run(intake, work); err != nil {
+			b.Error(err)
+		}
+	}()
+}
+
+func (b *bench) stop() {
+	b.stopIntake()
+	b.stopWork()
+	<-b.over
+}
+
+func (b *bench) Admit(tenant string) *run.Error {
+	if tenant == b.unknown {
+		return &run.Error{Owner: run.OwnerOperator, Type: "UnknownTenant", Message: "its operator adds it"}
+	}
+	return nil
+}
+
+func (b *bench) ShardSize(string) int  { return b.shard }
+func (b *bench) MaxBacklog(string) int { return b.backlog }
+
+func ask(id string, change ...func(*run.Request)) run.Request {
+	r := run.Request{
+		SpecVersion: run.SpecVersion, Type: run.TypeRequested, Source: "/stories/one", ID: id, Tenant: "acme",
+		Data: run.RequestData{Script: "def main(input): return input"},
+	}
+	for _, c := range change {
+		c(&r)
+	}
+	return r
+}
+
+func cancelling(id, of string) run.Request {
+	return ask(id, func(r *run.Request) { r.Type, r.Data = run.TypeCancelled, run.RequestData{Run: of} })
+}
+
+func key(id string) run.Key { return run.KeyOf("acme", "/stories/one", id) }
+
+func (b *bench) send(rs ...run.Request) {
+	b.Helper()
+	for _, r := range rs {
+		body, err := r.Encode()
+		if err != nil {
+			b.Fatal(err)
+		}
+		b.sendBody(body)
+	}
+	synctest.Wait()
+}
+
+func (b *bench) sendBody(body []byte) {
+	b.Helper()
+	if err := b.requests.Send(context.Background(), []queue.Message{{Body: body}})[0]; err != nil {
+		b.Fatal(err)
+	}
+	synctest.Wait()
+}
+
+// take empties a queue.
+func (b *bench) take(q *memqueue.Queue) (all []queue.Delivery) {
+	b.Helper()
+	for {
+		ds, err := q.Receive(context.Background(), queue.Poll{Max: 10, Visibility: time.Hour})
+		if err != nil {
+			b.Fatal(err)
+		}
+		if len(ds) == 0 {
+			return all
+		}
+		all = append(all, ds...)
+	}
+}
+
+func (b *bench) sent() (all []queue.Delivery) {
+	b.Helper()
+	for _, q := range b.partitions {
+		all = append(all, b.take(q)...)
+	}
+	return all
+}
+
+func (b *bench) nothingLeft() {
+	b.Helper()
+	if d, err := b.requests.Depth(context.Background()); err != nil || d.Total() != 0 {
+		b.Errorf("the requests queue holds %+v, %v", d, err)
+	}
+}
+
+// answers takes the results.
+func (b *bench) answers(want int) (all []run.Result) {
+	b.Helper()
+	ds := b.take(b.results)
+	if len(ds) != want {
+		b.Fatalf("%d results, want %d", len(ds), want)
+	}
+	for _, d := range ds {
+		res, err := run.DecodeResult(d.Body)
+		if err != nil {
+			b.Fatal(err)
+		}
+		if d.Attributes[run.AttributeTenant] != res.Tenant || d.Attributes[run.AttributeStatus] != string(res.Data.Status) || d.Group != res.Tenant {
+			b.Errorf("attributes %v of group %q for %s", d.Attributes, d.Group, d.Body)
+		}
+		all = append(all, res)
+	}
+	return all
+}
+
+// faultyLedger fails the calls that a test names.
+type faultyLedger struct {
+	*memledger.Ledger
+	mu      sync.Mutex
+	failing string
+}
+
+func (l *faultyLedger) fail(op string) {
+	l.mu.Lock()
+	l.failing = op
+	l.mu.Unlock()
+}
+
+func (l *faultyLedger) before(op string) error {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.failing == op || l.failing == "all" {
+		return fmt.Errorf("%w: a test says so", ledger.ErrUnavailable)
+	}
+	return nil
+}
+
+func (l *faultyLedger) Accept(ctx context.Context, es []ledger.Entry) ([]ledger.State, error) {
+	if err := l.before("accept"); err != nil {
+		return nil, err
+	}
+	return l.Ledger.Accept(ctx, es)
+}
+
+func (l *faultyLedger) Claim(ctx context.Context, cs []ledger.Claim, ttl time.Duration) ([]ledger.Answer, error) {
+	if err := l.before("claim"); err != nil {
+		return nil, err
+	}
+	return l.Ledger.Claim(ctx, cs, ttl)
+}
+
+func (l *faultyLedger) Published(ctx context.Context, keys []run.Key) error {
+	if err := l.before("published"); err != nil {
+		return err
+	}
+	return l.Ledger.Published(ctx, keys)
+}
