@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -240,9 +241,9 @@ func TestNothingIsDeletedBeforeItIsOnItsNextQueue(t *testing.T) {
 
 func TestBatchThatFailsInPartIsSentInFull(t *testing.T) {
 	with(t, func(b *bench) {
-		n := 0
+		var calls atomic.Int64
 		some := func(op memqueue.Op, _ int) error {
-			if n++; n%3 == 0 && op != memqueue.OpReceive && n < 200 {
+			if n := calls.Add(1); n%3 == 0 && op != memqueue.OpReceive && n < 200 {
 				return errors.New("this entry failed")
 			}
 			return nil

@@ -217,6 +217,25 @@ func TestNothingIsInvokedUnderAClaimThatHasLapsed(t *testing.T) {
 	})
 }
 
+func TestNothingIsInvokedUnderAClaimThatTheKeeperCouldNotKeep(t *testing.T) {
+	with(t, worker.Config{}, func(b *bench) {
+		built := b.builds.hold("slow")
+		b.ledger.hook = func(op string) {
+			if op == "renew" {
+				time.Sleep(time.Minute)
+			}
+		}
+		b.send(ask("r", script("slow"), atMostOnce))
+		time.Sleep(20 * time.Second)
+		b.ledger.Forget() // and with it whom it granted the run meanwhile
+		built()
+		if d := b.want("r", run.PlatformError, 1).Data; d.Error.Type != "MayHaveExecuted" {
+			t.Errorf("the result is %+v", d)
+		}
+		b.executions(0)
+	})
+}
+
 func TestIntakePausesWhileTheLedgerIsOutOfReachAndNothingIsLost(t *testing.T) {
 	with(t, worker.Config{}, func(b *bench) {
 		b.lasting(20 * time.Second)
