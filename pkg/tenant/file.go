@@ -99,8 +99,8 @@ func (f *File) Role(tenant, name string) (credential.Role, bool) {
 	return f.Settings().Role(tenant, name)
 }
 
-// Watch calls with the settings in use: now, and from Run whenever others come
-// into use. It is called before Run.
+// Watch calls with the settings in use: now, and from Run whenever others are
+// about to come into use. It is called before Run.
 func (f *File) Watch(with func(*Settings)) {
 	f.watchers = append(f.watchers, with)
 	with(f.Settings())
@@ -169,10 +169,10 @@ func (f *File) look() error {
 		return err
 	}
 	f.digest = digest
-	f.current.Store(settings)
 	for _, w := range f.watchers {
-		w(settings)
+		w(settings) // before anybody acts upon them
 	}
+	f.current.Store(settings)
 	f.loaded.Inc()
 	f.named.Set(float64(settings.Len()))
 	f.log.Info("tenants' settings read", zap.String("path", f.cfg.Path), zap.Int("tenants", settings.Len()))

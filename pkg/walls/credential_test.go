@@ -1,6 +1,8 @@
 package walls
 
 import (
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 
@@ -47,6 +49,26 @@ func TestACredentialGivesTheKeysOfItsRole(t *testing.T) {
 	if res := fleet.run(t, tenantA, data{Script: tell}); string(res.Data.Output) != "null" {
 		t.Errorf("without a credential: %s", res.Data.Output)
 	}
+}
+
+// A role that the settings name from now on can be assumed when the fleet has
+// read them, without a restart.
+func TestACredentialThatIsAddedCanBeTriedSoon(t *testing.T) {
+	if got, _ := withCredential(t, tenantA, "later"); got.Success {
+		t.Fatal("it is there before it is added")
+	}
+	more := strings.Replace(settings, `"prod":   {"role_arn": "`+roleA, `"later": {"role_arn": "arn:aws:iam::111111111111:role/later"}, "prod":   {"role_arn": "`+roleA, 1)
+	file := filepath.Join(fleet.dir, "tenants.json")
+	if err := os.WriteFile(file+".new", []byte(more), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Rename(file+".new", file); err != nil {
+		t.Fatal(err)
+	}
+	eventually(t, "the added credential is not given", func() bool {
+		got, _ := withCredential(t, tenantA, "later")
+		return got.Success
+	})
 }
 
 // A credential is looked up below the tenant that asks, by its very name.
