@@ -31,7 +31,6 @@ func (w *Worker) keep(ctx context.Context) {
 		w.keepSlots(call)
 		w.endCancelled(call)
 		cancel()
-		w.hands.forgetCaps()
 		w.keepDeliveries(ctx, ledgerLost)
 	}
 }

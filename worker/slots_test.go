@@ -19,7 +19,7 @@ func (s *slots) grants(t *testing.T, tenant string) bool {
 
 func TestSlotsAreNoMoreThanTheyAre(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		s := newSlots(2, 0)
+		s := newSlots(2)
 		if !s.grants(t, "a") || !s.grants(t, "b") || s.grants(t, "c") {
 			t.Error("two slots are not two")
 		}
@@ -32,7 +32,7 @@ func TestSlotsAreNoMoreThanTheyAre(t *testing.T) {
 
 func TestThrottlesOfOneMomentLowerTheSlotsOnce(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		s := newSlots(100, 0)
+		s := newSlots(100)
 		for range 50 {
 			s.throttled()
 		}
@@ -57,7 +57,7 @@ func TestThrottlesOfOneMomentLowerTheSlotsOnce(t *testing.T) {
 
 func TestSlotsRiseByOneForAsManySuccessesAsThereAre(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		s := newSlots(100, 0)
+		s := newSlots(100)
 		s.throttled()
 		for range 68 {
 			s.succeeded()
@@ -82,7 +82,7 @@ func TestThrottleOfOneFunctionIsNotTheAccounts(t *testing.T) {
 
 func TestSlotsGoToWhoHasUsedTheFewestSeconds(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		s := newSlots(1, 0)
+		s := newSlots(1)
 		if !s.grants(t, "slow") {
 			t.Fatal("no slot")
 		}
@@ -114,7 +114,7 @@ func TestSlotsGoToWhoHasUsedTheFewestSeconds(t *testing.T) {
 
 func TestBuildsAreChargedAsWell(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		s := newSlots(1, 0)
+		s := newSlots(1)
 		if !s.grants(t, "other") {
 			t.Fatal("no slot")
 		}
@@ -139,7 +139,7 @@ func TestBuildsAreChargedAsWell(t *testing.T) {
 
 func TestWaitForASlotEndsWithItsCause(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		s := newSlots(1, 0)
+		s := newSlots(1)
 		if !s.grants(t, "a") {
 			t.Fatal("no slot")
 		}
