@@ -207,12 +207,12 @@ func TestNothingIsDeletedBeforeItIsOnItsNextQueue(t *testing.T) {
 	for name, break_ := range map[string]func(*bench) (mend func()){
 		"the ledger is out of reach": func(b *bench) func() { b.ledger.fail("all"); return func() { b.ledger.fail("") } },
 		"the partitions refuse": func(b *bench) func() {
-			b.partitionFaults.Call = refuse(memqueue.OpSend)
-			return func() { b.partitionFaults.Call = nil }
+			b.partitionFaults.onCall(refuse(memqueue.OpSend))
+			return func() { b.partitionFaults.onCall(nil) }
 		},
 		"the results refuse": func(b *bench) func() {
-			b.resultFaults.Call = refuse(memqueue.OpSend)
-			return func() { b.resultFaults.Call = nil }
+			b.resultFaults.onCall(refuse(memqueue.OpSend))
+			return func() { b.resultFaults.onCall(nil) }
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -248,7 +248,7 @@ func TestBatchThatFailsInPartIsSentInFull(t *testing.T) {
 			}
 			return nil
 		}
-		b.partitionFaults.Entry, b.requestFaults.Entry = some, nil
+		b.partitionFaults.onEntry(some)
 		for i := range 30 {
 			b.send(ask(fmt.Sprint(i)))
 		}
@@ -267,7 +267,7 @@ func TestBatchThatFailsInPartIsSentInFull(t *testing.T) {
 
 func TestLostDeleteIsMadeGoodByTheNextDelivery(t *testing.T) {
 	with(t, func(b *bench) {
-		b.requestFaults.LoseDelete = func(queue.Delivery) bool { b.requestFaults.LoseDelete = nil; return true }
+		b.requestFaults.onDelete(func(queue.Delivery) bool { b.requestFaults.onDelete(nil); return true })
 		b.send(ask("r"))
 		time.Sleep(2 * time.Minute)
 		if n := len(b.sent()); n != 2 {

@@ -34,8 +34,8 @@ type bench struct {
 	d                              *dispatcher.Dispatcher
 	requests, results, dead, side  *memqueue.Queue
 	partitions                     []*memqueue.Queue
-	requestFaults, partitionFaults *memqueue.Faults
-	resultFaults                   *memqueue.Faults
+	requestFaults, partitionFaults *faults
+	resultFaults                   *faults
 	ledger                         *faultyLedger
 	metrics                        *prometheus.Registry
 	unknown                        string // tenant that is refused
@@ -51,22 +51,23 @@ func with(t *testing.T, test func(*bench)) {
 		b := newBench(t)
 		b.start()
 		defer func() { b.stop() }()
+		synctest.Wait() // it has looked at the queues
 		test(b)
 	})
 }
 
 func newBench(t *testing.T) *bench {
 	b := &bench{
-		T: t, requestFaults: &memqueue.Faults{}, partitionFaults: &memqueue.Faults{}, resultFaults: &memqueue.Faults{},
+		T: t, requestFaults: &faults{}, partitionFaults: &faults{}, resultFaults: &faults{},
 		ledger: &faultyLedger{Ledger: memledger.New(memledger.Config{})}, metrics: prometheus.NewRegistry(), shard: 2, backlog: 1000,
 	}
-	b.requests = memqueue.New("requests", faulty(b.requestFaults))
-	b.results = memqueue.New("results", faulty(b.resultFaults))
+	b.requests = memqueue.New("requests", b.requestFaults.options())
+	b.results = memqueue.New("results", b.resultFaults.options())
 	b.dead = memqueue.New("dlq", memqueue.Options{})
 	b.side = memqueue.New("side", memqueue.Options{})
 	var partitions []queue.Queue
 	for i := range 4 {
-		q := memqueue.New(fmt.Sprint("partition-", i), faulty(b.partitionFaults))
+		q := memqueue.New(fmt.Sprint("partition-", i), b.partitionFaults.options())
 		b.partitions, partitions = append(b.partitions, q), append(partitions, q)
 	}
 	b.d = dispatcher.New(dispatcher.Config{}, dispatcher.Deps{
@@ -74,24 +75,6 @@ func newBench(t *testing.T) *bench {
 		Ledger: b.ledger, Tenants: b, Policy: policy, Log: zap.NewNop(), Registerer: b.metrics,
 	})
 	return b
-}
-
-func faulty(f *memqueue.Faults) memqueue.Options {
-	return memqueue.Options{Faults: memqueue.Faults{
-		Call: func(op memqueue.Op, n int) error {
-			if f.Call == nil {
-				return nil
-			}
-			return f.Call(op, n)
-		},
-		Entry: func(op memqueue.Op, i int) error {
-			if f.Entry == nil {
-				return nil
-			}
-			return f.Entry(op, i)
-		},
-		LoseDelete: func(d queue.Delivery) bool { return f.LoseDelete != nil && f.LoseDelete(d) },
-	}}
 }
 
 // refuse fails an operation.

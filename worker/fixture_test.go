@@ -39,8 +39,8 @@ type bench struct {
 	w                        *worker.Worker
 	partition, results, dead *memqueue.Queue
 	side                     *memqueue.Queue
-	queueFaults              *memqueue.Faults // of the partition
-	resultFaults             *memqueue.Faults
+	queueFaults              *faults // of the partition
+	resultFaults             *faults
 	ledger                   *faultyLedger
 	functions                *memfunction.Functions
 	builds                   *builds
@@ -65,13 +65,13 @@ func with(t *testing.T, cfg worker.Config, test func(*bench)) {
 
 func newBench(t *testing.T, cfg worker.Config) *bench {
 	b := &bench{
-		T: t, queueFaults: &memqueue.Faults{}, resultFaults: &memqueue.Faults{},
+		T: t, queueFaults: &faults{}, resultFaults: &faults{},
 		ledger: &faultyLedger{Ledger: memledger.New(memledger.Config{})}, builds: newBuilds(), slots: memslot.New(),
 		functions: memfunction.New(memfunction.Config{}), metrics: prometheus.NewRegistry(),
 	}
-	b.partition = memqueue.New("partition", faulty(b.queueFaults))
+	b.partition = memqueue.New("partition", b.queueFaults.options())
 	b.side = memqueue.New("side", memqueue.Options{})
-	b.results = memqueue.New("results", faulty(b.resultFaults))
+	b.results = memqueue.New("results", b.resultFaults.options())
 	b.dead = memqueue.New("dlq", memqueue.Options{})
 	if cfg.Name == "" {
 		cfg.Name = "w"
@@ -82,20 +82,6 @@ func newBench(t *testing.T, cfg worker.Config) *bench {
 		Policy: policy, Log: zap.NewNop(), Registerer: b.metrics,
 	})
 	return b
-}
-
-// faulty lets a test change a queue's faults while it is in use.
-func faulty(f *memqueue.Faults) memqueue.Options {
-	return memqueue.Options{Faults: memqueue.Faults{
-		Call: func(op memqueue.Op, n int) error {
-			if f.Call == nil {
-				return nil
-			}
-			return f.Call(op, n)
-		},
-		Duplicate:  func(id string) bool { return f.Duplicate != nil && f.Duplicate(id) },
-		LoseDelete: func(d queue.Delivery) bool { return f.LoseDelete != nil && f.LoseDelete(d) },
-	}}
 }
 
 func (b *bench) start() {

@@ -116,12 +116,12 @@ func TestSavedScriptIsBuiltAheadAndNotInvoked(t *testing.T) {
 // extensions counts those of the partition, by how long they last.
 func (b *bench) extensions() func() int {
 	var n atomic.Int64
-	b.queueFaults.Call = func(op memqueue.Op, entries int) error {
+	b.queueFaults.onCall(func(op memqueue.Op, entries int) error {
 		if op == memqueue.OpExtend {
 			n.Add(int64(entries))
 		}
 		return nil
-	}
+	})
 	return func() int { return int(n.Load()) }
 }
 
@@ -164,16 +164,16 @@ func TestLongRunsAreKeptFromOthers(t *testing.T) {
 
 func TestRunWhoseDeliveryIsLostIsPublishedAllTheSame(t *testing.T) {
 	with(t, worker.Config{}, func(b *bench) {
-		b.queueFaults.Call = func(op memqueue.Op, _ int) error {
+		b.queueFaults.onCall(func(op memqueue.Op, _ int) error {
 			if op == memqueue.OpExtend {
 				return errors.New("refused")
 			}
 			return nil
-		}
+		})
 		b.lasting(40 * time.Second)
 		b.send(ask("r"))
 		b.want("r", run.Succeeded, 1)
-		b.queueFaults.Call = nil
+		b.queueFaults.onCall(nil)
 		time.Sleep(2 * time.Minute)
 		b.noMore(time.Second)
 		b.executions(1)

@@ -32,18 +32,18 @@ func TestResultIsWrittenDownThenPublishedThenTheDeliveryIsDeleted(t *testing.T) 
 				note("written down")
 			}
 		}
-		b.resultFaults.Call = func(op memqueue.Op, _ int) error {
+		b.resultFaults.onCall(func(op memqueue.Op, _ int) error {
 			if op == memqueue.OpSend {
 				note("published")
 			}
 			return nil
-		}
-		b.queueFaults.Call = func(op memqueue.Op, _ int) error {
+		})
+		b.queueFaults.onCall(func(op memqueue.Op, _ int) error {
 			if op == memqueue.OpDelete {
 				note("deleted")
 			}
 			return nil
-		}
+		})
 		b.send(ask("r"))
 		b.want("r", run.Succeeded, 1)
 		synctest.Wait()
@@ -120,7 +120,7 @@ func TestDuplicateOfAPublishedRunIsOnlyDeleted(t *testing.T) {
 func TestDuplicateThatComesAtOnceIsPutBackAndThenDeleted(t *testing.T) {
 	with(t, worker.Config{}, func(b *bench) {
 		b.lasting(10 * time.Second)
-		b.queueFaults.Duplicate = func(string) bool { b.queueFaults.Duplicate = nil; return true }
+		b.queueFaults.onDuplicate(func(string) bool { b.queueFaults.onDuplicate(nil); return true })
 		b.send(ask("r"))
 		b.want("r", run.Succeeded, 1)
 		time.Sleep(time.Minute)
@@ -133,12 +133,12 @@ func TestDuplicateThatComesAtOnceIsPutBackAndThenDeleted(t *testing.T) {
 func TestStoredResultIsPublishedAgainAndNothingIsInvoked(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		b := newBench(t, worker.Config{})
-		b.resultFaults.Call = func(op memqueue.Op, _ int) error {
+		b.resultFaults.onCall(func(op memqueue.Op, _ int) error {
 			if op == memqueue.OpSend {
 				return errors.New("refused")
 			}
 			return nil
-		}
+		})
 		b.start()
 		b.send(ask("r"))
 		time.Sleep(10 * time.Second)
@@ -149,7 +149,7 @@ func TestStoredResultIsPublishedAgainAndNothingIsInvoked(t *testing.T) {
 		}
 		b.stop()
 
-		b.resultFaults.Call = nil
+		b.resultFaults.onCall(nil)
 		b.start()
 		b.want("r", run.Succeeded, 1)
 		b.executions(1)
@@ -175,7 +175,7 @@ func TestResultThatIsTooLargeIsReplacedByOneThatSaysSo(t *testing.T) {
 
 func TestLostDeleteIsMadeGoodByTheNextDelivery(t *testing.T) {
 	with(t, worker.Config{}, func(b *bench) {
-		b.queueFaults.LoseDelete = func(queue.Delivery) bool { b.queueFaults.LoseDelete = nil; return true }
+		b.queueFaults.onDelete(func(queue.Delivery) bool { b.queueFaults.onDelete(nil); return true })
 		b.send(ask("r"))
 		b.want("r", run.Succeeded, 1)
 		time.Sleep(time.Minute)
