@@ -87,9 +87,9 @@ def attempt(input):
 	if err != nil || len(code) == 0 {
 		t.Fatalf("the host has no code of functions: %v", err)
 	}
-	paths := append(code, fleet.dir, fleet.data, filepath.Join(fleet.data, "credentials.json"), filepath.Join(fleet.data, "stack.db"),
+	paths := slices.Concat(code, []string{fleet.dir, fleet.data, filepath.Join(fleet.data, "credentials.json"), filepath.Join(fleet.data, "stack.db"),
 		filepath.Join(fleet.dir, "env"), filepath.Join(fleet.dir, "tenants.json"), filepath.Join(fleet.dir, "log"),
-		"/etc/shadow", "/root/.ssh", "/root/.aws", "/sys", "/proc/1/root/etc", fmt.Sprintf("/proc/%d/root", fleet.pid), "/var/lib", "/boot", "/run", "/mnt")
+		"/etc/shadow", "/root/.ssh", "/root/.aws", "/sys", "/proc/1/root/etc", fmt.Sprintf("/proc/%d/root", fleet.pid), "/var/lib", "/boot", "/run", "/mnt"})
 	var got []string
 	try(t, tenantA, look, map[string]any{"mark": "mark-of-b", "paths": paths}, &got)
 	if len(got) != 1 || got[0] != "/var/task/script.py" {
