@@ -2,8 +2,7 @@ package fleettest
 
 import (
 	"encoding/json"
-	"os"
-	"path/filepath"
+	"fmt"
 	"strings"
 	"testing"
 
@@ -67,28 +66,31 @@ func TestInputsAndOutputsComeThroughUntouched(t *testing.T) {
 	f.checkOnce(t, 6)
 }
 
-func TestACredentialThatCannotBeAssumedLeavesTheDecisionToTheScript(t *testing.T) {
+func TestACredentialIsHandedOverOrTheDecisionLeftToTheScript(t *testing.T) {
 	t.Parallel()
-	tenants := filepath.Join(t.TempDir(), "tenants.json")
-	err := os.WriteFile(tenants, []byte(`{"tenants":{"acme":{"external_id":"5f0c2a1e-9d3b-4a57-8a86-1f2d3c4b5a69",
-		"credentials":{"aws-prod":{"role_arn":"arn:aws:iam::210987654321:role/nobody-made-it"}}}}}`), 0o600)
-	if err != nil {
-		t.Fatal(err)
-	}
+	// The first can be assumed in the embedded stack; the second is a role of the
+	// platform's own account, which the fleet must not assume for anybody.
+	tenants := write(t, "tenants.json", `{"tenants":{"acme":{"external_id":"5f0c2a1e-9d3b-4a57-8a86-1f2d3c4b5a69","credentials":{
+		"aws-prod":{"role_arn":"arn:aws:iam::210987654321:role/stories"},
+		"aws-own":{"role_arn":"arn:aws:iam::123456789012:role/scriptfleet-script"}}}}}`)
 	f := startFleet(t, "--tenants", tenants)
-	script := "def main(input):\n    return [input['AwsCredentials'], input['n']]"
-	f.send(
-		request("refused", data{Script: script, Input: map[string]int{"n": 1}, Credential: "aws-prod"}),
-		request("unknown", data{Script: script, Input: map[string]int{"n": 2}, Credential: "aws-test"}),
-		requestOf("globex", "another-tenants", data{Script: script, Input: map[string]int{"n": 3}, Credential: "aws-prod"}),
-		request("none", data{Script: "def main(input):\n    return input", Input: map[string]int{"n": 4}}),
-	)
-	for id, want := range map[string]string{
-		"refused": `[{"Success": false}, 1]`, "unknown": `[{"Success": false}, 2]`, "another-tenants": `[{"Success": false}, 3]`, "none": `{"n": 4}`,
+	script := "def main(input):\n    c = input['AwsCredentials']\n    return [c['Success'], sorted(k for k in c if c[k]), input['n']]"
+	const refused = `[false, [], %d]`
+	for n, c := range []struct{ tenant, credential, want string }{
+		{"acme", "aws-prod", `[true, ["AccessKeyId", "SecretAccessKey", "SessionToken", "Success"], %d]`},
+		{"acme", "aws-own", refused},
+		{"acme", "aws-test", refused}, // which nobody has set up
+		{"globex", "aws-prod", refused},
 	} {
-		if res := f.await(t, id); res.Data.Status != run.Succeeded || string(res.Data.Output) != want {
+		id := c.tenant + "-" + c.credential
+		f.send(requestOf(c.tenant, id, data{Script: script, Input: map[string]int{"n": n}, Credential: c.credential}))
+		if res := f.await(t, id); res.Data.Status != run.Succeeded || string(res.Data.Output) != fmt.Sprintf(c.want, n) {
 			t.Errorf("%s: %s", id, res.body)
 		}
 	}
-	f.checkOnce(t, 4)
+	f.send(request("none", data{Script: "def main(input):\n    return input", Input: map[string]int{"n": 4}}))
+	if res := f.await(t, "none"); string(res.Data.Output) != `{"n": 4}` {
+		t.Errorf("a run without a credential: %s", res.body)
+	}
+	f.checkOnce(t, 5)
 }
