@@ -129,6 +129,16 @@ func (p *process) ready() *process {
 	return p
 }
 
+// said tells whether a process has logged the words.
+func (f *fleet) said(words string) bool {
+	for _, p := range f.processes {
+		if log, err := os.ReadFile(p.log); err == nil && bytes.Contains(log, []byte(words)) {
+			return true
+		}
+	}
+	return false
+}
+
 // env is that of a process: the machine's own, and where the servers are.
 func (f *fleet) env(awsURL, redisURL string) []string {
 	env := append(ownEnv(f.t), f.mark)

@@ -20,9 +20,14 @@ var (
 // within bounds each wait. It is there for what never comes.
 const within = 150 * time.Second
 
-// atATime is how many faults are made at a time: mostly they wait for a
-// visibility to run out.
-const atATime = "8"
+// atATime is how many faults are made at a time: the short ones mostly wait for
+// a visibility to run out.
+func atATime() string {
+	if *long {
+		return "4"
+	}
+	return "8"
+}
 
 // bin is the folder of the binaries, cache the cache folder of the processes.
 var bin, cache string
@@ -45,7 +50,7 @@ func runTests(m *testing.M) int {
 		fmt.Fprintln(os.Stderr, err)
 		return 1
 	}
-	if err := flag.Set("test.parallel", atATime); err != nil {
+	if err := flag.Set("test.parallel", atATime()); err != nil {
 		fmt.Fprintln(os.Stderr, err)
 		return 1
 	}

@@ -190,13 +190,12 @@ func (s *story) count() int {
 }
 
 // await waits until n runs have results; 0 stands for all.
-func (s *story) await(n int) { s.t.Helper(); s.awaitFor(within, n) }
-
-func (s *story) awaitFor(limit time.Duration, n int) {
+func (s *story) await(n int) {
 	s.t.Helper()
 	if n == 0 {
 		n = len(s.sent)
 	}
+	limit := within + time.Duration(len(s.sent))*200*time.Millisecond
 	if !soon(limit, func() bool { return s.count() >= n }) {
 		s.t.Fatalf("%d of %d results have come within %s", s.count(), n, limit)
 	}
