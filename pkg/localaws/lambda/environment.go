@@ -164,6 +164,8 @@ func (e *environment) init(deadline time.Time) error {
 func (e *environment) invoke(id string, traceID string, payload []byte) outcome {
 	if e.invocations++; e.invocations > 1 {
 		e.log.reset()
+	} else {
+		e.log.drain() // what the init phase printed comes before START
 	}
 	e.log.printf("START RequestId: %s Version: %s\n", id, latest)
 	timeout := time.Duration(e.program.timeoutSeconds) * time.Second
