@@ -46,8 +46,13 @@ type held struct {
 	invoking  bool
 	gone      bool // the delivery is lost
 	slots     []slot.Ask
+	settled   bool // guarded by hands.mu, for the tenant's share
 	visibleTo time.Time
 }
+
+// tenant is whose the delivery is, as its queue says: that is known before it is
+// read.
+func (h *held) tenant() string { return h.delivery.Group }
 
 // expireAt ends the waiting when the run expires.
 func (h *held) expireAt(t time.Time) {
@@ -106,7 +111,8 @@ type hands struct {
 	all         map[*held]struct{}
 	parked      int
 	parkedBytes int
-	changed     chan struct{} // closed, and made anew, when room may have come
+	shares      map[string]*share // of the tenants that have something in hand, or are capped
+	changed     chan struct{}     // closed, and made anew, when room may have come
 	wg          sync.WaitGroup
 	visibility  time.Duration
 }
@@ -114,7 +120,7 @@ type hands struct {
 func newHands(cfg Config) *hands {
 	return &hands{
 		concurrency: cfg.Concurrency, maxParked: cfg.MaxParked, maxParkedBytes: cfg.MaxParkedMB << 20,
-		visibility: cfg.Visibility, all: map[*held]struct{}{}, changed: make(chan struct{}),
+		visibility: cfg.Visibility, all: map[*held]struct{}{}, shares: map[string]*share{}, changed: make(chan struct{}),
 	}
 }
 
@@ -127,6 +133,7 @@ func (hs *hands) take(intake, work context.Context, s *source, d queue.Delivery)
 	hs.wg.Add(1)
 	hs.mu.Lock()
 	hs.all[h] = struct{}{}
+	hs.of(h.tenant()).active++
 	hs.mu.Unlock()
 	return h
 }
@@ -139,6 +146,12 @@ func (hs *hands) letGo(h *held) {
 	h.endWork(nil)
 	hs.mu.Lock()
 	delete(hs.all, h)
+	s := hs.of(h.tenant())
+	s.active--
+	if h.settled {
+		s.settled--
+	}
+	hs.forget(h.tenant())
 	hs.tell()
 	hs.mu.Unlock()
 	hs.wg.Done()
@@ -147,15 +160,18 @@ func (hs *hands) letGo(h *held) {
 // wait returns once nothing is in hand.
 func (hs *hands) wait() { hs.wg.Wait() }
 
-// park counts a delivery as parked, or refuses above the bounds.
+// park counts a delivery as parked, or refuses above the bounds, and above the
+// tenant's share of them.
 func (hs *hands) park(h *held) bool {
 	hs.mu.Lock()
 	defer hs.mu.Unlock()
-	if hs.parked >= hs.maxParked || hs.parkedBytes+len(h.delivery.Body) > hs.maxParkedBytes {
+	s, size := hs.of(h.tenant()), len(h.delivery.Body)
+	free, freeBytes := hs.maxParked-hs.parked, hs.maxParkedBytes-hs.parkedBytes
+	if free <= 0 || freeBytes < size || s.parked >= parkedFactor*free || s.parkedBytes > parkedFactor*freeBytes {
 		return false
 	}
-	hs.parked++
-	hs.parkedBytes += len(h.delivery.Body)
+	hs.parked, s.parked, s.active = hs.parked+1, s.parked+1, s.active-1
+	hs.parkedBytes, s.parkedBytes = hs.parkedBytes+size, s.parkedBytes+size
 	hs.tell()
 	return true
 }
@@ -163,16 +179,20 @@ func (hs *hands) park(h *held) bool {
 func (hs *hands) unpark(h *held) {
 	hs.mu.Lock()
 	defer hs.mu.Unlock()
-	hs.parked--
-	hs.parkedBytes -= len(h.delivery.Body)
+	s, size := hs.of(h.tenant()), len(h.delivery.Body)
+	hs.parked, s.parked, s.active = hs.parked-1, s.parked-1, s.active+1
+	hs.parkedBytes, s.parkedBytes = hs.parkedBytes-size, s.parkedBytes-size
 }
 
 // room waits until the worker may take more deliveries in hand, and tells how
-// many: beside those that execute, as many wait for their turn. It returns 0
-// once ctx has ended.
+// many: beside those that execute, twice as many wait for their turn, of which
+// one tenant has its share only. It returns 0 once ctx has ended.
 func (hs *hands) room(ctx context.Context) int {
-	return hs.until(ctx, func(active int) int { return 2*hs.concurrency - active })
+	return hs.until(ctx, func(active int) int { return roomFactor*hs.concurrency - active })
 }
+
+// roomFactor is how many deliveries may be in hand for each slot.
+const roomFactor = 3
 
 // leftOver is room for what goes last: slots that nothing in hand waits for.
 func (hs *hands) leftOver(ctx context.Context) int {

@@ -31,6 +31,7 @@ func (w *Worker) keep(ctx context.Context) {
 		w.keepSlots(call)
 		w.endCancelled(call)
 		cancel()
+		w.hands.forgetCaps()
 		w.keepDeliveries(ctx, ledgerLost)
 	}
 }

@@ -10,6 +10,7 @@ import (
 
 type metrics struct {
 	received prometheus.Counter
+	crowded  prometheus.Counter
 	invoked  prometheus.Counter
 	refused  *prometheus.CounterVec
 	verdicts *prometheus.CounterVec
@@ -41,6 +42,7 @@ func newMetrics(reg prometheus.Registerer, w *Worker) *metrics {
 	buckets := prometheus.ExponentialBuckets(0.001, 2.5, 14)
 	m := &metrics{
 		received: counter("received_total", "Deliveries received from the partitions."),
+		crowded:  counter("crowded_total", "Deliveries that were put back unread, as their tenant had its share of the worker in hand."),
 		invoked:  counter("invocations_started_total", "Invocations that were begun."),
 		refused:  vec("invocations_refused_total", "Invocations that reached no function, by class of error.", "class"),
 		verdicts: vec("settled_total", "Deliveries that were settled, by verdict.", "verdict"),

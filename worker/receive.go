@@ -26,14 +26,22 @@ func newSource(q queue.Queue) *source {
 // Room is looked at before a poll and not reserved for it: several polls may
 // see the same room, so that up to MaxBatch deliveries a partition more than
 // there is room for can be in hand, waiting.
+//
+// What is above its tenant's share goes back unread. A partition that brought
+// such is asked for no more than the tenant may have, and for one now and then:
+// fair delivery brings the others first.
 func (w *Worker) receive(intake, work context.Context, s *source, room func(context.Context) int) {
+	crowd, pause := "", false // the tenant that fills the partition, and whether nobody else came
 	for w.gate.Wait(intake) == nil {
-		n := room(intake)
+		n := min(room(intake), queue.MaxBatch)
 		if n == 0 {
 			return // intake has ended
 		}
+		if pause {
+			n = min(n, w.hands.crowded(intake, crowd, probePause()))
+		}
 		ds, err := s.queue.Receive(intake, queue.Poll{
-			Max: min(n, queue.MaxBatch), Wait: w.cfg.PollWait, Visibility: w.cfg.Visibility,
+			Max: n, Wait: w.cfg.PollWait, Visibility: w.cfg.Visibility,
 		})
 		if err != nil {
 			if intake.Err() == nil {
@@ -43,8 +51,20 @@ func (w *Worker) receive(intake, work context.Context, s *source, room func(cont
 			continue
 		}
 		w.metrics.received.Add(float64(len(ds)))
+		var over []queue.Delivery
 		for _, d := range ds {
+			if !w.hands.admits(d.Group) {
+				over = append(over, d)
+				continue
+			}
 			w.inHand(intake, work, s, d, w.work)
+		}
+		switch {
+		case len(over) > 0:
+			crowd, pause = over[0].Group, true
+			w.hands.wg.Go(func() { w.returns(intake, s, over) })
+		case len(ds) < n:
+			pause = false // that was all
 		}
 	}
 }
@@ -54,6 +74,8 @@ func (w *Worker) inHand(intake, work context.Context, s *source, d queue.Deliver
 	h := w.hands.take(intake, work, s, d)
 	go func() {
 		defer w.hands.letGo(h)
-		w.settle(h, walk(h))
+		v := walk(h)
+		w.hands.settling(h)
+		w.settle(h, v)
 	}()
 }

@@ -12,14 +12,22 @@ import (
 // tenants by the seconds that they use. How many there are follows Lambda's
 // throttling: down by a third when it says that the account has no more
 // concurrency, up by one for as many successes as there are slots.
+//
+// Nobody is taken off a slot, so when long scripts have them all a tenant would
+// wait for one of them to end. For that there is a reserve, beyond the limit and
+// in proportion to it: a tenant gets a slot of it while it has fewer at work here
+// than the reserve has free. Whoever has taken the slots has none of it, one run
+// of a tenant that has nothing here is served at once, and each further tenant
+// with long scripts gets half of what is left.
 type slots struct {
-	max int
+	max, reserve int
 
-	mu    sync.Mutex
-	limit float64
-	inUse int
-	queue *fair.Queue[*turn]
-	down  time.Time // of the last step down
+	mu      sync.Mutex
+	limit   float64
+	inUse   int
+	running map[string]int // by tenant
+	queue   *fair.Queue[*turn]
+	down    time.Time // of the last step down
 }
 
 // turn is one run's wait for a slot.
@@ -38,8 +46,8 @@ const (
 	stepEvery = time.Second
 )
 
-func newSlots(n int) *slots {
-	return &slots{max: n, limit: float64(n), queue: fair.New[*turn]()}
+func newSlots(n, reserve int) *slots {
+	return &slots{max: n, reserve: reserve, limit: float64(n), running: map[string]int{}, queue: fair.New[*turn]()}
 }
 
 // take waits for a slot. The caller gives it back with give.
@@ -59,8 +67,7 @@ func (s *slots) take(ctx context.Context, tenant string, weight float64) error {
 	defer s.mu.Unlock()
 	if !s.queue.Remove(entry) { // granted meanwhile
 		s.queue.Charge(tenant, -advance)
-		s.inUse--
-		s.grant()
+		s.free(tenant)
 	}
 	return context.Cause(ctx)
 }
@@ -70,7 +77,15 @@ func (s *slots) give(tenant string, used time.Duration) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.queue.Charge(tenant, used.Seconds()-advance)
+	s.free(tenant)
+}
+
+// free takes a slot back; mu is held.
+func (s *slots) free(tenant string) {
 	s.inUse--
+	if s.running[tenant]--; s.running[tenant] == 0 {
+		delete(s.running, tenant)
+	}
 	s.grant()
 }
 
@@ -105,15 +120,29 @@ func (s *slots) succeeded() {
 
 // grant hands out what is free; mu is held.
 func (s *slots) grant() {
-	for s.inUse < int(s.limit) {
-		t, ok := s.queue.Next()
+	for {
+		t, ok := s.next()
 		if !ok {
 			return
 		}
 		s.inUse++
+		s.running[t.tenant]++
 		s.queue.Charge(t.tenant, advance)
 		close(t.granted)
 	}
+}
+
+// next is whose turn it is, if there is a slot for it; mu is held.
+func (s *slots) next() (*turn, bool) {
+	limit := int(s.limit)
+	if s.inUse < limit {
+		return s.queue.Next()
+	}
+	spare := limit + s.reserve*limit/s.max - s.inUse
+	if spare <= 0 {
+		return nil, false
+	}
+	return s.queue.NextOf(func(tenant string) bool { return s.running[tenant] < spare })
 }
 
 func (s *slots) counts() (limit, inUse, waiting int) {

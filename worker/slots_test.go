@@ -19,7 +19,7 @@ func (s *slots) grants(t *testing.T, tenant string) bool {
 
 func TestSlotsAreNoMoreThanTheyAre(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		s := newSlots(2)
+		s := newSlots(2, 0)
 		if !s.grants(t, "a") || !s.grants(t, "b") || s.grants(t, "c") {
 			t.Error("two slots are not two")
 		}
@@ -32,7 +32,7 @@ func TestSlotsAreNoMoreThanTheyAre(t *testing.T) {
 
 func TestThrottlesOfOneMomentLowerTheSlotsOnce(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		s := newSlots(100)
+		s := newSlots(100, 0)
 		for range 50 {
 			s.throttled()
 		}
@@ -57,7 +57,7 @@ func TestThrottlesOfOneMomentLowerTheSlotsOnce(t *testing.T) {
 
 func TestSlotsRiseByOneForAsManySuccessesAsThereAre(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		s := newSlots(100)
+		s := newSlots(100, 0)
 		s.throttled()
 		for range 68 {
 			s.succeeded()
@@ -82,7 +82,7 @@ func TestThrottleOfOneFunctionIsNotTheAccounts(t *testing.T) {
 
 func TestSlotsGoToWhoHasUsedTheFewestSeconds(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		s := newSlots(1)
+		s := newSlots(1, 0)
 		if !s.grants(t, "slow") {
 			t.Fatal("no slot")
 		}
@@ -114,7 +114,7 @@ func TestSlotsGoToWhoHasUsedTheFewestSeconds(t *testing.T) {
 
 func TestBuildsAreChargedAsWell(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		s := newSlots(1)
+		s := newSlots(1, 0)
 		if !s.grants(t, "other") {
 			t.Fatal("no slot")
 		}
@@ -139,7 +139,7 @@ func TestBuildsAreChargedAsWell(t *testing.T) {
 
 func TestWaitForASlotEndsWithItsCause(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		s := newSlots(1)
+		s := newSlots(1, 0)
 		if !s.grants(t, "a") {
 			t.Fatal("no slot")
 		}
@@ -180,4 +180,43 @@ func TestBudgetBoundsRepeats(t *testing.T) {
 	if n != maxBudget {
 		t.Errorf("%d repeats at most, want %d", n, maxBudget)
 	}
+}
+
+func TestReserveIsForThoseWhoHaveHardlyAny(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newSlots(4, 2)
+		for range 4 {
+			if !s.grants(t, "long") {
+				t.Fatal("no slot")
+			}
+		}
+		if s.grants(t, "long") {
+			t.Error("whoever has the slots has the reserve too")
+		}
+		if !s.grants(t, "quiet") {
+			t.Error("a tenant that has nothing waits for the reserve")
+		}
+		if s.grants(t, "quiet") {
+			t.Error("one tenant has all of the reserve")
+		}
+		if !s.grants(t, "other") {
+			t.Error("nothing of the reserve is left for another")
+		}
+		if s.grants(t, "late") {
+			t.Error("there is no end to the reserve")
+		}
+	})
+}
+
+func TestReserveShrinksWithTheLimit(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newSlots(4, 2)
+		for range 4 {
+			time.Sleep(time.Second)
+			s.throttled()
+		}
+		if !s.grants(t, "a") || s.grants(t, "b") {
+			t.Error("with one slot left there is one, and no reserve")
+		}
+	})
 }

@@ -161,39 +161,68 @@ func (w *Worker) whoBuilds(s run.Script) string {
 }
 
 // slot waits for the run's turn in this worker, and then for one of its
-// tenant's slots in the fleet: a tenant over its cap gives its turn back.
+// tenant's slots in the fleet. A run over its cap gives its turn back. It stays
+// in hand for a moment, to take the place of the tenant's next run here that
+// ends; then it is put back.
 func (w *Worker) slot(h *held) (give func(), v *verdict) {
+	var patience context.Context
+	for {
+		give, over, v := w.turn(h)
+		if over == nil {
+			return give, v
+		}
+		if patience == nil {
+			w.note(h, over.why)
+			ctx, cancel := context.WithTimeout(h.wait, cappedWait)
+			defer cancel()
+			patience = ctx
+		}
+		if over.script || patience.Err() != nil {
+			return nil, &verdict{kind: putBack, delay: w.backoff(h), why: over.why}
+		}
+		w.hands.capped(patience, h)
+	}
+}
+
+// overCap is a cap that stands in a run's way.
+type overCap struct {
+	why    string
+	script bool // that of the script, not of the whole tenant
+}
+
+// turn takes the run's turn, and its tenant's slots.
+func (w *Worker) turn(h *held) (give func(), over *overCap, v *verdict) {
 	limits := w.deps.Tenants.Limits(h.run.Tenant)
 	if err := w.slots.take(h.wait, h.run.Tenant, limits.Weight); err != nil {
-		return nil, ptr(w.interrupted(h, err))
+		return nil, nil, ptr(w.interrupted(h, err))
 	}
 	start := time.Now()
 	giveTurn := func() { w.slots.give(h.run.Tenant, time.Since(start)) }
 
-	capped, err := w.takeCapped(h, limits)
+	over, err := w.takeCapped(h, limits)
 	switch {
 	case err != nil:
 		giveTurn()
-		return nil, ptr(w.interrupted(h, err))
-	case capped != "":
+		return nil, nil, ptr(w.interrupted(h, err))
+	case over != nil:
 		giveTurn()
-		w.note(h, capped)
-		return nil, &verdict{kind: putBack, delay: w.backoff(h), why: capped}
+		return nil, over, nil
 	}
 	h.timeline.Mark(run.StageQueue, time.Now())
-	return func() { giveTurn(); w.giveCapped(h) }, nil
+	w.hands.runs(h)
+	return func() { giveTurn(); w.giveCapped(h); w.hands.ran(h) }, nil, nil
 }
 
 // takeCapped takes the tenant's and the script's slots in the fleet, as far as
 // they are capped, and tells which cap stands in the way. When the slots are out
 // of reach the run goes on without: a helper's absence must not stop it.
-func (w *Worker) takeCapped(h *held, limits Limits) (capped string, err error) {
+func (w *Worker) takeCapped(h *held, limits Limits) (over *overCap, err error) {
 	asks := []struct {
 		ask slot.Ask
-		why string
+		overCap
 	}{
-		{slot.Ask{Scope: slot.Scope("tenant", h.run.Tenant), Cap: limits.MaxRunning}, "the cap of tenant " + h.run.Tenant},
-		{slot.Ask{Scope: slot.Scope("script", string(h.run.Script.Hash)), Cap: limits.MaxRunningScript}, "the cap of script " + string(h.run.Script.Hash)},
+		{slot.Ask{Scope: slot.Scope("tenant", h.run.Tenant), Cap: limits.MaxRunning}, overCap{"the cap of tenant " + h.run.Tenant, false}},
+		{slot.Ask{Scope: slot.Scope("script", string(h.run.Script.Hash)), Cap: limits.MaxRunningScript}, overCap{"the cap of script " + string(h.run.Script.Hash), true}},
 	}
 	for _, a := range asks {
 		if a.ask.Cap <= 0 {
@@ -211,16 +240,16 @@ func (w *Worker) takeCapped(h *held, limits Limits) (capped string, err error) {
 		switch {
 		case h.wait.Err() != nil:
 			w.giveCapped(h)
-			return "", context.Cause(h.wait)
+			return nil, context.Cause(h.wait)
 		case err != nil:
 			w.log.Warn("the tenants' slots are out of reach; running without them", zap.Error(err))
-			return "", nil
+			return nil, nil
 		case !ok:
 			w.giveCapped(h)
-			return fmt.Sprintf("%s: %d runs execute already", a.why, a.ask.Cap), nil
+			return &overCap{fmt.Sprintf("%s: %d runs execute already", a.why, a.ask.Cap), a.script}, nil
 		}
 	}
-	return "", nil
+	return nil, nil
 }
 
 // giveCapped gives the fleet's slots back, not on the run's own time: they would

@@ -56,6 +56,7 @@ import (
 type Config struct {
 	Name        string        // of this worker, unique in the fleet
 	Concurrency int           // runs that execute at a time; default 32
+	Reserve     int           // and so many more, of tenants that have hardly any; default a quarter, less than 0 for none
 	MaxParked   int           // deliveries that wait for a build; default 1000
 	MaxParkedMB int           // and the sum of their bodies; default 256
 	PollWait    time.Duration // of one long poll; default 10 s
@@ -74,6 +75,8 @@ type Config struct {
 
 func (c Config) withDefaults() Config {
 	setDefault(&c.Concurrency, 32)
+	setDefault(&c.Reserve, max(1, c.Concurrency/4))
+	c.Reserve = max(0, c.Reserve)
 	setDefault(&c.MaxParked, 1000)
 	setDefault(&c.MaxParkedMB, 256)
 	setDefault(&c.PollWait, 10*time.Second)
@@ -161,7 +164,7 @@ func New(cfg Config, deps Deps) *Worker {
 		deps:   deps,
 		log:    deps.Log.Named("worker"),
 		hands:  newHands(cfg),
-		slots:  newSlots(cfg.Concurrency),
+		slots:  newSlots(cfg.Concurrency, cfg.Reserve),
 		budget: newBudget(),
 	}
 	w.metrics = newMetrics(deps.Registerer, w)

@@ -83,6 +83,31 @@ func (q *Queue[T]) Next() (v T, ok bool) {
 	return e.Value, true
 }
 
+// NextOf takes the entry that is next among those of the tenants that may have
+// it. The others lose nothing by it: their time is not over.
+func (q *Queue[T]) NextOf(may func(name string) bool) (v T, ok bool) {
+	var passed []*tenant[T]
+	for len(q.waiting) > 0 && !may(q.waiting[0].name) {
+		passed = append(passed, heap.Pop(&q.waiting).(*tenant[T]))
+	}
+	var next *tenant[T]
+	if len(q.waiting) > 0 {
+		next = q.waiting[0]
+	}
+	for _, t := range passed {
+		heap.Push(&q.waiting, t)
+	}
+	if next == nil {
+		return v, false
+	}
+	e := next.fifo[0]
+	if len(passed) == 0 {
+		q.now = max(q.now, next.time)
+	}
+	q.take(next, 0)
+	return e.Value, true
+}
+
 // Remove takes an entry that no longer waits for its turn; it reports false for
 // one that has been taken.
 func (q *Queue[T]) Remove(e *Entry[T]) bool {

@@ -162,3 +162,23 @@ func BenchmarkPushNextCharge(b *testing.B) {
 		q.Push(names[i], 1, i)
 	}
 }
+
+func TestNextOfPassesOverThoseWhoMayNotAndTakesNothingFromThem(t *testing.T) {
+	q := New[string]()
+	q.Push("a", 1, "a1")
+	q.Push("b", 1, "b1")
+	q.Charge("b", 5)
+	if v, ok := q.NextOf(func(name string) bool { return name == "b" }); !ok || v != "b1" {
+		t.Errorf("next is %q, want b1", v)
+	}
+	if _, ok := q.NextOf(func(string) bool { return false }); ok {
+		t.Error("somebody is next though nobody may be")
+	}
+	q.Push("b", 1, "b2")
+	if v, ok := q.Next(); !ok || v != "a1" {
+		t.Errorf("next is %q, want a1", v)
+	}
+	if v, ok := q.Next(); !ok || v != "b2" || q.Len() != 0 {
+		t.Errorf("last is %q, and %d are left", v, q.Len())
+	}
+}

@@ -39,9 +39,9 @@ type scenario struct {
 const quietCount = 20
 
 var (
-	flood = scenario{name: "flood", rate: 500, total: math.MaxInt, takes: quietTakes, within: 12 * time.Second}
-	slow  = scenario{name: "slow", rate: 500, total: math.MaxInt, takes: 100 * quietTakes, within: 12 * time.Second}
-	fresh = scenario{name: "new scripts", rate: 500, total: 1000, takes: quietTakes, fresh: true, within: 12 * time.Second}
+	flood = scenario{name: "flood", rate: 500, total: math.MaxInt, takes: quietTakes, within: 10 * time.Second}
+	slow  = scenario{name: "slow", rate: 500, total: math.MaxInt, takes: 100 * quietTakes, within: 10 * time.Second}
+	fresh = scenario{name: "new scripts", rate: 500, total: 1000, takes: quietTakes, fresh: true, within: 10 * time.Second}
 )
 
 // line is one of the table: a scenario, and what is off in it.
@@ -172,9 +172,9 @@ func (s *site) measure(t *testing.T, l line, tenants []string, beside *fleet) (m
 
 	began := time.Now()
 	if l.scenario.fresh {
-		load.Go(func() { f.newScripts(ctx, tenants, 6*time.Second) })
+		load.Go(func() { f.newScripts(ctx, tenants, 4*time.Second) })
 	}
-	await(ctx, 10*time.Second)
+	await(ctx, 6*time.Second)
 	flooded, calls := time.Now(), f.calls.Load()
 	load.Go(func() { f.flood(ctx, l.scenario) })
 	if l.scenario.fresh {

@@ -104,7 +104,7 @@ func (s *site) open(t *testing.T, set settings) *fleet {
 		})
 		f.builders = append(f.builders, builds)
 		w := worker.New(worker.Config{
-			Name: name, Concurrency: concurrency, PollWait: 2 * time.Second,
+			Name: name, Concurrency: concurrency, Reserve: set.reserve, PollWait: 2 * time.Second,
 		}, worker.Deps{
 			Partitions: parts, Side: side, Results: results, DeadLetter: dead,
 			Ledger: kept.ledger, Builds: builds, Functions: f.functions, Credentials: none{}, Tenants: set,

@@ -152,8 +152,9 @@ func (p *plan) addCrowd() {
 		}
 		p.append(q)
 	}
-	for i := range 2*p.concurrency*p.workers + 5 {
-		p.append(&request{at: 50 * time.Second, event: ask("noisy", fmt.Sprintf("n%d", i), slow)})
+	// One tenant alone has only its share of the room.
+	for i := range 3*p.concurrency*p.workers + 5 {
+		p.append(&request{at: 50 * time.Second, event: ask(fmt.Sprintf("noisy%d", i), fmt.Sprintf("n%d", i), slow)})
 	}
 }
 

@@ -1,0 +1,201 @@
+package worker
+
+import (
+	"context"
+	"math/rand/v2"
+	"time"
+
+	"go.uber.org/zap"
+
+	"github.com/scriptfleet/scriptfleet/pkg/queue"
+)
+
+// share is what a tenant has in hand. What it may have is a multiple of what is
+// still free, so that it shrinks as others come: alone a tenant gets two thirds
+// of the room, two that flood two fifths each, and there is always some left for
+// one that has nothing here yet. The same holds for parked deliveries, of which
+// one tenant gets three quarters. Deliveries above it go back to their partition
+// unread: no claim, no attempt, no round trip to the ledger.
+type share struct {
+	active  int // in hand and not parked
+	settled int // of those, the ones that are past their execution
+	running int // of those, the ones that have the fleet's slots
+
+	parked, parkedBytes int
+
+	// While the tenant is at a cap, few more than run here are taken in hand,
+	// and they wait here for one of their own to end.
+	cappedUntil time.Time
+	waiting     []chan struct{} // for a slot of the tenant's to come free; first in first out
+}
+
+const (
+	activeFactor = 2
+	parkedFactor = 3
+
+	// cappedFor is how long a refusal is remembered.
+	cappedFor = 5 * time.Second
+	// cappedWait is how long a capped run keeps its place in the worker.
+	cappedWait = time.Second
+)
+
+// of finds or makes a tenant's share; mu is held.
+func (hs *hands) of(tenant string) *share {
+	s := hs.shares[tenant]
+	if s == nil {
+		s = &share{}
+		hs.shares[tenant] = s
+	}
+	return s
+}
+
+// forget drops what says nothing; mu is held.
+func (hs *hands) forget(tenant string) {
+	s := hs.shares[tenant]
+	if s != nil && s.active == 0 && s.parked == 0 && time.Now().After(s.cappedUntil) {
+		delete(hs.shares, tenant)
+	}
+}
+
+// forgetCaps drops the shares of tenants that were capped and have nothing here.
+func (hs *hands) forgetCaps() {
+	hs.mu.Lock()
+	defer hs.mu.Unlock()
+	for tenant := range hs.shares {
+		hs.forget(tenant)
+	}
+}
+
+// left is how many more of the tenant's deliveries may be in hand; mu is held.
+func (hs *hands) left(tenant string) int {
+	s := hs.shares[tenant]
+	if s == nil {
+		return queue.MaxBatch
+	}
+	free := roomFactor*hs.concurrency - (len(hs.all) - hs.parked)
+	// One that has nothing here is always served: it came through the room.
+	n := max(activeFactor*free-s.active, 1-s.active)
+	// What the factor allows shrinks with every one that is taken.
+	n = (n + activeFactor) / (1 + activeFactor)
+	if time.Now().Before(s.cappedUntil) {
+		n = min(n, s.running+s.settled+max(4, hs.concurrency/4)-s.active)
+	}
+	return n
+}
+
+// admits tells whether one more delivery of the tenant may be taken in hand.
+func (hs *hands) admits(tenant string) bool {
+	hs.mu.Lock()
+	defer hs.mu.Unlock()
+	return hs.left(tenant) > 0
+}
+
+// crowded waits until the tenant may have more in hand, but no longer than for
+// the pause, since the partition has other tenants too. It tells how many to ask
+// for: one at least.
+func (hs *hands) crowded(ctx context.Context, tenant string, pause time.Duration) int {
+	timer := time.NewTimer(pause)
+	defer timer.Stop()
+	for {
+		hs.mu.Lock()
+		n, changed := hs.left(tenant), hs.changed
+		hs.mu.Unlock()
+		if n > 0 {
+			return n
+		}
+		select {
+		case <-changed:
+		case <-timer.C:
+			return 1
+		case <-ctx.Done():
+			return 1
+		}
+	}
+}
+
+// settling notes that a delivery is past its execution.
+func (hs *hands) settling(h *held) {
+	hs.mu.Lock()
+	defer hs.mu.Unlock()
+	hs.of(h.tenant()).settled++
+	h.settled = true
+}
+
+// runs notes that a run has the fleet's slots that it needs.
+func (hs *hands) runs(h *held) {
+	hs.mu.Lock()
+	defer hs.mu.Unlock()
+	hs.of(h.tenant()).running++
+}
+
+// ran notes that it has given them back: the next of the tenant's may ask.
+func (hs *hands) ran(h *held) {
+	hs.mu.Lock()
+	defer hs.mu.Unlock()
+	s := hs.of(h.tenant())
+	s.running--
+	s.wake()
+	hs.tell()
+}
+
+func (s *share) wake() {
+	if len(s.waiting) > 0 {
+		close(s.waiting[0])
+		s.waiting = s.waiting[1:]
+	}
+}
+
+// capped notes that the tenant is at a cap, and waits until one of its runs here
+// has ended, or ctx has.
+func (hs *hands) capped(ctx context.Context, h *held) {
+	free := make(chan struct{})
+	hs.mu.Lock()
+	s := hs.of(h.tenant())
+	s.cappedUntil = time.Now().Add(cappedFor)
+	s.waiting = append(s.waiting, free)
+	hs.mu.Unlock()
+	select {
+	case <-free:
+		return
+	case <-ctx.Done():
+	}
+	hs.mu.Lock()
+	defer hs.mu.Unlock()
+	for i, c := range s.waiting {
+		if c == free {
+			s.waiting = append(s.waiting[:i], s.waiting[i+1:]...)
+			return
+		}
+	}
+	s.wake() // it was ours, and we do not need it
+}
+
+// probePause is how long a partition that one tenant fills is left alone before
+// it is looked at for others: it adds to their wait, so it is short. A look is
+// two calls, of which those of all workers together make the wait shorter.
+func probePause() time.Duration { return 10*time.Millisecond + rand.N(20*time.Millisecond) }
+
+// returns puts deliveries back unread that are above their tenant's share: the
+// first two times at once, for it was only bad luck; then with a growing delay,
+// so that none is received so often that its queue takes it for undeliverable.
+func (w *Worker) returns(intake context.Context, s *source, ds []queue.Delivery) {
+	w.metrics.crowded.Add(float64(len(ds)))
+	delays := map[time.Duration][]queue.Delivery{}
+	for _, d := range ds {
+		delay := time.Duration(0)
+		if d.ReceiveCount > 2 && intake.Err() == nil {
+			delay = jitter(time.Second, time.Second<<min(d.ReceiveCount-2, 6))
+		}
+		delays[delay] = append(delays[delay], d)
+	}
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(intake), helperTimeout)
+	defer cancel()
+	for delay, ds := range delays {
+		for _, err := range s.queue.Extend(ctx, ds, delay) {
+			if err != nil {
+				w.log.Warn("cannot put a delivery back; it comes again by itself", zap.String("queue", s.queue.Name()), zap.Error(err))
+				break
+			}
+		}
+	}
+}
