@@ -24,7 +24,7 @@ demo test chaos vet lint bench fuzz: export GOFLAGS := -buildvcs=false $(GOFLAGS
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## */\1\t/' | \
-	  while IFS=$$'\t' read -r target text; do printf '  make %-8s %s\n' "$$target" "$$text"; done
+	  while IFS=$$'\t' read -r target text; do printf '  make %-15s %s\n' "$$target" "$$text"; done
 
 setup: ## bring what the tests need, and say what is done without
 	@.ci/setup
@@ -58,6 +58,12 @@ lint: ## golangci-lint, as .golangci.yml has it (its first run compiles it)
 
 bench: ## the benchmarks of all packages
 	go test -run '^$$' -bench . -benchmem ./...
+
+bench-fairness: ## what a tenant that floods does to twenty quiet ones, mechanism by mechanism
+	@go test ./pkg/fairness -run 'TestFairness$$' -fairness -v -timeout 20m | grep -v -e '^===' -e '^---' -e '^PASS'
+
+bench-tenants: ## CPU a run and memory at 10, 1,000 and 100,000 tenants
+	@go test ./pkg/fairness -run 'TestTenants$$' -tenants -v -timeout 20m | grep -v -e '^===' -e '^---' -e '^PASS'
 
 fuzz: ## each fuzz target for FUZZ_TIME (20s)
 	@grep -rl --include='*_test.go' '^func Fuzz' . | xargs -n 1 dirname | sort -u | while read -r dir; do \
