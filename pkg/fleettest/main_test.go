@@ -3,10 +3,12 @@ package fleettest
 import (
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -42,6 +44,14 @@ func runTests(m *testing.M) int {
 	return mototest.Run(m)
 }
 
+// lookAtSources lists what the binaries are built from: go test keeps a result for
+// as long as the folders that its tests have looked at do not change.
+var lookAtSources = sync.OnceFunc(func() {
+	for _, dir := range []string{"cmd", "dispatcher", "worker", "pkg"} {
+		_ = filepath.WalkDir(filepath.Join("..", "..", dir), func(string, fs.DirEntry, error) error { return nil })
+	}
+})
+
 func buildAll() error {
 	if !raceDetector {
 		checked = shipped
@@ -63,6 +73,7 @@ func build(dir, cgo string, args ...string) error {
 // environment is that of every process: the machine's own, without what would
 // point it elsewhere.
 func environment(env ...string) []string {
+	lookAtSources()
 	var all []string
 	for _, line := range os.Environ() {
 		if !strings.HasPrefix(line, "AWS_") && !strings.HasPrefix(line, "SCRIPTFLEET_") && !strings.HasPrefix(line, "REDIS_URL=") {
