@@ -2,6 +2,7 @@ package worker
 
 import (
 	"context"
+	"time"
 
 	"go.uber.org/zap"
 
@@ -12,10 +13,11 @@ import (
 type source struct {
 	queue  queue.Queue
 	delete *queue.Deleter
+	look   time.Duration // see lookEvery
 }
 
 func newSource(q queue.Queue) *source {
-	return &source{queue: q, delete: queue.NewDeleter(q, 2)}
+	return &source{queue: q, delete: queue.NewDeleter(q, 2), look: lookEvery}
 }
 
 // receive takes deliveries from one partition into hand until intake ends. A
@@ -38,7 +40,7 @@ func (w *Worker) receive(intake, work context.Context, s *source, room func(cont
 			return // intake has ended
 		}
 		if pause {
-			n = min(n, w.hands.crowded(intake, crowd, probePause()))
+			n = min(n, w.hands.crowded(intake, crowd, around(s.look)))
 		}
 		ds, err := s.queue.Receive(intake, queue.Poll{
 			Max: n, Wait: w.cfg.PollWait, Visibility: w.cfg.Visibility,

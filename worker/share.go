@@ -170,10 +170,15 @@ func (hs *hands) capped(ctx context.Context, h *held) {
 	s.wake() // it was ours, and we do not need it
 }
 
-// probePause is how long a partition that one tenant fills is left alone before
-// it is looked at for others: it adds to their wait, so it is short. A look is
-// two calls, of which those of all workers together make the wait shorter.
-func probePause() time.Duration { return 10*time.Millisecond + rand.N(20*time.Millisecond) }
+// How long a partition that one tenant fills is left alone, on average, before it
+// is looked at for others. It adds to their wait, so it is short; but on the side
+// partition, where whoever waits is over a budget. A look is two calls.
+const (
+	lookEvery     = 20 * time.Millisecond
+	lookSideEvery = 200 * time.Millisecond
+)
+
+func around(d time.Duration) time.Duration { return d/2 + rand.N(d) }
 
 // returns puts deliveries back unread that are above their tenant's share: the
 // first two times at once, for it was only bad luck; then with a growing delay,

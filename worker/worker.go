@@ -193,6 +193,7 @@ func (w *Worker) Run(intake, work context.Context) error {
 	}
 	if w.deps.Side != nil {
 		s := newSource(w.deps.Side)
+		s.look = lookSideEvery
 		receivers.Go(func() { w.receive(intake, work, s, w.hands.leftOver) })
 	}
 	receivers.Go(func() { w.deadLetters(intake, work) })

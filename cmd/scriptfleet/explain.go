@@ -10,6 +10,7 @@ import (
 	"github.com/scriptfleet/scriptfleet/cmd/internal/wire"
 	"github.com/scriptfleet/scriptfleet/pkg/ledger"
 	"github.com/scriptfleet/scriptfleet/pkg/run"
+	"github.com/scriptfleet/scriptfleet/pkg/slot"
 )
 
 type explainCommand struct {
@@ -80,7 +81,8 @@ func (c *explainCommand) Run(ctx context.Context) error {
 }
 
 // queued tells what a run on a partition waits for: its tenant's backlog, where
-// that is over its budget, else a worker.
+// that is over its budget; its tenant's cap, where that is reached, for workers
+// put back unread what is far above it; else a worker.
 func (c *explainCommand) queued(ctx context.Context, fleet *wire.Fleet, tenant string) (string, error) {
 	open, err := fleet.Ledger.Backlogs(ctx, []string{tenant})
 	if err != nil {
@@ -88,6 +90,15 @@ func (c *explainCommand) queued(ctx context.Context, fleet *wire.Fleet, tenant s
 	}
 	if budget := fleet.Tenants().MaxBacklog(tenant); open[0] > budget {
 		return fmt.Sprintf("It waits in the backlog of tenant %s: %d runs are open and its budget is %d, so what is over waits on the side partition, which workers drain with what is left over.", tenant, open[0], budget), nil
+	}
+	if most := fleet.Tenants().Limits(tenant).MaxRunning; most > 0 {
+		running, err := fleet.Slots().InUse(ctx, slot.Scope("tenant", tenant))
+		if err != nil {
+			return "", fmt.Errorf("count the runs of tenant %s: %w", tenant, err)
+		}
+		if running >= most {
+			return fmt.Sprintf("It waits for the cap of tenant %s: %d runs execute already, and %d of its runs are open.", tenant, most, open[0]), nil
+		}
 	}
 	return fmt.Sprintf("It is on a partition, or put back to one, and waits for a worker (%d runs of tenant %s are open). If that lasts, look whether workers run and are ready.", open[0], tenant), nil
 }

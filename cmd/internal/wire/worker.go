@@ -65,7 +65,7 @@ func (f *Fleet) Worker(ctx context.Context, p config.Process, w config.Worker, p
 	}, worker.Deps{
 		Partitions: partitions, Side: side, Results: results, DeadLetter: dlq,
 		Ledger: f.Ledger, Builds: builds, Functions: functions, Credentials: credentials, Tenants: f.Tenants(),
-		Slots:  redisslot.New(redisslot.Config{Prefix: f.Settings.Prefix}, f.redis),
+		Slots:  f.Slots(),
 		Policy: f.Policy, Log: f.Log, Registerer: f.Registry,
 	})
 	return Running{
@@ -85,6 +85,11 @@ func (f *Fleet) Functions(concurrency int, sessions awslambda.Sessions) *awslamb
 	return awslambda.New(awslambda.Config{NamePrefix: f.Settings.Prefix + "-"}, awslambda.Deps{
 		Lambda: awslambda.NewClient(f.aws, concurrency), Uploads: f.uploads(), Sessions: sessions,
 	})
+}
+
+// Slots count how many runs each tenant has at work.
+func (f *Fleet) Slots() *redisslot.Slots {
+	return redisslot.New(redisslot.Config{Prefix: f.Settings.Prefix}, f.redis)
 }
 
 // Limiter paces calls to Lambda's control plane, for the whole fleet.
