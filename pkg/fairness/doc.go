@@ -11,12 +11,18 @@
 //
 // # The flood
 //
-// The parts are real: the embedded SQS over HTTP, a redis-server, a dispatcher,
-// two workers of 16 slots with their builders, the fleet-wide limit of 15 calls
-// a second on Lambda's control plane. Lambda itself is in memory: an invocation
-// takes as long as its script says, a function 300 ms to create and 700 ms to
-// become active. Every call of SQS takes 10 ms more than here, as it does on
-// AWS, so that a wait is made of what it is made of there.
+// A dispatcher and two workers of 16 slots with their builders are real, and so
+// are the embedded SQS and the fleet-wide limit of 15 calls a second on Lambda's
+// control plane. Lambda itself is in memory: an invocation takes as long as its
+// script says, a function 300 ms to create and 700 ms to become active. Every
+// call of SQS takes 10 ms more than here, as it does on AWS, so that a wait is
+// made of what it is made of there.
+//
+// The table is made twice. In virtual time, in a bubble of testing/synctest, SQS
+// is called without a network, and what Redis keeps is in memory, a millisecond
+// away: the figures are those of the mechanisms alone, the same on any machine
+// and under any load. By the wall's clock SQS is behind HTTP and Redis is a
+// redis-server: the figures are those of this machine, with all that it does.
 //
 // Twenty quiet tenants send a run of 100 ms every 2 s each. One tenant sends
 //
@@ -39,12 +45,13 @@
 //
 // # With and without
 //
-// The machine that measures is busy, not least with the flood, so one baseline is
-// not enough. "Before" is the same fleet before the flood. "Beside" is a second
-// fleet with its own queues, dispatcher, workers and twenty quiet tenants, and no
-// flood, in the same process during the same seconds: what the flood's CPU time
-// does to everybody on this machine is in both, and what the flood does to its
-// neighbours on the fleet is in one.
+// "Before" is the same fleet in the six seconds before the flood. By the wall's
+// clock one baseline is not enough, since a machine that is busy, not least with
+// the flood, makes everybody wait. "Beside" is therefore a second fleet with its
+// own queues, dispatcher, workers and twenty quiet tenants, and no flood, in the
+// same process during the same seconds: what the flood's CPU time does on this
+// machine is in both, and what the flood does to its neighbours on the fleet is
+// in one.
 //
 // # Each mechanism off
 //
@@ -64,6 +71,8 @@
 //
 // The same number of runs is spread over 10, 1,000 and 100,000 tenants, through
 // a dispatcher and a worker with everything else in memory. CPU is that of the
-// process (getrusage) without what the parts in memory take to start; memory is the heap after a
-// collection, the in-memory parts not counted: see tenants_test.go.
+// whole process (getrusage) while the runs pass through, so the parts in memory
+// and the stories are in it, alike in all three; each script is built before.
+// Memory is the heap that is free again, after a collection, once dispatcher,
+// worker and builder are let go of: the parts in memory are not in it.
 package fairness
