@@ -64,6 +64,7 @@ func startFleet(t *testing.T) ourFleet {
 	t.Helper()
 	bin := t.TempDir()
 	build := exec.Command("go", "build", "-o", bin, "../cmd/dispatcher", "../cmd/worker", "../cmd/scriptfleet")
+	build.Env = append(os.Environ(), "CGO_ENABLED=0") // as the others are: one compilation serves all
 	if out, err := build.CombinedOutput(); err != nil {
 		t.Fatalf("go build: %v\n%s", err, out)
 	}

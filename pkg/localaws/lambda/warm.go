@@ -23,7 +23,7 @@ func defaultMaxWarm() int {
 	if err := unix.Sysinfo(&info); err != nil {
 		return leastWarm
 	}
-	memory := uint64(info.Totalram) * uint64(info.Unit)
+	memory := info.Totalram * uint64(info.Unit)
 	return max(leastWarm, int(memory/warmShare/warmBytes))
 }
 
