@@ -62,10 +62,10 @@ bench: ## the benchmarks of all packages
 	go test -run '^$$' -bench . -benchmem ./...
 
 bench-fairness: ## what a tenant that floods does to twenty quiet ones, mechanism by mechanism
-	@go test ./pkg/fairness -run 'TestFairness$$' -fairness -v -timeout 20m | grep -v -e '^===' -e '^---' -e '^PASS'
+	@go test ./pkg/fairness -run 'TestFairness$$' -fairness -v -timeout 20m | grep --line-buffered -v -e '^===' -e '^---' -e '^PASS'
 
 bench-tenants: ## CPU a run and memory at 10, 1,000 and 100,000 tenants
-	@go test ./pkg/fairness -run 'TestTenants$$' -tenants -v -timeout 20m | grep -v -e '^===' -e '^---' -e '^PASS'
+	@go test ./pkg/fairness -run 'TestTenants$$' -tenants -v -timeout 20m | grep --line-buffered -v -e '^===' -e '^---' -e '^PASS'
 
 fuzz: ## each fuzz target for FUZZ_TIME (20s)
 	@grep -rl --include='*_test.go' '^func Fuzz' . | xargs -n 1 dirname | sort -u | while read -r dir; do \
