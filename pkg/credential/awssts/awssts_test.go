@@ -30,7 +30,7 @@ func embedded(t *testing.T) *STS {
 	if err != nil {
 		t.Fatal(err)
 	}
-	keys.AddRole(auth.Role{ARN: prod, ExternalID: "made-by-us", Policy: auth.AllowAll()})
+	keys.AddRole(auth.Role{ARN: prod, ExternalIDs: []string{"made-by-us"}, Policy: auth.AllowAll()})
 	keys.AddRole(auth.Role{ARN: open, Policy: auth.AllowAll()})
 	keys.AddRole(auth.Role{ARN: tenants, Policy: auth.AllowAll()})
 	server := httptest.NewServer(auth.NewVerifier(keys, nil).Verify(localsts.New(account, keys)))
