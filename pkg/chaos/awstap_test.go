@@ -86,9 +86,11 @@ var lambdaOps = []struct {
 func recognise(r *http.Request, body []byte) call {
 	c := call{service: "aws", body: string(body)}
 	if op, ok := strings.CutPrefix(r.Header.Get("X-Amz-Target"), "AmazonSQS."); ok {
-		var in struct{ QueueUrl string }
+		var in struct {
+			URL string `json:"QueueUrl"`
+		}
 		_ = json.Unmarshal(body, &in) // of no queue, then
-		c.op, c.target = strings.TrimSuffix(op, "Batch"), path.Base(in.QueueUrl)
+		c.op, c.target = strings.TrimSuffix(op, "Batch"), path.Base(in.URL)
 		return c
 	}
 	for _, o := range lambdaOps {
