@@ -37,7 +37,8 @@ type held struct {
 	work, wait context.Context
 	endWork    context.CancelCauseFunc
 	endWait    context.CancelCauseFunc
-	release    []func() bool // timers and watches to end with it
+	release    []func() bool  // timers and watches to end with it
+	giving     sync.WaitGroup // of the fleet's slots, back
 
 	mu        sync.Mutex
 	hold      ledger.Hold
@@ -139,6 +140,7 @@ func (hs *hands) take(intake, work context.Context, s *source, d queue.Delivery)
 }
 
 func (hs *hands) letGo(h *held) {
+	h.giving.Wait()
 	for _, release := range h.release {
 		release()
 	}

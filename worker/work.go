@@ -210,7 +210,11 @@ func (w *Worker) turn(h *held) (give func(), over *overCap, v *verdict) {
 	}
 	h.timeline.Mark(run.StageQueue, time.Now())
 	w.hands.runs(h)
-	return func() { giveTurn(); w.giveCapped(h); w.hands.ran(h) }, nil, nil
+	return func() {
+		giveTurn()
+		// Beside the result's way out, which must not wait for it.
+		h.giving.Go(func() { w.giveCapped(h); w.hands.ran(h) })
+	}, nil, nil
 }
 
 // takeCapped takes the tenant's and the script's slots in the fleet, as far as
