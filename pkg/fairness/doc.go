@@ -11,7 +11,7 @@
 //
 // # The flood
 //
-// A dispatcher and two workers of 16 slots with their builders are real, and so
+// A dispatcher and two workers of 32 slots with their builders are real, and so
 // are the embedded SQS and the fleet-wide limit of 15 calls a second on Lambda's
 // control plane. Lambda itself is in memory: an invocation takes as long as its
 // script says, a function 300 ms to create and 700 ms to become active. Every
@@ -38,14 +38,14 @@
 // quiet tenant's own new script, whose build takes a second by itself, are in a
 // table of their own.
 //
-// The settings are the same for all tenants, those of the fleet scaled to its 32
-// slots: 16 runs at a time, 500 open ones before the side partition, a shard of
+// The settings are the same for all tenants, scaled to a fleet of 64 slots: 16
+// runs at a time, 500 open ones before the side partition, a shard of
 // 2 of the 8 partitions. One of the twenty has the very shard of the flood: that
 // is one in 28, and a twentieth of the quiet runs.
 //
 // # With and without
 //
-// "Before" is the same fleet in the six seconds before the flood. By the wall's
+// "Before" is the same fleet in the four seconds before the flood. By the wall's
 // clock one baseline is not enough, since a machine that is busy, not least with
 // the flood, makes everybody wait. "Beside" is therefore a second fleet with its
 // own queues, dispatcher, workers and twenty quiet tenants, and no flood, in the

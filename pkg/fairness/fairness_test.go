@@ -73,7 +73,7 @@ func lines() []line {
 		{flood, "fair delivery", fair},
 		{flood, "shards, fair delivery", func(s *settings) { shards(s); fair(s) }},
 		{flood, "side partition", side},
-		{flood, "shares", func(s *settings) { shares(s); caps(s) }},
+		{flood, "shares, caps, reserve", func(s *settings) { shares(s); caps(s); reserve(s) }},
 		{slow, "caps", caps},
 		{slow, "reserve", reserve},
 		{slow, "caps, reserve", func(s *settings) { caps(s); reserve(s) }},
@@ -172,9 +172,9 @@ func (s *site) measure(t *testing.T, l line, tenants []string, beside *fleet) (m
 
 	began := time.Now()
 	if l.scenario.fresh {
-		load.Go(func() { f.newScripts(ctx, tenants, 4*time.Second) })
+		load.Go(func() { f.newScripts(ctx, tenants, 2*time.Second) })
 	}
-	await(ctx, 6*time.Second)
+	await(ctx, 4*time.Second)
 	flooded, calls := time.Now(), f.calls.Load()
 	load.Go(func() { f.flood(ctx, l.scenario) })
 	if l.scenario.fresh {

@@ -25,7 +25,7 @@ import (
 const (
 	partitions  = 8
 	workers     = 2
-	concurrency = 16 // slots of each
+	concurrency = 32 // slots of each: the default
 )
 
 // settings of a fleet: those of its tenants, and what is off.
@@ -36,7 +36,7 @@ type settings struct {
 	ungrouped, strangers, noSide  bool
 }
 
-var normal = settings{shard: 2, maxRunning: workers * concurrency / 2, maxBacklog: 500, weight: 1, maxBuilds: 4}
+var normal = settings{shard: 2, maxRunning: 16, maxBacklog: 500, weight: 1, maxBuilds: 4}
 
 // The operator's settings, the same for everybody.
 func (s settings) Admit(string) *run.Error { return nil }
