@@ -41,7 +41,8 @@ demo: ## the whole fleet on this machine, with scripts of several tenants
 test: setup vet ## all tests, with the race detector
 	@# What the tests start as processes, so that no package's time goes into it.
 	CGO_ENABLED=0 go build -o /dev/null ./cmd/...
-	go test -race -timeout $(TEST_TIMEOUT) -bench . -benchtime 1x -json $(PACKAGES) | go run ./.ci/report
+	@# Some packages mostly wait, for what was killed to be taken up: three at a time.
+	go test -race -p 3 -timeout $(TEST_TIMEOUT) -bench . -benchtime 1x -json $(PACKAGES) | go run ./.ci/report
 
 chaos: setup ## every fault of pkg/chaos/README.md, those that take minutes too
 	go test -race -timeout 30m -run TestPromisesHold ./pkg/chaos -chaos.long -v
