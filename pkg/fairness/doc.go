@@ -65,7 +65,7 @@
 //	reserve        no slots beyond the concurrency
 //	caps           none
 //	side partition there is none
-//	build places   as many as there are builds
+//	build places   100 in each worker, not 4
 //
 // # The tenants
 //

@@ -59,7 +59,7 @@ func lines() []line {
 	reserve := func(s *settings) { s.reserve = -1 }
 	caps := func(s *settings) { s.maxRunning = 0 }
 	side := func(s *settings) { s.noSide = true }
-	places := func(s *settings) { s.maxBuilds = 10_000 }
+	places := func(s *settings) { s.maxBuilds = 100 }
 	all := func(s *settings) {
 		for _, off := range []func(*settings){shards, fair, share, shares, reserve, caps, side, places} {
 			off(s)

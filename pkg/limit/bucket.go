@@ -103,16 +103,21 @@ func Pace(ctx context.Context, ask func() (Answer, error), give func()) error {
 	}
 }
 
+// leastWait is before asking again: where a token is almost there the wait for it
+// is rounded to nothing, and hundreds that ask again at once are a busy loop.
+const leastWait = time.Millisecond
+
 // jitter adds little to a wait for a token that is ours, so that order is kept
 // roughly, and up to half to a wait before asking again.
 func jitter(a Answer) time.Duration {
 	switch {
+	case !a.Granted:
+		wait := max(a.Wait, leastWait)
+		return wait + rand.N(wait/2+1)
 	case a.Wait <= 0:
 		return 0
-	case a.Granted:
-		return a.Wait + rand.N(a.Wait/20+1)
 	default:
-		return a.Wait + rand.N(a.Wait/2+1)
+		return a.Wait + rand.N(a.Wait/20+1)
 	}
 }
 

@@ -2,6 +2,7 @@ package limit
 
 import (
 	"testing"
+	"testing/synctest"
 	"time"
 )
 
@@ -77,4 +78,16 @@ func TestClockSetBackTakesNothingAway(t *testing.T) {
 	if a := b.Take(start.Add(-time.Hour+time.Second), Waited); !a.Granted || a.Wait != 0 {
 		t.Errorf("a second after the clock was set back: %+v", a)
 	}
+}
+
+// A wait that rounding has made nothing must not become a busy loop, which in a
+// bubble would never end.
+func TestPaceWaitsBeforeItAsksAgainHoweverShortTheWait(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		ready := time.Now().Add(time.Microsecond)
+		err := Pace(t.Context(), func() (Answer, error) { return Answer{Granted: !time.Now().Before(ready)}, nil }, func() {})
+		if err != nil || time.Now().Before(ready) {
+			t.Errorf("paced until %s of %s: %v", time.Now(), ready, err)
+		}
+	})
 }
