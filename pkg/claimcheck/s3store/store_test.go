@@ -24,9 +24,13 @@ import (
 	"github.com/scriptfleet/scriptfleet/pkg/mototest"
 	"github.com/scriptfleet/scriptfleet/pkg/queue"
 	"github.com/scriptfleet/scriptfleet/pkg/queue/sqsqueue"
+	"github.com/scriptfleet/scriptfleet/pkg/sandbox"
 )
 
-func TestMain(m *testing.M) { os.Exit(mototest.Run(m)) }
+func TestMain(m *testing.M) {
+	sandbox.Main() // the embedded stack probes it
+	os.Exit(mototest.Run(m))
+}
 
 // bucketOf makes a bucket of its own.
 func bucketOf(t *testing.T, name string) *s3store.Store {

@@ -10,9 +10,13 @@ import (
 
 	"github.com/scriptfleet/scriptfleet/pkg/mototest"
 	"github.com/scriptfleet/scriptfleet/pkg/queue/sqsqueue"
+	"github.com/scriptfleet/scriptfleet/pkg/sandbox"
 )
 
-func TestMain(m *testing.M) { os.Exit(mototest.Run(m)) }
+func TestMain(m *testing.M) {
+	sandbox.Main() // the embedded stack probes it
+	os.Exit(mototest.Run(m))
+}
 
 // clientOf speaks to an endpoint as production does.
 func clientOf(url string) *sqs.Client {
