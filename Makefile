@@ -15,6 +15,7 @@ SEEDS ?= 10000
 LINT := go tool -modfile=.ci/tools/go.mod golangci-lint
 # Folders that begin with a dot are not part of ./...
 PACKAGES := ./... ./.ci/report
+BENCHED = $$(git grep -l '^func Benchmark' -- '*_test.go' | xargs -n 1 dirname | sort -u | sed 's|^|./|')
 
 # A clone that belongs to somebody else than who builds in it has no version to
 # stamp, which only a release needs.
@@ -41,8 +42,10 @@ demo: ## the whole fleet on this machine, with scripts of several tenants
 test: setup vet ## all tests, with the race detector
 	@# What the tests start as processes, so that no package's time goes into it.
 	CGO_ENABLED=0 go build -o /dev/null ./cmd/...
-	@# Some packages mostly wait, for what was killed to be taken up: three at a time.
-	go test -race -p 3 -timeout $(TEST_TIMEOUT) -bench . -benchtime 1x -json $(PACKAGES) | go run ./.ci/report
+	@# With benchmarks go test takes one package at a time, and some packages mostly
+	@# wait for what was killed to be taken up: so the benchmarks go apart.
+	{ go test -race -timeout $(TEST_TIMEOUT) -json $(PACKAGES); \
+	  go test -race -run '^$$' -bench . -benchtime 1x -json $(BENCHED); } | go run ./.ci/report
 
 chaos: setup ## every fault of pkg/chaos/README.md, those that take minutes too
 	go test -race -timeout 30m -run TestPromisesHold ./pkg/chaos -chaos.long -v
