@@ -163,6 +163,22 @@ func TestRunThatCannotBeInvokedIsGivenUpInTime(t *testing.T) {
 	})
 }
 
+func TestThrottledRunSaysThatItWaitsForTheThrottle(t *testing.T) {
+	with(t, worker.Config{}, func(b *bench) {
+		b.failing(999, memfunction.Behaviour{Fault: function.Throttled})
+		r := ask("r")
+		b.send(r)
+		time.Sleep(500 * time.Millisecond) // in the bubble: put back, and not come again
+		b.state(r, ledger.Queued)
+		rec, err := b.ledger.Lookup(context.Background(), run.KeyOf(r.Tenant, r.Source, r.ID))
+		if err != nil || rec.Waiting != "Lambda's throttle to pass" {
+			t.Errorf("it waits for %q (%v)", rec.Waiting, err)
+		}
+		b.failing(0, memfunction.Behaviour{})
+		b.want("r", run.Succeeded, 1)
+	})
+}
+
 func TestFaultThatOneMustMendEndsTheRunAtOnce(t *testing.T) {
 	for class, owner := range map[function.Class]run.Owner{
 		function.Denied: run.OwnerOperator, function.Operator: run.OwnerOperator, function.Refused: run.OwnerPlatform,
