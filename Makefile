@@ -47,11 +47,11 @@ test: setup vet ## all tests, with the race detector
 	{ go test -race -timeout $(TEST_TIMEOUT) -json $(PACKAGES); \
 	  go test -race -run '^$$' -bench . -benchtime 1x -json $(BENCHED); } | go run ./.ci/report
 
-chaos: setup ## every fault of pkg/chaos/README.md, those that take minutes too
-	go test -race -timeout 30m -run TestPromisesHold ./pkg/chaos -chaos.long -v
+chaos: setup ## every fault of pkg/fleettest/chaos/README.md, those that take minutes too
+	go test -race -timeout 30m -run TestPromisesHold ./pkg/fleettest/chaos -chaos.long -v
 
 simulate: ## the whole fleet in memory, under faults of 10,000 seeds (SEEDS)
-	go test ./pkg/simulation -run '^TestSimulation$$' -seeds $(SEEDS) -timeout 20m
+	go test ./pkg/fleettest/simulation -run '^TestSimulation$$' -seeds $(SEEDS) -timeout 20m
 
 # With -race, since that is how everything is compiled for the tests anyway.
 vet:
@@ -66,10 +66,10 @@ bench: ## the benchmarks of all packages
 	go test -run '^$$' -bench . -benchmem ./...
 
 bench-fairness: ## what a tenant that floods does to twenty quiet ones, mechanism by mechanism
-	@go test ./pkg/fairness -run 'TestFairness$$' -fairness -v -timeout 20m | grep --line-buffered -v -e '^===' -e '^---' -e '^PASS'
+	@go test ./pkg/fleettest/fairness -run 'TestFairness$$' -fairness -v -timeout 20m | grep --line-buffered -v -e '^===' -e '^---' -e '^PASS'
 
 bench-tenants: ## CPU a run and memory at 10, 1,000 and 100,000 tenants
-	@go test ./pkg/fairness -run 'TestTenants$$' -tenants -v -timeout 20m | grep --line-buffered -v -e '^===' -e '^---' -e '^PASS'
+	@go test ./pkg/fleettest/fairness -run 'TestTenants$$' -tenants -v -timeout 20m | grep --line-buffered -v -e '^===' -e '^---' -e '^PASS'
 
 fuzz: ## each fuzz target for FUZZ_TIME (20s)
 	@grep -rl --include='*_test.go' '^func Fuzz' . | xargs -n 1 dirname | sort -u | while read -r dir; do \

@@ -23,7 +23,7 @@ import (
 	"go.uber.org/zap"
 
 	"github.com/scriptfleet/scriptfleet/pkg/batch"
-	"github.com/scriptfleet/scriptfleet/pkg/gate"
+	"github.com/scriptfleet/scriptfleet/pkg/breaker"
 	"github.com/scriptfleet/scriptfleet/pkg/ledger"
 	"github.com/scriptfleet/scriptfleet/pkg/queue"
 	"github.com/scriptfleet/scriptfleet/pkg/run"
@@ -96,7 +96,7 @@ type Dispatcher struct {
 	route    *router
 	depths   *depths
 	backlogs *backlogs
-	gate     gate.Gate
+	breaker  breaker.Breaker
 
 	accept *batch.Batcher[ledger.Entry, ledger.State]
 	delete *queue.Deleter
@@ -153,4 +153,4 @@ func (d *Dispatcher) Run(intake, work context.Context) error {
 }
 
 // Ready is nil while the dispatcher takes requests, else why it does not.
-func (d *Dispatcher) Ready() error { return d.gate.Reason() }
+func (d *Dispatcher) Ready() error { return d.breaker.Reason() }

@@ -20,14 +20,14 @@ const visibility = 30 * time.Second
 // poll receives requests until intake ends. The requests of the last poll are
 // dispatched like any other: that takes no longer than putting them back.
 func (d *Dispatcher) poll(intake, work context.Context) {
-	for d.gate.Wait(intake) == nil {
+	for d.breaker.Wait(intake) == nil {
 		ds, err := d.deps.Requests.Receive(intake, queue.Poll{
 			Max: queue.MaxBatch, Wait: d.cfg.PollWait, Visibility: visibility,
 		})
 		if err != nil {
 			if intake.Err() == nil {
 				d.log.Warn("cannot receive requests; trying again", zap.Error(err))
-				d.gate.Shut(err)
+				d.breaker.Open(err)
 			}
 			continue
 		}
@@ -48,7 +48,7 @@ func (d *Dispatcher) handle(ctx context.Context, delivery queue.Delivery) {
 		err = d.delete.Delete(ctx, delivery)
 	}
 	if err == nil || errors.Is(err, queue.ErrGone) {
-		d.gate.Open()
+		d.breaker.Close()
 		d.metrics.handled(outcome, delivery.SentAt)
 		return
 	}
@@ -56,7 +56,7 @@ func (d *Dispatcher) handle(ctx context.Context, delivery queue.Delivery) {
 	d.log.Warn("request is put back", zap.String("message", delivery.MessageID),
 		zap.Int("receives", delivery.ReceiveCount), zap.Error(err))
 	if !errors.Is(err, errHeld) {
-		d.gate.Shut(err)
+		d.breaker.Open(err)
 	}
 	delay := time.Second + rand.N(min(time.Duration(delivery.ReceiveCount)*2*time.Second, visibility))
 	d.deps.Requests.Extend(ctx, []queue.Delivery{delivery}, delay.Round(time.Second))

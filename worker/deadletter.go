@@ -7,7 +7,7 @@ import (
 
 	"go.uber.org/zap"
 
-	"github.com/scriptfleet/scriptfleet/pkg/build"
+	"github.com/scriptfleet/scriptfleet/pkg/builds"
 	"github.com/scriptfleet/scriptfleet/pkg/queue"
 	"github.com/scriptfleet/scriptfleet/pkg/run"
 )
@@ -58,5 +58,5 @@ func (w *Worker) deadLetter(h *held) verdict {
 	if err := w.writeLetter(h, reason); err != nil {
 		return verdict{kind: putBack, delay: w.backoff(h), why: err.Error()}
 	}
-	return finish(h.result(run.PlatformError, reason, build.Built{}))
+	return finish(h.result(run.PlatformError, reason, builds.Built{}))
 }

@@ -13,7 +13,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"go.uber.org/zap"
 
-	"github.com/scriptfleet/scriptfleet/pkg/build"
+	"github.com/scriptfleet/scriptfleet/pkg/builds"
 	"github.com/scriptfleet/scriptfleet/pkg/function"
 	"github.com/scriptfleet/scriptfleet/pkg/function/memfunction"
 	"github.com/scriptfleet/scriptfleet/pkg/ledger"
@@ -43,7 +43,7 @@ type bench struct {
 	resultFaults             *faults
 	ledger                   *faultyLedger
 	functions                *memfunction.Functions
-	builds                   *builds
+	builds                   *fakeBuilder
 	slots                    *memslot.Slots
 	limits                   worker.Limits
 	metrics                  *prometheus.Registry
@@ -66,7 +66,7 @@ func with(t *testing.T, cfg worker.Config, test func(*bench)) {
 func newBench(t *testing.T, cfg worker.Config) *bench {
 	b := &bench{
 		T: t, queueFaults: &faults{}, resultFaults: &faults{},
-		ledger: &faultyLedger{Ledger: memledger.New(memledger.Config{})}, builds: newBuilds(), slots: memslot.New(),
+		ledger: &faultyLedger{Ledger: memledger.New(memledger.Config{})}, builds: newFakeBuilder(), slots: memslot.New(),
 		functions: memfunction.New(memfunction.Config{}), metrics: prometheus.NewRegistry(),
 	}
 	b.partition = memqueue.New("partition", b.queueFaults.options())
@@ -262,21 +262,21 @@ func (b *bench) lasting(d time.Duration) {
 	b.behave(func(int) memfunction.Behaviour { return memfunction.Behaviour{Duration: d} })
 }
 
-// builds is a builder that has built everything, but what a test takes away.
-type builds struct {
+// fakeBuilder is a builder that has built everything, but what a test takes away.
+type fakeBuilder struct {
 	mu       sync.Mutex
 	unbuilt  map[string]chan struct{} // by source; closed when built
 	failing  map[string]*run.Error
 	forgot   []string
-	priority build.Priority
+	priority builds.Priority
 }
 
-func newBuilds() *builds {
-	return &builds{unbuilt: map[string]chan struct{}{}, failing: map[string]*run.Error{}}
+func newFakeBuilder() *fakeBuilder {
+	return &fakeBuilder{unbuilt: map[string]chan struct{}{}, failing: map[string]*run.Error{}}
 }
 
 // hold keeps a script unbuilt until the function that it returns is called.
-func (bs *builds) hold(source string) (built func()) {
+func (bs *fakeBuilder) hold(source string) (built func()) {
 	bs.mu.Lock()
 	defer bs.mu.Unlock()
 	c := make(chan struct{})
@@ -289,36 +289,36 @@ func (bs *builds) hold(source string) (built func()) {
 	}
 }
 
-func (bs *builds) Known(s run.Script) (build.Built, bool) {
+func (bs *fakeBuilder) Known(s run.Script) (builds.Built, bool) {
 	bs.mu.Lock()
 	defer bs.mu.Unlock()
 	if bs.unbuilt[s.Source] != nil || bs.failing[s.Source] != nil {
-		return build.Built{}, false
+		return builds.Built{}, false
 	}
-	return build.Built{Function: run.FunctionName("sim", s.Tenant, s.Hash), Outcome: run.BuildReused}, true
+	return builds.Built{Function: run.FunctionName("sim", s.Tenant, s.Hash), Outcome: run.BuildReused}, true
 }
 
-func (bs *builds) Ensure(ctx context.Context, s run.Script, p build.Priority) (build.Built, error) {
+func (bs *fakeBuilder) Ensure(ctx context.Context, s run.Script, p builds.Priority) (builds.Built, error) {
 	bs.mu.Lock()
 	c, reason := bs.unbuilt[s.Source], bs.failing[s.Source]
 	bs.priority = p
 	bs.mu.Unlock()
 	if reason != nil {
-		return build.Built{}, &build.FailedError{Built: build.Built{Outcome: run.BuildDidFail}, Reason: reason}
+		return builds.Built{}, &builds.FailedError{Built: builds.Built{Outcome: run.BuildDidFail}, Reason: reason}
 	}
 	if c != nil {
 		select {
 		case <-c:
 		case <-ctx.Done():
-			return build.Built{}, context.Cause(ctx)
+			return builds.Built{}, context.Cause(ctx)
 		}
 	}
-	return build.Built{Function: run.FunctionName("sim", s.Tenant, s.Hash), Outcome: run.BuildBuilt}, nil
+	return builds.Built{Function: run.FunctionName("sim", s.Tenant, s.Hash), Outcome: run.BuildBuilt}, nil
 }
 
-func (bs *builds) Busy(run.ScriptHash) (string, bool) { return "", false }
+func (bs *fakeBuilder) Busy(run.ScriptHash) (string, bool) { return "", false }
 
-func (bs *builds) Forget(_ context.Context, s run.Script) error {
+func (bs *fakeBuilder) Forget(_ context.Context, s run.Script) error {
 	bs.mu.Lock()
 	defer bs.mu.Unlock()
 	bs.forgot = append(bs.forgot, s.Source)

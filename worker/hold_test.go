@@ -10,7 +10,7 @@ import (
 	"testing/synctest"
 	"time"
 
-	"github.com/scriptfleet/scriptfleet/pkg/build"
+	"github.com/scriptfleet/scriptfleet/pkg/builds"
 	"github.com/scriptfleet/scriptfleet/pkg/ledger"
 	"github.com/scriptfleet/scriptfleet/pkg/queue"
 	"github.com/scriptfleet/scriptfleet/pkg/queue/memqueue"
@@ -106,7 +106,7 @@ func TestSavedScriptIsBuiltAheadAndNotInvoked(t *testing.T) {
 		if d := b.want("s", run.Succeeded, 1).Data; d.MayHaveExecuted {
 			t.Errorf("the result is %+v", d)
 		}
-		if b.builds.priority != build.Ahead {
+		if b.builds.priority != builds.Ahead {
 			t.Error("a run seems to wait for it")
 		}
 		b.executions(0)

@@ -7,7 +7,7 @@ import (
 	"strings"
 	"time"
 
-	"github.com/scriptfleet/scriptfleet/pkg/build"
+	"github.com/scriptfleet/scriptfleet/pkg/builds"
 	"github.com/scriptfleet/scriptfleet/pkg/function"
 	"github.com/scriptfleet/scriptfleet/pkg/ledger"
 	"github.com/scriptfleet/scriptfleet/pkg/run"
@@ -18,7 +18,7 @@ import (
 const initAllowance = 15 * time.Second
 
 // invoke runs the script once.
-func (w *Worker) invoke(h *held, built build.Built) verdict {
+func (w *Worker) invoke(h *held, built builds.Built) verdict {
 	call := function.Call{Input: h.run.Data.Input}
 	if name := h.run.Data.Credential; name != "" {
 		credentials := w.deps.Credentials.Assume(h.wait, h.run.Tenant, name, string(h.run.Key))
@@ -64,7 +64,7 @@ func (w *Worker) begin(h *held) error {
 }
 
 // outcome turns the function's answer into the run's result.
-func (w *Worker) outcome(h *held, built build.Built, inv function.Invocation) run.Result {
+func (w *Worker) outcome(h *held, built builds.Built, inv function.Invocation) run.Result {
 	out := function.Read(inv, h.run.Script)
 	now := time.Now()
 	h.timeline.Spend(run.StageInit, out.Report.Init, now)
@@ -84,7 +84,7 @@ func (w *Worker) outcome(h *held, built build.Built, inv function.Invocation) ru
 }
 
 // judge decides what an invocation that did not come back means for its run.
-func (w *Worker) judge(h *held, built build.Built, err error) verdict {
+func (w *Worker) judge(h *held, built builds.Built, err error) verdict {
 	h.timeline.Mark(run.StageExecute, time.Now())
 	if errors.Is(context.Cause(h.work), errLost) {
 		return verdict{kind: leave, why: "the claim is lost"}
@@ -101,7 +101,7 @@ func (w *Worker) judge(h *held, built build.Built, err error) verdict {
 	case function.NotReady:
 		return w.again(h, built, err, "FunctionNotReady", "its function to become ready")
 	case function.Unsent:
-		w.gate.Shut(err)
+		w.breaker.Open(err)
 		return w.again(h, built, err, "FunctionServiceUnreachable", "Lambda, which is out of reach")
 	case function.NotFound, function.BadState:
 		if ferr := w.deps.Builds.Forget(h.wait, h.run.Script); ferr != nil {
@@ -129,7 +129,7 @@ func (w *Worker) judge(h *held, built build.Built, err error) verdict {
 }
 
 // again puts back a run that has not executed, to be tried until it is too old.
-func (w *Worker) again(h *held, built build.Built, err error, kind, waiting string) verdict {
+func (w *Worker) again(h *held, built builds.Built, err error, kind, waiting string) verdict {
 	h.attempts-- // the ledger takes it back as well
 	if age := time.Since(h.delivery.SentAt); age > w.cfg.GiveUpAfter {
 		return finish(h.result(run.PlatformError, &run.Error{
@@ -142,7 +142,7 @@ func (w *Worker) again(h *held, built build.Built, err error, kind, waiting stri
 }
 
 // ambiguous decides on a run that may have executed: no answer came.
-func (w *Worker) ambiguous(h *held, built build.Built, err error) verdict {
+func (w *Worker) ambiguous(h *held, built builds.Built, err error) verdict {
 	switch {
 	case h.run.Data.Delivery == run.AtMostOnce:
 		return finish(h.result(run.PlatformError, &run.Error{

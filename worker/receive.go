@@ -34,7 +34,7 @@ func newSource(q queue.Queue) *source {
 // fair delivery brings the others first.
 func (w *Worker) receive(intake, work context.Context, s *source, room func(context.Context) int) {
 	crowd, pause := "", false // the tenant that fills the partition, and whether nobody else came
-	for w.gate.Wait(intake) == nil {
+	for w.breaker.Wait(intake) == nil {
 		n := min(room(intake), queue.MaxBatch)
 		if n == 0 {
 			return // intake has ended
@@ -48,7 +48,7 @@ func (w *Worker) receive(intake, work context.Context, s *source, room func(cont
 		if err != nil {
 			if intake.Err() == nil {
 				w.log.Warn("cannot receive; trying again", zap.String("queue", s.queue.Name()), zap.Error(err))
-				w.gate.Shut(err)
+				w.breaker.Open(err)
 			}
 			continue
 		}

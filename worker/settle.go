@@ -10,7 +10,7 @@ import (
 
 	"go.uber.org/zap"
 
-	"github.com/scriptfleet/scriptfleet/pkg/build"
+	"github.com/scriptfleet/scriptfleet/pkg/builds"
 	"github.com/scriptfleet/scriptfleet/pkg/ledger"
 	"github.com/scriptfleet/scriptfleet/pkg/queue"
 	"github.com/scriptfleet/scriptfleet/pkg/run"
@@ -44,7 +44,7 @@ func (w *Worker) finish(h *held, res run.Result) error {
 	if err != nil {
 		return w.finish(h, h.result(run.PlatformError, &run.Error{
 			Owner: run.OwnerPlatform, Type: "ResultNotEncodable", Message: fmt.Sprintf("The result could not be written: %v.", err),
-		}, build.Built{}))
+		}, builds.Built{}))
 	}
 	hold, ok := h.claim()
 	if !ok {
@@ -82,7 +82,7 @@ func (w *Worker) publish(h *held, body []byte, attributes map[string]string) err
 		if refusedForGood(err) {
 			return w.publishTooLarge(h, body)
 		}
-		w.gate.Shut(err)
+		w.breaker.Open(err)
 		w.log.Warn("cannot publish a result; trying again", zap.String("run", string(h.run.Key)), zap.Error(err))
 		select {
 		case <-h.work.Done():

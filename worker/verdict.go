@@ -7,7 +7,7 @@ import (
 	"math/rand/v2"
 	"time"
 
-	"github.com/scriptfleet/scriptfleet/pkg/build"
+	"github.com/scriptfleet/scriptfleet/pkg/builds"
 	"github.com/scriptfleet/scriptfleet/pkg/ledger"
 	"github.com/scriptfleet/scriptfleet/pkg/run"
 )
@@ -47,7 +47,7 @@ func (w *Worker) interrupted(h *held, err error) verdict {
 		h.unclaim() // it is not to be released either
 		return verdict{kind: putBack, delay: w.backoff(h), why: errLapsed.Error()}
 	case errors.Is(cause, errCancelled):
-		return finish(h.result(run.Cancelled, cancelledError(h), build.Built{}))
+		return finish(h.result(run.Cancelled, cancelledError(h), builds.Built{}))
 	case errors.Is(cause, errExpired):
 		return finish(expired(h))
 	case cause != nil:
@@ -61,7 +61,7 @@ func (w *Worker) interrupted(h *held, err error) verdict {
 func (h *held) mayHaveExecuted() bool { return h.attempts > 0 && h.run.Type != run.TypeSaved }
 
 // result begins the run's result.
-func (h *held) result(status run.Status, e *run.Error, built build.Built) run.Result {
+func (h *held) result(status run.Status, e *run.Error, built builds.Built) run.Result {
 	r := h.run.Result(status, time.Now())
 	r.Data.Error = e
 	r.Data.Attempt = max(1, h.attempts)
@@ -88,7 +88,7 @@ func expired(h *held) run.Result {
 	return h.result(run.Expired, &run.Error{
 		Owner: run.OwnerPlatform, Type: "Expired", Retryable: true,
 		Message: fmt.Sprintf("The run was not begun before %s, when it expired. Send it again with a later expires_at.", h.run.Data.ExpiresAt.UTC().Format(time.RFC3339)),
-	}, build.Built{})
+	}, builds.Built{})
 }
 
 func exhausted(h *held) *run.Error {
@@ -121,7 +121,7 @@ func patiently[T any](ctx context.Context, w *Worker, f func() (T, error)) (T, e
 		if err == nil || !errors.Is(err, ledger.ErrUnavailable) {
 			return v, err
 		}
-		w.gate.Shut(err)
+		w.breaker.Open(err)
 		select {
 		case <-ctx.Done():
 			return v, context.Cause(ctx)

@@ -8,7 +8,7 @@ import (
 
 	"go.uber.org/zap"
 
-	"github.com/scriptfleet/scriptfleet/pkg/build"
+	"github.com/scriptfleet/scriptfleet/pkg/builds"
 	"github.com/scriptfleet/scriptfleet/pkg/claimcheck"
 	"github.com/scriptfleet/scriptfleet/pkg/ledger"
 	"github.com/scriptfleet/scriptfleet/pkg/run"
@@ -70,7 +70,7 @@ func (w *Worker) claim(h *held) *verdict {
 	if err != nil {
 		return ptr(w.interrupted(h, err))
 	}
-	w.gate.Open()
+	w.breaker.Close()
 	switch {
 	case answer.State == ledger.Published:
 		return &verdict{kind: remove}
@@ -88,16 +88,16 @@ func (w *Worker) claim(h *held) *verdict {
 func (w *Worker) admit(h *held, answer ledger.Answer) *verdict {
 	switch {
 	case h.refused != nil:
-		return ptr(finish(h.result(run.Rejected, h.refused, build.Built{})))
+		return ptr(finish(h.result(run.Rejected, h.refused, builds.Built{})))
 	case answer.Cancelled:
-		return ptr(finish(h.result(run.Cancelled, cancelledError(h), build.Built{})))
+		return ptr(finish(h.result(run.Cancelled, cancelledError(h), builds.Built{})))
 	case h.mayHaveExecuted() && h.run.Data.Delivery == run.AtMostOnce:
 		return ptr(finish(h.result(run.PlatformError, &run.Error{
 			Owner: run.OwnerPlatform, Type: "MayHaveExecuted",
 			Message: "A worker was lost while this run was under way, so the script may have run. It was not run again, as the request's delivery is at-most-once: check what it did before sending it again under another id.",
-		}, build.Built{})))
+		}, builds.Built{})))
 	case h.attempts >= w.cfg.MaxAttempts:
-		return ptr(finish(h.result(run.PlatformError, exhausted(h), build.Built{})))
+		return ptr(finish(h.result(run.PlatformError, exhausted(h), builds.Built{})))
 	case h.run.Expired(time.Now()):
 		return ptr(finish(expired(h)))
 	case h.run.Data.ExpiresAt != nil:
@@ -108,24 +108,24 @@ func (w *Worker) admit(h *held, answer ledger.Answer) *verdict {
 
 // build sees that the script's function is there. What is built already is
 // known without a round trip; else the delivery is parked and takes no slot.
-func (w *Worker) build(h *held) (build.Built, *verdict) {
+func (w *Worker) build(h *held) (builds.Built, *verdict) {
 	if built, ok := w.deps.Builds.Known(h.run.Script); ok {
 		return built, nil
 	}
 	h.timeline.Mark(run.StageQueue, time.Now())
 	if !w.hands.park(h) {
-		return build.Built{}, &verdict{kind: putBack, delay: w.backoff(h), why: "too many runs wait for builds here"}
+		return builds.Built{}, &verdict{kind: putBack, delay: w.backoff(h), why: "too many runs wait for builds here"}
 	}
-	priority := build.ForRun
+	priority := builds.ForRun
 	if h.run.Type == run.TypeSaved {
-		priority = build.Ahead
+		priority = builds.Ahead
 	}
 	telling := time.AfterFunc(noteAfter, func() { w.note(h, w.whoBuilds(h.run.Script)) })
 	built, err := w.deps.Builds.Ensure(h.wait, h.run.Script, priority)
 	telling.Stop()
 	w.hands.unpark(h)
 
-	var failed *build.FailedError
+	var failed *builds.FailedError
 	if errors.As(err, &failed) {
 		built = failed.Built
 	}
@@ -139,7 +139,7 @@ func (w *Worker) build(h *held) (build.Built, *verdict) {
 	switch {
 	case failed != nil:
 		return built, ptr(finish(h.result(run.BuildFailed, failed.Reason, built)))
-	case errors.Is(err, build.ErrClosed):
+	case errors.Is(err, builds.ErrClosed):
 		return built, &verdict{kind: putBack, why: "the worker is stopping"}
 	case err != nil:
 		return built, ptr(w.interrupted(h, err))

@@ -43,9 +43,9 @@ import (
 	"go.uber.org/zap"
 
 	"github.com/scriptfleet/scriptfleet/pkg/batch"
-	"github.com/scriptfleet/scriptfleet/pkg/build"
+	"github.com/scriptfleet/scriptfleet/pkg/breaker"
+	"github.com/scriptfleet/scriptfleet/pkg/builds"
 	"github.com/scriptfleet/scriptfleet/pkg/function"
-	"github.com/scriptfleet/scriptfleet/pkg/gate"
 	"github.com/scriptfleet/scriptfleet/pkg/ledger"
 	"github.com/scriptfleet/scriptfleet/pkg/queue"
 	"github.com/scriptfleet/scriptfleet/pkg/run"
@@ -94,10 +94,10 @@ func setDefault[T comparable](v *T, d T) {
 	}
 }
 
-// Builds is what a worker needs of a [build.Builder].
+// Builds is what a worker needs of a [builds.Builder].
 type Builds interface {
-	Known(s run.Script) (build.Built, bool)
-	Ensure(ctx context.Context, s run.Script, p build.Priority) (build.Built, error)
+	Known(s run.Script) (builds.Built, bool)
+	Ensure(ctx context.Context, s run.Script, p builds.Priority) (builds.Built, error)
 	Forget(ctx context.Context, s run.Script) error
 	Busy(hash run.ScriptHash) (leader string, ok bool)
 }
@@ -144,10 +144,10 @@ type Worker struct {
 	log     *zap.Logger
 	metrics *metrics
 
-	hands  *hands
-	slots  *slots
-	gate   gate.Gate
-	budget *budget
+	hands   *hands
+	slots   *slots
+	breaker breaker.Breaker
+	budget  *budget
 
 	claims    *batch.Batcher[ledger.Claim, ledger.Answer]
 	finishes  *batch.Batcher[ledger.Finish, struct{}]
@@ -205,4 +205,4 @@ func (w *Worker) Run(intake, work context.Context) error {
 }
 
 // Ready is nil while the worker takes runs, else why it does not.
-func (w *Worker) Ready() error { return w.gate.Reason() }
+func (w *Worker) Ready() error { return w.breaker.Reason() }

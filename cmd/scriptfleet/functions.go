@@ -12,7 +12,7 @@ import (
 	"github.com/scriptfleet/scriptfleet/cmd/internal/embedded"
 	"github.com/scriptfleet/scriptfleet/cmd/internal/progress"
 	"github.com/scriptfleet/scriptfleet/pkg/function"
-	"github.com/scriptfleet/scriptfleet/pkg/limit"
+	"github.com/scriptfleet/scriptfleet/pkg/ratelimit"
 	"github.com/scriptfleet/scriptfleet/pkg/run"
 )
 
@@ -164,7 +164,7 @@ func (c *functionsRemove) Run(ctx context.Context) error {
 		}
 		if !c.DryRun {
 			line.Say("removing %s", f.Name)
-			if err := pace.Wait(ctx, limit.Ahead); err != nil {
+			if err := pace.Wait(ctx, ratelimit.Ahead); err != nil {
 				return fmt.Errorf("wait for a call to the control plane: %w", err)
 			}
 			if err := functions.Delete(ctx, f.Name); err != nil && function.ClassOf(err) != function.NotFound {

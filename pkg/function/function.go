@@ -21,6 +21,8 @@ import (
 	"errors"
 	"fmt"
 	"time"
+
+	"github.com/scriptfleet/scriptfleet/pkg/ratelimit"
 )
 
 // Spec is a function to create.
@@ -118,6 +120,11 @@ func ClassOf(err error) Class {
 	}
 	return ""
 }
+
+// ControlPlane is what Lambda takes for all calls of an account and region
+// together, but Invoke and GetFunction: 15 a second, which AWS does not raise. Its
+// burst is not documented, so ours is small.
+var ControlPlane = ratelimit.Rate{PerSecond: 15, Burst: 5, Reserve: 2}
 
 // Maker is the control plane. Each method is one call or a poll of GetFunction;
 // pacing is the caller's.

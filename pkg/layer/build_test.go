@@ -15,12 +15,12 @@ import (
 
 	"go.uber.org/zap/zaptest"
 
-	"github.com/scriptfleet/scriptfleet/pkg/build"
+	"github.com/scriptfleet/scriptfleet/pkg/builds"
 	"github.com/scriptfleet/scriptfleet/pkg/interpreter"
 	"github.com/scriptfleet/scriptfleet/pkg/run"
 )
 
-var _ build.Layers = (*Builder)(nil)
+var _ builds.Layers = (*Builder)(nil)
 
 // These tests build for real, from the machine's package index, with both
 // installers.

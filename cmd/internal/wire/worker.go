@@ -9,16 +9,16 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/s3"
 
-	"github.com/scriptfleet/scriptfleet/pkg/build"
-	"github.com/scriptfleet/scriptfleet/pkg/build/redisrecords"
+	"github.com/scriptfleet/scriptfleet/pkg/builds"
+	"github.com/scriptfleet/scriptfleet/pkg/builds/redisrecords"
 	"github.com/scriptfleet/scriptfleet/pkg/config"
 	"github.com/scriptfleet/scriptfleet/pkg/function"
 	"github.com/scriptfleet/scriptfleet/pkg/function/awslambda"
 	"github.com/scriptfleet/scriptfleet/pkg/interpreter"
 	"github.com/scriptfleet/scriptfleet/pkg/layer"
 	"github.com/scriptfleet/scriptfleet/pkg/lease/redislease"
-	"github.com/scriptfleet/scriptfleet/pkg/limit"
-	"github.com/scriptfleet/scriptfleet/pkg/limit/redislimit"
+	"github.com/scriptfleet/scriptfleet/pkg/ratelimit"
+	"github.com/scriptfleet/scriptfleet/pkg/ratelimit/redisratelimit"
 	"github.com/scriptfleet/scriptfleet/pkg/run"
 	"github.com/scriptfleet/scriptfleet/pkg/service"
 	"github.com/scriptfleet/scriptfleet/pkg/slot/redisslot"
@@ -93,12 +93,12 @@ func (f *Fleet) Slots() *redisslot.Slots {
 }
 
 // Limiter paces calls to Lambda's control plane, for the whole fleet.
-func (f *Fleet) Limiter() limit.Limiter {
-	return redislimit.New(redislimit.Config{Prefix: f.Settings.Prefix, Rate: limit.ControlPlane}, f.redis)
+func (f *Fleet) Limiter() ratelimit.Limiter {
+	return redisratelimit.New(redisratelimit.Config{Prefix: f.Settings.Prefix, Rate: function.ControlPlane}, f.redis)
 }
 
 // builder puts together what makes layers and functions.
-func (f *Fleet) builder(ctx context.Context, w config.Worker, functions *awslambda.Functions, progress func(run.EnvHash, string)) (*build.Builder, error) {
+func (f *Fleet) builder(ctx context.Context, w config.Worker, functions *awslambda.Functions, progress func(run.EnvHash, string)) (*builds.Builder, error) {
 	interpreters, err := interpreter.Default(ctx)
 	if err != nil {
 		return nil, fmt.Errorf("find Python: %w", err)
@@ -108,9 +108,9 @@ func (f *Fleet) builder(ctx context.Context, w config.Worker, functions *awslamb
 	if err != nil {
 		return nil, fmt.Errorf("prepare layer builds: %w", err)
 	}
-	return build.New(build.Config{
+	return builds.New(builds.Config{
 		Prefix: f.Settings.Prefix, RoleARN: w.RoleARN, HandlerName: function.Handler, Worker: w.Name, MaxBuilds: w.MaxBuilds,
-	}, build.Deps{
+	}, builds.Deps{
 		Leases:   redislease.New(f.redis, f.Settings.Prefix),
 		Records:  redisrecords.New(f.redis, f.Settings.Prefix),
 		Limiter:  f.Limiter(),

@@ -1,0 +1,66 @@
+// Package breaker pauses an intake while something is out of reach that
+// everything taken in needs.
+package breaker
+
+import (
+	"context"
+	"sync"
+	"time"
+)
+
+const (
+	firstPause   = 100 * time.Millisecond
+	longestPause = 5 * time.Second
+)
+
+// Breaker is closed when made: the intake runs. A failure opens it for a time
+// that doubles with each failure in a row, from 100 ms to 5 s; the first success
+// closes it.
+type Breaker struct {
+	mu       sync.Mutex
+	err      error
+	until    time.Time
+	failures int
+}
+
+// Open pauses the intake because of err. A breaker that is open already stays as
+// it is: several places report the same fault.
+func (b *Breaker) Open(err error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if time.Now().Before(b.until) {
+		return
+	}
+	pause := min(firstPause<<min(b.failures, 10), longestPause)
+	b.failures++
+	b.err, b.until = err, time.Now().Add(pause)
+}
+
+// Close lets the intake go on.
+func (b *Breaker) Close() {
+	b.mu.Lock()
+	b.err, b.until, b.failures = nil, time.Time{}, 0
+	b.mu.Unlock()
+}
+
+// Wait returns once the pause is over, or with the error of ctx.
+func (b *Breaker) Wait(ctx context.Context) error {
+	b.mu.Lock()
+	pause := time.Until(b.until)
+	b.mu.Unlock()
+	if pause > 0 {
+		select {
+		case <-ctx.Done():
+		case <-time.After(pause):
+		}
+	}
+	return ctx.Err()
+}
+
+// Reason is the fault that the intake was last paused for, or nil once
+// something has succeeded since.
+func (b *Breaker) Reason() error {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.err
+}

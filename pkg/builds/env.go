@@ -1,0 +1,88 @@
+package builds
+
+import (
+	"context"
+	"errors"
+	"strings"
+
+	"github.com/scriptfleet/scriptfleet/pkg/function"
+	"github.com/scriptfleet/scriptfleet/pkg/run"
+)
+
+func envKey(h run.EnvHash) string { return "env/" + string(h) }
+
+// envStep makes the layer of the script's env.
+func (b *Builder) envStep(s run.Script) step {
+	name := run.LayerName(b.cfg.Prefix, s.EnvHash)
+	return step{
+		name: stepEnv, key: envKey(s.EnvHash), script: s,
+		is:   func(arn string) bool { return strings.Contains(arn, name) },
+		lead: leadEnv,
+		learn: func(rec Record) {
+			if rec.Failure == nil {
+				rec.Log = ""
+				b.layers.put(s.EnvHash, rec)
+			}
+		},
+	}
+}
+
+// leadEnv looks for the layer by its name before it builds one, since publishing
+// is not idempotent: a leader may have published and died.
+func leadEnv(ctx context.Context, t *turn) (made, error) {
+	name := run.LayerName(t.cfg.Prefix, t.script.EnvHash)
+	arn, err := t.findLayer(ctx, name)
+	if err != nil || arn != "" {
+		return made{arn: arn, found: true}, err
+	}
+	t.begin()
+	zip, log, err := t.deps.Layers.Build(ctx, t.script)
+	t.log = log
+	if err != nil {
+		return made{}, during(ctx, err)
+	}
+	arn, err = t.publish(ctx, function.LayerSpec{
+		Name: name, Zip: zip, Runtime: t.script.Runtime.Lambda,
+		Description: "An env of " + t.script.Runtime.Name,
+	})
+	return made{arn: arn}, err
+}
+
+// findLayer returns the layer's ARN, or "" where there is none.
+func (t *turn) findLayer(ctx context.Context, name string) (arn string, err error) {
+	err = t.call(ctx, call{op: "FindLayer", paced: true, timeout: t.cfg.CallTimeout,
+		do: func(ctx context.Context) (err error) { arn, err = t.deps.Maker.FindLayer(ctx, name); return err }})
+	if function.ClassOf(err) == function.NotFound {
+		return "", nil
+	}
+	return arn, err
+}
+
+// publish publishes a version. A call without an answer may have done so: the
+// layer is looked for before it is published again.
+func (t *turn) publish(ctx context.Context, l function.LayerSpec) (arn string, err error) {
+	asked := false
+	err = t.call(ctx, call{op: "PublishLayer", paced: true, timeout: t.cfg.CallTimeout,
+		do: func(ctx context.Context) (err error) {
+			if asked {
+				asked = false
+				if arn, err = t.deps.Maker.FindLayer(ctx, l.Name); function.ClassOf(err) != function.NotFound {
+					return err
+				}
+			}
+			arn, err = t.deps.Maker.PublishLayer(ctx, l)
+			asked = function.ClassOf(err) == function.Ambiguous || errors.Is(err, context.DeadlineExceeded)
+			return err
+		}})
+	return arn, err
+}
+
+// forgetLayer forgets a layer that is not there any more.
+func (t *turn) forgetLayer(ctx context.Context) error {
+	rec, ok := t.Builder.layers.get(t.script.EnvHash)
+	if !ok {
+		return nil
+	}
+	t.Builder.layers.drop(t.script.EnvHash)
+	return t.deps.Records.Drop(ctx, envKey(t.script.EnvHash), rec.Fence)
+}

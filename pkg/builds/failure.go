@@ -1,0 +1,133 @@
+package builds
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/scriptfleet/scriptfleet/pkg/function"
+	"github.com/scriptfleet/scriptfleet/pkg/run"
+)
+
+// Types of the errors that a build itself fails with; those of layers and of
+// packaging are their packages'.
+const (
+	BuildTimedOut         = "BuildTimedOut"
+	BuildError            = "BuildError"
+	EnvTooLarge           = "EnvTooLarge"
+	FunctionRefused       = "FunctionRefused"
+	FunctionAccessDenied  = "FunctionAccessDenied"
+	FunctionServiceFault  = "FunctionServiceFault"
+	FunctionFailed        = "FunctionFailed"
+	FunctionServiceFailed = "FunctionServiceUnavailable"
+)
+
+// reason is what a result says of a build that failed with err.
+func reason(err error) *run.Error {
+	var known *run.Error
+	if errors.As(err, &known) {
+		return known
+	}
+	if errors.Is(err, errBuildTimeout) {
+		return platform(BuildTimedOut, "The build took too long. Send the run again; should it fail again, use fewer or smaller requirements.")
+	}
+	var service *function.Error
+	if errors.As(err, &service) {
+		return ofService(service)
+	}
+	if errors.Is(err, context.DeadlineExceeded) {
+		return platform(FunctionServiceFailed, "Lambda did not answer in time. Send the run again later.")
+	}
+	return platform(BuildError, fmt.Sprintf("The build broke down (%v). Send the run again; should it fail again, tell the operator.", err))
+}
+
+func ofService(e *function.Error) *run.Error {
+	switch e.Class {
+	case function.Refused:
+		return refused(e)
+	case function.Denied:
+		return operator(FunctionAccessDenied, fmt.Sprintf("The fleet may not call Lambda's %s: the operator has to mend its role's permissions (%s).", e.Op, e.Reason))
+	case function.Operator:
+		return operator(FunctionServiceFault, fmt.Sprintf("Lambda can not make the function (%s): the operator has to mend it, then send the run again.", e.Reason))
+	case function.NotReady:
+		return platform(FunctionServiceFailed, "Lambda did not make the function ready in time. Send the run again later.")
+	case function.BadState:
+		return platform(FunctionFailed, "Lambda made the function and it failed to start. Send the run again.")
+	}
+	return platform(FunctionServiceFailed, fmt.Sprintf("Lambda's %s failed again and again (%s). Send the run again later.", e.Op, e.Reason))
+}
+
+// refused tells whose a request that Lambda refuses is to mend: the author's
+// where the env is too large or the runtime retired, else the operator's, since
+// the request's form is the fleet's own.
+func refused(e *function.Error) *run.Error {
+	text := strings.ToLower(e.Error())
+	for _, large := range []string{"unzipped size", "requestentitytoolarge", "request must be smaller", "codesize"} {
+		if strings.Contains(text, large) {
+			return &run.Error{Owner: run.OwnerAuthor, Type: EnvTooLarge, Field: "data.requirements",
+				Message: "The script and its requirements are larger than the 250 MB that Lambda takes: use fewer or smaller requirements."}
+		}
+	}
+	if strings.Contains(text, "runtime") && strings.Contains(text, "no longer supported") {
+		return &run.Error{Owner: run.OwnerAuthor, Type: run.RetiredRuntime, Field: "data.runtime",
+			Message: "Lambda has retired the script's runtime and makes no new functions with it: set data.runtime to a newer one."}
+	}
+	return operator(FunctionRefused, fmt.Sprintf("Lambda refuses %s (%s): %v. The operator has to mend the fleet's configuration.", e.Op, e.Reason, e.Err))
+}
+
+// An operator's failure is retryable, since mending it makes the same run work.
+func operator(kind, message string) *run.Error {
+	return &run.Error{Owner: run.OwnerOperator, Type: kind, Message: message, Retryable: true}
+}
+
+func platform(kind, message string) *run.Error {
+	return &run.Error{Owner: run.OwnerPlatform, Type: kind, Message: message, Retryable: true}
+}
+
+// failure is the record of the nth failure in a row. What only the author can
+// mend will fail again in the same way, and mending it makes another script, so
+// it is remembered for long. All else is tried again soon, and less often the
+// longer it lasts.
+func (c Config) failure(why *run.Error, n int) Record {
+	d := c.PermanentFailure
+	if why.Owner != run.OwnerAuthor || why.Retryable {
+		d = min(c.TransientFailure<<min(n-1, 10), c.MaxTransientFailure)
+	}
+	return Record{Failure: why, Failures: n, Until: time.Now().Add(d).UTC()}
+}
+
+// fail makes r the record of a failure.
+func (r *Record) fail(f Record) {
+	r.ARN, r.Failure, r.Failures, r.Until = "", f.Failure, f.Failures, f.Until
+	if f.Log != "" {
+		r.Log = f.Log
+	}
+}
+
+// keep is how long a record stays. That of a failure outlives its being
+// remembered, so that failures in a row are counted.
+func (c Config) keep(r Record) time.Duration {
+	if r.Failure == nil {
+		return c.RecordTTL
+	}
+	return max(0, time.Until(r.Until)) + 10*c.MaxTransientFailure
+}
+
+// envFailure is why a script's build fails where its env's did. The script's
+// record repeats the env's, so both are tried again at the same time.
+type envFailure struct{ outcome }
+
+func (e *envFailure) Error() string { return "env: " + e.record.Failure.Error() }
+
+// maxLog bounds a record's log. The end of one says most.
+const maxLog = 16 << 10
+
+func clip(log string) string {
+	if len(log) <= maxLog {
+		return log
+	}
+	const mark = "[…]\n"
+	return mark + strings.ToValidUTF8(log[len(log)-maxLog+len(mark):], "")
+}

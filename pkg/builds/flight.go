@@ -1,0 +1,208 @@
+package builds
+
+import (
+	"context"
+	"sync"
+	"time"
+
+	"github.com/scriptfleet/scriptfleet/pkg/run"
+)
+
+// flight is one step of a build under way in this worker, at most one for each
+// env and each script. Whoever else needs it waits for this one. It goes on when
+// they leave, as long as it leads the build; one that nobody waits for does not
+// wait itself.
+type flight struct {
+	b    *Builder
+	step step
+
+	// ahead lasts as long as no run waits for the flight; promote ends it.
+	ahead   context.Context
+	promote context.CancelFunc
+
+	done chan struct{} // closed when out is set
+	out  outcome
+
+	// Guarded by flights.mu.
+	callers int
+	leader  string  // the worker that leads the step, where it is known
+	under   *flight // the one of the env, while this one waits for it
+	heir    *flight // the one that lent its place to this one, while it waits
+
+	// Owned by the flight's goroutine.
+	place  *ticket
+	waited time.Duration // for a place, another worker, or another flight
+}
+
+// flights are those under way.
+type flights struct {
+	mu     sync.Mutex
+	byKey  map[string]*flight
+	closed bool
+	wg     sync.WaitGroup
+}
+
+// await joins the flight of the step, or starts it, and returns its outcome as
+// the caller sees it. ahead lasts as long as no run waits for the caller, which
+// is the flight above, or nil for an Ensure.
+func (b *Builder) await(ctx context.Context, st step, ahead context.Context, above *flight) outcome {
+	began := time.Now()
+	f, started := b.flights.join(ctx, b, st, above)
+	if f == nil {
+		return outcome{err: ErrClosed}
+	}
+	defer b.flights.leave(f, above)
+	if ahead.Err() != nil {
+		f.promote()
+	} else {
+		defer context.AfterFunc(ahead, f.promote)()
+	}
+	select {
+	case <-f.done:
+	case <-ctx.Done():
+		return outcome{err: context.Cause(ctx)}
+	}
+	if started {
+		return f.out
+	}
+	return f.out.joined(b.cfg.Worker, time.Since(began))
+}
+
+// joined is the outcome as one sees it who waited for the flight.
+func (o outcome) joined(worker string, waited time.Duration) outcome {
+	o.led, o.waited = 0, waited
+	if o.how == run.BuildBuilt || o.how == run.BuildDidFail {
+		o.how, o.by = run.BuildWaited, worker
+	}
+	return o
+}
+
+// nobodyWaits is what await takes for ahead from a caller with this priority.
+func nobodyWaits(p Priority) context.Context {
+	if p == Ahead {
+		return context.Background()
+	}
+	return ended
+}
+
+var ended = func() context.Context {
+	ctx, cancel := context.WithCancel(context.Background())
+	cancel()
+	return ctx
+}()
+
+// join returns the flight of the step, and whether this call started it; nil
+// once the flights are closed, unless a flight under way needs it. That one
+// lends its place to the one that it starts, else gives it back.
+func (fs *flights) join(ctx context.Context, b *Builder, st step, above *flight) (f *flight, started bool) {
+	fs.mu.Lock()
+	defer fs.mu.Unlock()
+	if fs.closed && above == nil {
+		return nil, false
+	}
+	f = fs.byKey[st.key]
+	if f == nil {
+		started = true
+		f = &flight{b: b, step: st, done: make(chan struct{})}
+		f.ahead, f.promote = context.WithCancel(context.Background())
+		if above != nil {
+			f.place, f.heir, above.place = above.place, above, nil
+		}
+		fs.byKey[st.key] = f
+		fs.wg.Add(1)
+		go f.run(context.WithoutCancel(ctx)) // the callers leave as they like
+	}
+	f.callers++
+	if above != nil {
+		above.under = f
+		above.leavePlace() // else those who wait could keep all places from f
+	}
+	return f, started
+}
+
+func (fs *flights) leave(f, above *flight) {
+	fs.mu.Lock()
+	defer fs.mu.Unlock()
+	f.callers--
+	if above != nil {
+		above.under = nil
+	}
+	if f.heir == above {
+		f.heir = nil
+	}
+}
+
+// run settles the step, in whatever time it takes, unless the builder ends.
+func (f *flight) run(ctx context.Context) {
+	ctx, cancel := context.WithCancelCause(ctx)
+	stop := context.AfterFunc(f.b.ctx, func() { cancel(context.Cause(f.b.ctx)) })
+	began := time.Now()
+	out := f.settle(ctx)
+	if total := time.Since(began); out.how == run.BuildBuilt || out.how == run.BuildDidFail {
+		out.led, out.waited = total-f.waited, f.waited
+	} else {
+		out.waited = total
+	}
+	f.out = out
+	f.b.flights.end(f)
+	close(f.done)
+	stop()
+	cancel(nil)
+	f.promote()
+}
+
+func (fs *flights) end(f *flight) {
+	fs.mu.Lock()
+	defer fs.mu.Unlock()
+	if fs.byKey[f.step.key] == f {
+		delete(fs.byKey, f.step.key)
+	}
+	if f.heir != nil {
+		f.heir.place, f.place = f.place, nil
+	}
+	f.leavePlace()
+	fs.wg.Done()
+}
+
+// abandoned tells that nobody waits for the flight; from then on nobody joins
+// it.
+func (f *flight) abandoned() bool {
+	fs := &f.b.flights
+	fs.mu.Lock()
+	defer fs.mu.Unlock()
+	if f.callers > 0 {
+		return false
+	}
+	delete(fs.byKey, f.step.key)
+	return true
+}
+
+func (f *flight) ledBy(worker string) {
+	f.b.flights.mu.Lock()
+	defer f.b.flights.mu.Unlock()
+	f.leader = worker
+}
+
+func (fs *flights) leader(key string) (string, bool) {
+	fs.mu.Lock()
+	defer fs.mu.Unlock()
+	f := fs.byKey[key]
+	if f == nil {
+		return "", false
+	}
+	if f.under != nil {
+		f = f.under
+	}
+	return f.leader, true
+}
+
+func (fs *flights) close() {
+	fs.mu.Lock()
+	defer fs.mu.Unlock()
+	fs.closed = true
+}
+
+func (fs *flights) wait() { fs.wg.Wait() }
+
+// waits charges the time since a moment to waiting: defer f.waits(time.Now()).
+func (f *flight) waits(since time.Time) { f.waited += time.Since(since) }

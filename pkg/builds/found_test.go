@@ -1,0 +1,127 @@
+package builds_test
+
+import (
+	"context"
+	"testing"
+
+	"github.com/scriptfleet/scriptfleet/pkg/builds"
+	"github.com/scriptfleet/scriptfleet/pkg/function"
+	"github.com/scriptfleet/scriptfleet/pkg/run"
+)
+
+func TestFunctionThatIsThereWithoutARecordIsFound(t *testing.T) {
+	inFleet(t, 2, func(t *testing.T, fl *fleet) {
+		ensure(t, fl.workers[0], numbers)
+		fl.records.Flush()
+		fl.leases.Flush()
+		paced := len(fl.lambda.log)
+		if b := ensure(t, fl.workers[1], numbers); b.Outcome != run.BuildReused {
+			t.Errorf("answered %+v", b)
+		}
+		if len(fl.lambda.log) != paced {
+			t.Errorf("calls of the paced control plane: %v", fl.lambda.log[paced:])
+		}
+	})
+}
+
+func TestRecordOfAnotherFunctionIsNotBelieved(t *testing.T) {
+	inFleet(t, 1, func(t *testing.T, fl *fleet) {
+		ctx := t.Context()
+		for _, key := range []string{"script/" + string(numbers.Hash), "env/numpy"} {
+			if err := fl.records.Put(ctx, key, builds.Record{ARN: "of-another-tenant", Fence: 1}, 0); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if b := ensure(t, fl.workers[0], numbers); b.Outcome != run.BuildBuilt {
+			t.Errorf("answered %+v", b)
+		}
+		fl.expectMade(1, 1)
+	})
+}
+
+func TestForgottenFunctionIsBuiltAgain(t *testing.T) {
+	inFleet(t, 2, func(t *testing.T, fl *fleet) {
+		name := ensure(t, fl.workers[0], numbers).Function
+		ensure(t, fl.workers[1], numbers)
+		delete(fl.lambda.functions, name)
+		for range 5 { // as many runs as found it missing
+			if err := fl.workers[0].Forget(t.Context(), numbers); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if b := ensure(t, fl.workers[0], numbers); b.Outcome != run.BuildBuilt {
+			t.Errorf("answered %+v", b)
+		}
+		fl.expectMade(2, 1)
+		// The other worker learns it late, and must not drop what is newer.
+		if err := fl.workers[1].Forget(t.Context(), numbers); err != nil {
+			t.Fatal(err)
+		}
+		awaits := fl.lambda.called("Await")
+		if b := ensure(t, fl.workers[1], numbers); b.Outcome != run.BuildReused || fl.lambda.called("Await") != awaits {
+			t.Errorf("answered %+v", b)
+		}
+	})
+}
+
+func TestFailedFunctionIsDeletedAndMadeAgain(t *testing.T) {
+	inFleet(t, 1, func(t *testing.T, fl *fleet) {
+		w := fl.workers[0]
+		name := ensure(t, w, plain).Function
+		fl.lambda.functions[name].failed = true
+		if err := w.Forget(t.Context(), plain); err != nil {
+			t.Fatal(err)
+		}
+		if b := ensure(t, w, plain); b.Outcome != run.BuildBuilt || b.Function != name {
+			t.Errorf("answered %+v", b)
+		}
+		if fl.lambda.functions[name].failed {
+			t.Error("the failed function is still there")
+		}
+	})
+}
+
+func TestLayerDeletedBehindOurBackIsMadeAgain(t *testing.T) {
+	inFleet(t, 1, func(t *testing.T, fl *fleet) {
+		ensure(t, fl.workers[0], numbers)
+		clear(fl.lambda.versions)
+		if b := ensure(t, fl.workers[0], script("acme", "other", "numpy")); b.Outcome != run.BuildBuilt {
+			t.Errorf("answered %+v", b)
+		}
+		if n := fl.layers.count(numbers); n != 2 {
+			t.Errorf("the layer was built %d times, want 2", n)
+		}
+	})
+}
+
+func TestConflictOnCreateMeansThatItIsThere(t *testing.T) {
+	inFleet(t, 1, func(t *testing.T, fl *fleet) {
+		unanswered := true
+		fl.lambda.set(nil, func(_ context.Context, _ *worker, op, _ string) error {
+			if op == "Create" && unanswered {
+				unanswered = false
+				return serviceError(op, function.Ambiguous)
+			}
+			return nil
+		})
+		if b := ensure(t, fl.workers[0], plain); b.Outcome != run.BuildBuilt {
+			t.Errorf("answered %+v", b)
+		}
+		fl.expectMade(1, 0)
+	})
+}
+
+func TestUnansweredPublishIsLookedForBeforeAnother(t *testing.T) {
+	inFleet(t, 1, func(t *testing.T, fl *fleet) {
+		unanswered := true
+		fl.lambda.set(nil, func(_ context.Context, _ *worker, op, _ string) error {
+			if op == "PublishLayer" && unanswered {
+				unanswered = false
+				return serviceError(op, function.Ambiguous)
+			}
+			return nil
+		})
+		ensure(t, fl.workers[0], numbers)
+		fl.expectMade(1, 1)
+	})
+}

@@ -1,0 +1,190 @@
+package builds
+
+import (
+	"context"
+	"errors"
+	"strings"
+	"time"
+
+	"github.com/google/uuid"
+	"go.uber.org/zap"
+
+	"github.com/scriptfleet/scriptfleet/pkg/lease"
+	"github.com/scriptfleet/scriptfleet/pkg/run"
+)
+
+// turn is a flight's time as the leader of its step: it holds the lease.
+type turn struct {
+	*Builder
+	f      *flight
+	hold   *lease.Hold
+	bound  *bound
+	script run.Script
+	began  time.Time // zero while it looks for what is there
+	log    string    // what the layer's build said
+}
+
+// made is what a turn ends with.
+type made struct {
+	arn   string
+	found bool // it was there already
+}
+
+// lead makes the step under the lease. It reports false where that did not
+// settle it: the lease was lost, and another's record is to be looked for.
+func (f *flight) lead(ctx context.Context, hold *lease.Hold, w *watch) (outcome, bool) {
+	settled := false
+	defer func() { f.release(ctx, hold, settled) }()
+	work, bound := withBound(hold.Context(), f.b.cfg.BuildTimeout)
+	defer bound.end()
+
+	// It may have been made since the flight looked, by whoever held the lease.
+	before, there, err := f.b.deps.Records.Get(work, f.step.key)
+	if err == nil {
+		if out, ok := w.read(before, there); ok {
+			settled = true
+			f.step.learn(out.record)
+			return out, true
+		}
+	}
+	t := &turn{Builder: f.b, f: f, hold: hold, bound: bound, script: f.step.script}
+	m, err := f.step.lead(work, t)
+	if err != nil && (errors.Is(err, ErrClosed) || !hold.Valid()) {
+		return f.gaveUp(ctx, t)
+	}
+	settled = true
+	out := t.outcome(m, err, before)
+	out.record = t.write(hold.Context(), out.record)
+	t.finished(out)
+	f.step.learn(out.record)
+	return out, true
+}
+
+// gaveUp ends a turn that settled nothing: this worker stops, or the lease is
+// lost.
+func (f *flight) gaveUp(ctx context.Context, t *turn) (outcome, bool) {
+	if f.b.ctx.Err() == nil {
+		t.ended(endedLost)
+		return outcome{}, false
+	}
+	t.ended(endedClosed)
+	return outcome{err: ErrClosed}, true
+}
+
+func (t *turn) outcome(m made, err error, before Record) outcome {
+	out := outcome{how: run.BuildBuilt, by: t.cfg.Worker}
+	out.record = Record{ARN: m.arn, Log: t.log, Fence: t.hold.Fence(), Builder: t.cfg.Worker}
+	var env *envFailure
+	switch {
+	case errors.As(err, &env):
+		out.how, out.by = env.how, env.by
+		out.record.fail(env.record)
+	case err != nil:
+		out.how = run.BuildDidFail
+		out.record.fail(t.cfg.failure(reason(err), before.Failures+1))
+	case m.found:
+		out.how = run.BuildReused
+	}
+	out.record.Log = clip(out.record.Log)
+	return out
+}
+
+// write writes the record, as the holder of the fence, and returns the one that
+// stands. What was made is there whatever becomes of the record, so neither a
+// lost lease nor a Redis out of reach takes it back: the next who wants to know
+// looks at the function itself.
+func (t *turn) write(ctx context.Context, rec Record) Record {
+	ctx, cancel := context.WithTimeout(ctx, t.cfg.LeaseTTL/5)
+	defer cancel()
+	for t.hold.Valid() {
+		err := t.deps.Records.Put(ctx, t.f.step.key, rec, t.cfg.keep(rec))
+		switch {
+		case err == nil:
+			return rec
+		case errors.Is(err, ErrStale):
+			return t.theirs(ctx, rec)
+		case ctx.Err() != nil:
+			return rec
+		}
+		t.deps.Log.Warn("build record not written", zap.String("key", t.f.step.key), zap.Error(err))
+		sleep(ctx, 100*time.Millisecond)
+	}
+	return rec
+}
+
+// theirs is the record of a later holder, which had a reason to build again: it
+// stands, unless it failed where we did not.
+func (t *turn) theirs(ctx context.Context, ours Record) Record {
+	rec, there, err := t.deps.Records.Get(ctx, t.f.step.key)
+	if err != nil || !there || rec.ARN == "" && ours.ARN != "" || rec.ARN != "" && !t.f.step.is(rec.ARN) {
+		return ours
+	}
+	return rec
+}
+
+// begin notes that what was looked for is not there, so that it is made now.
+func (t *turn) begin() {
+	if t.began.IsZero() {
+		t.began = time.Now()
+		t.metrics.started.WithLabelValues(t.f.step.name).Inc()
+	}
+}
+
+func (t *turn) ended(how string) {
+	if t.began.IsZero() {
+		return
+	}
+	t.metrics.finished.WithLabelValues(t.f.step.name, how).Inc()
+	t.metrics.duration.WithLabelValues(t.f.step.name).Observe(time.Since(t.began).Seconds())
+}
+
+// finished counts the build and writes its line of the log.
+func (t *turn) finished(out outcome) {
+	if out.record.Failure == nil && out.how == run.BuildReused {
+		t.metrics.found.WithLabelValues(t.f.step.name).Inc()
+		return
+	}
+	t.begin() // one that failed in looking counts too
+	fields := []zap.Field{
+		zap.String("step", t.f.step.name), zap.String("key", t.f.step.key), zap.String("tenant", t.script.Tenant),
+		zap.Duration("took", time.Since(t.began)), zap.Int64("fence", t.hold.Fence()),
+	}
+	failure := out.record.Failure
+	if failure == nil {
+		t.ended(endedBuilt)
+		t.deps.Log.Info("built", fields...)
+		return
+	}
+	t.ended(endedFailed)
+	fields = append(fields, zap.String("owner", string(failure.Owner)), zap.String("type", failure.Type),
+		zap.String("message", failure.Message), zap.Time("until", out.record.Until))
+	if failure.Owner == run.OwnerAuthor {
+		t.deps.Log.Info("build failed", fields...)
+	} else {
+		t.deps.Log.Warn("build failed", fields...)
+	}
+}
+
+// release gives the lease back, though the builder may be stopping. Where that
+// settled nothing, it tells those who wait that the lease is to be had.
+func (f *flight) release(ctx context.Context, hold *lease.Hold, settled bool) {
+	short, cancel := context.WithTimeout(context.WithoutCancel(ctx), 2*time.Second)
+	defer cancel()
+	err := hold.Release(short)
+	if err == nil && !settled {
+		err = f.b.deps.Records.Drop(short, f.step.key, 0) // drops none, and tells
+	}
+	if err != nil {
+		f.b.deps.Log.Warn("build lease not released: it runs out", zap.String("key", f.step.key), zap.Error(err))
+	}
+}
+
+// owner names one attempt of this worker's.
+func (b *Builder) owner() string { return b.cfg.Worker + "#" + uuid.NewString() }
+
+func workerOf(owner string) string {
+	if i := strings.LastIndexByte(owner, '#'); i >= 0 {
+		return owner[:i]
+	}
+	return owner
+}

@@ -1,0 +1,60 @@
+package builds
+
+import (
+	"container/list"
+	"sync"
+)
+
+// memory keeps the max entries that were used last.
+type memory[K comparable, V any] struct {
+	max int
+
+	mu      sync.Mutex
+	entries map[K]*list.Element
+	recent  *list.List // of *entry[K, V], the one used last in front
+}
+
+type entry[K comparable, V any] struct {
+	key   K
+	value V
+}
+
+func newMemory[K comparable, V any](max int) *memory[K, V] {
+	return &memory[K, V]{max: max, entries: make(map[K]*list.Element), recent: list.New()}
+}
+
+func (m *memory[K, V]) get(k K) (v V, ok bool) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	e, ok := m.entries[k]
+	if !ok {
+		return v, false
+	}
+	m.recent.MoveToFront(e)
+	return e.Value.(*entry[K, V]).value, true
+}
+
+func (m *memory[K, V]) put(k K, v V) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if e, ok := m.entries[k]; ok {
+		e.Value.(*entry[K, V]).value = v
+		m.recent.MoveToFront(e)
+		return
+	}
+	m.entries[k] = m.recent.PushFront(&entry[K, V]{k, v})
+	if len(m.entries) > m.max {
+		last := m.recent.Back()
+		m.recent.Remove(last)
+		delete(m.entries, last.Value.(*entry[K, V]).key)
+	}
+}
+
+func (m *memory[K, V]) drop(k K) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if e, ok := m.entries[k]; ok {
+		m.recent.Remove(e)
+		delete(m.entries, k)
+	}
+}

@@ -1,0 +1,69 @@
+package builds_test
+
+import (
+	"context"
+	"fmt"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	goredis "github.com/redis/go-redis/v9"
+	"go.uber.org/zap"
+
+	"github.com/scriptfleet/scriptfleet/pkg/builds"
+	"github.com/scriptfleet/scriptfleet/pkg/builds/redisrecords"
+	"github.com/scriptfleet/scriptfleet/pkg/function"
+	"github.com/scriptfleet/scriptfleet/pkg/lease/redislease"
+	"github.com/scriptfleet/scriptfleet/pkg/ratelimit/redisratelimit"
+	"github.com/scriptfleet/scriptfleet/pkg/redistest"
+	"github.com/scriptfleet/scriptfleet/pkg/run"
+)
+
+// The rest of the tests run in a bubble, which a real Redis can not be part of.
+func TestOneBuildOnRealRedis(t *testing.T) {
+	s := redistest.Start(t)
+	service := newLambda()
+	service.set(func(ctx context.Context, _ *worker, op, _ string) error {
+		if op == "Create" { // longer than the lease
+			select {
+			case <-ctx.Done():
+			case <-time.After(1500 * time.Millisecond):
+			}
+		}
+		return ctx.Err()
+	}, nil)
+	var wg sync.WaitGroup
+	var got answers
+	for i := range 4 {
+		w := onRedis(t, s.Addr, fmt.Sprint("worker-", i), service)
+		for range 50 {
+			got.ensure(&wg, w, plain)
+		}
+	}
+	wg.Wait()
+	if functions, _ := service.created(); functions != 1 || service.called("Create") != 1 {
+		t.Errorf("%d functions by %d calls", functions, service.called("Create"))
+	}
+	if n := got.outcomes(); n[run.BuildBuilt] != 1 || n[run.BuildWaited] != 199 || len(got.errs) > 0 {
+		t.Errorf("outcomes %v, errors %v", n, got.errs)
+	}
+}
+
+func onRedis(t *testing.T, addr, name string, service *lambda) *worker {
+	rdb := goredis.NewClient(&goredis.Options{Addr: addr, ContextTimeoutEnabled: true})
+	records := redisrecords.New(rdb, "test")
+	w := &worker{name: name, metrics: prometheus.NewRegistry(), over: make(chan struct{})}
+	w.Builder = builds.New(builds.Config{Worker: name, LeaseTTL: time.Second}, builds.Deps{
+		Leases: redislease.New(rdb, "test"), Records: records,
+		Limiter: redisratelimit.New(redisratelimit.Config{Prefix: "test", Rate: function.ControlPlane}, rdb),
+		Maker:   &caller{service, w}, Layers: &siteLayers{newLayers(), w}, Packager: &packer{},
+		Log: zap.NewNop(), Registerer: w.metrics,
+	})
+	t.Cleanup(func() {
+		w.Close(context.Background())
+		records.Close()
+		rdb.Close()
+	})
+	return w
+}

@@ -1,0 +1,104 @@
+// Package redisrecords keeps the records of builds in Redis: a hash with the
+// fence and the record, and one channel on which every change is told.
+//
+// All watches of a Records share one subscription, which begins with the first
+// of them. Redis tells each worker of every build of the fleet, a few a second
+// at most, since Lambda's control plane allows no more; in return a watch costs
+// no round trip.
+package redisrecords
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+
+	"github.com/scriptfleet/scriptfleet/pkg/builds"
+)
+
+// Records implements builds.Records.
+type Records struct {
+	rdb    redis.UniversalClient
+	prefix string
+	*watchers
+}
+
+// New returns the records under prefix. Close ends it.
+func New(rdb redis.UniversalClient, prefix string) *Records {
+	return &Records{rdb: rdb, prefix: prefix, watchers: newWatchers(rdb, channel(prefix))}
+}
+
+// KEYS  the record
+// ARGV  fence, record, ttl in ms (0: for good), channel, hash
+// Returns 1, or 0 where the record there has a greater fence.
+var put = redis.NewScript(`
+local fence = redis.call('HGET', KEYS[1], 'fence')
+if fence and tonumber(fence) > tonumber(ARGV[1]) then return 0 end
+redis.call('HSET', KEYS[1], 'fence', ARGV[1], 'record', ARGV[2])
+if tonumber(ARGV[3]) > 0 then
+  redis.call('PEXPIRE', KEYS[1], ARGV[3])
+else
+  redis.call('PERSIST', KEYS[1])
+end
+redis.call('PUBLISH', ARGV[4], ARGV[5])
+return 1
+`)
+
+// KEYS  the record
+// ARGV  fence, channel, hash
+var drop = redis.NewScript(`
+local fence = redis.call('HGET', KEYS[1], 'fence')
+if fence and tonumber(fence) <= tonumber(ARGV[1]) then
+  redis.call('DEL', KEYS[1])
+end
+redis.call('PUBLISH', ARGV[2], ARGV[3])
+return 1
+`)
+
+// Get implements builds.Records.
+func (r *Records) Get(ctx context.Context, hash string) (builds.Record, bool, error) {
+	body, err := r.rdb.HGet(ctx, r.key(hash), "record").Bytes()
+	if errors.Is(err, redis.Nil) {
+		return builds.Record{}, false, nil
+	}
+	if err != nil {
+		return builds.Record{}, false, fmt.Errorf("get build record %s: %w", hash, err)
+	}
+	var rec builds.Record
+	if json.Unmarshal(body, &rec) != nil {
+		return builds.Record{}, false, nil // of a version that is not ours: as good as none
+	}
+	return rec, true, nil
+}
+
+// Put implements builds.Records.
+func (r *Records) Put(ctx context.Context, hash string, rec builds.Record, ttl time.Duration) error {
+	body, err := json.Marshal(rec)
+	if err != nil {
+		return fmt.Errorf("encode build record %s: %w", hash, err)
+	}
+	keys := []string{r.key(hash)}
+	ok, err := put.Run(ctx, r.rdb, keys, rec.Fence, body, ttl.Milliseconds(), channel(r.prefix), hash).Int()
+	if err != nil {
+		return fmt.Errorf("put build record %s: %w", hash, err)
+	}
+	if ok == 0 {
+		return builds.ErrStale
+	}
+	return nil
+}
+
+// Drop implements builds.Records.
+func (r *Records) Drop(ctx context.Context, hash string, fence int64) error {
+	if err := drop.Run(ctx, r.rdb, []string{r.key(hash)}, fence, channel(r.prefix), hash).Err(); err != nil {
+		return fmt.Errorf("drop build record %s: %w", hash, err)
+	}
+	return nil
+}
+
+func (r *Records) key(hash string) string { return r.prefix + ":build:{" + hash + "}" }
+
+func channel(prefix string) string { return prefix + ":builds" }

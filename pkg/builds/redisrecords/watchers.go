@@ -1,0 +1,136 @@
+package redisrecords
+
+import (
+	"context"
+	"fmt"
+	"sync"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+)
+
+// patience is how long a watch waits for the subscription to stand. Without it
+// the watcher looks by itself.
+const patience = time.Second
+
+// watchers pass on what the channel tells.
+type watchers struct {
+	rdb     redis.UniversalClient
+	channel string
+
+	mu         sync.Mutex
+	byHash     map[string]map[chan struct{}]struct{}
+	sub        *redis.PubSub // nil before the first watch
+	subscribed chan struct{} // closed once the subscription stands
+	ended      chan struct{} // closed when the reader has ended
+	closed     bool
+}
+
+func newWatchers(rdb redis.UniversalClient, channel string) *watchers {
+	return &watchers{
+		rdb: rdb, channel: channel,
+		byHash:     make(map[string]map[chan struct{}]struct{}),
+		subscribed: make(chan struct{}), ended: make(chan struct{}),
+	}
+}
+
+// Watch implements builds.Records.
+func (w *watchers) Watch(ctx context.Context, hash string) (<-chan struct{}, func(), error) {
+	if err := w.subscribe(); err != nil {
+		return nil, nil, err
+	}
+	late := time.NewTimer(patience)
+	defer late.Stop()
+	select {
+	case <-w.subscribed:
+	case <-late.C:
+		return nil, nil, fmt.Errorf("watch build record %s: no subscription within %s", hash, patience)
+	case <-ctx.Done():
+		return nil, nil, ctx.Err()
+	}
+	c := make(chan struct{}, 1)
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.byHash[hash] == nil {
+		w.byHash[hash] = make(map[chan struct{}]struct{})
+	}
+	w.byHash[hash][c] = struct{}{}
+	return c, func() { w.unwatch(hash, c) }, nil
+}
+
+func (w *watchers) unwatch(hash string, c chan struct{}) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	delete(w.byHash[hash], c)
+	if len(w.byHash[hash]) == 0 {
+		delete(w.byHash, hash)
+	}
+}
+
+// Close ends the subscription.
+func (w *watchers) Close() error {
+	w.mu.Lock()
+	sub := w.sub
+	w.closed = true
+	w.mu.Unlock()
+	if sub == nil {
+		return nil
+	}
+	err := sub.Close()
+	<-w.ended
+	return err
+}
+
+func (w *watchers) subscribe() error {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.closed {
+		return fmt.Errorf("watch build record: closed")
+	}
+	if w.sub == nil {
+		w.sub = w.rdb.Subscribe(context.Background(), w.channel)
+		go w.read(w.sub)
+	}
+	return nil
+}
+
+// read passes signals on until the subscription is closed. The client connects
+// again by itself; what was told meanwhile is lost, so all are then told.
+func (w *watchers) read(sub *redis.PubSub) {
+	defer close(w.ended)
+	var once sync.Once
+	for m := range sub.ChannelWithSubscriptions() {
+		switch m := m.(type) {
+		case *redis.Subscription:
+			w.tellAll()
+			once.Do(func() { close(w.subscribed) })
+		case *redis.Message:
+			w.tell(m.Payload)
+		}
+	}
+}
+
+func (w *watchers) tell(hash string) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	for c := range w.byHash[hash] {
+		signal(c)
+	}
+}
+
+func (w *watchers) tellAll() {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	for _, cs := range w.byHash {
+		for c := range cs {
+			signal(c)
+		}
+	}
+}
+
+func signal(c chan struct{}) {
+	select {
+	case c <- struct{}{}:
+	default: // one signal is as good as two
+	}
+}

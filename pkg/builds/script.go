@@ -1,0 +1,176 @@
+package builds
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/scriptfleet/scriptfleet/pkg/function"
+	"github.com/scriptfleet/scriptfleet/pkg/run"
+)
+
+func scriptKey(h run.ScriptHash) string { return "script/" + string(h) }
+
+// scriptStep makes the script's function.
+func (b *Builder) scriptStep(s run.Script) step {
+	name := b.function(s)
+	return step{
+		name: stepScript, key: scriptKey(s.Hash), script: s,
+		is:   func(arn string) bool { return arn == name },
+		lead: leadScript,
+		learn: func(rec Record) {
+			if rec.Failure != nil {
+				b.failed.put(s.Hash, rec)
+				return
+			}
+			b.failed.drop(s.Hash)
+			b.known.put(s.Hash, rec.Fence)
+		},
+	}
+}
+
+// leadScript looks whether the function is there, since a record that is missing
+// says nothing: Redis may have forgotten it, or a leader died before it wrote
+// one. Then the script is checked and packed, which is quick and may fail, then
+// its layer is made, then the function.
+func leadScript(ctx context.Context, t *turn) (made, error) {
+	name := t.function(t.script)
+	there, err := t.lookAt(ctx, name)
+	if err != nil || there {
+		return made{arn: name, found: true}, err
+	}
+	t.begin()
+	zip, err := t.deps.Packager.Pack(ctx, t.script)
+	if err != nil {
+		return made{}, during(ctx, err)
+	}
+	found, err := t.create(ctx, name, zip)
+	if err != nil {
+		return made{}, err
+	}
+	// The place is for work and for calls that are paced; this is neither.
+	t.f.leavePlace()
+	await := call{op: "Await", poll: true, settling: true, timeout: t.cfg.AwaitTimeout,
+		do: func(ctx context.Context) error { return t.deps.Maker.Await(ctx, name) }}
+	return made{arn: name, found: found}, t.call(ctx, await)
+}
+
+// lookAt tells whether the function is there, once it is Active. One that is
+// Failed never will be: it is deleted.
+func (t *turn) lookAt(ctx context.Context, name string) (bool, error) {
+	err := t.call(ctx, call{op: "Await", poll: true, timeout: t.cfg.AwaitTimeout,
+		do: func(ctx context.Context) error { return t.deps.Maker.Await(ctx, name) }})
+	switch function.ClassOf(err) {
+	case function.NotFound:
+		return false, nil
+	case function.BadState:
+		return false, t.remove(ctx, name)
+	}
+	return err == nil, err
+}
+
+func (t *turn) remove(ctx context.Context, name string) error {
+	err := t.call(ctx, call{op: "Delete", paced: true, timeout: t.cfg.CallTimeout,
+		do: func(ctx context.Context) error { return t.deps.Maker.Delete(ctx, name) }})
+	if function.ClassOf(err) == function.NotFound {
+		return nil
+	}
+	return err
+}
+
+// create makes the function with its layer, and reports whether it was there. A
+// layer that was deleted behind our back is made again, once.
+func (t *turn) create(ctx context.Context, name string, zip []byte) (found bool, err error) {
+	for try := 0; ; try++ {
+		layers, err := t.layers(ctx)
+		if err != nil {
+			return false, err
+		}
+		found, err = t.createWith(ctx, t.spec(name, zip, layers))
+		if function.ClassOf(err) != function.NotFound || len(layers) == 0 || try > 0 {
+			return found, err
+		}
+		if err := t.forgetLayer(ctx); err != nil {
+			return false, during(ctx, err)
+		}
+	}
+}
+
+func (t *turn) createWith(ctx context.Context, spec function.Spec) (found bool, err error) {
+	asked := false
+	err = t.call(ctx, call{op: "Create", paced: true, timeout: t.cfg.CallTimeout,
+		do: func(ctx context.Context) error {
+			err := t.deps.Maker.Create(ctx, spec)
+			if function.ClassOf(err) == function.Conflict {
+				found = !asked // else it is what an unanswered call of ours made
+				return nil
+			}
+			asked = true
+			return err
+		}})
+	return found, err
+}
+
+func (t *turn) spec(name string, zip []byte, layers []string) function.Spec {
+	s := t.script
+	return function.Spec{
+		Name: name, Code: zip, LayerARNs: layers,
+		Runtime: s.Runtime.Lambda, Handler: t.cfg.HandlerName, RoleARN: t.cfg.RoleARN,
+		TimeoutSeconds: s.TimeoutSeconds, MemoryMB: s.MemoryMB,
+		Description: fmt.Sprintf("A script of %s; env %s", s.Tenant, orNone(string(s.EnvHash))),
+	}
+}
+
+// layers returns the ARN of the env's layer, once it is made. Meanwhile the place
+// is lent to the env's flight, or given back where that is under way already.
+func (t *turn) layers(ctx context.Context) ([]string, error) {
+	if t.script.EnvHash == "" {
+		return nil, nil
+	}
+	if rec, ok := t.Builder.layers.get(t.script.EnvHash); ok {
+		return []string{rec.ARN}, nil
+	}
+	out, err := t.awaitEnv(ctx)
+	switch {
+	case err != nil:
+		return nil, err
+	case out.record.Failure != nil:
+		return nil, &envFailure{out}
+	}
+	if out.how != run.BuildReused {
+		t.log = out.record.Log
+	}
+	return []string{out.record.ARN}, nil
+}
+
+// awaitEnv returns when the env's flight has ended and this one has a place
+// again. Neither wait is of the time that this build may take.
+func (t *turn) awaitEnv(ctx context.Context) (outcome, error) {
+	defer t.bound.pause()()
+	out := t.await(ctx, t.envStep(t.script), t.f.ahead, t.f)
+	t.f.waited += out.waited
+	if out.err != nil || out.record.Failure != nil {
+		return out, out.err
+	}
+	none := &watch{f: t.f, changed: make(chan struct{})}
+	for !t.f.takePlace(ctx, none) {
+		if ctx.Err() != nil {
+			return out, context.Cause(ctx)
+		}
+	}
+	return out, nil
+}
+
+// during is why a part of the build failed: its own error, unless ctx ended.
+func during(ctx context.Context, err error) error {
+	if ctx.Err() != nil {
+		return context.Cause(ctx)
+	}
+	return err
+}
+
+func orNone(s string) string {
+	if s == "" {
+		return "none"
+	}
+	return s
+}

@@ -1,0 +1,126 @@
+package architecture
+
+import (
+	"path"
+	"slices"
+	"strings"
+)
+
+// SDKs, by what begins their import paths.
+const (
+	aws       = "github.com/aws/"
+	redis     = "github.com/redis/"
+	miniredis = "github.com/alicebob/miniredis"
+)
+
+// rule forbids packages to import others. Patterns are paths below the module's
+// root, or import paths of others; one that ends in /... takes what lies below
+// too.
+type rule struct {
+	of         []string // the packages that it binds
+	except     []string // those of them that it does not
+	forbid     []string
+	transitive bool // by way of other packages of the module too
+	because    string
+}
+
+// Contracts and policy: what the running parts are written in terms of.
+var contracts = []string{
+	"pkg/run", "pkg/queue", "pkg/lease", "pkg/ledger", "pkg/slot", "pkg/ratelimit", "pkg/function", "pkg/builds",
+	"pkg/credential", "pkg/claimcheck", "pkg/partition", "pkg/fair", "pkg/batch", "pkg/breaker",
+}
+
+// Adapters, with the SDK that each is for.
+var adapters = map[string]string{
+	"pkg/queue/sqsqueue":           aws,
+	"pkg/function/awslambda":       aws,
+	"pkg/credential/awssts":        aws,
+	"pkg/claimcheck/s3store":       aws,
+	"pkg/lease/redislease":         redis,
+	"pkg/ledger/redisledger":       redis,
+	"pkg/slot/redisslot":           redis,
+	"pkg/ratelimit/redisratelimit": redis,
+	"pkg/builds/redisrecords":      redis,
+	"pkg/redisfault":               redis, // what the adapters of Redis share: its classes of error
+}
+
+// sdksByNature are imported where the program is put together, where AWS itself
+// is served, and where tests stand one up.
+var sdksByNature = []string{"cmd/...", "pkg/localaws/...", "pkg/mototest"}
+
+var rules = []rule{{
+	of: []string{"dispatcher", "worker"}, forbid: []string{aws + "...", redis + "...", miniredis + "/..."}, transitive: true,
+	because: "the running parts are tested in memory, and outlive a change of queue or store",
+}, {
+	of: []string{"dispatcher"}, forbid: []string{"worker"}, transitive: true,
+	because: "they share queues and contracts, and are deployed apart",
+}, {
+	of: []string{"worker"}, forbid: []string{"dispatcher"}, transitive: true,
+	because: "they share queues and contracts, and are deployed apart",
+}, {
+	of: []string{"pkg/...", "dispatcher", "worker"}, forbid: []string{"cmd/..."}, transitive: true,
+	because: "only cmd knows concrete types, so nothing may know cmd",
+}, {
+	of: []string{"pkg/..."}, forbid: []string{"dispatcher", "worker"}, transitive: true,
+	because: "a contract does not know who uses it",
+}, {
+	of: contracts, forbid: []string{aws + "...", redis + "...", miniredis + "/..."}, transitive: true,
+	because: "a contract that names an SDK's types has one implementation for ever",
+}, {
+	of: []string{"pkg/partition", "pkg/fair"}, forbid: []string{"time", "sync", "context", "os", "net", "net/http", "math/rand", "math/rand/v2"},
+	because: "policy is pure: the same calls in the same order give the same answers",
+}, {
+	of: []string{"cmd/dispatcher", "cmd/worker"}, forbid: []string{"pkg/localaws/...", miniredis + "/..."}, transitive: true,
+	because: "production carries no embedded stack",
+}, {
+	of: []string{"./..."}, except: []string{"pkg/localaws/..."}, forbid: []string{miniredis + "/..."},
+	because: "the embedded Redis is the embedded stack's; tests of Redis run on a real server",
+}, {
+	of: []string{"./..."}, forbid: []string{"github.com/prometheus/client_golang/prometheus/promhttp"}, except: []string{"pkg/telemetry"},
+	because: "every process shows its metrics in the same place",
+}}
+
+// adapterRules follow from the table of adapters.
+func adapterRules() []rule {
+	var all []rule
+	free := slices.Clone(sdksByNature)
+	for adapter, sdk := range adapters {
+		free = append(free, adapter)
+		other := aws
+		if sdk == aws {
+			other = redis
+		}
+		all = append(all, rule{
+			of: []string{adapter}, forbid: []string{other + "..."},
+			because: "an adapter is for one SDK",
+		})
+	}
+	return append(all, rule{
+		of: []string{"./..."}, except: free, forbid: []string{aws + "...", redis + "..."},
+		because: "only an adapter imports an SDK: put the call behind a contract, or add the adapter to the table",
+	})
+}
+
+// mayAdapterImport tells whether an adapter may import a package of the module:
+// its contract, the run's words, and what the adapters of its SDK share.
+func mayAdapterImport(adapter, imported string) bool {
+	return imported == path.Dir(adapter) || imported == "pkg/run" ||
+		imported == "pkg/redisfault" && adapters[adapter] == redis
+}
+
+// isSuite tells whether a package is there for tests to import.
+func isSuite(pkg string) bool { return strings.HasSuffix(path.Base(pkg), "test") }
+
+// matches tells whether a package is among those of the patterns.
+func matches(patterns []string, pkg string) bool {
+	return slices.ContainsFunc(patterns, func(p string) bool {
+		below, open := strings.CutSuffix(p, "...")
+		switch {
+		case p == "./...":
+			return true
+		case open:
+			return strings.HasPrefix(pkg+"/", below)
+		}
+		return pkg == p
+	})
+}

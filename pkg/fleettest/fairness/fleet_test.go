@@ -1,0 +1,170 @@
+package fairness
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"go.uber.org/zap"
+
+	"github.com/scriptfleet/scriptfleet/dispatcher"
+	"github.com/scriptfleet/scriptfleet/pkg/builds"
+	"github.com/scriptfleet/scriptfleet/pkg/function"
+	"github.com/scriptfleet/scriptfleet/pkg/function/memfunction"
+	"github.com/scriptfleet/scriptfleet/pkg/queue"
+	"github.com/scriptfleet/scriptfleet/pkg/queue/sqsqueue"
+	"github.com/scriptfleet/scriptfleet/pkg/run"
+	"github.com/scriptfleet/scriptfleet/worker"
+)
+
+const (
+	partitions  = 8
+	workers     = 2
+	concurrency = 32 // slots of each: the default
+)
+
+// settings of a fleet: those of its tenants, and what is off.
+type settings struct {
+	shard, maxRunning, maxBacklog int
+	weight                        float64
+	reserve, maxBuilds            int
+	ungrouped, strangers, noSide  bool
+}
+
+var normal = settings{shard: 2, maxRunning: 16, maxBacklog: 500, weight: 1, maxBuilds: 4}
+
+// The operator's settings, the same for everybody.
+func (s settings) Admit(string) *run.Error { return nil }
+func (s settings) ShardSize(string) int    { return s.shard }
+func (s settings) MaxBacklog(string) int   { return s.maxBacklog }
+func (s settings) Limits(string) worker.Limits {
+	return worker.Limits{Weight: s.weight, MaxRunning: s.maxRunning}
+}
+
+// fleet is a dispatcher and its workers.
+type fleet struct {
+	settings
+	prefix    string
+	requests  queue.Queue
+	functions *memfunction.Functions
+	builders  []*builds.Builder
+	begun     *begun
+	creating  atomic.Int64 // nanoseconds that a function takes to be created
+	calls     atomic.Int64 // of SQS
+	stop      context.CancelFunc
+	running   sync.WaitGroup
+}
+
+var fleets atomic.Int64
+
+// open starts a fleet with queues and keys of its own.
+func (s *site) open(t *testing.T, set settings) *fleet {
+	f := &fleet{settings: set, prefix: fmt.Sprint("f", fleets.Add(1)), begun: newBegun()}
+	names := queue.NamesOf(f.prefix, partitions)
+	if err := sqsqueue.Ensure(t.Context(), s.sqs, names); err != nil {
+		t.Fatal(err)
+	}
+	open := func(name string) queue.Queue {
+		q, err := sqsqueue.Open(t.Context(), s.sqs, name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return &distant{Queue: q, ungrouped: set.ungrouped, strangers: set.strangers, calls: &f.calls}
+	}
+	f.functions = memfunction.New(memfunction.Config{Pending: 700 * time.Millisecond, Behave: f.behave})
+	f.requests = open(names.Requests)
+	var parts []queue.Queue
+	for _, name := range names.Partitions {
+		parts = append(parts, open(name))
+	}
+	var side queue.Queue
+	if !set.noSide {
+		side = open(names.Side)
+	}
+	results, requestsDead, dead := open(names.Results), open(names.RequestsDLQ), open(names.PartitionDLQ)
+
+	ctx, stop := context.WithCancel(context.Background())
+	f.stop = stop
+	kept := s.parts(f.prefix)
+	d := dispatcher.New(dispatcher.Config{PollWait: 2 * time.Second}, dispatcher.Deps{
+		Requests: f.requests, Partitions: parts, Side: side, Results: results, DeadLetter: requestsDead,
+		Ledger: kept.ledger, Tenants: set, Policy: policy, Log: zap.NewNop(), Registerer: prometheus.NewRegistry(),
+	})
+	f.running.Go(func() { _ = d.Run(ctx, ctx) })
+	for i := range workers {
+		name, reg := fmt.Sprint("worker-", i), prometheus.NewRegistry()
+		builds := builds.New(builds.Config{Prefix: f.prefix, Worker: name, MaxBuilds: set.maxBuilds}, builds.Deps{
+			Leases: kept.leases, Records: kept.records, Limiter: kept.limiter,
+			Maker: f.functions, Layers: none{}, Packager: none{}, Log: zap.NewNop(), Registerer: reg,
+		})
+		f.builders = append(f.builders, builds)
+		w := worker.New(worker.Config{
+			Name: name, Concurrency: concurrency, Reserve: set.reserve, PollWait: 2 * time.Second,
+		}, worker.Deps{
+			Partitions: parts, Side: side, Results: results, DeadLetter: dead,
+			Ledger: kept.ledger, Builds: builds, Functions: f.functions, Credentials: none{}, Tenants: set,
+			Slots: kept.slots, Policy: policy, Log: zap.NewNop(), Registerer: reg,
+		})
+		f.running.Go(func() {
+			_ = w.Run(ctx, ctx)
+			_ = builds.Close(ctx)
+		})
+	}
+	return f
+}
+
+// close ends the fleet as it stands; what is on its queues stays there.
+func (f *fleet) close() {
+	f.stop()
+	f.running.Wait()
+}
+
+// known has the script's function built, and every worker know it.
+func (f *fleet) known(t *testing.T, tenant, source string) {
+	r, refused := policy.Decode(event(tenant, "warm", source, -1, 0), time.Now())
+	if refused != nil {
+		t.Fatal(refused)
+	}
+	name := run.FunctionName(f.prefix, tenant, r.Script.Hash)
+	if err := f.functions.Create(t.Context(), function.Spec{Name: name}); err != nil {
+		t.Fatal(err)
+	}
+	f.functions.SetState(name, memfunction.Active)
+	for _, b := range f.builders {
+		if _, err := b.Ensure(t.Context(), r.Script, builds.ForRun); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+// behave is how Lambda goes.
+func (f *fleet) behave(c memfunction.Call) memfunction.Behaviour {
+	switch c.Op {
+	case "Create":
+		return memfunction.Behaviour{Duration: time.Duration(f.creating.Load())}
+	case "Invoke":
+		var call struct {
+			Input struct{ N, MS int } `json:"input"`
+		}
+		if err := json.Unmarshal(c.Payload, &call); err != nil {
+			panic(err)
+		}
+		f.begun.note(call.Input.N, time.Now())
+		return memfunction.Behaviour{Duration: time.Duration(call.Input.MS) * time.Millisecond}
+	}
+	return memfunction.Behaviour{}
+}
+
+// none is what the runs here do without: layers, packages, credentials.
+type none struct{}
+
+func (none) Build(context.Context, run.Script) ([]byte, string, error) { return nil, "", nil }
+func (none) Pack(_ context.Context, s run.Script) ([]byte, error)      { return []byte(s.Source), nil }
+func (none) Assume(context.Context, string, string, string) function.Credentials {
+	return function.Credentials{}
+}

@@ -1,0 +1,138 @@
+package fairness
+
+import (
+	"context"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"testing"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	awssqs "github.com/aws/aws-sdk-go-v2/service/sqs"
+	"github.com/redis/go-redis/v9"
+
+	"github.com/scriptfleet/scriptfleet/pkg/builds"
+	"github.com/scriptfleet/scriptfleet/pkg/builds/memrecords"
+	"github.com/scriptfleet/scriptfleet/pkg/builds/redisrecords"
+	"github.com/scriptfleet/scriptfleet/pkg/function"
+	"github.com/scriptfleet/scriptfleet/pkg/lease"
+	"github.com/scriptfleet/scriptfleet/pkg/lease/memlease"
+	"github.com/scriptfleet/scriptfleet/pkg/lease/redislease"
+	"github.com/scriptfleet/scriptfleet/pkg/ledger"
+	"github.com/scriptfleet/scriptfleet/pkg/ledger/memledger"
+	"github.com/scriptfleet/scriptfleet/pkg/ledger/redisledger"
+	"github.com/scriptfleet/scriptfleet/pkg/localaws"
+	"github.com/scriptfleet/scriptfleet/pkg/localaws/auth"
+	"github.com/scriptfleet/scriptfleet/pkg/localaws/sqs"
+	"github.com/scriptfleet/scriptfleet/pkg/queue/sqsqueue"
+	"github.com/scriptfleet/scriptfleet/pkg/ratelimit"
+	"github.com/scriptfleet/scriptfleet/pkg/ratelimit/memratelimit"
+	"github.com/scriptfleet/scriptfleet/pkg/ratelimit/redisratelimit"
+	"github.com/scriptfleet/scriptfleet/pkg/redistest"
+	"github.com/scriptfleet/scriptfleet/pkg/slot"
+	"github.com/scriptfleet/scriptfleet/pkg/slot/memslot"
+	"github.com/scriptfleet/scriptfleet/pkg/slot/redisslot"
+)
+
+// site is where fleets stand: an SQS, and what is kept in Redis, for each fleet
+// under a prefix of its own.
+type site struct {
+	sqs   *awssqs.Client
+	parts func(prefix string) parts
+}
+
+type parts struct {
+	ledger  ledger.Ledger
+	leases  lease.Leases
+	records builds.Records
+	limiter ratelimit.Limiter
+	slots   slot.Slots
+}
+
+// realSite has the embedded stack behind HTTP and a redis-server.
+func realSite(t *testing.T) *site {
+	stack, err := localaws.Start(t.Context(), localaws.Config{CacheDir: t.TempDir()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
+		defer cancel()
+		_ = stack.Close(ctx)
+	})
+	client := redis.NewClient(&redis.Options{Addr: redistest.Start(t).Addr, ContextTimeoutEnabled: true})
+	t.Cleanup(func() { _ = client.Close() })
+	return &site{sqs: sqsqueue.NewClient(stack.AWSConfig()), parts: func(prefix string) parts {
+		return parts{
+			ledger: redisledger.New(redisledger.Config{Prefix: prefix}, client), leases: redislease.New(client, prefix),
+			records: redisrecords.New(client, prefix), slots: redisslot.New(redisslot.Config{Prefix: prefix}, client),
+			limiter: redisratelimit.New(redisratelimit.Config{Prefix: prefix, Rate: function.ControlPlane}, client),
+		}
+	}}
+}
+
+// virtualSite has the embedded SQS without a network, and in memory what Redis
+// would keep: nothing in it waits for anything but the clock, so that it can
+// stand in a bubble of testing/synctest. Call close at the end.
+func virtualSite(t *testing.T) (s *site, end func()) {
+	server, err := sqs.New(sqs.Config{Region: "us-east-1", Account: "123456789012"}, sqs.Deps{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	direct := direct{server, auth.Root("123456789012", "AKIA")}
+	client := sqsqueue.NewClient(aws.Config{
+		Region: "us-east-1", BaseEndpoint: aws.String("http://sqs.invalid"), Credentials: aws.AnonymousCredentials{},
+	}, func(o *awssqs.Options) { o.HTTPClient = direct })
+	return &site{sqs: client, parts: func(string) parts {
+		return parts{
+			ledger: near{memledger.New(memledger.Config{})}, leases: memlease.New(), records: memrecords.New(), slots: memslot.New(),
+			limiter: memratelimit.New(function.ControlPlane),
+		}
+	}}, server.Close
+}
+
+// direct hands requests to a handler, in the goroutine of who makes them.
+type direct struct {
+	handler http.Handler
+	id      auth.Identity
+}
+
+func (d direct) Do(r *http.Request) (*http.Response, error) {
+	if r.Body == nil {
+		r.Body = io.NopCloser(http.NoBody)
+	}
+	w := httptest.NewRecorder()
+	d.handler.ServeHTTP(w, r.WithContext(auth.With(r.Context(), d.id)))
+	return w.Result(), nil
+}
+
+// near is a ledger a millisecond away, where every run passes by.
+type near struct{ ledger.Ledger }
+
+const redisTakes = time.Millisecond
+
+func (l near) Accept(ctx context.Context, es []ledger.Entry) ([]ledger.State, error) {
+	await(ctx, redisTakes)
+	return l.Ledger.Accept(ctx, es)
+}
+
+func (l near) Claim(ctx context.Context, cs []ledger.Claim, ttl time.Duration) ([]ledger.Answer, error) {
+	await(ctx, redisTakes)
+	return l.Ledger.Claim(ctx, cs, ttl)
+}
+
+func (l near) Invoking(ctx context.Context, h ledger.Hold) (ledger.Hold, error) {
+	await(ctx, redisTakes)
+	return l.Ledger.Invoking(ctx, h)
+}
+
+func (l near) Release(ctx context.Context, h ledger.Hold, executed bool) error {
+	await(ctx, redisTakes)
+	return l.Ledger.Release(ctx, h, executed)
+}
+
+func (l near) Finish(ctx context.Context, fs []ledger.Finish) ([]error, error) {
+	await(ctx, redisTakes)
+	return l.Ledger.Finish(ctx, fs)
+}

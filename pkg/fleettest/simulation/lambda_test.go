@@ -1,0 +1,186 @@
+package simulation
+
+import (
+	"context"
+	"encoding/json"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/scriptfleet/scriptfleet/pkg/builds"
+	"github.com/scriptfleet/scriptfleet/pkg/function"
+	"github.com/scriptfleet/scriptfleet/pkg/function/memfunction"
+	"github.com/scriptfleet/scriptfleet/pkg/run"
+)
+
+// siteFunctions is Lambda as one site sees it.
+type siteFunctions struct {
+	*memfunction.Functions
+	s *site
+}
+
+func (l *siteFunctions) FindLayer(ctx context.Context, name string) (string, error) {
+	return lambda(ctx, l.s, "lambda.FindLayer", func(ctx context.Context) (string, error) { return l.Functions.FindLayer(ctx, name) })
+}
+
+func (l *siteFunctions) PublishLayer(ctx context.Context, spec function.LayerSpec) (string, error) {
+	return lambda(ctx, l.s, "lambda.PublishLayer", func(ctx context.Context) (string, error) { return l.Functions.PublishLayer(ctx, spec) })
+}
+
+func (l *siteFunctions) Create(ctx context.Context, spec function.Spec) error {
+	_, err := lambda(ctx, l.s, "lambda.Create", func(ctx context.Context) (none, error) {
+		l.s.f.makes(l.s, spec)
+		err := l.Functions.Create(ctx, spec)
+		if err == nil && l.s.roll(l.s.f.plan.rates.stillborn) {
+			l.s.f.log("lambda", "%s is stillborn", spec.Name)
+			l.Functions.SetState(spec.Name, memfunction.Failed)
+		}
+		return none{}, err
+	})
+	return err
+}
+
+func (l *siteFunctions) Await(ctx context.Context, name string) error {
+	_, err := lambda(ctx, l.s, "lambda.Await", func(ctx context.Context) (none, error) { return none{}, l.Functions.Await(ctx, name) })
+	return err
+}
+
+func (l *siteFunctions) Delete(ctx context.Context, name string) error {
+	_, err := lambda(ctx, l.s, "lambda.Delete", func(ctx context.Context) (none, error) { return none{}, l.Functions.Delete(ctx, name) })
+	return err
+}
+
+func (l *siteFunctions) Invoke(ctx context.Context, tenant, name string, payload []byte) (function.Invocation, error) {
+	return lambda(ctx, l.s, "lambda.Invoke", func(ctx context.Context) (function.Invocation, error) {
+		i := l.s.f.invokes(l.s, tenant, name, payload)
+		inv, err := l.Functions.Invoke(ctx, tenant, name, payload)
+		l.s.f.invoked(i, err)
+		return inv, err
+	})
+}
+
+// lambda lets the site make a call of Lambda. What cuts the call off leaves its
+// outcome unknown.
+func lambda[T any](ctx context.Context, s *site, op string, do func(context.Context) (T, error)) (T, error) {
+	v, err := through(ctx, s, op, do)
+	if err != nil && function.ClassOf(err) == "" {
+		err = &function.Error{Class: function.Ambiguous, Op: op, Reason: "ConnectionBroken", Err: err}
+	}
+	return v, err
+}
+
+// behave says how a call of Lambda goes.
+func (f *fleet) behave(c memfunction.Call) memfunction.Behaviour {
+	b := memfunction.Behaviour{Duration: f.between(5*time.Millisecond, 300*time.Millisecond)}
+	if c.Op == "Await" {
+		b.Duration = 0
+	}
+	if c.Op == "Invoke" {
+		f.executes(c, &b)
+	}
+	switch {
+	case f.roll(f.plan.rates.throttled), c.Op == "Invoke" && !f.healthy() && among(f.plan.throttle, f.now()):
+		b.Fault, b.Duration = function.Throttled, time.Millisecond
+		b.Reason = "TooManyRequestsException/ConcurrentInvocationLimitExceeded"
+		if f.roll(0.2) {
+			b.Reason = "TooManyRequestsException/ReservedFunctionConcurrentInvocationLimitExceeded"
+		}
+	case f.roll(f.plan.rates.broken):
+		b.Fault, b.Executes = function.Ambiguous, f.roll(0.5)
+		if f.roll(0.2) {
+			b.Fault, b.Executes = function.Unsent, false
+		}
+	}
+	return b
+}
+
+// executes says how the script of an invocation goes, as its request has it.
+func (f *fleet) executes(c memfunction.Call, b *memfunction.Behaviour) {
+	var in struct {
+		Input struct {
+			Run    string
+			MS     int64
+			Status run.Status
+		}
+	}
+	_ = json.Unmarshal(c.Payload, &in)
+	b.Duration = time.Duration(in.Input.MS) * time.Millisecond
+	if in.Input.Status != run.Succeeded {
+		b.Status = in.Input.Status
+	}
+	b.Output, _ = json.Marshal(in.Input.Run)
+}
+
+// layers builds layers, for all sites.
+type layers struct {
+	f      *fleet
+	mu     sync.Mutex
+	builds map[run.EnvHash][]*layerBuild
+}
+
+// layerBuild is one that was begun.
+type layerBuild struct {
+	by         *site
+	began, end time.Duration
+	err        error
+	done       bool
+}
+
+type siteLayers struct {
+	*layers
+	s *site
+}
+
+func (l *siteLayers) Build(ctx context.Context, s run.Script) ([]byte, string, error) {
+	e := l.f.plan.envs[s.Requirements]
+	b := &layerBuild{by: l.s, began: l.f.now()}
+	l.mu.Lock()
+	before := l.builds[s.EnvHash]
+	l.builds[s.EnvHash] = append(before, b)
+	l.mu.Unlock()
+	l.f.log(l.s.name, "builds the layer of %s, for %s", s.Requirements, e.takes)
+	l.f.checkRebuilt(s, before, b)
+	err := pass(ctx, e.takes)
+	l.s.held()
+	switch {
+	case err != nil:
+	case l.s.isDead():
+		err = errDead
+	case e.permanent:
+		err = &run.Error{Owner: run.OwnerAuthor, Type: "RequirementNotFound", Message: "no such version: name one that there is"}
+	case len(before) < e.transient:
+		err = &run.Error{Owner: run.OwnerPlatform, Type: "IndexUnreachable", Message: "send it again later", Retryable: true}
+	}
+	l.mu.Lock()
+	b.end, b.err, b.done = l.f.now(), err, true
+	l.mu.Unlock()
+	return []byte(s.Requirements), "resolved", err
+}
+
+// packer packs a script as itself, so that a function's code can be known again.
+type packer struct{}
+
+func (packer) Pack(_ context.Context, s run.Script) ([]byte, error) { return []byte(code(s)), nil }
+
+func code(s run.Script) string { return s.Tenant + "\n" + s.Requirements + "\n" + s.Source }
+
+// eager is a builder with which a run that waits for a build is not parked.
+type eager struct {
+	*builds.Builder
+	s *site
+}
+
+func (e eager) Known(s run.Script) (builds.Built, bool) {
+	built, err := e.Ensure(e.s.life, s, builds.ForRun)
+	return built, err == nil
+}
+
+type credentials struct{}
+
+func (credentials) Assume(context.Context, string, string, string) function.Credentials {
+	return function.Credentials{Success: true, AccessKeyID: "AKIA"}
+}
+
+func layerOf(arns []string, name string) bool {
+	return len(arns) == 1 && strings.Contains(arns[0], ":layer:"+name+":")
+}

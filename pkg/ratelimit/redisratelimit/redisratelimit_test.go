@@ -1,0 +1,146 @@
+package redisratelimit
+
+import (
+	"context"
+	"math/rand/v2"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/alicebob/miniredis/v2"
+	"github.com/redis/go-redis/v9"
+
+	"github.com/scriptfleet/scriptfleet/pkg/ratelimit"
+	"github.com/scriptfleet/scriptfleet/pkg/ratelimit/ratelimittest"
+	"github.com/scriptfleet/scriptfleet/pkg/redistest"
+)
+
+func TestContractOnRedis(t *testing.T) {
+	rdb := connect(t, redistest.Start(t).Addr)
+	ratelimittest.Run(t, func(t *testing.T, test func(*testing.T, ratelimittest.New)) {
+		t.Parallel()
+		test(t, func(t *testing.T, r ratelimit.Rate) ratelimit.Limiter {
+			return New(Config{Prefix: t.Name(), Rate: r}, rdb)
+		})
+	})
+}
+
+func TestContractOnMiniredis(t *testing.T) {
+	ratelimittest.Run(t, func(t *testing.T, test func(*testing.T, ratelimittest.New)) {
+		t.Parallel()
+		rdb := connect(t, miniredis.RunT(t).Addr())
+		test(t, func(t *testing.T, r ratelimit.Rate) ratelimit.Limiter {
+			return New(Config{Prefix: t.Name(), Rate: r}, rdb)
+		})
+	})
+}
+
+// The Lua is the bucket of pkg/limit, whose rules are tested there.
+func TestLuaAnswersAsTheBucketInMemoryDoes(t *testing.T) {
+	m := miniredis.RunT(t)
+	now := time.Date(2026, 11, 23, 9, 0, 0, 0, time.UTC)
+	for seed := range uint64(20) {
+		rnd := rand.New(rand.NewPCG(seed, 0))
+		rate := ratelimit.Rate{PerSecond: 1 + rnd.Float64()*20, Burst: 1 + rnd.Float64()*9}
+		rate.Reserve = rnd.Float64() * (rate.Burst - 1)
+		m.FlushAll()
+		l, want := New(Config{Prefix: "p", Rate: rate}, connect(t, m.Addr())), ratelimit.NewBucket(rate)
+		for step := range 100 {
+			now = now.Add(time.Duration(rnd.IntN(300)-20) * time.Millisecond)
+			m.SetTime(now)
+			if rnd.IntN(10) == 0 {
+				l.give(true)
+				want.Give()
+			}
+			p := ratelimit.Priority(rnd.IntN(2))
+			a, err := l.take(t.Context(), p)
+			if err != nil {
+				t.Fatal(err)
+			}
+			b := want.Take(now, p)
+			if d := a.Wait - b.Wait; a.Granted != b.Granted || d.Abs() > time.Millisecond {
+				t.Fatalf("seed %d, step %d: Lua says %+v, the bucket %+v", seed, step, a, b)
+			}
+		}
+	}
+}
+
+func TestWorkersShareOneBucket(t *testing.T) {
+	addr := redistest.Start(t).Addr
+	start := time.Now()
+	var wg sync.WaitGroup
+	for range 4 {
+		l := New(Config{Prefix: "p", Rate: ratelimit.Rate{PerSecond: 100, Burst: 2}}, connect(t, addr))
+		for range 10 {
+			wg.Go(func() { wait(t, l) })
+		}
+	}
+	wg.Wait()
+	if took := time.Since(start); took < 380*time.Millisecond {
+		t.Errorf("40 tokens of 100 a second took %s for 4 workers together", took)
+	}
+}
+
+func TestRedisAwayPacesByTheLocalShare(t *testing.T) {
+	s := redistest.Start(t)
+	s.Pause()
+	t.Cleanup(s.Resume)
+	l := New(Config{
+		Prefix: "p", Rate: ratelimit.Rate{PerSecond: 200, Burst: 5}, Workers: 4,
+		Patience: 50 * time.Millisecond, AwayFor: time.Hour,
+	}, connect(t, s.Addr))
+	start := time.Now()
+	for range 20 {
+		wait(t, l)
+	}
+	took := time.Since(start)
+	if took < 380*time.Millisecond {
+		t.Errorf("20 tokens of a share of 50 a second took %s", took)
+	}
+	if took > 5*time.Second {
+		t.Errorf("20 tokens took %s: Redis was asked again and again", took)
+	}
+}
+
+func TestRedisIsAskedAgainAfterAWhile(t *testing.T) {
+	s := redistest.Start(t)
+	rdb := connect(t, s.Addr)
+	l := New(Config{Prefix: "p", Rate: ratelimit.Rate{PerSecond: 1000, Burst: 5}, AwayFor: time.Millisecond}, rdb)
+	s.Stop()
+	wait(t, l)
+	s.Restart()
+	for tick := time.NewTicker(5 * time.Millisecond); ; <-tick.C {
+		wait(t, l)
+		if n, err := rdb.Exists(t.Context(), l.keys()...).Result(); err == nil && n == 1 {
+			return
+		}
+	}
+}
+
+func TestFlushIsNoBurst(t *testing.T) {
+	m := miniredis.RunT(t)
+	now := time.Now()
+	m.SetTime(now)
+	l := New(Config{Prefix: "p", Rate: ratelimit.Rate{PerSecond: 10, Burst: 5}}, connect(t, m.Addr()))
+	for range 3 {
+		m.FlushAll()
+		if a, err := l.take(t.Context(), ratelimit.Waited); err != nil || !a.Granted || a.Wait != 0 {
+			t.Fatalf("first after a flush: %+v, %v", a, err)
+		}
+		if a, err := l.take(t.Context(), ratelimit.Waited); err != nil || a.Wait <= 0 {
+			t.Fatalf("second after a flush: %+v, %v", a, err)
+		}
+	}
+}
+
+func wait(t *testing.T, l *Limiter) {
+	if err := l.Wait(context.Background(), ratelimit.Waited); err != nil {
+		t.Error(err)
+	}
+}
+
+func connect(t *testing.T, addr string) *redis.Client {
+	rdb := redis.NewClient(&redis.Options{Addr: addr, ContextTimeoutEnabled: true, MaxRetries: -1})
+	t.Cleanup(func() { rdb.Close() })
+	return rdb
+}

@@ -1,0 +1,174 @@
+package worker
+
+import (
+	"context"
+	"errors"
+	"slices"
+	"time"
+
+	"go.uber.org/zap"
+
+	"github.com/scriptfleet/scriptfleet/pkg/ledger"
+	"github.com/scriptfleet/scriptfleet/pkg/queue"
+	"github.com/scriptfleet/scriptfleet/pkg/run"
+	"github.com/scriptfleet/scriptfleet/pkg/slot"
+)
+
+// keep renews what is in hand, in batches, every third of a claim's TTL: claims
+// and slots each time, a delivery's visibility once half of it is gone, so that
+// the common run extends nothing.
+func (w *Worker) keep(ctx context.Context) {
+	tick := time.NewTicker(w.cfg.ClaimTTL / 3)
+	defer tick.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-tick.C:
+		}
+		call, cancel := context.WithTimeout(ctx, w.cfg.ClaimTTL/3)
+		ledgerLost := w.keepClaims(call)
+		w.keepSlots(call)
+		w.endCancelled(call)
+		cancel()
+		w.hands.forgetCaps()
+		w.keepDeliveries(ctx, ledgerLost)
+	}
+}
+
+// keepClaims renews the claims, and ends the work of those that are lost, and
+// the waiting of those that have lapsed. It reports whether the ledger is out of reach.
+func (w *Worker) keepClaims(ctx context.Context) (outOfReach bool) {
+	var hs []*held
+	var holds []ledger.Hold
+	w.hands.each(func(h *held) {
+		hold, ok := h.claim()
+		switch {
+		case ok && h.lapsed(w.cfg.ClaimTTL):
+			h.endWait(errLapsed)
+		case ok:
+			hs, holds = append(hs, h), append(holds, hold)
+		}
+	})
+	if len(hs) == 0 {
+		return false
+	}
+	sent := time.Now()
+	errs, err := w.deps.Ledger.Renew(ctx, holds, w.cfg.ClaimTTL)
+	if err != nil {
+		w.log.Warn("cannot renew claims; trying again", zap.Int("claims", len(hs)), zap.Error(err))
+		w.breaker.Open(err)
+		return true
+	}
+	for i, h := range hs {
+		if errs[i] == nil {
+			h.renew(sent)
+		} else if _, still := h.claim(); still && errors.Is(errs[i], ledger.ErrLost) {
+			h.unclaim()
+			h.endWork(errLost)
+		}
+	}
+	return false
+}
+
+// keepSlots renews the slots. One that is given back meanwhile, and that the
+// renewal may have overtaken, is given back once more.
+func (w *Worker) keepSlots(ctx context.Context) {
+	asks := w.taken()
+	if len(asks) == 0 {
+		return
+	}
+	if err := w.deps.Slots.Renew(ctx, asks, slotTTL); err != nil {
+		w.log.Warn("cannot renew the tenants' slots", zap.Error(err))
+	}
+	still := map[slot.Ask]bool{}
+	for _, a := range w.taken() {
+		still[a] = true
+	}
+	asks = slices.DeleteFunc(asks, func(a slot.Ask) bool { return still[a] })
+	if len(asks) == 0 {
+		return
+	}
+	if err := w.deps.Slots.Give(ctx, asks); err != nil {
+		w.log.Warn("cannot give a tenant's slot back; it runs out by itself", zap.Error(err))
+	}
+}
+
+// taken are the tenants' slots that runs in hand have.
+func (w *Worker) taken() (asks []slot.Ask) {
+	w.hands.each(func(h *held) {
+		h.mu.Lock()
+		asks = append(asks, h.slots...)
+		h.mu.Unlock()
+	})
+	return asks
+}
+
+// slotTTL is how long a tenant's slot outlives its worker.
+const slotTTL = 30 * time.Second
+
+// endCancelled ends the waiting of runs that were cancelled.
+func (w *Worker) endCancelled(ctx context.Context) {
+	var hs []*held
+	var keys []run.Key
+	w.hands.each(func(h *held) {
+		h.mu.Lock()
+		if h.claimed && !h.invoking {
+			hs, keys = append(hs, h), append(keys, h.hold.Entry.Key)
+		}
+		h.mu.Unlock()
+	})
+	if len(hs) == 0 {
+		return
+	}
+	cancelled, err := w.deps.Ledger.Cancelled(ctx, keys)
+	if err != nil {
+		return // said by keepClaims
+	}
+	for i, h := range hs {
+		if cancelled[i] {
+			h.endWait(errCancelled)
+		}
+	}
+}
+
+// keepDeliveries extends the visibility of deliveries that need it. A delivery
+// that is lost is put up with while the claim holds; without the ledger nothing
+// would keep a second worker from the run, and its work ends.
+func (w *Worker) keepDeliveries(ctx context.Context, ledgerLost bool) {
+	now := time.Now()
+	due := map[*source][]*held{}
+	w.hands.each(func(h *held) {
+		h.mu.Lock()
+		defer h.mu.Unlock()
+		switch {
+		case h.gone && ledgerLost:
+			h.endWork(errLost)
+		case !h.gone && h.visibleTo.Sub(now) < w.cfg.Visibility/2:
+			due[h.source] = append(due[h.source], h)
+		}
+	})
+	for s, hs := range due {
+		ds := make([]queue.Delivery, len(hs))
+		for i, h := range hs {
+			ds[i] = h.delivery
+		}
+		for i, err := range s.queue.Extend(ctx, ds, w.cfg.Visibility) {
+			w.extended(hs[i], now, err)
+		}
+	}
+}
+
+func (w *Worker) extended(h *held, now time.Time, err error) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	switch {
+	case err == nil:
+		h.visibleTo = now.Add(w.cfg.Visibility)
+		w.metrics.extended.Inc()
+	case errors.Is(err, queue.ErrGone):
+		h.gone = true
+	default:
+		w.log.Warn("cannot extend a delivery; trying again", zap.String("run", string(h.run.Key)), zap.Error(err))
+	}
+}
