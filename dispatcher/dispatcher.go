@@ -100,7 +100,8 @@ type Dispatcher struct {
 
 	accept *batch.Batcher[ledger.Entry, ledger.State]
 	delete *queue.Deleter
-	send   []*queue.Sender // one a partition, then the side partition
+	ways   []*way // in order of the partitions
+	side   *way   // nil without a side partition
 	answer *queue.Sender
 	bury   *queue.Sender
 }
@@ -115,7 +116,7 @@ func New(cfg Config, deps Deps) *Dispatcher {
 		cfg:      cfg,
 		deps:     deps,
 		log:      deps.Log.Named("dispatcher"),
-		metrics:  newMetrics(deps.Registerer, len(deps.Partitions)),
+		metrics:  newMetrics(deps.Registerer),
 		route:    newRouter(len(deps.Partitions)),
 		depths:   newDepths(deps.Registerer),
 		backlogs: newBacklogs(deps.Ledger, deps.Log.Named("dispatcher")),
@@ -125,13 +126,14 @@ func New(cfg Config, deps Deps) *Dispatcher {
 	}
 	d.accept = batch.New(batch.Config[ledger.Entry]{Max: 100, Concurrency: 2}, d.flushAccepts)
 	for p, q := range deps.Partitions {
-		d.send = append(d.send, queue.NewSender(q, calls))
-		d.depths.add("partition-"+strconv.Itoa(p), q, func(depth queue.Depth) { d.route.saw(p, depth) })
+		label := strconv.Itoa(p)
+		d.ways = append(d.ways, d.newWay(label, q))
+		d.depths.add("partition-"+label, q, func(depth queue.Depth) { d.route.saw(p, depth) })
 	}
 	d.depths.add("requests", deps.Requests, nil)
 	if deps.Side != nil {
 		d.depths.add("side", deps.Side, nil)
-		d.send = append(d.send, queue.NewSender(deps.Side, calls))
+		d.side = d.newWay("side", deps.Side)
 	}
 	d.depths.add("results", deps.Results, nil)
 	d.depths.add("requests-dlq", deps.DeadLetter, nil)

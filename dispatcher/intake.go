@@ -9,7 +9,6 @@ import (
 
 	"go.uber.org/zap"
 
-	"github.com/scriptfleet/scriptfleet/pkg/ledger"
 	"github.com/scriptfleet/scriptfleet/pkg/queue"
 )
 
@@ -43,7 +42,7 @@ func (d *Dispatcher) poll(intake, work context.Context) {
 // handle takes one request to its next queue and then off this one. Whatever
 // stands in the way, the request comes back after a delay.
 func (d *Dispatcher) handle(ctx context.Context, delivery queue.Delivery) {
-	outcome, err := d.dispatch(ctx, delivery)
+	outcome, err := d.admit(ctx, delivery)
 	if err == nil {
 		err = d.delete.Delete(ctx, delivery)
 	}
@@ -60,17 +59,4 @@ func (d *Dispatcher) handle(ctx context.Context, delivery queue.Delivery) {
 	}
 	delay := time.Second + rand.N(min(time.Duration(delivery.ReceiveCount)*2*time.Second, visibility))
 	d.deps.Requests.Extend(ctx, []queue.Delivery{delivery}, delay.Round(time.Second))
-}
-
-func (d *Dispatcher) flushAccepts(ctx context.Context, es []ledger.Entry) ([]ledger.State, []error) {
-	ctx, cancel := context.WithTimeout(ctx, 10*time.Second)
-	defer cancel()
-	states, err := d.deps.Ledger.Accept(ctx, es)
-	errs := make([]error, len(es))
-	if err != nil {
-		for i := range errs {
-			errs[i] = err
-		}
-	}
-	return states, errs
 }

@@ -1,7 +1,6 @@
 package dispatcher
 
 import (
-	"strconv"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -23,21 +22,21 @@ const (
 type metrics struct {
 	received prometheus.Counter
 	outcomes map[outcome]prometheus.Counter
-	sent     []prometheus.Counter
+	sent     *prometheus.CounterVec // by partition
 	intake   prometheus.Histogram
 }
 
-func newMetrics(reg prometheus.Registerer, partitions int) *metrics {
+func newMetrics(reg prometheus.Registerer) *metrics {
 	f := promauto.With(reg)
 	outcomes := f.NewCounterVec(prometheus.CounterOpts{
 		Name: "scriptfleet_dispatcher_handled_total",
 		Help: "Deliveries of requests that were handled, by what became of them.",
 	}, []string{"outcome"})
-	sent := f.NewCounterVec(prometheus.CounterOpts{
-		Name: "scriptfleet_dispatcher_sent_total",
-		Help: "Runs sent to each partition.",
-	}, []string{"partition"})
 	m := &metrics{
+		sent: f.NewCounterVec(prometheus.CounterOpts{
+			Name: "scriptfleet_dispatcher_sent_total",
+			Help: "Runs sent to each partition.",
+		}, []string{"partition"}),
 		received: f.NewCounter(prometheus.CounterOpts{
 			Name: "scriptfleet_dispatcher_received_total",
 			Help: "Deliveries received from the requests queue.",
@@ -52,10 +51,6 @@ func newMetrics(reg prometheus.Registerer, partitions int) *metrics {
 	for _, o := range []outcome{outcomeForwarded, outcomeDuplicate, outcomeRejected, outcomeCancelled, outcomeBuried, outcomePutBack} {
 		m.outcomes[o] = outcomes.WithLabelValues(string(o))
 	}
-	for p := range partitions {
-		m.sent = append(m.sent, sent.WithLabelValues(strconv.Itoa(p)))
-	}
-	m.sent = append(m.sent, sent.WithLabelValues("side"))
 	return m
 }
 

@@ -58,6 +58,15 @@ func (d *Dispatcher) conclude(
 	return d.publish(ctx, r, body)
 }
 
+// reject answers a request that is refused.
+func (d *Dispatcher) reject(ctx context.Context, r run.Run, delivery queue.Delivery, refused *run.Error) error {
+	d.log.Info("request rejected", zap.String("tenant", r.Tenant), zap.String("run", string(r.Key)),
+		zap.String("type", refused.Type), zap.String("reason", refused.Message))
+	return d.conclude(ctx, r, delivery, func(context.Context) (run.Result, error) {
+		return r.Rejected(refused, time.Now()), nil
+	})
+}
+
 // cancel marks a run of the same tenant and source, and answers with the state
 // that it was in. One that was being invoked is not cancelled any more, unless
 // it would have to be invoked again.
@@ -105,6 +114,20 @@ func (d *Dispatcher) publish(ctx context.Context, r run.Run, body []byte) error 
 	}
 	if err := d.deps.Ledger.Published(ctx, []run.Key{r.Key}); err != nil {
 		d.log.Warn("cannot note that a result is out; a duplicate would repeat it", zap.String("run", string(r.Key)), zap.Error(err))
+	}
+	return nil
+}
+
+// buryRequest puts a request that nobody can be answered for on the dead-letter
+// queue, with the reason.
+func (d *Dispatcher) buryRequest(ctx context.Context, delivery queue.Delivery, reason *run.Error) error {
+	d.log.Error("request is buried: it names no tenant, source and id that a result could go to",
+		zap.String("message", delivery.MessageID), zap.String("type", reason.Type), zap.String("reason", reason.Message))
+	err := d.bury.Send(ctx, queue.Message{Body: delivery.Body, Attributes: map[string]string{
+		run.AttributeReason: reason.Message, run.AttributeErrorType: reason.Type,
+	}})
+	if err != nil {
+		return fmt.Errorf("send to the dead-letter queue: %w", err)
 	}
 	return nil
 }
