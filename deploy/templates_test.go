@@ -16,7 +16,7 @@ import (
 	"gopkg.in/yaml.v3"
 
 	"github.com/scriptfleet/scriptfleet/pkg/config"
-	"github.com/scriptfleet/scriptfleet/pkg/mototest"
+	"github.com/scriptfleet/scriptfleet/pkg/fleettest/program"
 	"github.com/scriptfleet/scriptfleet/pkg/queue"
 	"github.com/scriptfleet/scriptfleet/pkg/queue/sqsqueue"
 )
@@ -215,11 +215,11 @@ func manifests(t *testing.T) []string {
 // accepts runs a validator that `make setup` installs.
 func accepts(t *testing.T, name string, args ...string) {
 	t.Helper()
-	program, err := mototest.Tool(name)
+	path, err := program.Tool(name)
 	if err != nil {
 		t.Fatal(err)
 	}
-	out, err := exec.Command(program, args...).CombinedOutput()
+	out, err := exec.Command(path, args...).CombinedOutput()
 	if err != nil || len(bytes.TrimSpace(out)) > 0 {
 		t.Errorf("%s: %v\n%s", name, err, out)
 	}

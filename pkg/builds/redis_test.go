@@ -13,10 +13,10 @@ import (
 
 	"github.com/scriptfleet/scriptfleet/pkg/builds"
 	"github.com/scriptfleet/scriptfleet/pkg/builds/redisrecords"
+	"github.com/scriptfleet/scriptfleet/pkg/fleettest/redistest"
 	"github.com/scriptfleet/scriptfleet/pkg/function"
 	"github.com/scriptfleet/scriptfleet/pkg/lease/redislease"
 	"github.com/scriptfleet/scriptfleet/pkg/ratelimit/redisratelimit"
-	"github.com/scriptfleet/scriptfleet/pkg/redistest"
 	"github.com/scriptfleet/scriptfleet/pkg/run"
 )
 

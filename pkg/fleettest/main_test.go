@@ -12,7 +12,8 @@ import (
 	"testing"
 	"time"
 
-	"github.com/scriptfleet/scriptfleet/pkg/mototest"
+	"github.com/scriptfleet/scriptfleet/pkg/fleettest/mototest"
+	"github.com/scriptfleet/scriptfleet/pkg/fleettest/program"
 )
 
 // within bounds each wait. It is there for what never comes: what does come
@@ -80,7 +81,7 @@ func environment(env ...string) []string {
 			all = append(all, line)
 		}
 	}
-	if uv, err := mototest.Tool("uv"); err == nil {
+	if uv, err := program.Tool("uv"); err == nil {
 		all = append(all, "SCRIPTFLEET_UV="+uv)
 	}
 	return append(append(all, "XDG_CACHE_HOME="+cache, "GORACE=halt_on_error=0"), env...)
@@ -89,7 +90,7 @@ func environment(env ...string) []string {
 // tool is the path of a program that `make setup` installed.
 func tool(t *testing.T, name string) string {
 	t.Helper()
-	path, err := mototest.Tool(name)
+	path, err := program.Tool(name)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -7,7 +7,7 @@ import (
 
 	"github.com/aws/aws-sdk-go-v2/service/sqs"
 
-	"github.com/scriptfleet/scriptfleet/pkg/mototest"
+	"github.com/scriptfleet/scriptfleet/pkg/fleettest/mototest"
 	"github.com/scriptfleet/scriptfleet/pkg/run"
 )
 

@@ -10,7 +10,7 @@ import (
 
 	"github.com/redis/go-redis/v9"
 
-	"github.com/scriptfleet/scriptfleet/pkg/redistest"
+	"github.com/scriptfleet/scriptfleet/pkg/fleettest/redistest"
 )
 
 func TestErrorsAreToldApart(t *testing.T) {

@@ -11,7 +11,7 @@ import (
 	"github.com/scriptfleet/scriptfleet/pkg/builds"
 	"github.com/scriptfleet/scriptfleet/pkg/builds/recordstest"
 	"github.com/scriptfleet/scriptfleet/pkg/builds/redisrecords"
-	"github.com/scriptfleet/scriptfleet/pkg/redistest"
+	"github.com/scriptfleet/scriptfleet/pkg/fleettest/redistest"
 )
 
 func TestContractOnRedis(t *testing.T) {

@@ -20,8 +20,9 @@ import (
 	"github.com/scriptfleet/scriptfleet/pkg/claimcheck"
 	"github.com/scriptfleet/scriptfleet/pkg/claimcheck/s3store"
 	"github.com/scriptfleet/scriptfleet/pkg/claimcheck/storetest"
+	"github.com/scriptfleet/scriptfleet/pkg/fleettest/mototest"
+	"github.com/scriptfleet/scriptfleet/pkg/fleettest/program"
 	"github.com/scriptfleet/scriptfleet/pkg/localaws"
-	"github.com/scriptfleet/scriptfleet/pkg/mototest"
 	"github.com/scriptfleet/scriptfleet/pkg/queue"
 	"github.com/scriptfleet/scriptfleet/pkg/queue/sqsqueue"
 	"github.com/scriptfleet/scriptfleet/pkg/sandbox"
@@ -60,7 +61,7 @@ func queueOf(t *testing.T, name string) (queue.Queue, string) {
 // extended runs the official client.
 func extended(t *testing.T, args ...string) []byte {
 	t.Helper()
-	python, err := mototest.Tool("python")
+	python, err := program.Tool("python")
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -46,7 +46,7 @@ var adapters = map[string]string{
 
 // sdksByNature are imported where the program is put together, where AWS itself
 // is served, and where tests stand one up.
-var sdksByNature = []string{"cmd/...", "pkg/localaws/...", "pkg/mototest"}
+var sdksByNature = []string{"cmd/...", "pkg/localaws/...", "pkg/fleettest/..."}
 
 var rules = []rule{{
 	of: []string{"dispatcher", "worker"}, forbid: []string{aws + "...", redis + "...", miniredis + "/..."}, transitive: true,
@@ -109,7 +109,9 @@ func mayAdapterImport(adapter, imported string) bool {
 }
 
 // isSuite tells whether a package is there for tests to import.
-func isSuite(pkg string) bool { return strings.HasSuffix(path.Base(pkg), "test") }
+func isSuite(pkg string) bool {
+	return strings.HasSuffix(path.Base(pkg), "test") || matches([]string{"pkg/fleettest/..."}, pkg)
+}
 
 // matches tells whether a package is among those of the patterns.
 func matches(patterns []string, pkg string) bool {

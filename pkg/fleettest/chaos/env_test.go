@@ -8,14 +8,14 @@ import (
 	"sync"
 	"testing"
 
+	"github.com/scriptfleet/scriptfleet/pkg/fleettest/program"
 	"github.com/scriptfleet/scriptfleet/pkg/interpreter"
-	"github.com/scriptfleet/scriptfleet/pkg/mototest"
 )
 
 // ownEnv is the machine's own, without what would point a process elsewhere.
 func ownEnv(t *testing.T) []string {
 	t.Helper()
-	uv, err := mototest.Tool("uv")
+	uv, err := program.Tool("uv")
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -14,11 +14,11 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/google/uuid"
 
+	"github.com/scriptfleet/scriptfleet/pkg/fleettest/redistest"
 	"github.com/scriptfleet/scriptfleet/pkg/localaws"
 	"github.com/scriptfleet/scriptfleet/pkg/localaws/lambda"
 	"github.com/scriptfleet/scriptfleet/pkg/localaws/sqs"
 	"github.com/scriptfleet/scriptfleet/pkg/queue"
-	"github.com/scriptfleet/scriptfleet/pkg/redistest"
 )
 
 // fleet is one fault's own: servers, and processes that use them.

@@ -17,7 +17,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/credentials"
 
-	"github.com/scriptfleet/scriptfleet/pkg/mototest"
+	"github.com/scriptfleet/scriptfleet/pkg/fleettest/program"
 	"github.com/scriptfleet/scriptfleet/pkg/sandbox"
 )
 
@@ -96,8 +96,8 @@ func alive() error {
 
 func startFleet(dir string) (stop func(), err error) {
 	fleet.dir, fleet.data = dir, filepath.Join(dir, "data")
-	program, file, tenants := filepath.Join(dir, "scriptfleet"), filepath.Join(dir, "env"), filepath.Join(dir, "tenants.json")
-	build := exec.Command("go", "build", "-buildvcs=false", "-o", program, "../../../cmd/scriptfleet")
+	binary, file, tenants := filepath.Join(dir, "scriptfleet"), filepath.Join(dir, "env"), filepath.Join(dir, "tenants.json")
+	build := exec.Command("go", "build", "-buildvcs=false", "-o", binary, "../../../cmd/scriptfleet")
 	build.Env = append(os.Environ(), "CGO_ENABLED=0")
 	if out, err := build.CombinedOutput(); err != nil {
 		return nil, fmt.Errorf("go build: %w\n%s", err, out)
@@ -106,7 +106,7 @@ func startFleet(dir string) (stop func(), err error) {
 		return nil, err
 	}
 	index := startIndex()
-	uv, err := mototest.Tool("uv")
+	uv, err := program.Tool("uv")
 	if err != nil {
 		return nil, err
 	}
@@ -114,7 +114,7 @@ func startFleet(dir string) (stop func(), err error) {
 	if err != nil {
 		return nil, err
 	}
-	cmd := exec.Command(program, "local", "--aws-addr", "127.0.0.1:0", "--redis-addr", "127.0.0.1:0", "--admin-addr", "127.0.0.1:0",
+	cmd := exec.Command(binary, "local", "--aws-addr", "127.0.0.1:0", "--redis-addr", "127.0.0.1:0", "--admin-addr", "127.0.0.1:0",
 		"--partitions", "2", "--poll-wait", "1s", "--drain", "1s", "--data", fleet.data, "--env-file", file, "--tenants", tenants,
 		"--index", index.URL+"/simple", "--uv", uv, "--log-format", "json")
 	cmd.Env = append(environment(), "XDG_CACHE_HOME="+filepath.Join(dir, "cache"))

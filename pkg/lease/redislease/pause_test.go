@@ -12,8 +12,8 @@ import (
 
 	"github.com/redis/go-redis/v9"
 
+	"github.com/scriptfleet/scriptfleet/pkg/fleettest/redistest"
 	"github.com/scriptfleet/scriptfleet/pkg/lease"
-	"github.com/scriptfleet/scriptfleet/pkg/redistest"
 )
 
 const (

@@ -8,8 +8,8 @@ import (
 	"github.com/alicebob/miniredis/v2"
 	"github.com/redis/go-redis/v9"
 
+	"github.com/scriptfleet/scriptfleet/pkg/fleettest/redistest"
 	"github.com/scriptfleet/scriptfleet/pkg/lease/leasetest"
-	"github.com/scriptfleet/scriptfleet/pkg/redistest"
 )
 
 func TestContractOnRedis(t *testing.T) {

@@ -10,8 +10,8 @@ import (
 
 	"github.com/redis/go-redis/v9"
 
+	"github.com/scriptfleet/scriptfleet/pkg/fleettest/redistest"
 	"github.com/scriptfleet/scriptfleet/pkg/ledger"
-	"github.com/scriptfleet/scriptfleet/pkg/redistest"
 	"github.com/scriptfleet/scriptfleet/pkg/run"
 )
 

@@ -6,9 +6,9 @@ import (
 	"testing"
 	"time"
 
+	"github.com/scriptfleet/scriptfleet/pkg/fleettest/redistest"
 	"github.com/scriptfleet/scriptfleet/pkg/ledger"
 	"github.com/scriptfleet/scriptfleet/pkg/ledger/ledgertest"
-	"github.com/scriptfleet/scriptfleet/pkg/redistest"
 	"github.com/scriptfleet/scriptfleet/pkg/run"
 )
 

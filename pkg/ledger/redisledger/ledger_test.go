@@ -8,8 +8,8 @@ import (
 	"github.com/alicebob/miniredis/v2"
 	"github.com/redis/go-redis/v9"
 
+	"github.com/scriptfleet/scriptfleet/pkg/fleettest/redistest"
 	"github.com/scriptfleet/scriptfleet/pkg/ledger/ledgertest"
-	"github.com/scriptfleet/scriptfleet/pkg/redistest"
 )
 
 var config = Config{Prefix: "test", Keep: ledgertest.Keep, Remember: ledgertest.Remember}

@@ -10,9 +10,9 @@ import (
 	"github.com/alicebob/miniredis/v2"
 	"github.com/redis/go-redis/v9"
 
+	"github.com/scriptfleet/scriptfleet/pkg/fleettest/redistest"
 	"github.com/scriptfleet/scriptfleet/pkg/ratelimit"
 	"github.com/scriptfleet/scriptfleet/pkg/ratelimit/ratelimittest"
-	"github.com/scriptfleet/scriptfleet/pkg/redistest"
 )
 
 func TestContractOnRedis(t *testing.T) {

@@ -10,7 +10,7 @@ import (
 	"github.com/alicebob/miniredis/v2"
 	"github.com/redis/go-redis/v9"
 
-	"github.com/scriptfleet/scriptfleet/pkg/redistest"
+	"github.com/scriptfleet/scriptfleet/pkg/fleettest/redistest"
 	"github.com/scriptfleet/scriptfleet/pkg/slot"
 	"github.com/scriptfleet/scriptfleet/pkg/slot/slottest"
 )

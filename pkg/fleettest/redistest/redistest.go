@@ -13,13 +13,14 @@ import (
 	"fmt"
 	"net"
 	"os/exec"
-	"runtime"
 	"strconv"
 	"strings"
-	"sync"
 	"syscall"
 	"testing"
 	"time"
+
+	"github.com/scriptfleet/scriptfleet/pkg/fleettest/process"
+	"github.com/scriptfleet/scriptfleet/pkg/fleettest/wait"
 )
 
 // startWithin bounds how long a server may take until it answers. It starts in
@@ -34,7 +35,7 @@ type Server struct {
 	t    testing.TB
 	path string
 	args []string
-	proc *process
+	proc *life
 }
 
 // Start starts a redis-server and waits until it answers; args are added to its
@@ -76,7 +77,7 @@ func (s *Server) Stop() {
 	if s.proc == nil {
 		return
 	}
-	s.proc.kill()
+	s.proc.Kill()
 	s.proc = nil
 }
 
@@ -114,7 +115,7 @@ func (s *Server) signal(sig syscall.Signal) {
 	if s.proc == nil {
 		s.t.Fatalf("send %v to redis-server: it is stopped", sig)
 	}
-	if err := syscall.Kill(s.proc.pid, sig); err != nil {
+	if err := s.proc.Signal(sig); err != nil {
 		s.t.Fatalf("send %v to redis-server: %v", sig, err)
 	}
 }
@@ -126,76 +127,41 @@ func (s *Server) start() error {
 		return err
 	}
 	if err := p.awaitAnswer(s.Addr); err != nil {
-		p.kill()
+		p.Kill()
 		return err
 	}
 	s.proc = p
 	return nil
 }
 
-// process is one life of a server.
-type process struct {
-	pid    int
-	out    *bytes.Buffer // read it after exited only
-	exited chan struct{}
-	once   sync.Once
+// life is one process of a server's.
+type life struct {
+	*process.Child
+	out *bytes.Buffer // to be read once it has exited
 }
 
-// launch starts the command on a thread that lives as long as the child does:
-// Linux ends the child (see dieWithParent) when the thread that made it ends.
-func launch(path string, args []string) (*process, error) {
-	p := &process{out: new(bytes.Buffer), exited: make(chan struct{})}
+func launch(path string, args []string) (*life, error) {
+	out := new(bytes.Buffer)
 	cmd := exec.Command(path, args...)
-	cmd.Stdout, cmd.Stderr = p.out, p.out
-	cmd.SysProcAttr = dieWithParent()
-	started := make(chan error)
-	go func() {
-		runtime.LockOSThread()
-		defer runtime.UnlockOSThread()
-		err := cmd.Start()
-		if err == nil {
-			p.pid = cmd.Process.Pid
-		}
-		started <- err
-		if err != nil {
-			return
-		}
-		_ = cmd.Wait() // it ends by our signal
-		close(p.exited)
-	}()
-	return p, <-started
+	cmd.Stdout, cmd.Stderr = out, out
+	child, err := process.Launch(cmd)
+	return &life{child, out}, err
 }
 
-// kill ends the process, paused or not, and waits until it is gone.
-func (p *process) kill() {
-	p.once.Do(func() {
-		select {
-		case <-p.exited: // its pid may be another's by now
-		default:
-			_ = syscall.Kill(p.pid, syscall.SIGKILL)
-		}
-	})
-	<-p.exited
-}
-
-func (p *process) awaitAnswer(addr string) error {
-	tick := time.NewTicker(5 * time.Millisecond)
-	defer tick.Stop()
-	late := time.After(startWithin)
-	for {
+func (l *life) awaitAnswer(addr string) error {
+	answers := wait.Soon(startWithin, func() bool {
 		// The server tells its own pid: an answer by another process, which
 		// took the port before us, does not count.
-		if pid, err := askPID(addr); err == nil && pid == p.pid {
-			return nil
-		}
-		select {
-		case <-tick.C:
-		case <-p.exited:
-			return fmt.Errorf("it ended at once: %s", p.out)
-		case <-late:
-			return fmt.Errorf("no answer within %s", startWithin)
-		}
+		pid, err := askPID(addr)
+		return err == nil && pid == l.PID || l.Gone()
+	})
+	switch {
+	case l.Gone():
+		return fmt.Errorf("it ended at once: %s", l.out)
+	case !answers:
+		return fmt.Errorf("no answer within %s", startWithin)
 	}
+	return nil
 }
 
 func askPID(addr string) (int, error) {

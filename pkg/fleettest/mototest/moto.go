@@ -5,19 +5,21 @@ package mototest
 
 import (
 	"bytes"
-	"errors"
 	"fmt"
 	"net"
 	"net/http"
 	"os"
 	"os/exec"
-	"path/filepath"
 	"strconv"
 	"testing"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/credentials"
+
+	"github.com/scriptfleet/scriptfleet/pkg/fleettest/process"
+	"github.com/scriptfleet/scriptfleet/pkg/fleettest/program"
+	"github.com/scriptfleet/scriptfleet/pkg/fleettest/wait"
 )
 
 // URL is where the server answers, once Run has started it.
@@ -44,29 +46,8 @@ func Config() aws.Config {
 	}
 }
 
-// Tool is the path of a program that `make setup` installed.
-func Tool(name string) (string, error) {
-	dir, err := os.Getwd()
-	if err != nil {
-		return "", err
-	}
-	for ; ; dir = filepath.Dir(dir) {
-		if _, err := os.Stat(filepath.Join(dir, "go.mod")); err == nil {
-			break
-		}
-		if dir == filepath.Dir(dir) {
-			return "", errors.New("not inside the module")
-		}
-	}
-	path := filepath.Join(dir, ".tools", "bin", name)
-	if _, err := os.Stat(path); err != nil {
-		return "", fmt.Errorf("%w; `make setup` installs it", err)
-	}
-	return path, nil
-}
-
 func start() (stop func(), err error) {
-	program, err := Tool("moto_server")
+	program, err := program.Tool("moto_server")
 	if err != nil {
 		return nil, err
 	}
@@ -77,18 +58,16 @@ func start() (stop func(), err error) {
 	var log bytes.Buffer
 	moto := exec.Command(program, "-H", "127.0.0.1", "-p", strconv.Itoa(port))
 	moto.Stdout, moto.Stderr = &log, &log
-	if err := moto.Start(); err != nil {
+	child, err := process.Launch(moto)
+	if err != nil {
 		return nil, err
 	}
-	ended := make(chan struct{})
-	go func() { _ = moto.Wait(); close(ended) }()
-	stop = func() { _ = moto.Process.Kill(); <-ended }
 	URL = fmt.Sprintf("http://127.0.0.1:%d", port)
-	if !answers(URL, ended) {
-		stop()
+	if !wait.Soon(time.Minute, func() bool { return child.Gone() || answers(URL) }) || child.Gone() {
+		child.Kill()
 		return nil, fmt.Errorf("it does not answer:\n%s", log.Bytes())
 	}
-	return stop, nil
+	return child.Kill, nil
 }
 
 func freePort() (int, error) {
@@ -100,20 +79,7 @@ func freePort() (int, error) {
 	return l.Addr().(*net.TCPAddr).Port, nil
 }
 
-// answers waits a minute for an answer at url, unless the process ends.
-func answers(url string, ended <-chan struct{}) bool {
-	tick := time.NewTicker(50 * time.Millisecond)
-	defer tick.Stop()
-	for range 1200 {
-		select {
-		case <-ended:
-			return false
-		case <-tick.C:
-		}
-		if resp, err := http.Get(url); err == nil {
-			_ = resp.Body.Close()
-			return true
-		}
-	}
-	return false
+func answers(url string) bool {
+	resp, err := http.Get(url)
+	return err == nil && resp.Body.Close() == nil
 }
