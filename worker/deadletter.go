@@ -58,5 +58,5 @@ func (w *Worker) deadLetter(h *held) verdict {
 	if err := w.writeLetter(h, reason); err != nil {
 		return verdict{kind: putBack, delay: w.backoff(h), why: err.Error()}
 	}
-	return finish(h.result(run.PlatformError, reason, builds.Built{}))
+	return answer(h.result(run.PlatformError, reason, builds.Built{}))
 }

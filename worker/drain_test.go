@@ -19,14 +19,14 @@ func TestDrainFinishesWhatExecutesAndPutsBackWhatWaits(t *testing.T) {
 		defer b.builds.hold("slow")()
 		b.send(ask("executes-1"), ask("executes-2"))
 		synctest.Wait()
-		b.send(ask("waits for a slot"), ask("waits for a build", script("slow")))
+		b.send(ask("waits for a turn"), ask("waits for a build", script("slow")))
 		synctest.Wait()
 
 		b.stopIntake()
 		synctest.Wait()
 		b.depth(b.partition, queue.Depth{Visible: 2, InFlight: 2})
 		b.send(ask("comes too late"))
-		b.state(ask("waits for a slot"), ledger.Queued)
+		b.state(ask("waits for a turn"), ledger.Queued)
 		b.state(ask("waits for a build", script("slow")), ledger.Queued)
 
 		began := time.Now()

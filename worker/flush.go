@@ -35,7 +35,7 @@ func (w *Worker) flushPublished(ctx context.Context, keys []run.Key) ([]struct{}
 	return nil, same(w.deps.Ledger.Published(ctx, keys), len(keys))
 }
 
-func (w *Worker) flushTakes(ctx context.Context, asks []slot.Ask) ([]bool, []error) {
+func (w *Worker) flushSlots(ctx context.Context, asks []slot.Ask) ([]bool, []error) {
 	ctx, cancel := context.WithTimeout(ctx, helperTimeout)
 	defer cancel()
 	taken, err := w.deps.Slots.Take(ctx, asks, slotTTL)

@@ -14,10 +14,10 @@ import (
 	"github.com/scriptfleet/scriptfleet/pkg/slot"
 )
 
-// keep renews what is in hand, in batches, every third of a claim's TTL: claims
+// heartbeat renews what is in hand, in batches, every third of a claim's TTL: claims
 // and slots each time, a delivery's visibility once half of it is gone, so that
 // the common run extends nothing.
-func (w *Worker) keep(ctx context.Context) {
+func (w *Worker) heartbeat(ctx context.Context) {
 	tick := time.NewTicker(w.cfg.ClaimTTL / 3)
 	defer tick.Stop()
 	for {
@@ -27,22 +27,22 @@ func (w *Worker) keep(ctx context.Context) {
 		case <-tick.C:
 		}
 		call, cancel := context.WithTimeout(ctx, w.cfg.ClaimTTL/3)
-		ledgerLost := w.keepClaims(call)
-		w.keepSlots(call)
+		ledgerLost := w.renewClaims(call)
+		w.renewSlots(call)
 		w.endCancelled(call)
 		cancel()
-		w.hands.forgetCaps()
-		w.keepDeliveries(ctx, ledgerLost)
+		w.inflight.forgetCaps()
+		w.extendDeliveries(ctx, ledgerLost)
 	}
 }
 
-// keepClaims renews the claims, and ends the work of those that are lost, and
+// renewClaims renews the claims, and ends the work of those that are lost, and
 // the waiting of those that have lapsed. It reports whether the ledger is out of reach.
-func (w *Worker) keepClaims(ctx context.Context) (outOfReach bool) {
+func (w *Worker) renewClaims(ctx context.Context) (outOfReach bool) {
 	var hs []*held
 	var holds []ledger.Hold
-	w.hands.each(func(h *held) {
-		hold, ok := h.claim()
+	w.inflight.each(func(h *held) {
+		hold, ok := h.currentHold()
 		switch {
 		case ok && h.lapsed(w.cfg.ClaimTTL):
 			h.endWait(errLapsed)
@@ -63,17 +63,17 @@ func (w *Worker) keepClaims(ctx context.Context) (outOfReach bool) {
 	for i, h := range hs {
 		if errs[i] == nil {
 			h.renew(sent)
-		} else if _, still := h.claim(); still && errors.Is(errs[i], ledger.ErrLost) {
-			h.unclaim()
+		} else if _, still := h.currentHold(); still && errors.Is(errs[i], ledger.ErrLost) {
+			h.dropHold()
 			h.endWork(errLost)
 		}
 	}
 	return false
 }
 
-// keepSlots renews the slots. One that is given back meanwhile, and that the
+// renewSlots renews the slots. One that is given back meanwhile, and that the
 // renewal may have overtaken, is given back once more.
-func (w *Worker) keepSlots(ctx context.Context) {
+func (w *Worker) renewSlots(ctx context.Context) {
 	asks := w.taken()
 	if len(asks) == 0 {
 		return
@@ -96,7 +96,7 @@ func (w *Worker) keepSlots(ctx context.Context) {
 
 // taken are the tenants' slots that runs in hand have.
 func (w *Worker) taken() (asks []slot.Ask) {
-	w.hands.each(func(h *held) {
+	w.inflight.each(func(h *held) {
 		h.mu.Lock()
 		asks = append(asks, h.slots...)
 		h.mu.Unlock()
@@ -111,7 +111,7 @@ const slotTTL = 30 * time.Second
 func (w *Worker) endCancelled(ctx context.Context) {
 	var hs []*held
 	var keys []run.Key
-	w.hands.each(func(h *held) {
+	w.inflight.each(func(h *held) {
 		h.mu.Lock()
 		if h.claimed && !h.invoking {
 			hs, keys = append(hs, h), append(keys, h.hold.Entry.Key)
@@ -123,7 +123,7 @@ func (w *Worker) endCancelled(ctx context.Context) {
 	}
 	cancelled, err := w.deps.Ledger.Cancelled(ctx, keys)
 	if err != nil {
-		return // said by keepClaims
+		return // said by renewClaims
 	}
 	for i, h := range hs {
 		if cancelled[i] {
@@ -132,13 +132,13 @@ func (w *Worker) endCancelled(ctx context.Context) {
 	}
 }
 
-// keepDeliveries extends the visibility of deliveries that need it. A delivery
+// extendDeliveries extends the visibility of deliveries that need it. A delivery
 // that is lost is put up with while the claim holds; without the ledger nothing
 // would keep a second worker from the run, and its work ends.
-func (w *Worker) keepDeliveries(ctx context.Context, ledgerLost bool) {
+func (w *Worker) extendDeliveries(ctx context.Context, ledgerLost bool) {
 	now := time.Now()
 	due := map[*source][]*held{}
-	w.hands.each(func(h *held) {
+	w.inflight.each(func(h *held) {
 		h.mu.Lock()
 		defer h.mu.Unlock()
 		switch {

@@ -19,7 +19,7 @@ import (
 	"github.com/scriptfleet/scriptfleet/worker"
 )
 
-func TestRunsThatWaitForABuildTakeNoSlot(t *testing.T) {
+func TestRunsThatWaitForABuildTakeNoTurn(t *testing.T) {
 	with(t, worker.Config{Concurrency: 1}, func(b *bench) {
 		built := b.builds.hold("slow")
 		for i := range 20 {
@@ -217,7 +217,7 @@ func TestNothingIsInvokedUnderAClaimThatHasLapsed(t *testing.T) {
 	})
 }
 
-func TestNothingIsInvokedUnderAClaimThatTheKeeperCouldNotKeep(t *testing.T) {
+func TestNothingIsInvokedUnderAClaimThatTheHeartbeatCouldNotRenew(t *testing.T) {
 	with(t, worker.Config{}, func(b *bench) {
 		built := b.builds.hold("slow")
 		b.ledger.hook = func(op string) {

@@ -21,7 +21,7 @@ var (
 	errExpired   = errors.New("worker: the run has expired")
 )
 
-// held is a delivery in hand. Its own goroutine walks it; the keeper renews
+// held is a delivery in hand. Its own goroutine walks it; the heartbeat renews
 // what mu guards.
 type held struct {
 	source   *source
@@ -47,7 +47,7 @@ type held struct {
 	invoking  bool
 	gone      bool // the delivery is lost
 	slots     []slot.Ask
-	settled   bool // guarded by hands.mu, for the tenant's share
+	leaving   bool // guarded by inflight.mu, for the tenant's share
 	visibleTo time.Time
 }
 
@@ -64,15 +64,15 @@ func (h *held) expireAt(t time.Time) {
 // owner names this delivery in this worker: no two claims share it.
 func (h *held) owner(worker string) string { return worker + "/" + h.delivery.Handle }
 
-// grant notes what the ledger has granted; the keeper renews it from then on.
-func (h *held) grant(hold ledger.Hold, invoking bool) {
+// granted notes what the ledger has granted; the heartbeat renews it from then on.
+func (h *held) granted(hold ledger.Hold, invoking bool) {
 	h.mu.Lock()
 	h.hold, h.claimed, h.invoking = hold, true, invoking
 	h.mu.Unlock()
 }
 
-// claim returns the hold, if there is one.
-func (h *held) claim() (ledger.Hold, bool) {
+// currentHold returns the hold, if there is one.
+func (h *held) currentHold() (ledger.Hold, bool) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	return h.hold, h.claimed
@@ -95,15 +95,15 @@ func (h *held) lapsed(ttl time.Duration) bool {
 	return !h.invoking && time.Since(h.renewed) >= ttl
 }
 
-// unclaim ends the keeping of the claim.
-func (h *held) unclaim() {
+// dropHold ends the renewal of the claim.
+func (h *held) dropHold() {
 	h.mu.Lock()
 	h.claimed = false
 	h.mu.Unlock()
 }
 
-// hands is what the worker has in hand, and how much more it may take.
-type hands struct {
+// inflight is what the worker has in hand, and how much more it may take.
+type inflight struct {
 	concurrency    int
 	maxParked      int
 	maxParkedBytes int
@@ -118,94 +118,94 @@ type hands struct {
 	visibility  time.Duration
 }
 
-func newHands(cfg Config) *hands {
-	return &hands{
+func newInflight(cfg Config) *inflight {
+	return &inflight{
 		concurrency: cfg.Concurrency, maxParked: cfg.MaxParked, maxParkedBytes: cfg.MaxParkedMB << 20,
 		visibility: cfg.Visibility, all: map[*held]struct{}{}, shares: map[string]*share{}, changed: make(chan struct{}),
 	}
 }
 
-func (hs *hands) take(intake, work context.Context, s *source, d queue.Delivery) *held {
-	h := &held{source: s, delivery: d, visibleTo: d.ReceivedAt.Add(hs.visibility)}
+func (in *inflight) take(intake, work context.Context, s *source, d queue.Delivery) *held {
+	h := &held{source: s, delivery: d, visibleTo: d.ReceivedAt.Add(in.visibility)}
 	h.work, h.endWork = context.WithCancelCause(work)
 	h.wait, h.endWait = context.WithCancelCause(h.work)
 	h.release = append(h.release, context.AfterFunc(intake, func() { h.endWait(errStopping) }))
 
-	hs.wg.Add(1)
-	hs.mu.Lock()
-	hs.all[h] = struct{}{}
-	hs.of(h.tenant()).active++
-	hs.mu.Unlock()
+	in.wg.Add(1)
+	in.mu.Lock()
+	in.all[h] = struct{}{}
+	in.of(h.tenant()).active++
+	in.mu.Unlock()
 	return h
 }
 
-func (hs *hands) letGo(h *held) {
+func (in *inflight) letGo(h *held) {
 	h.giving.Wait()
 	for _, release := range h.release {
 		release()
 	}
 	h.endWait(nil)
 	h.endWork(nil)
-	hs.mu.Lock()
-	delete(hs.all, h)
-	s := hs.of(h.tenant())
+	in.mu.Lock()
+	delete(in.all, h)
+	s := in.of(h.tenant())
 	s.active--
-	if h.settled {
-		s.settled--
+	if h.leaving {
+		s.leaving--
 	}
-	hs.forget(h.tenant())
-	hs.tell()
-	hs.mu.Unlock()
-	hs.wg.Done()
+	in.forget(h.tenant())
+	in.tell()
+	in.mu.Unlock()
+	in.wg.Done()
 }
 
 // wait returns once nothing is in hand.
-func (hs *hands) wait() { hs.wg.Wait() }
+func (in *inflight) wait() { in.wg.Wait() }
 
 // park counts a delivery as parked, or refuses above the bounds, and above the
 // tenant's share of them.
-func (hs *hands) park(h *held) bool {
-	hs.mu.Lock()
-	defer hs.mu.Unlock()
-	s, size := hs.of(h.tenant()), len(h.delivery.Body)
-	free, freeBytes := hs.maxParked-hs.parked, hs.maxParkedBytes-hs.parkedBytes
+func (in *inflight) park(h *held) bool {
+	in.mu.Lock()
+	defer in.mu.Unlock()
+	s, size := in.of(h.tenant()), len(h.delivery.Body)
+	free, freeBytes := in.maxParked-in.parked, in.maxParkedBytes-in.parkedBytes
 	if free <= 0 || freeBytes < size || s.parked >= parkedFactor*free || s.parkedBytes > parkedFactor*freeBytes {
 		return false
 	}
-	hs.parked, s.parked, s.active = hs.parked+1, s.parked+1, s.active-1
-	hs.parkedBytes, s.parkedBytes = hs.parkedBytes+size, s.parkedBytes+size
-	hs.tell()
+	in.parked, s.parked, s.active = in.parked+1, s.parked+1, s.active-1
+	in.parkedBytes, s.parkedBytes = in.parkedBytes+size, s.parkedBytes+size
+	in.tell()
 	return true
 }
 
-func (hs *hands) unpark(h *held) {
-	hs.mu.Lock()
-	defer hs.mu.Unlock()
-	s, size := hs.of(h.tenant()), len(h.delivery.Body)
-	hs.parked, s.parked, s.active = hs.parked-1, s.parked-1, s.active+1
-	hs.parkedBytes, s.parkedBytes = hs.parkedBytes-size, s.parkedBytes-size
+func (in *inflight) unpark(h *held) {
+	in.mu.Lock()
+	defer in.mu.Unlock()
+	s, size := in.of(h.tenant()), len(h.delivery.Body)
+	in.parked, s.parked, s.active = in.parked-1, s.parked-1, s.active+1
+	in.parkedBytes, s.parkedBytes = in.parkedBytes-size, s.parkedBytes-size
 }
 
 // room waits until the worker may take more deliveries in hand, and tells how
 // many: beside those that execute, twice as many wait for their turn, of which
 // one tenant has its share only. It returns 0 once ctx has ended.
-func (hs *hands) room(ctx context.Context) int {
-	return hs.until(ctx, func(active int) int { return roomFactor*hs.concurrency - active })
+func (in *inflight) room(ctx context.Context) int {
+	return in.until(ctx, func(active int) int { return roomFactor*in.concurrency - active })
 }
 
-// roomFactor is how many deliveries may be in hand for each slot.
+// roomFactor is how many deliveries may be in hand for each turn.
 const roomFactor = 3
 
-// leftOver is room for what goes last: slots that nothing in hand waits for.
-func (hs *hands) leftOver(ctx context.Context) int {
-	return hs.until(ctx, func(active int) int { return hs.concurrency - active })
+// leftOver is room for what goes last: turns that nothing in hand waits for.
+func (in *inflight) leftOver(ctx context.Context) int {
+	return in.until(ctx, func(active int) int { return in.concurrency - active })
 }
 
-func (hs *hands) until(ctx context.Context, room func(active int) int) int {
+func (in *inflight) until(ctx context.Context, room func(active int) int) int {
 	for ctx.Err() == nil {
-		hs.mu.Lock()
-		n, changed := room(len(hs.all)-hs.parked), hs.changed
-		hs.mu.Unlock()
+		in.mu.Lock()
+		n, changed := room(len(in.all)-in.parked), in.changed
+		in.mu.Unlock()
 		if n > 0 {
 			return n
 		}
@@ -218,26 +218,26 @@ func (hs *hands) until(ctx context.Context, room func(active int) int) int {
 }
 
 // each calls f for a snapshot of what is in hand.
-func (hs *hands) each(f func(*held)) {
-	hs.mu.Lock()
-	all := make([]*held, 0, len(hs.all))
-	for h := range hs.all {
+func (in *inflight) each(f func(*held)) {
+	in.mu.Lock()
+	all := make([]*held, 0, len(in.all))
+	for h := range in.all {
 		all = append(all, h)
 	}
-	hs.mu.Unlock()
+	in.mu.Unlock()
 	for _, h := range all {
 		f(h)
 	}
 }
 
-func (hs *hands) counts() (active, parked int) {
-	hs.mu.Lock()
-	defer hs.mu.Unlock()
-	return len(hs.all) - hs.parked, hs.parked
+func (in *inflight) counts() (active, parked int) {
+	in.mu.Lock()
+	defer in.mu.Unlock()
+	return len(in.all) - in.parked, in.parked
 }
 
 // tell wakes who waits for room; mu is held.
-func (hs *hands) tell() {
-	close(hs.changed)
-	hs.changed = make(chan struct{})
+func (in *inflight) tell() {
+	close(in.changed)
+	in.changed = make(chan struct{})
 }

@@ -26,7 +26,7 @@ func (w *Worker) invoke(h *held, built builds.Built) verdict {
 	}
 	payload, err := call.Payload()
 	if err != nil {
-		return finish(h.result(run.Failed, asRunError(err), built))
+		return answer(h.result(run.Failed, asRunError(err), built))
 	}
 	if err := w.begin(h); err != nil {
 		return w.interrupted(h, err)
@@ -39,13 +39,13 @@ func (w *Worker) invoke(h *held, built builds.Built) verdict {
 		w.metrics.refused.WithLabelValues(string(classOf(err))).Inc()
 		return w.judge(h, built, err)
 	}
-	w.slots.succeeded()
-	return finish(w.outcome(h, built, inv))
+	w.turns.succeeded()
+	return answer(w.outcome(h, built, inv))
 }
 
 // begin counts the attempt in the ledger: from here on the script may have run.
 func (w *Worker) begin(h *held) error {
-	hold, _ := h.claim()
+	hold, _ := h.currentHold()
 	hold, err := patiently(h.wait, w, func() (ledger.Hold, error) {
 		if h.lapsed(w.cfg.ClaimTTL) {
 			return hold, errLapsed
@@ -55,7 +55,7 @@ func (w *Worker) begin(h *held) error {
 	if err != nil {
 		return err
 	}
-	h.grant(hold, true)
+	h.granted(hold, true)
 	h.attempts = max(hold.Attempts, h.attempts+1)
 	if h.attempts == 1 {
 		w.budget.earn()
@@ -95,7 +95,7 @@ func (w *Worker) judge(h *held, built builds.Built, err error) verdict {
 	switch classOf(err) {
 	case function.Throttled:
 		if !ofOneFunction(err) {
-			w.slots.throttled()
+			w.turns.throttled()
 		}
 		return w.again(h, built, err, "Throttled", "Lambda's throttle to pass")
 	case function.NotReady:
@@ -109,17 +109,17 @@ func (w *Worker) judge(h *held, built builds.Built, err error) verdict {
 		}
 		return w.again(h, built, err, "FunctionMissing", "its function, which was gone, to be built again")
 	case function.Denied:
-		return finish(h.result(run.PlatformError, &run.Error{
+		return answer(h.result(run.PlatformError, &run.Error{
 			Owner: run.OwnerOperator, Type: "AccessDenied",
 			Message: fmt.Sprintf("The fleet may not invoke the script's function; its operator has to allow it: %v.", err),
 		}, built))
 	case function.Operator:
-		return finish(h.result(run.PlatformError, &run.Error{
+		return answer(h.result(run.PlatformError, &run.Error{
 			Owner: run.OwnerOperator, Type: "FunctionServiceFault", Retryable: true,
 			Message: fmt.Sprintf("The function service needs its operator: %v.", err),
 		}, built))
 	case function.Refused, function.Conflict:
-		return finish(h.result(run.PlatformError, &run.Error{
+		return answer(h.result(run.PlatformError, &run.Error{
 			Owner: run.OwnerPlatform, Type: "InvocationRefused",
 			Message: fmt.Sprintf("The function service refused the invocation: %v.", err),
 		}, built))
@@ -132,7 +132,7 @@ func (w *Worker) judge(h *held, built builds.Built, err error) verdict {
 func (w *Worker) again(h *held, built builds.Built, err error, kind, waiting string) verdict {
 	h.attempts-- // the ledger takes it back as well
 	if age := time.Since(h.delivery.SentAt); age > w.cfg.GiveUpAfter {
-		return finish(h.result(run.PlatformError, &run.Error{
+		return answer(h.result(run.PlatformError, &run.Error{
 			Owner: run.OwnerOperator, Type: kind, Retryable: true,
 			Message: fmt.Sprintf("The script could not be invoked for %s and has not run. Send it again once the function service takes it: %v.", age.Round(time.Second), err),
 		}, built))
@@ -145,12 +145,12 @@ func (w *Worker) again(h *held, built builds.Built, err error, kind, waiting str
 func (w *Worker) ambiguous(h *held, built builds.Built, err error) verdict {
 	switch {
 	case h.run.Data.Delivery == run.AtMostOnce:
-		return finish(h.result(run.PlatformError, &run.Error{
+		return answer(h.result(run.PlatformError, &run.Error{
 			Owner: run.OwnerPlatform, Type: "MayHaveExecuted",
 			Message: fmt.Sprintf("The invocation gave no answer, so the script may have run. It was not run again, as the request's delivery is at-most-once: check what it did before sending it again under another id. (%v)", err),
 		}, built))
 	case h.attempts >= w.cfg.MaxAttempts || !w.budget.spend():
-		return finish(h.result(run.PlatformError, exhausted(h), built))
+		return answer(h.result(run.PlatformError, exhausted(h), built))
 	}
 	return verdict{kind: putBack, delay: w.backoff(h), executed: true, why: err.Error()}
 }

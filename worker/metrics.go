@@ -32,12 +32,12 @@ func newMetrics(reg prometheus.Registerer, w *Worker) *metrics {
 	gauge := func(name, help string, read func() int) {
 		f.NewGaugeFunc(prometheus.GaugeOpts{Name: "scriptfleet_worker_" + name, Help: help}, func() float64 { return float64(read()) })
 	}
-	gauge("active", "Deliveries in hand that are not parked.", func() int { n, _ := w.hands.counts(); return n })
-	gauge("parked", "Deliveries in hand that wait for a build.", func() int { _, n := w.hands.counts(); return n })
+	gauge("active", "Deliveries in hand that are not parked.", func() int { n, _ := w.inflight.counts(); return n })
+	gauge("parked", "Deliveries in hand that wait for a build.", func() int { _, n := w.inflight.counts(); return n })
 	gauge("parked_limit", "Deliveries that may wait for a build; those above are put back.", func() int { return w.cfg.MaxParked })
-	gauge("slots", "Runs that may execute at a time, as throttling allows now.", func() int { n, _, _ := w.slots.counts(); return n })
-	gauge("slots_in_use", "Runs that execute.", func() int { _, n, _ := w.slots.counts(); return n })
-	gauge("slots_waiting", "Runs that wait for a slot.", func() int { _, _, n := w.slots.counts(); return n })
+	gauge("turns", "Runs that may execute at a time, as throttling allows now.", func() int { n, _, _ := w.turns.counts(); return n })
+	gauge("turns_in_use", "Runs that execute.", func() int { _, n, _ := w.turns.counts(); return n })
+	gauge("turns_waiting", "Runs that wait for a turn.", func() int { _, _, n := w.turns.counts(); return n })
 
 	buckets := prometheus.ExponentialBuckets(0.001, 2.5, 14)
 	m := &metrics{
@@ -50,7 +50,7 @@ func newMetrics(reg prometheus.Registerer, w *Worker) *metrics {
 		cold:     counter("cold_starts_total", "Runs that met a cold start."),
 		extended: counter("extended_total", "Deliveries whose visibility was extended."),
 		stages: f.NewHistogramVec(prometheus.HistogramOpts{
-			Name: "scriptfleet_worker_stage_seconds", Help: "Time of finished runs in each stage.", Buckets: buckets,
+			Name: "scriptfleet_worker_stage_seconds", Help: "Time of answered runs in each stage.", Buckets: buckets,
 		}, []string{"stage"}),
 		total: f.NewHistogram(prometheus.HistogramOpts{
 			Name: "scriptfleet_worker_run_seconds", Help: "From a request's arrival to its result.", Buckets: buckets,
@@ -62,7 +62,7 @@ func newMetrics(reg prometheus.Registerer, w *Worker) *metrics {
 	for _, c := range []function.Class{function.Throttled, function.NotReady, function.NotFound, function.Denied, function.Unsent, function.Ambiguous} {
 		m.refused.WithLabelValues(string(c))
 	}
-	for _, k := range []kind{finished, republish, remove, putBack, bury, leave} {
+	for _, k := range []kind{answered, republish, remove, putBack, bury, leave} {
 		m.verdicts.WithLabelValues(string(k))
 	}
 	return m
@@ -72,7 +72,7 @@ func (m *metrics) result(status string) { m.results.WithLabelValues(status).Inc(
 
 func (m *metrics) settled(h *held, v verdict) {
 	m.verdicts.WithLabelValues(string(v.kind)).Inc()
-	if v.kind != finished {
+	if v.kind != answered {
 		return
 	}
 	t := h.timeline.Timings()

@@ -24,7 +24,7 @@ func TestMetricsTellWhatBecameOfRuns(t *testing.T) {
 		names := []string{
 			"scriptfleet_worker_received_total", "scriptfleet_worker_invocations_started_total", "scriptfleet_worker_invocations_refused_total",
 			"scriptfleet_worker_settled_total", "scriptfleet_worker_parked", "scriptfleet_worker_parked_limit", "scriptfleet_worker_active",
-			"scriptfleet_worker_slots_in_use",
+			"scriptfleet_worker_turns_in_use",
 		}
 		want := `
 # HELP scriptfleet_worker_active Deliveries in hand that are not parked.
@@ -52,15 +52,15 @@ scriptfleet_worker_parked_limit 7
 scriptfleet_worker_received_total 3
 # HELP scriptfleet_worker_settled_total Deliveries that were settled, by verdict.
 # TYPE scriptfleet_worker_settled_total counter
+scriptfleet_worker_settled_total{verdict="answered"} 1
 scriptfleet_worker_settled_total{verdict="bury"} 0
-scriptfleet_worker_settled_total{verdict="finished"} 1
 scriptfleet_worker_settled_total{verdict="leave"} 0
 scriptfleet_worker_settled_total{verdict="put_back"} 1
 scriptfleet_worker_settled_total{verdict="remove"} 0
 scriptfleet_worker_settled_total{verdict="republish"} 0
-# HELP scriptfleet_worker_slots_in_use Runs that execute.
-# TYPE scriptfleet_worker_slots_in_use gauge
-scriptfleet_worker_slots_in_use 0
+# HELP scriptfleet_worker_turns_in_use Runs that execute.
+# TYPE scriptfleet_worker_turns_in_use gauge
+scriptfleet_worker_turns_in_use 0
 `
 		if err := testutil.GatherAndCompare(b.metrics, strings.NewReader(want), names...); err != nil {
 			t.Error(err)

@@ -40,7 +40,7 @@ func (w *Worker) receive(intake, work context.Context, s *source, room func(cont
 			return // intake has ended
 		}
 		if pause {
-			n = min(n, w.hands.crowded(intake, crowd, around(s.look)))
+			n = min(n, w.inflight.crowded(intake, crowd, around(s.look)))
 		}
 		ds, err := s.queue.Receive(intake, queue.Poll{
 			Max: n, Wait: w.cfg.PollWait, Visibility: w.cfg.Visibility,
@@ -55,7 +55,7 @@ func (w *Worker) receive(intake, work context.Context, s *source, room func(cont
 		w.metrics.received.Add(float64(len(ds)))
 		var over []queue.Delivery
 		for _, d := range ds {
-			if !w.hands.admits(d.Group) {
+			if !w.inflight.admits(d.Group) {
 				over = append(over, d)
 				continue
 			}
@@ -64,7 +64,7 @@ func (w *Worker) receive(intake, work context.Context, s *source, room func(cont
 		switch {
 		case len(over) > 0:
 			crowd, pause = over[0].Group, true
-			w.hands.wg.Go(func() { w.returns(intake, s, over) })
+			w.inflight.wg.Go(func() { w.returns(intake, s, over) })
 		case len(ds) < n:
 			pause = false // that was all
 		}
@@ -73,11 +73,11 @@ func (w *Worker) receive(intake, work context.Context, s *source, room func(cont
 
 // inHand takes a delivery into hand and walks it to its end.
 func (w *Worker) inHand(intake, work context.Context, s *source, d queue.Delivery, walk func(*held) verdict) {
-	h := w.hands.take(intake, work, s, d)
+	h := w.inflight.take(intake, work, s, d)
 	go func() {
-		defer w.hands.letGo(h)
+		defer w.inflight.letGo(h)
 		v := walk(h)
-		w.hands.settling(h)
+		w.inflight.leaves(h)
 		w.settle(h, v)
 	}()
 }

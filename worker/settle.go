@@ -20,8 +20,8 @@ import (
 func (w *Worker) settle(h *held, v verdict) {
 	var err error
 	switch v.kind {
-	case finished:
-		err = w.finish(h, v.result)
+	case answered:
+		err = w.answer(h, v.result)
 	case republish:
 		err = w.publish(h, v.stored, nil)
 	case remove:
@@ -35,18 +35,18 @@ func (w *Worker) settle(h *held, v verdict) {
 	w.logSettled(h, v, err)
 }
 
-// finish writes the result down, publishes it and deletes the delivery, in this
+// answer writes the result down, publishes it and deletes the delivery, in this
 // order.
-func (w *Worker) finish(h *held, res run.Result) error {
+func (w *Worker) answer(h *held, res run.Result) error {
 	h.timeline.Mark(run.StagePublish, time.Now())
 	res.Data.Timings = h.timeline.Timings()
 	body, err := res.Encode()
 	if err != nil {
-		return w.finish(h, h.result(run.PlatformError, &run.Error{
+		return w.answer(h, h.result(run.PlatformError, &run.Error{
 			Owner: run.OwnerPlatform, Type: "ResultNotEncodable", Message: fmt.Sprintf("The result could not be written: %v.", err),
 		}, builds.Built{}))
 	}
-	hold, ok := h.claim()
+	hold, ok := h.currentHold()
 	if !ok {
 		return fmt.Errorf("write the result down: %w", ledger.ErrLost)
 	}
@@ -59,7 +59,7 @@ func (w *Worker) finish(h *held, res run.Result) error {
 		// followed by another, and leave the books open.
 		return fmt.Errorf("write the result down: %w", err)
 	}
-	h.unclaim() // settled: nobody can take it any more
+	h.dropHold() // settled: nobody can take it any more
 	return w.publish(h, body, res.Attributes())
 }
 
@@ -144,8 +144,8 @@ func (w *Worker) remove(h *held) error {
 func (w *Worker) putBack(h *held, v verdict) error {
 	ctx, cancel := context.WithTimeout(lastly(h.work), helperTimeout)
 	defer cancel()
-	if hold, ok := h.claim(); ok {
-		h.unclaim()
+	if hold, ok := h.currentHold(); ok {
+		h.dropHold()
 		if err := w.deps.Ledger.Release(ctx, hold, v.executed); err != nil {
 			w.log.Warn("cannot release a claim; it runs out by itself", zap.String("run", string(h.run.Key)), zap.Error(err))
 		}
@@ -188,7 +188,7 @@ func (w *Worker) logSettled(h *held, v verdict, err error) {
 		zap.String("id", h.run.ID), zap.Int("receives", h.delivery.ReceiveCount),
 	}
 	switch v.kind {
-	case finished:
+	case answered:
 		fields = append(fields, zap.String("status", string(v.result.Data.Status)), zap.Int("attempt", v.result.Data.Attempt),
 			zap.String("build", string(v.result.Data.Build.Outcome)), zap.Int64("total_ms", h.timeline.Timings().Total))
 		if e := v.result.Data.Error; e != nil {

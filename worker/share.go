@@ -18,7 +18,7 @@ import (
 // unread: no claim, no attempt, no round trip to the ledger.
 type share struct {
 	active  int // in hand and not parked
-	settled int // of those, the ones that are past their execution
+	leaving int // of those, the ones that are past their execution
 	running int // of those, the ones that have the fleet's slots
 
 	parked, parkedBytes int
@@ -40,66 +40,66 @@ const (
 )
 
 // of finds or makes a tenant's share; mu is held.
-func (hs *hands) of(tenant string) *share {
-	s := hs.shares[tenant]
+func (in *inflight) of(tenant string) *share {
+	s := in.shares[tenant]
 	if s == nil {
 		s = &share{}
-		hs.shares[tenant] = s
+		in.shares[tenant] = s
 	}
 	return s
 }
 
 // forget drops what says nothing; mu is held.
-func (hs *hands) forget(tenant string) {
-	s := hs.shares[tenant]
+func (in *inflight) forget(tenant string) {
+	s := in.shares[tenant]
 	if s != nil && s.active == 0 && s.parked == 0 && time.Now().After(s.cappedUntil) {
-		delete(hs.shares, tenant)
+		delete(in.shares, tenant)
 	}
 }
 
 // forgetCaps drops the shares of tenants that were capped and have nothing here.
-func (hs *hands) forgetCaps() {
-	hs.mu.Lock()
-	defer hs.mu.Unlock()
-	for tenant := range hs.shares {
-		hs.forget(tenant)
+func (in *inflight) forgetCaps() {
+	in.mu.Lock()
+	defer in.mu.Unlock()
+	for tenant := range in.shares {
+		in.forget(tenant)
 	}
 }
 
 // left is how many more of the tenant's deliveries may be in hand; mu is held.
-func (hs *hands) left(tenant string) int {
-	s := hs.shares[tenant]
+func (in *inflight) left(tenant string) int {
+	s := in.shares[tenant]
 	if s == nil {
 		return queue.MaxBatch
 	}
-	free := roomFactor*hs.concurrency - (len(hs.all) - hs.parked)
+	free := roomFactor*in.concurrency - (len(in.all) - in.parked)
 	// One that has nothing here is always served: it came through the room.
 	n := max(activeFactor*free-s.active, 1-s.active)
 	// What the factor allows shrinks with every one that is taken.
 	n = (n + activeFactor) / (1 + activeFactor)
 	if time.Now().Before(s.cappedUntil) {
-		n = min(n, s.running+s.settled+max(4, hs.concurrency/4)-s.active)
+		n = min(n, s.running+s.leaving+max(4, in.concurrency/4)-s.active)
 	}
 	return n
 }
 
 // admits tells whether one more delivery of the tenant may be taken in hand.
-func (hs *hands) admits(tenant string) bool {
-	hs.mu.Lock()
-	defer hs.mu.Unlock()
-	return hs.left(tenant) > 0
+func (in *inflight) admits(tenant string) bool {
+	in.mu.Lock()
+	defer in.mu.Unlock()
+	return in.left(tenant) > 0
 }
 
 // crowded waits until the tenant may have more in hand, but no longer than for
 // the pause, since the partition has other tenants too. It tells how many to ask
 // for: one at least.
-func (hs *hands) crowded(ctx context.Context, tenant string, pause time.Duration) int {
+func (in *inflight) crowded(ctx context.Context, tenant string, pause time.Duration) int {
 	timer := time.NewTimer(pause)
 	defer timer.Stop()
 	for {
-		hs.mu.Lock()
-		n, changed := hs.left(tenant), hs.changed
-		hs.mu.Unlock()
+		in.mu.Lock()
+		n, changed := in.left(tenant), in.changed
+		in.mu.Unlock()
 		if n > 0 {
 			return n
 		}
@@ -113,29 +113,29 @@ func (hs *hands) crowded(ctx context.Context, tenant string, pause time.Duration
 	}
 }
 
-// settling notes that a delivery is past its execution.
-func (hs *hands) settling(h *held) {
-	hs.mu.Lock()
-	defer hs.mu.Unlock()
-	hs.of(h.tenant()).settled++
-	h.settled = true
+// leaves notes that a delivery is past its execution.
+func (in *inflight) leaves(h *held) {
+	in.mu.Lock()
+	defer in.mu.Unlock()
+	in.of(h.tenant()).leaving++
+	h.leaving = true
 }
 
-// runs notes that a run has the fleet's slots that it needs.
-func (hs *hands) runs(h *held) {
-	hs.mu.Lock()
-	defer hs.mu.Unlock()
-	hs.of(h.tenant()).running++
+// hasSlots notes that a run has the fleet's slots that it needs.
+func (in *inflight) hasSlots(h *held) {
+	in.mu.Lock()
+	defer in.mu.Unlock()
+	in.of(h.tenant()).running++
 }
 
-// ran notes that it has given them back: the next of the tenant's may ask.
-func (hs *hands) ran(h *held) {
-	hs.mu.Lock()
-	defer hs.mu.Unlock()
-	s := hs.of(h.tenant())
+// gaveSlots notes that it has given them back: the next of the tenant's may ask.
+func (in *inflight) gaveSlots(h *held) {
+	in.mu.Lock()
+	defer in.mu.Unlock()
+	s := in.of(h.tenant())
 	s.running--
 	s.wake()
-	hs.tell()
+	in.tell()
 }
 
 func (s *share) wake() {
@@ -147,20 +147,20 @@ func (s *share) wake() {
 
 // capped notes that the tenant is at a cap, and waits until one of its runs here
 // has ended, or ctx has.
-func (hs *hands) capped(ctx context.Context, h *held) {
+func (in *inflight) capped(ctx context.Context, h *held) {
 	free := make(chan struct{})
-	hs.mu.Lock()
-	s := hs.of(h.tenant())
+	in.mu.Lock()
+	s := in.of(h.tenant())
 	s.cappedUntil = time.Now().Add(cappedFor)
 	s.waiting = append(s.waiting, free)
-	hs.mu.Unlock()
+	in.mu.Unlock()
 	select {
 	case <-free:
 		return
 	case <-ctx.Done():
 	}
-	hs.mu.Lock()
-	defer hs.mu.Unlock()
+	in.mu.Lock()
+	defer in.mu.Unlock()
 	for i, c := range s.waiting {
 		if c == free {
 			s.waiting = append(s.waiting[:i], s.waiting[i+1:]...)

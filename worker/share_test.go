@@ -21,7 +21,7 @@ func (b *bench) flood(n int, change ...func(*run.Request)) {
 	synctest.Wait()
 }
 
-func TestTenantThatHasAllSlotsAndFloodsKeepsNobodyWaiting(t *testing.T) {
+func TestTenantThatHasAllTurnsAndFloodsKeepsNobodyWaiting(t *testing.T) {
 	with(t, worker.Config{Concurrency: 4}, func(b *bench) {
 		b.lasting(20 * time.Second)
 		b.flood(100)

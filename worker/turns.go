@@ -8,145 +8,148 @@ import (
 	"github.com/scriptfleet/scriptfleet/pkg/fair"
 )
 
-// slots are the runs that may execute in this worker at a time, shared among
-// tenants by the seconds that they use. How many there are follows Lambda's
-// throttling: down by a third when it says that the account has no more
-// concurrency, up by one for as many successes as there are slots.
+// turns decide which runs execute in this worker, and how many at a time. They
+// go to the tenant that has used the fewest seconds for its weight. The limit
+// follows Lambda's throttling: down by a third when the account has no more
+// concurrency, up by one for every limit successes.
 //
-// Nobody is taken off a slot, so when long scripts have them all a tenant would
-// wait for one of them to end. For that there is a reserve, beyond the limit and
-// in proportion to it: a tenant gets a slot of it while it has fewer at work here
-// than the reserve has free. Whoever has taken the slots has none of it, one run
-// of a tenant that has nothing here is served at once, and each further tenant
-// with long scripts gets half of what is left.
-type slots struct {
+// A turn that is taken is not taken away, so a tenant could wait until a long
+// run of another ends. A reserve beyond the limit prevents that. It shrinks with
+// the limit, and a tenant gets a turn from it while
+//
+//	turns the tenant has < turns of the reserve that are free
+//
+// Example: limit 32, reserve 8, and tenant A has all 32 turns. A gets nothing of
+// the reserve (32 ≥ 8). B, with long runs and no turn yet, gets one (0 < 8), then
+// more until it has 4 (4 ≥ 8-4). C then gets 2, and D and E one each.
+type turns struct {
 	max, reserve int
 
 	mu      sync.Mutex
 	limit   float64
 	inUse   int
 	running map[string]int // by tenant
-	queue   *fair.Queue[*turn]
+	queue   *fair.Queue[*waiter]
 	down    time.Time // of the last step down
 }
 
-// turn is one run's wait for a slot.
-type turn struct {
+// waiter is one run's wait for a turn.
+type waiter struct {
 	tenant  string
 	granted chan struct{}
 }
 
 const (
-	// advance is charged, in seconds, when a slot is granted, so that a tenant
+	// advance is charged, in seconds, when a turn is granted, so that a tenant
 	// can't take them all before its first run has been charged.
 	advance = 1.0
-	// stepDown is how far the limit goes down, at most once in stepEvery: the
-	// throttles of one moment say the same thing.
+	// stepDown is the factor of a throttle. It counts at most once in stepEvery:
+	// the throttles of one moment have one cause.
 	stepDown  = 0.67
 	stepEvery = time.Second
 )
 
-func newSlots(n, reserve int) *slots {
-	return &slots{max: n, reserve: reserve, limit: float64(n), running: map[string]int{}, queue: fair.New[*turn]()}
+func newTurns(n, reserve int) *turns {
+	return &turns{max: n, reserve: reserve, limit: float64(n), running: map[string]int{}, queue: fair.New[*waiter]()}
 }
 
-// take waits for a slot. The caller gives it back with give.
-func (s *slots) take(ctx context.Context, tenant string, weight float64) error {
-	s.mu.Lock()
-	t := &turn{tenant: tenant, granted: make(chan struct{})}
-	entry := s.queue.Push(tenant, weight, t)
-	s.grant()
-	s.mu.Unlock()
+// take waits for a turn. The caller gives it back with give.
+func (t *turns) take(ctx context.Context, tenant string, weight float64) error {
+	t.mu.Lock()
+	w := &waiter{tenant: tenant, granted: make(chan struct{})}
+	entry := t.queue.Push(tenant, weight, w)
+	t.grant()
+	t.mu.Unlock()
 
 	select {
-	case <-t.granted:
+	case <-w.granted:
 		return nil
 	case <-ctx.Done():
 	}
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if !s.queue.Remove(entry) { // granted meanwhile
-		s.queue.Charge(tenant, -advance)
-		s.free(tenant)
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if !t.queue.Remove(entry) { // granted meanwhile
+		t.queue.Charge(tenant, -advance)
+		t.free(tenant)
 	}
 	return context.Cause(ctx)
 }
 
-// give gives a slot back after the time that it was used for.
-func (s *slots) give(tenant string, used time.Duration) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.queue.Charge(tenant, used.Seconds()-advance)
-	s.free(tenant)
+// give gives a turn back after the time that it was used for.
+func (t *turns) give(tenant string, used time.Duration) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.queue.Charge(tenant, used.Seconds()-advance)
+	t.free(tenant)
 }
 
-// free takes a slot back; mu is held.
-func (s *slots) free(tenant string) {
-	s.inUse--
-	if s.running[tenant]--; s.running[tenant] == 0 {
-		delete(s.running, tenant)
+// free makes a turn available again; mu is held.
+func (t *turns) free(tenant string) {
+	t.inUse--
+	if t.running[tenant]--; t.running[tenant] == 0 {
+		delete(t.running, tenant)
 	}
-	s.grant()
+	t.grant()
 }
 
-// charge adds what a tenant used beside slots: the build of its script.
-func (s *slots) charge(tenant string, used time.Duration) {
+// charge adds what a tenant used beside its turns: the build of its script.
+func (t *turns) charge(tenant string, used time.Duration) {
 	if used <= 0 {
 		return
 	}
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.queue.Charge(tenant, used.Seconds())
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.queue.Charge(tenant, used.Seconds())
 }
 
 // throttled lowers the limit: the account has no more concurrency.
-func (s *slots) throttled() {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if now := time.Now(); now.Sub(s.down) >= stepEvery {
-		s.limit, s.down = max(1, s.limit*stepDown), now
+func (t *turns) throttled() {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if now := time.Now(); now.Sub(t.down) >= stepEvery {
+		t.limit, t.down = max(1, t.limit*stepDown), now
 	}
 }
 
 // succeeded raises the limit, slowly, back to what the worker was given.
-func (s *slots) succeeded() {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.limit < float64(s.max) {
-		s.limit = min(float64(s.max), s.limit+1/s.limit)
-		s.grant()
+func (t *turns) succeeded() {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.limit < float64(t.max) {
+		t.limit = min(float64(t.max), t.limit+1/t.limit)
+		t.grant()
 	}
 }
 
-// grant hands out what is free; mu is held.
-func (s *slots) grant() {
+// grant hands out the free turns; mu is held.
+func (t *turns) grant() {
 	for {
-		t, ok := s.next()
+		w, ok := t.next()
 		if !ok {
 			return
 		}
-		s.inUse++
-		s.running[t.tenant]++
-		s.queue.Charge(t.tenant, advance)
-		close(t.granted)
+		t.inUse++
+		t.running[w.tenant]++
+		t.queue.Charge(w.tenant, advance)
+		close(w.granted)
 	}
 }
 
-// next is whose turn it is, if there is a slot for it; mu is held.
-func (s *slots) next() (*turn, bool) {
-	limit := int(s.limit)
-	if s.inUse < limit {
-		return s.queue.Next()
+// next is who has the next turn, if there is one; mu is held.
+func (t *turns) next() (*waiter, bool) {
+	limit := int(t.limit)
+	if t.inUse < limit {
+		return t.queue.Next()
 	}
-	spare := limit + s.reserve*limit/s.max - s.inUse
+	spare := limit + t.reserve*limit/t.max - t.inUse
 	if spare <= 0 {
 		return nil, false
 	}
-	return s.queue.NextOf(func(tenant string) bool { return s.running[tenant] < spare })
+	return t.queue.NextOf(func(tenant string) bool { return t.running[tenant] < spare })
 }
 
-func (s *slots) counts() (limit, inUse, waiting int) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return int(s.limit), s.inUse, s.queue.Len()
+func (t *turns) counts() (limit, inUse, waiting int) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return int(t.limit), t.inUse, t.queue.Len()
 }

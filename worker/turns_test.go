@@ -10,60 +10,60 @@ import (
 	"github.com/scriptfleet/scriptfleet/pkg/function"
 )
 
-func (s *slots) grants(t *testing.T, tenant string) bool {
+func (ts *turns) grants(t *testing.T, tenant string) bool {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(context.Background(), time.Millisecond)
 	defer cancel()
-	return s.take(ctx, tenant, 1) == nil
+	return ts.take(ctx, tenant, 1) == nil
 }
 
-func TestSlotsAreNoMoreThanTheyAre(t *testing.T) {
+func TestTurnsAreNoMoreThanTheyAre(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		s := newSlots(2, 0)
+		s := newTurns(2, 0)
 		if !s.grants(t, "a") || !s.grants(t, "b") || s.grants(t, "c") {
-			t.Error("two slots are not two")
+			t.Error("two turns are not two")
 		}
 		s.give("a", time.Second)
 		if !s.grants(t, "c") {
-			t.Error("a slot that was given back is not granted")
+			t.Error("a turn that was given back is not granted")
 		}
 	})
 }
 
-func TestThrottlesOfOneMomentLowerTheSlotsOnce(t *testing.T) {
+func TestThrottlesOfOneMomentLowerTheTurnsOnce(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		s := newSlots(100, 0)
+		s := newTurns(100, 0)
 		for range 50 {
 			s.throttled()
 		}
 		if limit, _, _ := s.counts(); limit != 67 {
-			t.Errorf("there are %d slots, want 67", limit)
+			t.Errorf("there are %d turns, want 67", limit)
 		}
 		for range 30 {
 			time.Sleep(time.Second)
 			s.throttled()
 		}
 		if limit, _, _ := s.counts(); limit != 1 {
-			t.Errorf("there are %d slots, want the last one", limit)
+			t.Errorf("there are %d turns, want the last one", limit)
 		}
 		for range 10_000 {
 			s.succeeded()
 		}
 		if limit, _, _ := s.counts(); limit != 100 {
-			t.Errorf("there are %d slots after many successes, want all", limit)
+			t.Errorf("there are %d turns after many successes, want all", limit)
 		}
 	})
 }
 
-func TestSlotsRiseByOneForAsManySuccessesAsThereAre(t *testing.T) {
+func TestTurnsRiseByOneForAsManySuccessesAsThereAre(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		s := newSlots(100, 0)
+		s := newTurns(100, 0)
 		s.throttled()
 		for range 68 {
 			s.succeeded()
 		}
 		if limit, _, _ := s.counts(); limit != 68 {
-			t.Errorf("there are %d slots, want 68", limit)
+			t.Errorf("there are %d turns, want 68", limit)
 		}
 	})
 }
@@ -80,11 +80,11 @@ func TestThrottleOfOneFunctionIsNotTheAccounts(t *testing.T) {
 	}
 }
 
-func TestSlotsGoToWhoHasUsedTheFewestSeconds(t *testing.T) {
+func TestTurnsGoToWhoHasUsedTheFewestSeconds(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		s := newSlots(1, 0)
+		s := newTurns(1, 0)
 		if !s.grants(t, "slow") {
-			t.Fatal("no slot")
+			t.Fatal("no turn")
 		}
 		order := make(chan string, 9)
 		wait := func(tenant string, used time.Duration) {
@@ -114,9 +114,9 @@ func TestSlotsGoToWhoHasUsedTheFewestSeconds(t *testing.T) {
 
 func TestBuildsAreChargedAsWell(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		s := newSlots(1, 0)
+		s := newTurns(1, 0)
 		if !s.grants(t, "other") {
-			t.Fatal("no slot")
+			t.Fatal("no turn")
 		}
 		s.charge("builder", time.Minute)
 		first := make(chan string, 2)
@@ -137,11 +137,11 @@ func TestBuildsAreChargedAsWell(t *testing.T) {
 	})
 }
 
-func TestWaitForASlotEndsWithItsCause(t *testing.T) {
+func TestWaitForATurnEndsWithItsCause(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		s := newSlots(1, 0)
+		s := newTurns(1, 0)
 		if !s.grants(t, "a") {
-			t.Fatal("no slot")
+			t.Fatal("no turn")
 		}
 		ctx, cancel := context.WithCancelCause(context.Background())
 		cancel(errExpired)
@@ -184,14 +184,14 @@ func TestBudgetBoundsRepeats(t *testing.T) {
 
 func TestReserveIsForThoseWhoHaveHardlyAny(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		s := newSlots(4, 2)
+		s := newTurns(4, 2)
 		for range 4 {
 			if !s.grants(t, "long") {
-				t.Fatal("no slot")
+				t.Fatal("no turn")
 			}
 		}
 		if s.grants(t, "long") {
-			t.Error("whoever has the slots has the reserve too")
+			t.Error("whoever has the turns has the reserve too")
 		}
 		if !s.grants(t, "quiet") {
 			t.Error("a tenant that has nothing waits for the reserve")
@@ -210,13 +210,13 @@ func TestReserveIsForThoseWhoHaveHardlyAny(t *testing.T) {
 
 func TestReserveShrinksWithTheLimit(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		s := newSlots(4, 2)
+		s := newTurns(4, 2)
 		for range 4 {
 			time.Sleep(time.Second)
 			s.throttled()
 		}
 		if !s.grants(t, "a") || s.grants(t, "b") {
-			t.Error("with one slot left there is one, and no reserve")
+			t.Error("with one turn left there is one, and no reserve")
 		}
 	})
 }

@@ -16,7 +16,7 @@ import (
 type kind string
 
 const (
-	finished  kind = "finished"  // a result ends the run
+	answered  kind = "answered"  // a result ends the run
 	republish kind = "republish" // the stored result is published again
 	remove    kind = "remove"    // the run was settled before; only the delivery is left
 	putBack   kind = "put_back"  // to be tried again after a delay
@@ -27,7 +27,7 @@ const (
 // verdict is made once for each delivery, and carried out by settle.
 type verdict struct {
 	kind     kind
-	result   run.Result    // of finished
+	result   run.Result    // of answered
 	stored   []byte        // of republish
 	reason   *run.Error    // of bury
 	delay    time.Duration // of putBack
@@ -35,7 +35,7 @@ type verdict struct {
 	why      string        // of putBack and leave, for the log
 }
 
-func finish(r run.Result) verdict { return verdict{kind: finished, result: r} }
+func answer(r run.Result) verdict { return verdict{kind: answered, result: r} }
 
 // interrupted is the verdict on a run whose waiting has ended before it was
 // invoked.
@@ -44,12 +44,12 @@ func (w *Worker) interrupted(h *held, err error) verdict {
 	case errors.Is(err, ledger.ErrLost), errors.Is(cause, errLost):
 		return verdict{kind: leave, why: "the claim is lost"}
 	case errors.Is(err, errLapsed), errors.Is(cause, errLapsed):
-		h.unclaim() // it is not to be released either
+		h.dropHold() // it is not to be released either
 		return verdict{kind: putBack, delay: w.backoff(h), why: errLapsed.Error()}
 	case errors.Is(cause, errCancelled):
-		return finish(h.result(run.Cancelled, cancelledError(h), builds.Built{}))
+		return answer(h.result(run.Cancelled, cancelledError(h), builds.Built{}))
 	case errors.Is(cause, errExpired):
-		return finish(expired(h))
+		return answer(expired(h))
 	case cause != nil:
 		return verdict{kind: putBack, why: cause.Error()}
 	}

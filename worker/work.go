@@ -29,7 +29,7 @@ func (w *Worker) work(h *held) verdict {
 		return *v
 	}
 	if h.run.Type == run.TypeSaved {
-		return finish(h.result(run.Succeeded, nil, built))
+		return answer(h.result(run.Succeeded, nil, built))
 	}
 	give, v := w.slot(h)
 	if v != nil {
@@ -63,7 +63,7 @@ func (w *Worker) claim(h *held) *verdict {
 	if h.wait.Err() != nil {
 		return ptr(w.interrupted(h, context.Cause(h.wait)))
 	}
-	answer, err := patiently(h.wait, w, func() (ledger.Answer, error) {
+	known, err := patiently(h.wait, w, func() (ledger.Answer, error) {
 		h.renew(time.Now())
 		return w.claims.Do(lastly(h.work), ledger.Claim{Entry: ledger.EntryOf(h.run), Owner: h.owner(w.cfg.Name)})
 	})
@@ -72,34 +72,34 @@ func (w *Worker) claim(h *held) *verdict {
 	}
 	w.breaker.Close()
 	switch {
-	case answer.State == ledger.Published:
+	case known.State == ledger.Published:
 		return &verdict{kind: remove}
-	case answer.State == ledger.Done:
-		return &verdict{kind: republish, stored: answer.Result}
-	case !answer.Granted:
-		return &verdict{kind: putBack, delay: jitter(time.Second, answer.HeldFor), why: "another worker has it"}
+	case known.State == ledger.Done:
+		return &verdict{kind: republish, stored: known.Result}
+	case !known.Granted:
+		return &verdict{kind: putBack, delay: jitter(time.Second, known.HeldFor), why: "another worker has it"}
 	}
-	h.grant(answer.Hold, false)
-	h.attempts = answer.Attempts
-	return w.admit(h, answer)
+	h.granted(known.Hold, false)
+	h.attempts = known.Attempts
+	return w.admit(h, known)
 }
 
 // admit decides whether a run that is claimed is to be begun at all.
-func (w *Worker) admit(h *held, answer ledger.Answer) *verdict {
+func (w *Worker) admit(h *held, known ledger.Answer) *verdict {
 	switch {
 	case h.refused != nil:
-		return ptr(finish(h.result(run.Rejected, h.refused, builds.Built{})))
-	case answer.Cancelled:
-		return ptr(finish(h.result(run.Cancelled, cancelledError(h), builds.Built{})))
+		return ptr(answer(h.result(run.Rejected, h.refused, builds.Built{})))
+	case known.Cancelled:
+		return ptr(answer(h.result(run.Cancelled, cancelledError(h), builds.Built{})))
 	case h.mayHaveExecuted() && h.run.Data.Delivery == run.AtMostOnce:
-		return ptr(finish(h.result(run.PlatformError, &run.Error{
+		return ptr(answer(h.result(run.PlatformError, &run.Error{
 			Owner: run.OwnerPlatform, Type: "MayHaveExecuted",
 			Message: "A worker was lost while this run was under way, so the script may have run. It was not run again, as the request's delivery is at-most-once: check what it did before sending it again under another id.",
 		}, builds.Built{})))
 	case h.attempts >= w.cfg.MaxAttempts:
-		return ptr(finish(h.result(run.PlatformError, exhausted(h), builds.Built{})))
+		return ptr(answer(h.result(run.PlatformError, exhausted(h), builds.Built{})))
 	case h.run.Expired(time.Now()):
-		return ptr(finish(expired(h)))
+		return ptr(answer(expired(h)))
 	case h.run.Data.ExpiresAt != nil:
 		h.expireAt(*h.run.Data.ExpiresAt)
 	}
@@ -107,13 +107,13 @@ func (w *Worker) admit(h *held, answer ledger.Answer) *verdict {
 }
 
 // build sees that the script's function is there. What is built already is
-// known without a round trip; else the delivery is parked and takes no slot.
+// known without a round trip; else the delivery is parked and takes no turn.
 func (w *Worker) build(h *held) (builds.Built, *verdict) {
 	if built, ok := w.deps.Builds.Known(h.run.Script); ok {
 		return built, nil
 	}
 	h.timeline.Mark(run.StageQueue, time.Now())
-	if !w.hands.park(h) {
+	if !w.inflight.park(h) {
 		return builds.Built{}, &verdict{kind: putBack, delay: w.backoff(h), why: "too many runs wait for builds here"}
 	}
 	priority := builds.ForRun
@@ -123,7 +123,7 @@ func (w *Worker) build(h *held) (builds.Built, *verdict) {
 	telling := time.AfterFunc(noteAfter, func() { w.note(h, w.whoBuilds(h.run.Script)) })
 	built, err := w.deps.Builds.Ensure(h.wait, h.run.Script, priority)
 	telling.Stop()
-	w.hands.unpark(h)
+	w.inflight.unpark(h)
 
 	var failed *builds.FailedError
 	if errors.As(err, &failed) {
@@ -132,13 +132,13 @@ func (w *Worker) build(h *held) (builds.Built, *verdict) {
 	if built.Led > 0 {
 		h.timeline.Spend(run.StageBuildWait, built.Waited, time.Now())
 		h.timeline.Mark(run.StageBuild, time.Now())
-		w.slots.charge(h.run.Tenant, built.Led)
+		w.turns.charge(h.run.Tenant, built.Led)
 	} else {
 		h.timeline.Mark(run.StageBuildWait, time.Now())
 	}
 	switch {
 	case failed != nil:
-		return built, ptr(finish(h.result(run.BuildFailed, failed.Reason, built)))
+		return built, ptr(answer(h.result(run.BuildFailed, failed.Reason, built)))
 	case errors.Is(err, builds.ErrClosed):
 		return built, &verdict{kind: putBack, why: "the worker is stopping"}
 	case err != nil:
@@ -180,7 +180,7 @@ func (w *Worker) slot(h *held) (give func(), v *verdict) {
 		if over.script || patience.Err() != nil {
 			return nil, &verdict{kind: putBack, delay: w.backoff(h), why: over.why}
 		}
-		w.hands.capped(patience, h)
+		w.inflight.capped(patience, h)
 	}
 }
 
@@ -193,13 +193,13 @@ type overCap struct {
 // turn takes the run's turn, and its tenant's slots.
 func (w *Worker) turn(h *held) (give func(), over *overCap, v *verdict) {
 	limits := w.deps.Tenants.Limits(h.run.Tenant)
-	if err := w.slots.take(h.wait, h.run.Tenant, limits.Weight); err != nil {
+	if err := w.turns.take(h.wait, h.run.Tenant, limits.Weight); err != nil {
 		return nil, nil, ptr(w.interrupted(h, err))
 	}
 	start := time.Now()
-	giveTurn := func() { w.slots.give(h.run.Tenant, time.Since(start)) }
+	giveTurn := func() { w.turns.give(h.run.Tenant, time.Since(start)) }
 
-	over, err := w.takeCapped(h, limits)
+	over, err := w.takeSlots(h, limits)
 	switch {
 	case err != nil:
 		giveTurn()
@@ -209,18 +209,18 @@ func (w *Worker) turn(h *held) (give func(), over *overCap, v *verdict) {
 		return nil, over, nil
 	}
 	h.timeline.Mark(run.StageQueue, time.Now())
-	w.hands.runs(h)
+	w.inflight.hasSlots(h)
 	return func() {
 		giveTurn()
 		// Beside the result's way out, which must not wait for it.
-		h.giving.Go(func() { w.giveCapped(h); w.hands.ran(h) })
+		h.giving.Go(func() { w.giveSlots(h); w.inflight.gaveSlots(h) })
 	}, nil, nil
 }
 
-// takeCapped takes the tenant's and the script's slots in the fleet, as far as
+// takeSlots takes the tenant's and the script's slots in the fleet, as far as
 // they are capped, and tells which cap stands in the way. When the slots are out
 // of reach the run goes on without: a helper's absence must not stop it.
-func (w *Worker) takeCapped(h *held, limits Limits) (over *overCap, err error) {
+func (w *Worker) takeSlots(h *held, limits Limits) (over *overCap, err error) {
 	asks := []struct {
 		ask slot.Ask
 		overCap
@@ -235,7 +235,7 @@ func (w *Worker) takeCapped(h *held, limits Limits) (over *overCap, err error) {
 		a.ask.Owner = h.owner(w.cfg.Name)
 		// The answer is waited for, whatever ends: a slot that was granted unheard
 		// would be missing to the tenant until it runs out.
-		ok, err := w.takes.Do(lastly(h.wait), a.ask)
+		ok, err := w.slots.Do(lastly(h.wait), a.ask)
 		if ok || err != nil { // without an answer it may have been granted
 			h.mu.Lock()
 			h.slots = append(h.slots, a.ask)
@@ -243,22 +243,22 @@ func (w *Worker) takeCapped(h *held, limits Limits) (over *overCap, err error) {
 		}
 		switch {
 		case h.wait.Err() != nil:
-			w.giveCapped(h)
+			w.giveSlots(h)
 			return nil, context.Cause(h.wait)
 		case err != nil:
 			w.log.Warn("the tenants' slots are out of reach; running without them", zap.Error(err))
 			return nil, nil
 		case !ok:
-			w.giveCapped(h)
+			w.giveSlots(h)
 			return &overCap{fmt.Sprintf("%s: %d runs execute already", a.why, a.ask.Cap), a.script}, nil
 		}
 	}
 	return nil, nil
 }
 
-// giveCapped gives the fleet's slots back, not on the run's own time: they would
+// giveSlots gives the fleet's slots back, not on the run's own time: they would
 // run out by themselves.
-func (w *Worker) giveCapped(h *held) {
+func (w *Worker) giveSlots(h *held) {
 	h.mu.Lock()
 	asks := h.slots
 	h.slots = nil
@@ -276,7 +276,7 @@ func (w *Worker) giveCapped(h *held) {
 // note tells explain what the run waits for. It is only a note: its failure
 // changes nothing.
 func (w *Worker) note(h *held, reason string) {
-	if hold, ok := h.claim(); ok {
+	if hold, ok := h.currentHold(); ok {
 		ctx, cancel := context.WithTimeout(h.wait, helperTimeout)
 		defer cancel()
 		_ = w.deps.Ledger.Wait(ctx, hold, reason)

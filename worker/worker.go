@@ -15,9 +15,9 @@
 //   - The order at the end is: the result is written down, published, and only
 //     then is the delivery deleted. A crash between any two of these repeats the
 //     same event and never loses it.
-//   - Waiting for a build takes no slot: such a delivery is parked, within bounds
+//   - Waiting for a build takes no turn: such a delivery is parked, within bounds
 //     of number and bytes, and put back above them.
-//   - While a delivery is in hand, keep.go keeps it: its visibility, its claim
+//   - While a delivery is in hand, heartbeat.go keeps it: its visibility, its claim
 //     and its tenant's slot are renewed in batches, and only when they need it.
 //
 // # Who may publish
@@ -144,15 +144,15 @@ type Worker struct {
 	log     *zap.Logger
 	metrics *metrics
 
-	hands   *hands
-	slots   *slots
-	breaker breaker.Breaker
-	budget  *budget
+	inflight *inflight
+	turns    *turns
+	breaker  breaker.Breaker
+	budget   *budget
 
 	claims    *batch.Batcher[ledger.Claim, ledger.Answer]
 	finishes  *batch.Batcher[ledger.Finish, struct{}]
 	published *batch.Batcher[run.Key, struct{}]
-	takes     *batch.Batcher[slot.Ask, bool]
+	slots     *batch.Batcher[slot.Ask, bool]
 	results   *queue.Sender
 }
 
@@ -160,12 +160,12 @@ type Worker struct {
 func New(cfg Config, deps Deps) *Worker {
 	cfg = cfg.withDefaults()
 	w := &Worker{
-		cfg:    cfg,
-		deps:   deps,
-		log:    deps.Log.Named("worker"),
-		hands:  newHands(cfg),
-		slots:  newSlots(cfg.Concurrency, cfg.Reserve),
-		budget: newBudget(),
+		cfg:      cfg,
+		deps:     deps,
+		log:      deps.Log.Named("worker"),
+		inflight: newInflight(cfg),
+		turns:    newTurns(cfg.Concurrency, cfg.Reserve),
+		budget:   newBudget(),
 	}
 	w.metrics = newMetrics(deps.Registerer, w)
 	w.claims = batch.New(batch.Config[ledger.Claim]{Max: 100, Concurrency: 2}, w.flushClaims)
@@ -173,7 +173,7 @@ func New(cfg Config, deps Deps) *Worker {
 		Max: 100, MaxWeight: 4 << 20, Weight: func(f ledger.Finish) int { return len(f.Result) }, Concurrency: 2,
 	}, w.flushFinishes)
 	w.published = batch.New(batch.Config[run.Key]{Max: 100, Concurrency: 2}, w.flushPublished)
-	w.takes = batch.New(batch.Config[slot.Ask]{Max: 100, Concurrency: 2}, w.flushTakes)
+	w.slots = batch.New(batch.Config[slot.Ask]{Max: 100, Concurrency: 2}, w.flushSlots)
 	w.results = queue.NewSender(deps.Results, 4)
 	return w
 }
@@ -181,26 +181,26 @@ func New(cfg Config, deps Deps) *Worker {
 // Run works until intake ends, then settles what it has in hand; work ends that
 // too.
 func (w *Worker) Run(intake, work context.Context) error {
-	keeping, stopKeeping := context.WithCancel(context.WithoutCancel(work))
-	defer stopKeeping()
-	var keeper sync.WaitGroup
-	keeper.Go(func() { w.keep(keeping) })
+	beating, stopBeating := context.WithCancel(context.WithoutCancel(work))
+	defer stopBeating()
+	var heart sync.WaitGroup
+	heart.Go(func() { w.heartbeat(beating) })
 
 	var receivers sync.WaitGroup
 	for _, q := range w.deps.Partitions {
 		s := newSource(q)
-		receivers.Go(func() { w.receive(intake, work, s, w.hands.room) })
+		receivers.Go(func() { w.receive(intake, work, s, w.inflight.room) })
 	}
 	if w.deps.Side != nil {
 		s := newSource(w.deps.Side)
 		s.look = lookSideEvery
-		receivers.Go(func() { w.receive(intake, work, s, w.hands.leftOver) })
+		receivers.Go(func() { w.receive(intake, work, s, w.inflight.leftOver) })
 	}
 	receivers.Go(func() { w.deadLetters(intake, work) })
 	receivers.Wait()
-	w.hands.wait()
-	stopKeeping()
-	keeper.Wait()
+	w.inflight.wait()
+	stopBeating()
+	heart.Wait()
 	return nil
 }
 
