@@ -27,6 +27,7 @@ import (
 	"github.com/scriptfleet/scriptfleet/pkg/ledger"
 	"github.com/scriptfleet/scriptfleet/pkg/queue"
 	"github.com/scriptfleet/scriptfleet/pkg/run"
+	"github.com/scriptfleet/scriptfleet/pkg/tenant"
 )
 
 // Config of a dispatcher. Zero values take the defaults that are noted.
@@ -62,12 +63,9 @@ type Ledger interface {
 // Tenants tells what the operator has set for a tenant.
 type Tenants interface {
 	// Admit is nil for a tenant that may run scripts, else the reason.
-	Admit(tenant string) *run.Error
-	// ShardSize is how many partitions the tenant has.
-	ShardSize(tenant string) int
-	// MaxBacklog is how many of its runs may wait on them; what is over goes to
-	// the side partition.
-	MaxBacklog(tenant string) int
+	Admit(name string) *run.Error
+	// Limits are those of a tenant, known or not.
+	Limits(name string) tenant.Limits
 }
 
 // Deps of a dispatcher.

@@ -18,6 +18,7 @@ import (
 	"github.com/scriptfleet/scriptfleet/pkg/queue"
 	"github.com/scriptfleet/scriptfleet/pkg/queue/memqueue"
 	"github.com/scriptfleet/scriptfleet/pkg/run"
+	"github.com/scriptfleet/scriptfleet/pkg/tenant"
 )
 
 var policy = func() *run.Policy {
@@ -113,8 +114,9 @@ func (b *bench) Admit(tenant string) *run.Error {
 	return nil
 }
 
-func (b *bench) ShardSize(string) int  { return b.shard }
-func (b *bench) MaxBacklog(string) int { return b.backlog }
+func (b *bench) Limits(string) tenant.Limits {
+	return tenant.Limits{Partitions: b.shard, MaxBacklog: b.backlog}
+}
 
 func ask(id string, change ...func(*run.Request)) run.Request {
 	r := run.Request{

@@ -57,10 +57,11 @@ func (d *Dispatcher) forward(ctx context.Context, r run.Run, delivery queue.Deli
 // partition, which workers drain with what is left over, once the tenant is over
 // its backlog budget.
 func (d *Dispatcher) place(tenant string) *way {
-	if d.backlogs.over(tenant, d.deps.Tenants.MaxBacklog(tenant)) && d.side != nil {
+	limits := d.deps.Tenants.Limits(tenant)
+	if d.backlogs.over(tenant, limits.MaxBacklog) && d.side != nil {
 		return d.side
 	}
-	return d.ways[d.route.choose(tenant, d.deps.Tenants.ShardSize(tenant))]
+	return d.ways[d.route.choose(tenant, limits.Partitions)]
 }
 
 // flushAccepts notes many runs in the ledger in one round trip.

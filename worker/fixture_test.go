@@ -22,6 +22,7 @@ import (
 	"github.com/scriptfleet/scriptfleet/pkg/queue/memqueue"
 	"github.com/scriptfleet/scriptfleet/pkg/run"
 	"github.com/scriptfleet/scriptfleet/pkg/slot/memslot"
+	"github.com/scriptfleet/scriptfleet/pkg/tenant"
 	"github.com/scriptfleet/scriptfleet/worker"
 )
 
@@ -45,7 +46,8 @@ type bench struct {
 	functions                *memfunction.Functions
 	builds                   *fakeBuilder
 	slots                    *memslot.Slots
-	limits                   worker.Limits
+	limits                   tenant.Limits
+	settings                 *tenant.File // in place of limits, where it is not nil
 	metrics                  *prometheus.Registry
 
 	stopIntake, stopWork context.CancelFunc
@@ -68,6 +70,7 @@ func newBench(t *testing.T, cfg worker.Config) *bench {
 		T: t, queueFaults: &faults{}, resultFaults: &faults{},
 		ledger: &faultyLedger{Ledger: memledger.New(memledger.Config{})}, builds: newFakeBuilder(), slots: memslot.New(),
 		functions: memfunction.New(memfunction.Config{}), metrics: prometheus.NewRegistry(),
+		limits: tenant.Limits{MaxRunning: tenant.NoCap, MaxRunningPerScript: tenant.NoCap, Weight: 1},
 	}
 	b.partition = memqueue.New("partition", b.queueFaults.options())
 	b.side = memqueue.New("side", memqueue.Options{})
@@ -103,7 +106,12 @@ func (b *bench) stop() {
 	<-b.over
 }
 
-func (b *bench) Limits(string) worker.Limits { return b.limits }
+func (b *bench) Limits(name string) tenant.Limits {
+	if b.settings != nil {
+		return b.settings.Limits(name)
+	}
+	return b.limits
+}
 
 func (b *bench) Assume(_ context.Context, tenant, credential, _ string) function.Credentials {
 	return function.Credentials{Success: true, AccessKeyID: tenant + "/" + credential}

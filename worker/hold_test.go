@@ -267,7 +267,7 @@ func TestIntakePausesWhileTheLedgerIsOutOfReachAndNothingIsLost(t *testing.T) {
 
 func TestCapPutsARunBackWithoutAnAttempt(t *testing.T) {
 	with(t, worker.Config{}, func(b *bench) {
-		b.limits = worker.Limits{MaxRunning: 2}
+		b.limits.MaxRunning = 2
 		b.lasting(10 * time.Second)
 		for i := range 6 {
 			b.send(ask(fmt.Sprint(i), atMostOnce))
@@ -302,7 +302,7 @@ func TestCapPutsARunBackWithoutAnAttempt(t *testing.T) {
 
 func TestScriptWithACapLeavesTheTenantsOthersAlone(t *testing.T) {
 	with(t, worker.Config{}, func(b *bench) {
-		b.limits = worker.Limits{MaxRunning: 10, MaxRunningScript: 1}
+		b.limits.MaxRunning, b.limits.MaxRunningPerScript = 10, 1
 		b.lasting(30 * time.Second)
 		b.send(ask("a1", script("a")), ask("a2", script("a")), ask("b1", script("b")))
 		b.executions(2)

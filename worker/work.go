@@ -13,6 +13,7 @@ import (
 	"github.com/scriptfleet/scriptfleet/pkg/ledger"
 	"github.com/scriptfleet/scriptfleet/pkg/run"
 	"github.com/scriptfleet/scriptfleet/pkg/slot"
+	"github.com/scriptfleet/scriptfleet/pkg/tenant"
 )
 
 // work walks one delivery to its verdict. A step that returns a verdict ends
@@ -193,7 +194,7 @@ type overCap struct {
 // turn takes the run's turn, and its tenant's slots.
 func (w *Worker) turn(h *held) (give func(), over *overCap, v *verdict) {
 	limits := w.deps.Tenants.Limits(h.run.Tenant)
-	if err := w.turns.take(h.wait, h.run.Tenant, limits.Weight); err != nil {
+	if err := w.turns.take(h.wait, h.run.Tenant, float64(limits.Weight)); err != nil {
 		return nil, nil, ptr(w.interrupted(h, err))
 	}
 	start := time.Now()
@@ -220,16 +221,20 @@ func (w *Worker) turn(h *held) (give func(), over *overCap, v *verdict) {
 // takeSlots takes the tenant's and the script's slots in the fleet, as far as
 // they are capped, and tells which cap stands in the way. When the slots are out
 // of reach the run goes on without: a helper's absence must not stop it.
-func (w *Worker) takeSlots(h *held, limits Limits) (over *overCap, err error) {
+func (w *Worker) takeSlots(h *held, limits tenant.Limits) (over *overCap, err error) {
+	if limits.MaxRunning == 0 {
+		// Also while the slots are out of reach.
+		return &overCap{"tenant " + h.run.Tenant + ", which is stopped: its max_running is 0", false}, nil
+	}
 	asks := []struct {
 		ask slot.Ask
 		overCap
 	}{
 		{slot.Ask{Scope: slot.Scope("tenant", h.run.Tenant), Cap: limits.MaxRunning}, overCap{"the cap of tenant " + h.run.Tenant, false}},
-		{slot.Ask{Scope: slot.Scope("script", string(h.run.Script.Hash)), Cap: limits.MaxRunningScript}, overCap{"the cap of script " + string(h.run.Script.Hash), true}},
+		{slot.Ask{Scope: slot.Scope("script", string(h.run.Script.Hash)), Cap: limits.MaxRunningPerScript}, overCap{"the cap of script " + string(h.run.Script.Hash), true}},
 	}
 	for _, a := range asks {
-		if a.ask.Cap <= 0 {
+		if a.ask.Cap == tenant.NoCap {
 			continue
 		}
 		a.ask.Owner = h.owner(w.cfg.Name)

@@ -50,6 +50,7 @@ import (
 	"github.com/scriptfleet/scriptfleet/pkg/queue"
 	"github.com/scriptfleet/scriptfleet/pkg/run"
 	"github.com/scriptfleet/scriptfleet/pkg/slot"
+	"github.com/scriptfleet/scriptfleet/pkg/tenant"
 )
 
 // Config of a worker. Zero values take the defaults that are noted.
@@ -107,16 +108,9 @@ type Credentials interface {
 	Assume(ctx context.Context, tenant, credential, run string) function.Credentials
 }
 
-// Limits are what the operator has set for a tenant.
-type Limits struct {
-	Weight           float64 // of its share; 0 counts as 1
-	MaxRunning       int     // runs that execute at a time, fleet-wide; 0 for no cap
-	MaxRunningScript int     // the same for each of its scripts
-}
-
 // Tenants knows the limits of each tenant, known or not.
 type Tenants interface {
-	Limits(tenant string) Limits
+	Limits(name string) tenant.Limits
 }
 
 // Deps of a worker.

@@ -64,7 +64,8 @@ func (c *explainCommand) Run(ctx context.Context) error {
 		return fmt.Errorf("look run %s up in the ledger: %w", key, err)
 	}
 	e := explain(record)
-	if record.State == ledger.Queued && record.Waiting == "" {
+	stopped := fleet.Tenants().Limits(record.Entry.Tenant).MaxRunning == 0
+	if record.State == ledger.Queued && (record.Waiting == "" || stopped) {
 		if e.Text, err = c.queued(ctx, fleet, record.Entry.Tenant); err != nil {
 			return err
 		}
@@ -88,17 +89,19 @@ func (c *explainCommand) queued(ctx context.Context, fleet *wire.Fleet, tenant s
 	if err != nil {
 		return "", fmt.Errorf("read the backlog of tenant %s: %w", tenant, err)
 	}
-	if budget := fleet.Tenants().MaxBacklog(tenant); open[0] > budget {
-		return fmt.Sprintf("It waits in the backlog of tenant %s: %d runs are open and its budget is %d, so what is over waits on the side partition, which workers drain with what is left over.", tenant, open[0], budget), nil
+	limits := fleet.Tenants().Limits(tenant)
+	switch {
+	case limits.MaxRunning == 0:
+		return fmt.Sprintf("Tenant %s is stopped: its max_running is 0 in the operator's settings, so its %d open runs wait. They go on when it is raised.", tenant, open[0]), nil
+	case open[0] > limits.MaxBacklog:
+		return fmt.Sprintf("It waits in the backlog of tenant %s: %d runs are open and its budget is %d, so what is over waits on the side partition, which workers drain with what is left over.", tenant, open[0], limits.MaxBacklog), nil
 	}
-	if most := fleet.Tenants().Limits(tenant).MaxRunning; most > 0 {
-		running, err := fleet.Slots().InUse(ctx, slot.Scope("tenant", tenant))
-		if err != nil {
-			return "", fmt.Errorf("count the runs of tenant %s: %w", tenant, err)
-		}
-		if running >= most {
-			return fmt.Sprintf("It waits for the cap of tenant %s: %d runs execute already, and %d of its runs are open.", tenant, most, open[0]), nil
-		}
+	running, err := fleet.Slots().InUse(ctx, slot.Scope("tenant", tenant))
+	if err != nil {
+		return "", fmt.Errorf("count the runs of tenant %s: %w", tenant, err)
+	}
+	if running >= limits.MaxRunning {
+		return fmt.Sprintf("It waits for the cap of tenant %s: %d runs execute already, and %d of its runs are open.", tenant, limits.MaxRunning, open[0]), nil
 	}
 	return fmt.Sprintf("It is on a partition, or put back to one, and waits for a worker (%d runs of tenant %s are open). If that lasts, look whether workers run and are ready.", open[0], tenant), nil
 }

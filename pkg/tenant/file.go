@@ -14,6 +14,7 @@ import (
 	"go.uber.org/zap"
 
 	"github.com/scriptfleet/scriptfleet/pkg/credential"
+	"github.com/scriptfleet/scriptfleet/pkg/run"
 )
 
 // Config says which file is followed.
@@ -91,8 +92,11 @@ func (f *File) register(with promauto.Factory) {
 // Settings are those in use now. Ask once for what must fit together.
 func (f *File) Settings() *Settings { return f.current.Load() }
 
-// For is Settings().For.
-func (f *File) For(tenant string) (Tenant, bool) { return f.Settings().For(tenant) }
+// Limits is Settings().Limits.
+func (f *File) Limits(tenant string) Limits { return f.Settings().Limits(tenant) }
+
+// Admit is Settings().Admit.
+func (f *File) Admit(tenant string) *run.Error { return f.Settings().Admit(tenant) }
 
 // Role is Settings().Role.
 func (f *File) Role(tenant, name string) (credential.Role, bool) {

@@ -13,41 +13,6 @@ import (
 	"github.com/scriptfleet/scriptfleet/pkg/credential"
 )
 
-// field is one of Limits as the file names it, with its bounds.
-type field struct {
-	name        string
-	least, most int32
-	at          func(*Limits) *int
-}
-
-const fieldCount = 6
-
-var fields = [fieldCount]field{
-	{"max_running", 0, 100_000, func(l *Limits) *int { return &l.MaxRunning }},
-	{"max_running_per_script", 0, 100_000, func(l *Limits) *int { return &l.MaxRunningPerScript }},
-	{"weight", 1, 1_000, func(l *Limits) *int { return &l.Weight }},
-	{"max_backlog", 0, 100_000_000, func(l *Limits) *int { return &l.MaxBacklog }},
-	{"partitions", 1, 1_000, func(l *Limits) *int { return &l.Partitions }},
-	{"memory_mb", 0, 10_240, func(l *Limits) *int { return &l.MemoryMB }},
-}
-
-const leastMemoryMB = 128
-
-// limitsOf is on the way of every run, so it goes without the table.
-func limitsOf(v [fieldCount]int32) Limits {
-	return Limits{
-		MaxRunning: int(v[0]), MaxRunningPerScript: int(v[1]), Weight: int(v[2]),
-		MaxBacklog: int(v[3]), Partitions: int(v[4]), MemoryMB: int(v[5]),
-	}
-}
-
-func valuesOf(l Limits) (values [fieldCount]int32) {
-	for i, f := range fields {
-		values[i] = int32(*f.at(&l))
-	}
-	return values
-}
-
 // fault is what is wrong, and where: tenants.acme.max_running.
 type fault struct{ path, what string }
 
@@ -66,8 +31,7 @@ func Parse(data []byte) (*Settings, error) {
 	p := parser{json.NewDecoder(bytes.NewReader(data))}
 	p.UseNumber()
 	s := &Settings{defaults: Defaults, set: true, tenants: map[string]*entry{}}
-	var named []string // tenants, in the file's order
-	given := map[string]given{}
+	all := map[string]given{}
 	err := p.object("", func(key, path string) error {
 		switch key {
 		case "$schema":
@@ -80,8 +44,7 @@ func Parse(data []byte) (*Settings, error) {
 		case "tenants":
 			return p.object(path, func(name, path string) error {
 				e, g, err := p.tenant(name, path)
-				s.tenants[name], given[name] = e, g
-				named = append(named, name)
+				s.tenants[name], all[name] = e, g
 				return err
 			})
 		}
@@ -94,9 +57,8 @@ func Parse(data []byte) (*Settings, error) {
 		return nil, err
 	}
 	// Only now: the defaults may stand behind the tenants.
-	base := valuesOf(s.defaults)
-	for _, name := range named {
-		s.tenants[name].fill(base, given[name])
+	for name, own := range all {
+		s.tenants[name].Limits = own.over(s.defaults)
 	}
 	return s, nil
 }
@@ -115,25 +77,14 @@ func (s *Settings) readUnknown(p parser, path string) error {
 
 func (s *Settings) readDefaults(p parser, path string) error {
 	return p.object(path, func(key, path string) error {
-		i := fieldIndex(key)
-		if i < 0 {
+		f, ok := fieldOf(key)
+		if !ok {
 			return unknownField(path)
 		}
-		v, err := p.limit(i, path)
-		*fields[i].at(&s.defaults) = int(v)
+		n, err := p.limit(f, path)
+		*f.at(&s.defaults) = n
 		return err
 	})
-}
-
-// given tells which limits an entry names itself.
-type given uint8
-
-func (e *entry) fill(base [fieldCount]int32, g given) {
-	for i := range fields {
-		if g&(1<<i) == 0 {
-			e.limits[i] = base[i]
-		}
-	}
 }
 
 // parser reads JSON token by token: no field goes unread, and none twice.
@@ -141,15 +92,15 @@ type parser struct{ *json.Decoder }
 
 func (p parser) tenant(name, path string) (*entry, given, error) {
 	if !isTenant(name) {
-		return nil, 0, &fault{path, "a tenant's name is 1 to 63 of a-z, 0-9 and hyphens, with no hyphen in front"}
+		return nil, nil, &fault{path, "a tenant's name is 1 to 63 of a-z, 0-9 and hyphens, with no hyphen in front"}
 	}
 	e := &entry{}
 	var g given
 	var more secrets
 	err := p.object(path, func(key, path string) (err error) {
-		if i := fieldIndex(key); i >= 0 {
-			g |= 1 << i
-			e.limits[i], err = p.limit(i, path)
+		if f, ok := fieldOf(key); ok {
+			n, err := p.limit(f, path)
+			g = append(g, value{f, n})
 			return err
 		}
 		switch key {
@@ -214,21 +165,17 @@ func (p parser) externalID(path string) (string, error) {
 	return v, nil
 }
 
-func (p parser) limit(i int, path string) (int32, error) {
+func (p parser) limit(f field, path string) (int, error) {
 	t, err := p.token(path)
 	if err != nil {
 		return 0, err
 	}
-	f := fields[i]
 	number, ok := t.(json.Number)
-	n, err := strconv.ParseInt(string(number), 10, 64)
-	if !ok || err != nil || n < int64(f.least) || n > int64(f.most) {
-		return 0, &fault{path, fmt.Sprintf("must be a whole number from %d to %d", f.least, f.most)}
+	n, err := strconv.Atoi(string(number))
+	if !ok || err != nil || n < f.least || n > f.most {
+		return 0, &fault{path, fmt.Sprintf("must be a whole number from %d to %d; without it the default holds", f.least, f.most)}
 	}
-	if f.name == "memory_mb" && n != 0 && n < leastMemoryMB {
-		return 0, &fault{path, fmt.Sprintf("must be 0, or from %d to %d", leastMemoryMB, f.most)}
-	}
-	return int32(n), nil
+	return n, nil
 }
 
 func (p parser) text(path string) (string, error) {
@@ -294,15 +241,6 @@ func (p parser) end() error {
 }
 
 func unknownField(path string) error { return &fault{path, "is no field of the settings"} }
-
-func fieldIndex(name string) int {
-	for i, f := range fields {
-		if f.name == name {
-			return i
-		}
-	}
-	return -1
-}
 
 func isTenant(s string) bool {
 	bad := func(c rune) bool { return (c < 'a' || c > 'z') && (c < '0' || c > '9') && c != '-' }

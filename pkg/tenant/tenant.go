@@ -23,45 +23,12 @@
 package tenant
 
 import (
+	"fmt"
 	"iter"
 
 	"github.com/scriptfleet/scriptfleet/pkg/credential"
+	"github.com/scriptfleet/scriptfleet/pkg/run"
 )
-
-// Limits is what a tenant may take.
-type Limits struct {
-	// MaxRunning is how many of the tenant's runs execute at a time in the whole
-	// fleet. 0 takes none: the tenant's runs wait.
-	MaxRunning int
-	// MaxRunningPerScript is the same for each of its scripts; 0 is no such cap.
-	MaxRunningPerScript int
-	// Weight is the tenant's share of a busy worker beside the others'.
-	Weight int
-	// MaxBacklog is how many of its runs may wait on its partitions; what is
-	// over goes to the side partition.
-	MaxBacklog int
-	// Partitions is the size of its shard.
-	Partitions int
-	// MemoryMB is the memory of its functions; 0 is the operator's default.
-	MemoryMB int
-}
-
-// Tenant is what is set for one.
-type Tenant struct {
-	Limits
-	ExternalID  string            // goes with every role of its; empty where it has none
-	Credentials map[string]string // role ARNs by the credentials' names; not to be changed
-}
-
-// Defaults are the limits of a tenant for which nothing is set.
-//
-// 50 at a time is a twentieth of the concurrency that an account has to begin
-// with: one tenant that floods leaves 95 % of it to the others, and it takes
-// twenty at their cap before Lambda throttles. 10,000 waiting runs are an hour
-// of work at one second each with three at a time, and far below what a queue
-// holds in flight. Two partitions of a tenant: of N, one in N(N-1)/2 others
-// shares both, and one full partition leaves the other.
-var Defaults = Limits{MaxRunning: 50, Weight: 1, MaxBacklog: 10_000, Partitions: 2}
 
 // Settings is a file, read. The zero value has the defaults for everybody.
 type Settings struct {
@@ -73,8 +40,8 @@ type Settings struct {
 
 // entry is kept small: a file may name 100,000.
 type entry struct {
-	limits [fieldCount]int32
-	more   *secrets // nil for most
+	Limits
+	more *secrets // nil for most
 }
 
 type secrets struct {
@@ -82,18 +49,25 @@ type secrets struct {
 	credentials map[string]string
 }
 
-// For returns what is set for a tenant. known is false where the file does not
-// name it and unknown tenants are refused.
-func (s *Settings) For(tenant string) (t Tenant, known bool) {
-	e, ok := s.tenants[tenant]
-	if !ok {
-		return Tenant{Limits: s.fallback()}, !s.refuseUnknown
+// Limits are those of a tenant, known or not. They are asked for on the way of
+// every run.
+func (s *Settings) Limits(tenant string) Limits {
+	if e, ok := s.tenants[tenant]; ok {
+		return e.Limits
 	}
-	t.Limits = limitsOf(e.limits)
-	if e.more != nil {
-		t.ExternalID, t.Credentials = e.more.externalID, e.more.credentials
+	return s.fallback()
+}
+
+// Admit refuses a tenant that the file does not name, where it says that
+// unknown tenants are refused.
+func (s *Settings) Admit(tenant string) *run.Error {
+	if _, known := s.tenants[tenant]; known || !s.refuseUnknown {
+		return nil
 	}
-	return t, true
+	return &run.Error{
+		Owner: run.OwnerOperator, Type: "UnknownTenant", Field: "tenant",
+		Message: fmt.Sprintf("tenant %s is not among the fleet's tenants: its operator adds it to the settings file, or lets unknown tenants have the defaults", tenant),
+	}
 }
 
 // Role finds a tenant's credential, for credential.Assumer.

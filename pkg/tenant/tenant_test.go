@@ -4,9 +4,11 @@ import (
 	"bytes"
 	"context"
 	_ "embed"
+	"encoding/json"
 	"fmt"
 	"os"
 	"path/filepath"
+	"reflect"
 	"runtime"
 	"slices"
 	"strings"
@@ -41,19 +43,40 @@ func TestATenantHasItsOwnThenTheFilesThenOurDefaults(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	acme, known := s.For("acme")
-	want := Limits{MaxRunning: 200, Weight: 4, MaxBacklog: Defaults.MaxBacklog, Partitions: Defaults.Partitions, MemoryMB: 512}
-	if !known || acme.Limits != want || acme.ExternalID != "5f0c1d2e3f405162" {
-		t.Errorf("acme: %v %+v", known, acme)
+	want := Defaults
+	want.MaxRunning, want.Weight, want.MemoryMB = 200, 4, 512
+	if got := s.Limits("acme"); got != want || s.Admit("acme") != nil {
+		t.Errorf("acme: %+v, %v", got, s.Admit("acme"))
 	}
-	if quiet, known := s.For("quiet"); !known || quiet.MaxRunning != 7 || quiet.Weight != 1 {
-		t.Errorf("quiet: %v %+v", known, quiet)
+	want = Defaults
+	want.MaxRunning, want.MemoryMB = 7, 512
+	if got := s.Limits("quiet"); got != want || s.Admit("quiet") != nil {
+		t.Errorf("quiet: %+v, %v", got, s.Admit("quiet"))
 	}
-	if other, known := s.For("other"); known || other.MaxRunning != 7 {
-		t.Errorf("other: %v %+v", known, other)
+	if got := s.Limits("other"); got != want || s.Admit("other") == nil {
+		t.Errorf("other: %+v, %v", got, s.Admit("other"))
 	}
-	if none, known := new(Settings).For("anybody"); !known || none.Limits != Defaults {
-		t.Errorf("no file: %v %+v", known, none)
+	if none := new(Settings); none.Limits("anybody") != Defaults || none.Admit("anybody") != nil {
+		t.Errorf("no file: %+v", none.Limits("anybody"))
+	}
+}
+
+func TestZeroIsNoneAndAbsentIsTheDefault(t *testing.T) {
+	s, err := Parse([]byte(`{"tenants":{"stopped":{"max_running":0,"max_backlog":0},"plain":{}}}`))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := s.Limits("stopped"); got.MaxRunning != 0 || got.MaxBacklog != 0 {
+		t.Errorf("stopped: %+v", got)
+	}
+	if got := s.Limits("plain"); got != Defaults {
+		t.Errorf("plain: %+v", got)
+	}
+	// Where 0 can't mean none, it means nothing.
+	for _, name := range []string{"max_running_per_script", "weight", "partitions", "memory_mb"} {
+		if _, err := Parse(fmt.Appendf(nil, `{"defaults":{%q:0}}`, name)); err == nil {
+			t.Errorf("%s: 0 is taken", name)
+		}
 	}
 }
 
@@ -124,10 +147,28 @@ func schema(t testing.TB) *jsonschema.Schema {
 	return s
 }
 
-func TestTheTableOfFieldsAndTheWayOfRunsAgree(t *testing.T) {
-	values := [fieldCount]int32{1, 2, 3, 4, 5, 6}
-	if got := valuesOf(limitsOf(values)); got != values {
-		t.Errorf("got %v", got)
+func TestEveryLimitIsInTheTableAndInTheSchema(t *testing.T) {
+	var file struct {
+		Defs struct {
+			Limits struct {
+				Properties map[string]struct{ Minimum, Maximum int }
+			}
+		} `json:"$defs"`
+	}
+	if err := json.Unmarshal(schemaJSON, &file); err != nil {
+		t.Fatal(err)
+	}
+	schema := file.Defs.Limits.Properties
+	at := map[*int]string{}
+	var l Limits
+	for _, f := range fields {
+		at[f.at(&l)] = f.name
+		if got := schema[f.name]; got.Minimum != f.least || got.Maximum != f.most {
+			t.Errorf("%s: %d to %d in the table, %d to %d in the schema", f.name, f.least, f.most, got.Minimum, got.Maximum)
+		}
+	}
+	if n := reflect.TypeFor[Limits]().NumField(); len(at) != n || len(schema) != n {
+		t.Errorf("%d limits, %d in the table, %d in the schema", n, len(at), len(schema))
 	}
 }
 
@@ -170,14 +211,14 @@ func TestAFileIsFollowedAndAFaultyOneIsNot(t *testing.T) {
 			t.Fatal(err)
 		}
 		go func() { _ = f.Run(t.Context()) }()
-		running := func() int { got, _ := f.For("acme"); return got.MaxRunning }
+		running := func() int { return f.Limits("acme").MaxRunning }
 		held := f.Settings()
 
 		write(`{"defaults":{"max_running":2}}`)
 		if got := running(); got != 2 {
 			t.Errorf("max_running is %d after the change, want 2", got)
 		}
-		if got, _ := held.For("acme"); got.MaxRunning != 1 {
+		if held.Limits("acme").MaxRunning != 1 {
 			t.Error("settings that were handed out changed")
 		}
 		write(`{"defaults":{"max_running":"three"}}`)
@@ -242,7 +283,7 @@ func TestATenantInTheFileTakesLessThan150Bytes(t *testing.T) {
 	if each > 150 {
 		t.Errorf("%d bytes a tenant", each)
 	}
-	if got, _ := s.For("tenant-19999"); got.MaxRunning != 99 {
+	if got := s.Limits("tenant-19999"); got.MaxRunning != 99 {
 		t.Errorf("tenant-19999: %+v", got)
 	}
 	runtime.KeepAlive(file)
@@ -267,20 +308,20 @@ func FuzzParse(f *testing.F) {
 			t.Fatalf("taken against the schema: %v", err)
 		}
 		for name := range settings.tenants {
-			if got, known := settings.For(name); !known || got.Weight < 1 || got.Partitions < 1 {
+			if got := settings.Limits(name); got.Weight < 1 || got.Partitions < 1 {
 				t.Fatalf("%s: %+v", name, got)
 			}
 		}
 	})
 }
 
-func BenchmarkFor(b *testing.B) {
+func BenchmarkLimits(b *testing.B) {
 	s, err := Parse(manyTenants(1000))
 	if err != nil {
 		b.Fatal(err)
 	}
 	for b.Loop() {
-		s.For("tenant-500")
+		s.Limits("tenant-500")
 	}
 }
 

@@ -12,48 +12,12 @@ import (
 	"github.com/scriptfleet/scriptfleet/pkg/credential/awssts"
 	"github.com/scriptfleet/scriptfleet/pkg/function"
 	"github.com/scriptfleet/scriptfleet/pkg/function/awslambda"
-	"github.com/scriptfleet/scriptfleet/pkg/run"
 	"github.com/scriptfleet/scriptfleet/pkg/tenant"
 	"github.com/scriptfleet/scriptfleet/worker"
 )
 
-// Tenants are the operator's settings, as dispatcher and worker ask for them.
-type Tenants struct{ file *tenant.File }
-
-// Tenants are the settings in use.
-func (f *Fleet) Tenants() Tenants { return Tenants{f.tenants} }
-
-// Admit refuses a tenant that the operator's file does not name, where it says
-// that unknown tenants are refused.
-func (t Tenants) Admit(name string) *run.Error {
-	if _, known := t.file.For(name); known {
-		return nil
-	}
-	return &run.Error{
-		Owner: run.OwnerOperator, Type: "UnknownTenant", Field: "tenant",
-		Message: fmt.Sprintf("tenant %s is not among the fleet's tenants: its operator adds it to the settings file, or lets unknown tenants have the defaults", name),
-	}
-}
-
-// ShardSize is how many partitions a tenant has.
-func (t Tenants) ShardSize(name string) int {
-	set, _ := t.file.For(name)
-	return set.Partitions
-}
-
-// MaxBacklog is how many of a tenant's runs may wait on its partitions.
-func (t Tenants) MaxBacklog(name string) int {
-	set, _ := t.file.For(name)
-	return set.MaxBacklog
-}
-
-// Limits are those of a tenant's runs at work.
-func (t Tenants) Limits(name string) worker.Limits {
-	set, _ := t.file.For(name)
-	return worker.Limits{
-		Weight: float64(set.Weight), MaxRunning: set.MaxRunning, MaxRunningScript: set.MaxRunningPerScript,
-	}
-}
+// Tenants are the operator's settings.
+func (f *Fleet) Tenants() *tenant.File { return f.tenants }
 
 // sessions are those that sign a tenant's invocations; nil without a role for
 // them.

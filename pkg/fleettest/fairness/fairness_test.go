@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/scriptfleet/scriptfleet/pkg/sandbox"
+	"github.com/scriptfleet/scriptfleet/pkg/tenant"
 )
 
 var (
@@ -57,7 +58,7 @@ func lines() []line {
 	share := func(s *settings) { s.strangers = true }
 	shares := func(s *settings) { s.weight = 1e12 }
 	reserve := func(s *settings) { s.reserve = -1 }
-	caps := func(s *settings) { s.maxRunning = 0 }
+	caps := func(s *settings) { s.maxRunning = tenant.NoCap }
 	side := func(s *settings) { s.noSide = true }
 	places := func(s *settings) { s.maxBuilds = 100 }
 	all := func(s *settings) {

@@ -19,6 +19,7 @@ import (
 	"github.com/scriptfleet/scriptfleet/pkg/queue"
 	"github.com/scriptfleet/scriptfleet/pkg/queue/sqsqueue"
 	"github.com/scriptfleet/scriptfleet/pkg/run"
+	"github.com/scriptfleet/scriptfleet/pkg/tenant"
 	"github.com/scriptfleet/scriptfleet/worker"
 )
 
@@ -31,7 +32,7 @@ const (
 // settings of a fleet: those of its tenants, and what is off.
 type settings struct {
 	shard, maxRunning, maxBacklog int
-	weight                        float64
+	weight                        int
 	reserve, maxBuilds            int
 	ungrouped, strangers, noSide  bool
 }
@@ -40,10 +41,11 @@ var normal = settings{shard: 2, maxRunning: 16, maxBacklog: 500, weight: 1, maxB
 
 // The operator's settings, the same for everybody.
 func (s settings) Admit(string) *run.Error { return nil }
-func (s settings) ShardSize(string) int    { return s.shard }
-func (s settings) MaxBacklog(string) int   { return s.maxBacklog }
-func (s settings) Limits(string) worker.Limits {
-	return worker.Limits{Weight: s.weight, MaxRunning: s.maxRunning}
+func (s settings) Limits(string) tenant.Limits {
+	return tenant.Limits{
+		MaxRunning: s.maxRunning, MaxRunningPerScript: tenant.NoCap, Weight: s.weight,
+		MaxBacklog: s.maxBacklog, Partitions: s.shard,
+	}
 }
 
 // fleet is a dispatcher and its workers.

@@ -23,6 +23,7 @@ import (
 	"github.com/scriptfleet/scriptfleet/pkg/ratelimit/memratelimit"
 	"github.com/scriptfleet/scriptfleet/pkg/run"
 	"github.com/scriptfleet/scriptfleet/pkg/slot/memslot"
+	"github.com/scriptfleet/scriptfleet/pkg/tenant"
 	"github.com/scriptfleet/scriptfleet/worker"
 )
 
@@ -188,14 +189,15 @@ var ended = func() context.Context {
 	return ctx
 }()
 
-// Admit, Limits and the others are the operator's settings.
+// Admit and Limits are the operator's settings.
 func (f *fleet) Admit(string) *run.Error { return nil }
 
-func (f *fleet) ShardSize(string) int { return 2 }
-
-func (f *fleet) MaxBacklog(string) int { return f.plan.maxBacklog }
-
-func (f *fleet) Limits(string) worker.Limits { return worker.Limits{MaxRunning: f.plan.cap} }
+func (f *fleet) Limits(string) tenant.Limits {
+	return tenant.Limits{
+		MaxRunning: f.plan.cap, MaxRunningPerScript: tenant.NoCap, Weight: 1,
+		MaxBacklog: f.plan.maxBacklog, Partitions: 2,
+	}
+}
 
 func (s *site) queue(q queue.Queue) queue.Queue { return &siteQueue{q, s} }
 

@@ -4,6 +4,8 @@ import (
 	"math/rand/v2"
 	"slices"
 	"time"
+
+	"github.com/scriptfleet/scriptfleet/pkg/tenant"
 )
 
 // plan is what a seed decides before anything runs.
@@ -17,7 +19,7 @@ type plan struct {
 
 	workers, dispatchers, partitions int
 	concurrency, maxParked           int
-	cap, maxBacklog                  int // of a tenant's runs; no cap is 0
+	cap, maxBacklog                  int // of a tenant's runs
 
 	rates    rates
 	away     []window // of Redis, for all
@@ -78,7 +80,7 @@ func newPlan(seed uint64) *plan {
 	p := &plan{
 		seed: seed, calm: r.Float64() < 0.25, until: 20*time.Second + rand_(r, 60*time.Second),
 		workers: 2 + r.IntN(2), dispatchers: 1 + r.IntN(2), partitions: 1 + r.IntN(3),
-		concurrency: 2 + r.IntN(4), maxParked: 100, maxBacklog: 1000,
+		concurrency: 2 + r.IntN(4), maxParked: 100, cap: tenant.NoCap, maxBacklog: 1000,
 	}
 	p.crowd = p.calm && r.IntN(2) == 0
 	if !p.crowd && r.IntN(4) == 0 {

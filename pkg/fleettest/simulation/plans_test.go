@@ -5,6 +5,8 @@ import (
 	"reflect"
 	"runtime/debug"
 	"testing"
+
+	"github.com/scriptfleet/scriptfleet/pkg/tenant"
 )
 
 // TestMain lets garbage wait: bubbles are many and short.
@@ -33,7 +35,7 @@ func TestPlansHaveEveryFault(t *testing.T) {
 			seen["at "+e.op]++
 		}
 		for what, there := range map[string]bool{
-			"calm": p.calm, "a crowd": p.crowd, "a cap": p.cap > 0, "a backlog": p.maxBacklog < 10, "few parked": p.maxParked < 10,
+			"calm": p.calm, "a crowd": p.crowd, "a cap": p.cap < tenant.NoCap, "a backlog": p.maxBacklog < 10, "few parked": p.maxParked < 10,
 			"Redis away": len(p.away) > 0, "results refused": len(p.refusing) > 0, "throttling": len(p.throttle) > 0,
 			"duplicates": p.rates.duplicate > 0, "lost deletes": p.rates.loseDelete > 0, "entries that fail": p.rates.entry > 0,
 			"lost answers": p.rates.lostAnswer > 0, "lost answers of Redis": p.rates.redis > 0, "5xx": p.rates.broken > 0,
