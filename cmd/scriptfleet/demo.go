@@ -6,8 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"os/signal"
-	"syscall"
 	"time"
 
 	"go.uber.org/zap"
@@ -42,7 +40,7 @@ func (c *demoCommand) Run(ctx context.Context) error {
 	if err != nil {
 		return exitError{exitUsage, err}
 	}
-	ctx, stop := signal.NotifyContext(ctx, os.Interrupt, syscall.SIGTERM)
+	ctx, stop := interruptible(ctx)
 	defer stop()
 	ctx, cancel := context.WithTimeout(ctx, c.Wait)
 	defer cancel()
@@ -78,10 +76,10 @@ func (c *demoCommand) play(ctx context.Context, log *zap.Logger, line *progress.
 	if err != nil {
 		return err
 	}
-	if err := stack.StartFleet(ctx); err != nil {
+	if err := stack.StartFleet(context.WithoutCancel(ctx)); err != nil {
 		return errors.Join(err, stack.Close(ctx))
 	}
-	defer func() { err = errors.Join(err, stack.Abandon(context.WithoutCancel(ctx))) }()
+	defer func() { err = errors.Join(err, stack.Abandon(ctx)) }()
 	cl, err := stack.Client(ctx)
 	if err != nil {
 		return err

@@ -68,7 +68,8 @@ func connect(ctx context.Context, o embedded.Options, line *progress.Line) (_ *w
 	if err := stack.StartFleet(context.WithoutCancel(ctx)); err != nil {
 		return nil, nil, errors.Join(err, stack.Close(ctx))
 	}
-	return stack.Fleet, func() { _ = stack.Abandon(context.WithoutCancel(ctx)) }, nil
+	context.AfterFunc(ctx, stack.EndPolls)
+	return stack.Fleet, func() { _ = stack.Abandon(ctx) }, nil
 }
 
 func printJSON(v any) error {

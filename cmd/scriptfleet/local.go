@@ -5,10 +5,9 @@ import (
 	"encoding/json"
 	"fmt"
 	"os"
-	"os/signal"
 	"path/filepath"
+	"slices"
 	"strings"
-	"syscall"
 
 	"github.com/scriptfleet/scriptfleet/cmd/internal/embedded"
 	"github.com/scriptfleet/scriptfleet/pkg/config"
@@ -26,28 +25,39 @@ type localCommand struct {
 	RedisAddr string `name:"redis-addr" default:"127.0.0.1:6399" help:"Loopback address of Redis; port 0 takes a free one."`
 	Data      string `type:"path" help:"Folder that keeps queues and functions across restarts; in memory by default."`
 	NoFleet   bool   `help:"Leave dispatcher and worker out, for separate processes."`
-	EnvFile   string `type:"path" help:"Write the export lines to this file as well, once everything can be called."`
+	EnvFile   string `type:"path" help:"Write the export lines to this file as well, once everything can be called; its owner alone can read it."`
+	Detach    bool   `env:"-" xor:"act" help:"Return once everything can be called, and leave the stack running."`
+	Stop      bool   `env:"-" xor:"act" help:"Stop the stack that the environment names (SCRIPTFLEET_LOCAL_PID), and wait until it has."`
+	LogFile   string `type:"path" help:"Where a stack that is detached logs; a file in the user's cache folder by default."`
 	JSON      bool   `name:"json" help:"Print the environment as one JSON object instead of export lines."`
 }
 
 // Help is shown below the flags.
 func (localCommand) Help() string {
-	return `On stdout stand the lines that point any other process at the stack, the AWS CLI included; everything else goes to stderr.
+	return `On stdout stand the lines that point any other process at the stack, the AWS CLI included; everything else goes to stderr. Without --data, Ctrl-C ends the stack at once; with it, runs that execute are let finish first, and a second Ctrl-C gives them up.
 
 Examples:
 
   scriptfleet local                                    # stack, dispatcher and worker until Ctrl-C
-  scriptfleet local --no-fleet --env-file fleet.env    # then: . ./fleet.env; dispatcher & worker
+  eval "$(scriptfleet local --detach)"                 # in the background; this shell's commands use it
+  scriptfleet local --stop                             # and its end
+  scriptfleet local --no-fleet --env-file fleet.env    # then, elsewhere: . ./fleet.env; dispatcher & worker
   scriptfleet local --data ~/.scriptfleet              # a small installation that survives restarts`
 }
 
 func (c *localCommand) Run(ctx context.Context) error {
+	switch {
+	case c.Stop:
+		return stopLocal(ctx)
+	case c.Detach:
+		return c.detach()
+	}
 	log, err := telemetry.NewLogger(c.LogLevel, c.LogFormat)
 	if err != nil {
 		return exitError{exitUsage, err}
 	}
 	// Taken from the start: a signal that comes during the start stops it too.
-	ctx, stop := signal.NotifyContext(ctx, os.Interrupt, syscall.SIGTERM)
+	ctx, stop := interruptible(ctx)
 	defer stop()
 
 	stack, err := embedded.Start(ctx, embedded.Options{
@@ -58,17 +68,35 @@ func (c *localCommand) Run(ctx context.Context) error {
 		return err
 	}
 	defer func() { _ = stack.Close(context.WithoutCancel(ctx)) }()
-	if err := c.publish(append(stack.Env(), stack.Settings()...)); err != nil {
+	if err := c.publish(slices.Concat(stack.Env(), stack.Settings(), []string{fmt.Sprintf("%s=%d", localPID, os.Getpid())})); err != nil {
 		return err
 	}
 	fmt.Fprintf(os.Stderr, "scriptfleet local is up at %s; scripts run in: %s\n", stack.Endpoint(), sandbox.Probe())
 	if c.NoFleet {
 		return stack.FollowTenants(ctx)
 	}
-	if err := stack.StartFleet(ctx); err != nil {
+	if err := stack.StartFleet(context.WithoutCancel(ctx)); err != nil {
 		return err
 	}
+	defer context.AfterFunc(ctx, func() { c.end(stack) })()
 	return stack.Wait()
+}
+
+// end stops the fleet. Queues that are in memory take their runs with them, so
+// there is nothing to wait for.
+func (c *localCommand) end(stack *embedded.Stack) {
+	n := stack.InHand()
+	switch {
+	case n == 0:
+		fmt.Fprintln(os.Stderr, "scriptfleet local: stopping")
+	case c.Data == "":
+		fmt.Fprintf(os.Stderr, "scriptfleet local: stopping; %d runs in hand end with the stack, which keeps nothing without --data\n", n)
+	default:
+		fmt.Fprintf(os.Stderr, "scriptfleet local: stopping; waiting up to %s for %d runs in hand (Ctrl-C again puts them back)\n", c.Drain, n)
+		stack.Drain()
+		return
+	}
+	stack.GiveUp()
 }
 
 // publish says where the stack is.

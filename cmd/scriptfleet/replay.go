@@ -7,9 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"os/signal"
 	"strings"
-	"syscall"
 	"time"
 
 	"go.uber.org/zap"
@@ -82,9 +80,8 @@ func (c *replayCommand) Run(ctx context.Context) error {
 	if err != nil {
 		return exitError{exitUsage, err}
 	}
-	ctx, stop := signal.NotifyContext(ctx, os.Interrupt, syscall.SIGTERM)
+	ctx, stop := interruptible(ctx)
 	defer stop()
-	context.AfterFunc(ctx, stop) // a second signal ends the command at once
 	line := progress.Stderr()
 	report, err := c.replay(ctx, plan, log, line)
 	line.Stop()

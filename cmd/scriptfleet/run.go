@@ -69,6 +69,8 @@ func (c *runCommand) Run(ctx context.Context) error {
 	if err != nil {
 		return exitError{exitUsage, err}
 	}
+	ctx, stop := interruptible(ctx)
+	defer stop()
 	ctx, cancel := context.WithTimeout(ctx, c.Wait)
 	defer cancel()
 	line := progress.Stderr()
@@ -138,7 +140,7 @@ func (c *runCommand) execute(ctx context.Context, request run.Request, log *zap.
 
 // send enqueues the request and waits for its result.
 func send(ctx context.Context, fleet *wire.Fleet, cl *client.Client, request run.Request, line *progress.Line) (run.Result, error) {
-	cl.PollWait = 5 * time.Second
+	cl.PollWait = time.Second // what Ctrl-C waits for, at the most
 	if err := cl.Send(ctx, request)[0]; err != nil {
 		return run.Result{}, err
 	}

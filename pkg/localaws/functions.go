@@ -3,9 +3,8 @@ package localaws
 import (
 	"context"
 	"encoding/json"
-	"fmt"
+	"errors"
 	"net/http"
-	"os"
 	"path/filepath"
 
 	"github.com/scriptfleet/scriptfleet/pkg/interpreter"
@@ -23,7 +22,7 @@ type functions struct {
 	walls  string // what the sandbox is made of here
 	err    error
 
-	scratch string // removed at the end; empty with a data folder
+	scratch *scratch // removed at the end; nil with a data folder
 }
 
 func (s *Stack) openFunctions() error {
@@ -32,11 +31,11 @@ func (s *Stack) openFunctions() error {
 	cfg.Region, cfg.Account, cfg.DB = s.cfg.Region, s.cfg.Account, s.db
 	cfg.Dir = filepath.Join(s.cfg.DataDir, "lambda")
 	if s.cfg.DataDir == "" {
-		scratch, err := os.MkdirTemp("", "scriptfleet-lambda-")
+		made, err := newScratch()
 		if err != nil {
-			return fmt.Errorf("make folder of functions: %w", err)
+			return err
 		}
-		f.scratch, cfg.Dir = scratch, scratch
+		f.scratch, cfg.Dir = made, made.dir
 	}
 	if cfg.CacheDir == "" {
 		cfg.CacheDir = s.cfg.unpackedDir()
@@ -86,10 +85,8 @@ func (f *functions) close(ctx context.Context) error {
 	if f.server != nil {
 		err = f.server.Close(ctx)
 	}
-	if f.scratch != "" {
-		if errRemove := os.RemoveAll(f.scratch); err == nil {
-			err = errRemove
-		}
+	if f.scratch != nil {
+		err = errors.Join(err, f.scratch.remove())
 	}
 	return err
 }

@@ -191,6 +191,9 @@ func (s *Stack) Queues() []sqs.Stats { return s.sqs.Stats() }
 // QueueFaults makes calls to SQS go wrong, for tests.
 func (s *Stack) QueueFaults() *sqs.Faults { return s.sqs.Faults() }
 
+// EndPolls lets every poll of a queue answer with what there is, from now on.
+func (s *Stack) EndPolls() { s.sqs.EndPolls() }
+
 // Close stops the stack: polls end with nothing, calls under way until ctx is
 // done, then everything that Start began. A stack that is half started may be
 // closed too.

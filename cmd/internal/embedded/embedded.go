@@ -18,6 +18,7 @@ import (
 	"github.com/scriptfleet/scriptfleet/pkg/interpreter"
 	"github.com/scriptfleet/scriptfleet/pkg/localaws"
 	"github.com/scriptfleet/scriptfleet/pkg/localaws/sqs"
+	"github.com/scriptfleet/scriptfleet/pkg/queue"
 	"github.com/scriptfleet/scriptfleet/pkg/run"
 	"github.com/scriptfleet/scriptfleet/pkg/service"
 	"github.com/scriptfleet/scriptfleet/pkg/telemetry"
@@ -43,8 +44,9 @@ type Stack struct {
 
 	options  Options
 	registry *prometheus.Registry
-	stop     context.CancelFunc
-	stopped  chan struct{} // closed once the fleet has stopped, after err is set
+	stop     context.CancelFunc // ends the fleet's intake
+	hurry    context.CancelFunc // ends its work
+	stopped  chan struct{}      // closed once the fleet has stopped, after err is set
 	err      error
 }
 
@@ -93,6 +95,11 @@ func (s *Stack) StartFleet(ctx context.Context) error {
 		s.options.Log.Info("fleet runs", zap.String("admin", admin.Addr()))
 		parts = append(parts, service.Part{Name: "admin", Run: func(intake, _ context.Context) error { return admin.Run(intake) }})
 	}
+	var hurried context.Context
+	hurried, s.hurry = context.WithCancel(context.Background())
+	for i := range parts {
+		parts[i] = endedBy(hurried, parts[i])
+	}
 	ctx, s.stop = context.WithCancel(ctx)
 	s.stopped = make(chan struct{})
 	go func() {
@@ -108,26 +115,62 @@ func (s *Stack) Wait() error {
 	return s.err
 }
 
-// Close drains the fleet, if it was started, and ends the stack.
-func (s *Stack) Close(ctx context.Context) error {
-	var err error
+// endedBy is a part whose work ends with ctx too.
+func endedBy(ctx context.Context, p service.Part) service.Part {
+	return service.Part{Name: p.Name, Run: func(intake, work context.Context) error {
+		work, cancel := context.WithCancel(work)
+		defer cancel()
+		defer context.AfterFunc(ctx, cancel)()
+		return p.Run(intake, work)
+	}}
+}
+
+// Drain ends the intake of the fleet, if it was started. No poll is waited for,
+// only what is in hand.
+func (s *Stack) Drain() {
+	s.EndPolls()
 	if s.stop != nil {
 		s.stop()
+	}
+}
+
+// GiveUp is Drain, and gives up what is in hand too.
+func (s *Stack) GiveUp() {
+	if s.hurry != nil {
+		s.hurry()
+	}
+	s.Drain()
+}
+
+// Close drains the fleet and ends the stack.
+func (s *Stack) Close(ctx context.Context) error {
+	var err error
+	s.Drain()
+	if s.stop != nil {
 		err = s.Wait()
 	}
 	s.Fleet.Close()
 	return errors.Join(err, s.Stack.Close(ctx))
 }
 
-// Abandon ends a stack whose work is done and whose queues nobody needs any
-// more: polls end with the stack instead of being waited for.
+// Abandon ends a stack whose queues are of no use any more: results on their
+// way out are settled, unless ctx has ended, and the rest is given up.
 func (s *Stack) Abandon(ctx context.Context) error {
 	s.settle(ctx)
-	s.stop()
-	err := s.Stack.Close(ctx)
-	err = errors.Join(err, s.Wait())
-	s.Fleet.Close()
-	return err
+	s.GiveUp()
+	return s.Close(context.WithoutCancel(ctx))
+}
+
+// InHand counts the runs that workers have taken and not settled.
+func (s *Stack) InHand() int {
+	names := queue.NamesOf(s.options.Fleet.Prefix, s.options.Fleet.Partitions)
+	n := 0
+	for _, q := range s.Queues() {
+		if slices.Contains(append(names.Partitions, names.Side), q.Name) {
+			n += q.InFlight
+		}
+	}
+	return n
 }
 
 // settleWithin is how long Abandon waits for results that are out to be settled:

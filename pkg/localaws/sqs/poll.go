@@ -23,7 +23,7 @@ func (q *queue) receive(ctx context.Context, most int, visibility, wait time.Dur
 		q.mu.Lock()
 		now := time.Now()
 		got, dead = q.take(now, most, visibility)
-		if len(got) > 0 || len(dead) > 0 || !now.Before(deadline) {
+		if len(got) > 0 || len(dead) > 0 || !now.Before(deadline) || q.endsPolls() {
 			q.wake()
 			q.mu.Unlock()
 			return got, dead
@@ -50,6 +50,7 @@ func (q *queue) sleep(ctx context.Context, poll chan struct{}, place *list.Eleme
 	case <-poll:
 		return true
 	case <-timer.C:
+	case <-q.short:
 	case <-ctx.Done():
 	case <-q.gone:
 		return false
@@ -58,6 +59,15 @@ func (q *queue) sleep(ctx context.Context, poll chan struct{}, place *list.Eleme
 	q.polls.Remove(place) // does nothing where we were woken meanwhile: then we look once more
 	q.mu.Unlock()
 	return true
+}
+
+func (q *queue) endsPolls() bool {
+	select {
+	case <-q.short:
+		return true
+	default:
+		return false
+	}
 }
 
 // wake wakes the longest waiting poll if there is something for it. It wakes

@@ -67,6 +67,27 @@ func TestAPollEndsEmptyWhenItsWaitIsOver(t *testing.T) {
 	})
 }
 
+func TestEndPollsLetsPollsGoWithWhatThereIs(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		q := testQueue(t)
+		s := Server{short: make(chan struct{})}
+		q.short = s.short
+		poll := q.poll(t.Context(), 20*time.Second)
+		time.Sleep(time.Second)
+		s.EndPolls()
+		s.EndPolls()
+		if p := <-poll; len(p.got) != 0 || p.took != time.Second {
+			t.Error("one that waits:", len(p.got), p.took)
+		}
+		q.put(t, "m", 0)
+		for _, want := range []int{1, 0} {
+			if p := <-q.poll(t.Context(), 20*time.Second); len(p.got) != want || p.took != 0 {
+				t.Error("one that comes:", len(p.got), p.took)
+			}
+		}
+	})
+}
+
 func TestAPollWakesWhenADelayIsOver(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		q := testQueue(t)

@@ -12,7 +12,8 @@ type queue struct {
 	name   string
 	arn    string
 	store  *store
-	faults *Faults // for tests; may be nil
+	faults *Faults       // for tests; may be nil
+	short  chan struct{} // closed once no poll waits; nil where polls always do
 
 	mu      sync.Mutex
 	record  queueRecord

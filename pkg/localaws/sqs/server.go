@@ -40,6 +40,8 @@ type Server struct {
 	epoch uint32
 
 	faults *Faults
+	short  chan struct{} // closed once no poll waits any more
+	once   sync.Once     // closes it
 
 	mu     sync.RWMutex
 	queues map[string]*queue
@@ -54,7 +56,7 @@ func New(cfg Config, deps Deps) (*Server, error) {
 	rand.Read(epoch[:]) // never fails
 	s := &Server{
 		cfg: cfg, log: deps.Log, store: newStore(cfg.DB),
-		epoch: binary.BigEndian.Uint32(epoch[:]), faults: &Faults{}, queues: map[string]*queue{},
+		epoch: binary.BigEndian.Uint32(epoch[:]), faults: &Faults{}, short: make(chan struct{}), queues: map[string]*queue{},
 	}
 	found, err := s.store.load()
 	if err != nil {
@@ -73,6 +75,10 @@ func New(cfg Config, deps Deps) (*Server, error) {
 	}
 	return s, nil
 }
+
+// EndPolls lets every poll answer with what there is, those that wait and all
+// that come: who drains a fleet does not wait for its polls.
+func (s *Server) EndPolls() { s.once.Do(func() { close(s.short) }) }
 
 // Close ends the polls that wait and commits what is pending. Nothing may be
 // served during or after it.
@@ -203,7 +209,7 @@ func (s *Server) find(c *call, url, action string) (*queue, error) {
 
 func (s *Server) newQueue(name string, record queueRecord, set settings) *queue {
 	q := newQueue(name, s.arn(name), record, set, s.epoch, s.store)
-	q.faults = s.faults
+	q.faults, q.short = s.faults, s.short
 	return q
 }
 

@@ -1,0 +1,73 @@
+package localaws
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"syscall"
+	"time"
+)
+
+// scratch is a folder in the temporary one. Its lock tells that its process
+// lives: the kernel drops it with the process, however that ended.
+type scratch struct {
+	dir  string
+	lock *os.File // the folder itself
+}
+
+const scratchPrefix = "scriptfleet-local-"
+
+// scratchGrace is the age below which a folder without a lock may still be about
+// to get one.
+const scratchGrace = time.Minute
+
+// newScratch makes a folder, and removes those of processes that crashed.
+func newScratch() (*scratch, error) {
+	sweepScratch(os.TempDir(), time.Now().Add(-scratchGrace))
+	dir, err := os.MkdirTemp("", scratchPrefix)
+	if err != nil {
+		return nil, fmt.Errorf("make folder of functions: %w", err)
+	}
+	lock, err := lockFolder(dir)
+	if err != nil {
+		_ = os.RemoveAll(dir)
+		return nil, fmt.Errorf("lock folder of functions: %w", err)
+	}
+	return &scratch{dir, lock}, nil
+}
+
+func (s *scratch) remove() error {
+	defer func() { _ = s.lock.Close() }()
+	return os.RemoveAll(s.dir)
+}
+
+// sweepScratch removes the folders that were made before a time and that no
+// process has locked. What another user owns stays.
+func sweepScratch(in string, before time.Time) {
+	found, _ := filepath.Glob(filepath.Join(in, scratchPrefix+"*"))
+	for _, dir := range found {
+		info, err := os.Lstat(dir)
+		if err != nil || !info.IsDir() || info.ModTime().After(before) {
+			continue
+		}
+		lock, err := lockFolder(dir)
+		if err != nil {
+			continue
+		}
+		_ = os.RemoveAll(dir)
+		_ = lock.Close()
+	}
+}
+
+// lockFolder fails where another process has the lock.
+func lockFolder(dir string) (*os.File, error) {
+	f, err := os.Open(dir)
+	if err != nil {
+		return nil, err
+	}
+	if err := syscall.Flock(int(f.Fd()), syscall.LOCK_EX|syscall.LOCK_NB); err != nil {
+		_ = f.Close()
+		return nil, err
+	}
+	return f, nil
+}
