@@ -85,13 +85,7 @@ func (w *Worker) renewSlots(ctx context.Context) {
 	for _, a := range w.taken() {
 		still[a] = true
 	}
-	asks = slices.DeleteFunc(asks, func(a slot.Ask) bool { return still[a] })
-	if len(asks) == 0 {
-		return
-	}
-	if err := w.deps.Slots.Give(ctx, asks); err != nil {
-		w.log.Warn("cannot give a tenant's slot back; it runs out by itself", zap.Error(err))
-	}
+	w.freeSlots(ctx, slices.DeleteFunc(asks, func(a slot.Ask) bool { return still[a] }))
 }
 
 // taken are the tenants' slots that runs in hand have.
@@ -103,9 +97,6 @@ func (w *Worker) taken() (asks []slot.Ask) {
 	})
 	return asks
 }
-
-// slotTTL is how long a tenant's slot outlives its worker.
-const slotTTL = 30 * time.Second
 
 // endCancelled ends the waiting of runs that were cancelled.
 func (w *Worker) endCancelled(ctx context.Context) {

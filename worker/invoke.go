@@ -46,7 +46,7 @@ func (w *Worker) invoke(h *held, built builds.Built) verdict {
 // begin counts the attempt in the ledger: from here on the script may have run.
 func (w *Worker) begin(h *held) error {
 	hold, _ := h.currentHold()
-	hold, err := patiently(h.wait, w, func() (ledger.Hold, error) {
+	hold, err := retryWhileAway(h.wait, w, func() (ledger.Hold, error) {
 		if h.lapsed(w.cfg.ClaimTTL) {
 			return hold, errLapsed
 		}

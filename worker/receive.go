@@ -2,6 +2,7 @@ package worker
 
 import (
 	"context"
+	"math/rand/v2"
 	"time"
 
 	"go.uber.org/zap"
@@ -40,7 +41,7 @@ func (w *Worker) receive(intake, work context.Context, s *source, room func(cont
 			return // intake has ended
 		}
 		if pause {
-			n = min(n, w.inflight.crowded(intake, crowd, around(s.look)))
+			n = min(n, w.inflight.crowded(intake, crowd, jittered(s.look)))
 		}
 		ds, err := s.queue.Receive(intake, queue.Poll{
 			Max: n, Wait: w.cfg.PollWait, Visibility: w.cfg.Visibility,
@@ -64,7 +65,7 @@ func (w *Worker) receive(intake, work context.Context, s *source, room func(cont
 		switch {
 		case len(over) > 0:
 			crowd, pause = over[0].Group, true
-			w.inflight.wg.Go(func() { w.returns(intake, s, over) })
+			w.inflight.wg.Go(func() { w.putBackUnread(intake, s, over) })
 		case len(ds) < n:
 			pause = false // that was all
 		}
@@ -80,4 +81,40 @@ func (w *Worker) inHand(intake, work context.Context, s *source, d queue.Deliver
 		w.inflight.leaves(h)
 		w.settle(h, v)
 	}()
+}
+
+// lookEvery is how long, on average, a partition that one tenant fills is left
+// alone before it is polled for other tenants. It adds to their wait, so it is
+// short. On the side partition every tenant is over a budget: there it is longer.
+const (
+	lookEvery     = 20 * time.Millisecond
+	lookSideEvery = 200 * time.Millisecond
+)
+
+// jittered is a time between half of d and one and a half.
+func jittered(d time.Duration) time.Duration { return d/2 + rand.N(d) }
+
+// putBackUnread puts deliveries back unread that are above their tenant's share: the
+// first two times at once, for it was only bad luck; then with a growing delay,
+// so that none is received so often that its queue takes it for undeliverable.
+func (w *Worker) putBackUnread(intake context.Context, s *source, ds []queue.Delivery) {
+	w.metrics.crowded.Add(float64(len(ds)))
+	delays := map[time.Duration][]queue.Delivery{}
+	for _, d := range ds {
+		delay := time.Duration(0)
+		if d.ReceiveCount > 2 && intake.Err() == nil {
+			delay = jitter(time.Second, time.Second<<min(d.ReceiveCount-2, 6))
+		}
+		delays[delay] = append(delays[delay], d)
+	}
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(intake), optionalTimeout)
+	defer cancel()
+	for delay, ds := range delays {
+		for _, err := range s.queue.Extend(ctx, ds, delay) {
+			if err != nil {
+				w.log.Warn("cannot put a delivery back; it comes again by itself", zap.String("queue", s.queue.Name()), zap.Error(err))
+				break
+			}
+		}
+	}
 }

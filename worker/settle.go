@@ -50,8 +50,8 @@ func (w *Worker) answer(h *held, res run.Result) error {
 	if !ok {
 		return fmt.Errorf("write the result down: %w", ledger.ErrLost)
 	}
-	_, err = patiently(h.work, w, func() (struct{}, error) {
-		return w.finishes.Do(lastly(h.work), ledger.Finish{Hold: hold, Status: res.Data.Status, Result: body})
+	_, err = retryWhileAway(h.work, w, func() (struct{}, error) {
+		return w.finishes.Do(uncut(h.work), ledger.Finish{Hold: hold, Status: res.Data.Status, Result: body})
 	})
 	if err != nil {
 		// Also where the drain is over and the ledger out of reach: the delivery
@@ -75,7 +75,7 @@ func (w *Worker) publish(h *held, body []byte, attributes map[string]string) err
 	}
 	m := queue.Message{Body: body, Group: h.run.Tenant, Attributes: attributes}
 	for pause := 100 * time.Millisecond; ; pause = min(2*pause, 5*time.Second) {
-		err := w.results.Send(lastly(h.work), m)
+		err := w.results.Send(uncut(h.work), m)
 		if err == nil {
 			break
 		}
@@ -94,7 +94,7 @@ func (w *Worker) publish(h *held, body []byte, attributes map[string]string) err
 	w.metrics.result(attributes[run.AttributeStatus])
 	var wg sync.WaitGroup
 	wg.Go(func() {
-		if _, err := w.published.Do(lastly(h.work), h.run.Key); err != nil {
+		if _, err := w.published.Do(uncut(h.work), h.run.Key); err != nil {
 			w.log.Warn("cannot note that a result is out; a duplicate would repeat it", zap.String("run", string(h.run.Key)), zap.Error(err))
 		}
 	})
@@ -133,7 +133,7 @@ func (w *Worker) publishTooLarge(h *held, body []byte) error {
 }
 
 func (w *Worker) remove(h *held) error {
-	err := h.source.delete.Delete(lastly(h.work), h.delivery)
+	err := h.source.delete.Delete(uncut(h.work), h.delivery)
 	if err != nil && !errors.Is(err, queue.ErrGone) {
 		return fmt.Errorf("delete the delivery, which will come again and be known: %w", err)
 	}
@@ -142,7 +142,7 @@ func (w *Worker) remove(h *held) error {
 
 // putBack gives the claim and the delivery back.
 func (w *Worker) putBack(h *held, v verdict) error {
-	ctx, cancel := context.WithTimeout(lastly(h.work), helperTimeout)
+	ctx, cancel := context.WithTimeout(uncut(h.work), optionalTimeout)
 	defer cancel()
 	if hold, ok := h.currentHold(); ok {
 		h.dropHold()
@@ -166,7 +166,7 @@ func (w *Worker) bury(h *held, reason *run.Error) error {
 }
 
 func (w *Worker) writeLetter(h *held, reason *run.Error) error {
-	err := w.deps.DeadLetter.Send(lastly(h.work), []queue.Message{{
+	err := w.deps.DeadLetter.Send(uncut(h.work), []queue.Message{{
 		Body: h.delivery.Body, Group: h.delivery.Group,
 		Attributes: map[string]string{
 			run.AttributeReason: reason.Message, run.AttributeErrorType: reason.Type,
@@ -177,10 +177,6 @@ func (w *Worker) writeLetter(h *held, reason *run.Error) error {
 	}
 	return nil
 }
-
-// lastly is a context for the calls that settle a run: the end of the work does
-// not cut them off, since one that went through is worth the moment.
-func lastly(ctx context.Context) context.Context { return context.WithoutCancel(ctx) }
 
 func (w *Worker) logSettled(h *held, v verdict, err error) {
 	fields := []zap.Field{

@@ -2,10 +2,7 @@ package worker
 
 import (
 	"context"
-	"math/rand/v2"
 	"time"
-
-	"go.uber.org/zap"
 
 	"github.com/scriptfleet/scriptfleet/pkg/queue"
 )
@@ -168,39 +165,4 @@ func (in *inflight) capped(ctx context.Context, h *held) {
 		}
 	}
 	s.wake() // it was ours, and we do not need it
-}
-
-// How long a partition that one tenant fills is left alone, on average, before it
-// is looked at for others. It adds to their wait, so it is short; but on the side
-// partition, where whoever waits is over a budget. A look is two calls.
-const (
-	lookEvery     = 20 * time.Millisecond
-	lookSideEvery = 200 * time.Millisecond
-)
-
-func around(d time.Duration) time.Duration { return d/2 + rand.N(d) }
-
-// returns puts deliveries back unread that are above their tenant's share: the
-// first two times at once, for it was only bad luck; then with a growing delay,
-// so that none is received so often that its queue takes it for undeliverable.
-func (w *Worker) returns(intake context.Context, s *source, ds []queue.Delivery) {
-	w.metrics.crowded.Add(float64(len(ds)))
-	delays := map[time.Duration][]queue.Delivery{}
-	for _, d := range ds {
-		delay := time.Duration(0)
-		if d.ReceiveCount > 2 && intake.Err() == nil {
-			delay = jitter(time.Second, time.Second<<min(d.ReceiveCount-2, 6))
-		}
-		delays[delay] = append(delays[delay], d)
-	}
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(intake), helperTimeout)
-	defer cancel()
-	for delay, ds := range delays {
-		for _, err := range s.queue.Extend(ctx, ds, delay) {
-			if err != nil {
-				w.log.Warn("cannot put a delivery back; it comes again by itself", zap.String("queue", s.queue.Name()), zap.Error(err))
-				break
-			}
-		}
-	}
 }

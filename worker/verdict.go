@@ -112,20 +112,3 @@ func jitter(low, high time.Duration) time.Duration {
 	}
 	return d.Round(time.Second)
 }
-
-// patiently repeats f while the ledger is out of reach, with full jitter, as
-// long as ctx lasts; the intake pauses meanwhile.
-func patiently[T any](ctx context.Context, w *Worker, f func() (T, error)) (T, error) {
-	for pause := 50 * time.Millisecond; ; pause = min(2*pause, 2*time.Second) {
-		v, err := f()
-		if err == nil || !errors.Is(err, ledger.ErrUnavailable) {
-			return v, err
-		}
-		w.breaker.Open(err)
-		select {
-		case <-ctx.Done():
-			return v, context.Cause(ctx)
-		case <-time.After(rand.N(pause)):
-		}
-	}
-}

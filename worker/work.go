@@ -64,9 +64,9 @@ func (w *Worker) claim(h *held) *verdict {
 	if h.wait.Err() != nil {
 		return ptr(w.interrupted(h, context.Cause(h.wait)))
 	}
-	known, err := patiently(h.wait, w, func() (ledger.Answer, error) {
+	known, err := retryWhileAway(h.wait, w, func() (ledger.Answer, error) {
 		h.renew(time.Now())
-		return w.claims.Do(lastly(h.work), ledger.Claim{Entry: ledger.EntryOf(h.run), Owner: h.owner(w.cfg.Name)})
+		return w.claims.Do(uncut(h.work), ledger.Claim{Entry: ledger.EntryOf(h.run), Owner: h.owner(w.cfg.Name)})
 	})
 	if err != nil {
 		return ptr(w.interrupted(h, err))
@@ -240,7 +240,7 @@ func (w *Worker) takeSlots(h *held, limits tenant.Limits) (over *overCap, err er
 		a.ask.Owner = h.owner(w.cfg.Name)
 		// The answer is waited for, whatever ends: a slot that was granted unheard
 		// would be missing to the tenant until it runs out.
-		ok, err := w.slots.Do(lastly(h.wait), a.ask)
+		ok, err := w.slots.Do(uncut(h.wait), a.ask)
 		if ok || err != nil { // without an answer it may have been granted
 			h.mu.Lock()
 			h.slots = append(h.slots, a.ask)
@@ -261,34 +261,13 @@ func (w *Worker) takeSlots(h *held, limits tenant.Limits) (over *overCap, err er
 	return nil, nil
 }
 
-// giveSlots gives the fleet's slots back, not on the run's own time: they would
-// run out by themselves.
+// giveSlots gives the run's slots in the fleet back.
 func (w *Worker) giveSlots(h *held) {
 	h.mu.Lock()
 	asks := h.slots
 	h.slots = nil
 	h.mu.Unlock()
-	if len(asks) == 0 {
-		return
-	}
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(h.work), helperTimeout)
-	defer cancel()
-	if err := w.deps.Slots.Give(ctx, asks); err != nil {
-		w.log.Warn("cannot give a tenant's slot back; it runs out by itself", zap.Error(err))
-	}
+	w.freeSlots(h.work, asks)
 }
-
-// note tells explain what the run waits for. It is only a note: its failure
-// changes nothing.
-func (w *Worker) note(h *held, reason string) {
-	if hold, ok := h.currentHold(); ok {
-		ctx, cancel := context.WithTimeout(h.wait, helperTimeout)
-		defer cancel()
-		_ = w.deps.Ledger.Wait(ctx, hold, reason)
-	}
-}
-
-// helperTimeout bounds calls that a run can do without.
-const helperTimeout = 2 * time.Second
 
 func ptr[T any](v T) *T { return &v }
