@@ -24,7 +24,7 @@ type Fleet struct {
 	TenantsFile string `name:"tenants" type:"path" help:"JSON file of the tenants' settings; read again when it changes."`
 
 	MaxTimeout     int    `default:"60" help:"Longest timeout in seconds that a request may ask for, up to 900."`
-	MemoryMB       int    `name:"memory-mb" default:"256" help:"Memory of every function."`
+	MemoryMB       int    `name:"memory-mb" default:"256" help:"Memory of the functions of tenants for which none is set."`
 	DefaultRuntime string `default:"python3.13" help:"Runtime of requests that name none."`
 	ShellBase      string `help:"Python version under the aws-cli runtime; the catalog's own by default."`
 	AllowRetired   bool   `help:"Take runtimes that Lambda has deprecated."`
@@ -59,14 +59,16 @@ type Worker struct {
 	UV            string `name:"uv" help:"Path of uv; the one on the PATH by default, else pip builds."`
 }
 
-// Policy is the operator's rules for requests.
-func (f Fleet) Policy(handlerVersion string) (*run.Policy, error) {
+// Policy is the operator's rules for requests. tenantMemoryMB is the memory that
+// is set for a tenant, or 0.
+func (f Fleet) Policy(handlerVersion string, tenantMemoryMB func(tenant string) int) (*run.Policy, error) {
 	return run.NewPolicy(run.PolicyConfig{
 		MaxTimeoutSeconds: f.MaxTimeout,
 		DefaultRuntime:    f.DefaultRuntime,
 		ShellBase:         f.ShellBase,
 		AllowRetired:      f.AllowRetired,
 		MemoryMB:          f.MemoryMB,
+		TenantMemoryMB:    tenantMemoryMB,
 		Index:             f.Index,
 		Handler:           handlerVersion,
 	})

@@ -12,7 +12,7 @@ func (p *Policy) script(r *Request, now time.Time) (Script, *Error) {
 	if bad != nil {
 		return Script{}, bad
 	}
-	s := Script{Tenant: r.Tenant, Runtime: offer.Runtime, Source: r.Data.Script, MemoryMB: p.c.MemoryMB}
+	s := Script{Tenant: r.Tenant, Runtime: offer.Runtime, Source: r.Data.Script, MemoryMB: p.memoryMB(r.Tenant)}
 	if s.TimeoutSeconds, bad = p.timeout(r.Data.TimeoutSeconds); bad != nil {
 		return Script{}, bad
 	}
@@ -54,6 +54,15 @@ func (p *Policy) timeout(seconds int) (int, *Error) {
 		return 0, refuse(InvalidTimeout, "data.timeout_seconds", "data.timeout_seconds is %d: use 1 to %d", seconds, p.c.MaxTimeoutSeconds)
 	}
 	return seconds, nil
+}
+
+func (p *Policy) memoryMB(tenant string) int {
+	if p.c.TenantMemoryMB != nil {
+		if mb := p.c.TenantMemoryMB(tenant); mb != 0 {
+			return mb
+		}
+	}
+	return p.c.MemoryMB
 }
 
 // requirements are those that the runtime brings along, and of a Python the

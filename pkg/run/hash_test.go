@@ -46,15 +46,16 @@ func TestScriptHashChangesWithWhatMakesAnotherFunction(t *testing.T) {
 	base := decoded(t, PolicyConfig{}, event("id", `"1"`)).Script.Hash
 	seen := map[ScriptHash]string{base: "base"}
 	for name, r := range map[string]Run{
-		"tenant":       decoded(t, PolicyConfig{}, event("tenant", `"beta"`)),
-		"script":       decoded(t, PolicyConfig{}, event("data.script", `"def main(input): pass "`)),
-		"requirements": decoded(t, PolicyConfig{}, event("data.requirements", `"requests"`)),
-		"runtime":      decoded(t, PolicyConfig{}, event("data.runtime", `"python3.12"`)),
-		"shell":        decoded(t, PolicyConfig{}, event("data.runtime", `"aws-cli"`)),
-		"timeout":      decoded(t, PolicyConfig{}, event("data.timeout_seconds", `11`)),
-		"memory":       decoded(t, PolicyConfig{MemoryMB: 512}, event("id", `"1"`)),
-		"handler":      decoded(t, PolicyConfig{Handler: "2"}, event("id", `"1"`)),
-		"architecture": decoded(t, PolicyConfig{Arch: "arm64"}, event("id", `"1"`)),
+		"tenant":          decoded(t, PolicyConfig{}, event("tenant", `"beta"`)),
+		"script":          decoded(t, PolicyConfig{}, event("data.script", `"def main(input): pass "`)),
+		"requirements":    decoded(t, PolicyConfig{}, event("data.requirements", `"requests"`)),
+		"runtime":         decoded(t, PolicyConfig{}, event("data.runtime", `"python3.12"`)),
+		"shell":           decoded(t, PolicyConfig{}, event("data.runtime", `"aws-cli"`)),
+		"timeout":         decoded(t, PolicyConfig{}, event("data.timeout_seconds", `11`)),
+		"memory":          decoded(t, PolicyConfig{MemoryMB: 512}, event("id", `"1"`)),
+		"tenant's memory": decoded(t, PolicyConfig{TenantMemoryMB: func(string) int { return 1024 }}, event("id", `"1"`)),
+		"handler":         decoded(t, PolicyConfig{Handler: "2"}, event("id", `"1"`)),
+		"architecture":    decoded(t, PolicyConfig{Arch: "arm64"}, event("id", `"1"`)),
 	} {
 		if other, ok := seen[r.Script.Hash]; ok {
 			t.Errorf("%s has the hash of %s", name, other)

@@ -17,6 +17,10 @@ type PolicyConfig struct {
 	MemoryMB              int    // 256; 128 to 10240
 	Arch                  string // x86_64, or arm64
 
+	// TenantMemoryMB is the memory of a tenant's functions, or 0 for MemoryMB. It
+	// may be nil. Another memory is another function.
+	TenantMemoryMB func(tenant string) int
+
 	// Handler is the digest of the handler that functions are made with: another
 	// handler is another function.
 	Handler string

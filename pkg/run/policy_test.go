@@ -74,6 +74,17 @@ func TestOperatorRaisesTheMaximumTimeout(t *testing.T) {
 	}
 }
 
+func TestATenantsMemoryGoesBeforeTheFleets(t *testing.T) {
+	c := PolicyConfig{MemoryMB: 512, TenantMemoryMB: func(tenant string) int {
+		return map[string]int{"acme": 1024}[tenant]
+	}}
+	for tenant, want := range map[string]int{"acme": 1024, "globex": 512} {
+		if got := decoded(t, c, event("tenant", `"`+tenant+`"`)).Script.MemoryMB; got != want {
+			t.Errorf("%s has %d MB, want %d", tenant, got, want)
+		}
+	}
+}
+
 func TestPolicyThatNoRequestCouldSatisfyIsRefused(t *testing.T) {
 	for name, c := range map[string]PolicyConfig{
 		"timeout":         {MaxTimeoutSeconds: 901},

@@ -18,7 +18,7 @@ type Limits struct {
 	// Partitions is the size of its shard.
 	Partitions int
 	// MemoryMB is the memory of its functions; where nothing is set it is 0, and
-	// the fleet's own holds.
+	// the fleet's own holds. Each of its scripts is built again after a change.
 	MemoryMB int
 }
 

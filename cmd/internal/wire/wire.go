@@ -65,17 +65,18 @@ func Open(ctx context.Context, settings config.Fleet, cfg aws.Config, log *zap.L
 	if err := settings.Check(); err != nil {
 		return nil, err
 	}
-	policy, err := settings.Policy(function.HandlerVersion())
-	if err != nil {
-		return nil, err
-	}
 	f := &Fleet{
-		Settings: settings, Policy: policy, Log: log, Registry: reg,
+		Settings: settings, Log: log, Registry: reg,
 		aws: cfg,
 		sqs: sqsqueue.NewClient(cfg),
 		s3:  s3.NewFromConfig(cfg, func(o *s3.Options) { o.UsePathStyle = os.Getenv("AWS_ENDPOINT_URL") != "" || cfg.BaseEndpoint != nil }),
 	}
+	var err error
 	if f.tenants, err = tenant.New(tenant.Config{Path: settings.TenantsFile}, tenant.Deps{Log: log, Registerer: reg}); err != nil {
+		return nil, err
+	}
+	memoryMB := func(name string) int { return f.tenants.Limits(name).MemoryMB }
+	if f.Policy, err = settings.Policy(function.HandlerVersion(), memoryMB); err != nil {
 		return nil, err
 	}
 	if err := f.openRedis(); err != nil {
