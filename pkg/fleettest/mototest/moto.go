@@ -6,11 +6,11 @@ package mototest
 import (
 	"bytes"
 	"fmt"
-	"net"
 	"net/http"
 	"os"
 	"os/exec"
-	"strconv"
+	"regexp"
+	"sync"
 	"testing"
 	"time"
 
@@ -51,32 +51,44 @@ func start() (stop func(), err error) {
 	if err != nil {
 		return nil, err
 	}
-	port, err := freePort()
-	if err != nil {
-		return nil, err
-	}
-	var log bytes.Buffer
-	moto := exec.Command(program, "-H", "127.0.0.1", "-p", strconv.Itoa(port))
+	var log logBuffer
+	// The server takes its port itself and names it: one that was free a moment
+	// ago may be the port of another package's server by then.
+	moto := exec.Command(program, "-H", "127.0.0.1", "-p", "0")
 	moto.Stdout, moto.Stderr = &log, &log
 	child, err := process.Launch(moto)
 	if err != nil {
 		return nil, err
 	}
-	URL = fmt.Sprintf("http://127.0.0.1:%d", port)
-	if !wait.Soon(time.Minute, func() bool { return child.Gone() || answers(URL) }) || child.Gone() {
+	if !wait.Soon(time.Minute, func() bool {
+		URL = address.FindString(log.String())
+		return child.Gone() || URL != "" && answers(URL)
+	}) || child.Gone() {
 		child.Kill()
-		return nil, fmt.Errorf("it does not answer:\n%s", log.Bytes())
+		return nil, fmt.Errorf("it does not answer:\n%s", log.String())
 	}
 	return child.Kill, nil
 }
 
-func freePort() (int, error) {
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		return 0, err
-	}
-	defer l.Close()
-	return l.Addr().(*net.TCPAddr).Port, nil
+// address is how the server names its own.
+var address = regexp.MustCompile(`http://127\.0\.0\.1:[0-9]+`)
+
+// logBuffer may be read while the server writes it.
+type logBuffer struct {
+	mu  sync.Mutex
+	buf bytes.Buffer
+}
+
+func (l *logBuffer) Write(p []byte) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.buf.Write(p)
+}
+
+func (l *logBuffer) String() string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.buf.String()
 }
 
 func answers(url string) bool {
