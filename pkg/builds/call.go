@@ -82,6 +82,11 @@ func (c call) once(ctx context.Context) error {
 	return c.do(ctx)
 }
 
+// unanswered tells whether a call that failed may have been executed.
+func unanswered(err error) bool {
+	return function.ClassOf(err) == function.Ambiguous || errors.Is(err, context.DeadlineExceeded)
+}
+
 // again tells whether a call that failed is worth another, as the throttled are
 // in any case.
 func (c call) again(err error) bool {

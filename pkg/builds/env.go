@@ -2,7 +2,6 @@ package builds
 
 import (
 	"context"
-	"errors"
 	"strings"
 
 	"github.com/scriptfleet/scriptfleet/pkg/function"
@@ -58,20 +57,19 @@ func (t *turn) findLayer(ctx context.Context, name string) (arn string, err erro
 	return arn, err
 }
 
-// publish publishes a version. A call without an answer may have done so: the
-// layer is looked for before it is published again.
+// publish publishes a version. A call without an answer may have done so: until
+// the layer is known not to be there, it is not published again.
 func (t *turn) publish(ctx context.Context, l function.LayerSpec) (arn string, err error) {
-	asked := false
+	perhapsThere := false
 	err = t.call(ctx, call{op: "PublishLayer", paced: true, timeout: t.cfg.CallTimeout,
 		do: func(ctx context.Context) (err error) {
-			if asked {
-				asked = false
+			if perhapsThere {
 				if arn, err = t.deps.Maker.FindLayer(ctx, l.Name); function.ClassOf(err) != function.NotFound {
 					return err
 				}
 			}
 			arn, err = t.deps.Maker.PublishLayer(ctx, l)
-			asked = function.ClassOf(err) == function.Ambiguous || errors.Is(err, context.DeadlineExceeded)
+			perhapsThere = unanswered(err)
 			return err
 		}})
 	return arn, err

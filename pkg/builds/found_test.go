@@ -3,6 +3,7 @@ package builds_test
 import (
 	"context"
 	"testing"
+	"time"
 
 	"github.com/scriptfleet/scriptfleet/pkg/builds"
 	"github.com/scriptfleet/scriptfleet/pkg/function"
@@ -112,16 +113,41 @@ func TestConflictOnCreateMeansThatItIsThere(t *testing.T) {
 }
 
 func TestUnansweredPublishIsLookedForBeforeAnother(t *testing.T) {
-	inFleet(t, 1, func(t *testing.T, fl *fleet) {
-		unanswered := true
-		fl.lambda.set(nil, func(_ context.Context, _ *worker, op, _ string) error {
-			if op == "PublishLayer" && unanswered {
-				unanswered = false
-				return serviceError(op, function.Ambiguous)
-			}
-			return nil
+	for unansweredLooks := range 3 {
+		inFleet(t, 1, func(t *testing.T, fl *fleet) {
+			published, looks := false, unansweredLooks
+			fl.lambda.set(nil, func(_ context.Context, _ *worker, op, _ string) error {
+				switch {
+				case op == "PublishLayer" && !published:
+					published = true
+					return serviceError(op, function.Ambiguous)
+				case op == "FindLayer" && published && looks > 0:
+					looks--
+					return serviceError(op, function.Ambiguous)
+				}
+				return nil
+			})
+			ensure(t, fl.workers[0], numbers)
+			fl.expectMade(1, 1)
 		})
-		ensure(t, fl.workers[0], numbers)
-		fl.expectMade(1, 1)
+	}
+}
+
+func TestFunctionOfAnotherIsFoundWhereOnlyRefusedCallsCameBefore(t *testing.T) {
+	inFleet(t, 1, func(t *testing.T, fl *fleet) {
+		refused := false
+		fl.lambda.set(func(_ context.Context, _ *worker, op, name string) error {
+			if op != "Create" || refused {
+				return nil
+			}
+			refused = true
+			fl.lambda.mu.Lock()
+			defer fl.lambda.mu.Unlock()
+			fl.lambda.functions[name] = &made{active: time.Now()}
+			return serviceError(op, function.Throttled)
+		}, nil)
+		if b := ensure(t, fl.workers[0], plain); b.Outcome != run.BuildReused {
+			t.Errorf("answered %+v", b)
+		}
 	})
 }

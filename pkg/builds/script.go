@@ -96,15 +96,15 @@ func (t *turn) create(ctx context.Context, name string, zip []byte) (found bool,
 }
 
 func (t *turn) createWith(ctx context.Context, spec function.Spec) (found bool, err error) {
-	asked := false
+	perhapsThere := false
 	err = t.call(ctx, call{op: "Create", paced: true, timeout: t.cfg.CallTimeout,
 		do: func(ctx context.Context) error {
 			err := t.deps.Maker.Create(ctx, spec)
 			if function.ClassOf(err) == function.Conflict {
-				found = !asked // else it is what an unanswered call of ours made
+				found = !perhapsThere // else a call of ours made it
 				return nil
 			}
-			asked = true
+			perhapsThere = perhapsThere || unanswered(err)
 			return err
 		}})
 	return found, err
