@@ -62,7 +62,7 @@ func TestTheAWSCLIGetsAlong(t *testing.T) {
 	}
 	urls := strings.TrimSuffix(own, "cli-own")
 	aws("sqs", "send-message", "--queue-url", urls+"scriptfleet-requests", "--message-body",
-		request("by-cli", data{Script: "def main(input):\n    return {'sum': sum(input['n'])}", Input: map[string][]int{"n": {1, 2, 3}}}))
+		request("by-cli", Data{Script: "def main(input):\n    return {'sum': sum(input['n'])}", Input: map[string][]int{"n": {1, 2, 3}}}))
 	var res run.Result
 	got := aws("sqs", "receive-message", "--queue-url", urls+"scriptfleet-results", "--wait-time-seconds", "20",
 		"--message-attribute-names", "All", "--query", "Messages[0].Body", "--output", "text")

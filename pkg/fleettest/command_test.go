@@ -10,6 +10,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/scriptfleet/scriptfleet/pkg/fleettest/program"
 	"github.com/scriptfleet/scriptfleet/pkg/run"
 )
 
@@ -41,7 +42,7 @@ func command(t *testing.T, env []string, stdin string, args ...string) told {
 
 func TestRunWithAStackOfItsOwnPrintsTheOutputAlone(t *testing.T) {
 	t.Parallel()
-	got := command(t, environment(), "", "run", script(t, hello), "--input", `{"array_length": 5}`)
+	got := command(t, program.Environment(ofTheTests()...), "", "run", script(t, hello), "--input", `{"array_length": 5}`)
 	if got.code != 0 || got.stdout != helloOutput || got.stderr != "making 5\n" {
 		t.Errorf("exit code %d, stdout %q, stderr %q", got.code, got.stdout, got.stderr)
 	}

@@ -6,6 +6,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/scriptfleet/scriptfleet/pkg/fleettest/process"
 	"github.com/scriptfleet/scriptfleet/pkg/run"
 )
 
@@ -29,22 +30,22 @@ func TestARunWhoseWorkerIsKilledGoesOnAndSaysSo(t *testing.T) {
 	first, before := f.proxied()
 	input := map[string]int{"seconds": 3}
 	f.send(
-		request("again", data{Script: namesItself("sf-again"), Input: input}),
-		request("never-again", data{Script: namesItself("sf-never-again"), Input: input, Delivery: "at-most-once"}),
+		request("again", Data{Script: namesItself("sf-again"), Input: input}),
+		request("never-again", Data{Script: namesItself("sf-never-again"), Input: input, Delivery: "at-most-once"}),
 	)
-	eventually(t, "the scripts do not begin", func() bool { return named("sf-again") && named("sf-never-again") })
-	first.kill()
+	eventually(t, "the scripts do not begin", func() bool { return process.Named("sf-again") && process.Named("sf-never-again") })
+	first.Kill()
 	killed := time.Now()
 	_, after := f.proxied()
 
-	res := f.await(t, "again")
+	res := f.Await(t, "again")
 	if res.Data.Status != run.Succeeded || string(res.Data.Output) != `"done"` || res.Data.Attempt != 2 || !res.Data.MayHaveExecuted {
-		t.Errorf("the run is not done in attempt 2: %s", res.body)
+		t.Errorf("the run is not done in attempt 2: %s", res.Body)
 	}
-	res = f.await(t, "never-again")
+	res = f.Await(t, "never-again")
 	checkError(t, res, run.PlatformError, run.OwnerPlatform, "MayHaveExecuted")
 	if !res.Data.MayHaveExecuted || res.Data.Attempt < 1 {
-		t.Errorf("the result does not say that the script may have run: %s", res.body)
+		t.Errorf("the result does not say that the script may have run: %s", res.Body)
 	}
 	if n := len(before.of("Invoke")); n != 2 {
 		t.Errorf("the worker that was killed invoked %d times, not 2", n)
@@ -70,7 +71,7 @@ func TestABuildWhoseWorkerIsKilledIsMadeByAnother(t *testing.T) {
 	}
 	const n = 6
 	for i := range n {
-		f.send(request(fmt.Sprint("run-", i), data{Script: "def main(input):\n    return input['i']", Input: map[string]int{"i": i}}))
+		f.send(request(fmt.Sprint("run-", i), Data{Script: "def main(input):\n    return input['i']", Input: map[string]int{"i": i}}))
 	}
 	builds := func() int { return len(one.of("CreateFunction")) + len(two.of("CreateFunction")) }
 	eventually(t, "no build begins", func() bool { return builds() > 0 })
@@ -82,14 +83,14 @@ func TestABuildWhoseWorkerIsKilledIsMadeByAnother(t *testing.T) {
 		t.Errorf("%d builds of one script were begun at a time", builds())
 	}
 	other.hold("")
-	leader.kill()
+	leader.Kill()
 	killed := time.Now()
 
 	built := 0
 	for i := range n {
-		res := f.await(t, fmt.Sprint("run-", i))
+		res := f.Await(t, fmt.Sprint("run-", i))
 		if res.Data.Status != run.Succeeded || string(res.Data.Output) != fmt.Sprint(i) || res.Data.Attempt != 1 {
-			t.Errorf("the run is not done in attempt 1: %s", res.body)
+			t.Errorf("the run is not done in attempt 1: %s", res.Body)
 		}
 		if res.Data.Build.Outcome == run.BuildBuilt {
 			built++
@@ -109,7 +110,7 @@ func TestABuildWhoseWorkerIsKilledIsMadeByAnother(t *testing.T) {
 }
 
 // proxied starts a worker with a proxy before its Lambda.
-func (f *fleet) proxied() (*process, *proxy) {
+func (f *fleet) proxied() (*process.Process, *proxy) {
 	f.t.Helper()
 	p := startProxy(f.t, f.set["AWS_ENDPOINT_URL"])
 	return f.workerWith([]string{"AWS_ENDPOINT_URL_LAMBDA=" + p.url}), p
@@ -119,15 +120,15 @@ func (f *fleet) proxied() (*process, *proxy) {
 // more than once, it is the same one.
 func (f *fleet) checkSame(t *testing.T, requests int) {
 	t.Helper()
-	ids := f.subjects()
+	ids := f.Subjects()
 	if len(ids) != requests {
 		t.Errorf("%d requests have a result, not %d: %q", len(ids), requests, ids)
 	}
 	for _, id := range ids {
-		all := f.results(id)
+		all := f.Results(id)
 		for _, other := range all[1:] {
-			if !bytes.Equal(other.body, all[0].body) {
-				t.Errorf("%s has two results:\n%s\n%s", id, all[0].body, other.body)
+			if !bytes.Equal(other.Body, all[0].Body) {
+				t.Errorf("%s has two results:\n%s\n%s", id, all[0].Body, other.Body)
 			}
 		}
 	}

@@ -1,6 +1,9 @@
-// Package fleettest holds no code, only tests of the whole fleet: the binaries
-// as they are shipped, each a process of its own, spoken to over queues and
-// command lines as stories and operators do. It shows that
+// Package fleettest tests the whole fleet, and holds what tests of it share.
+//
+// # The tests
+//
+// They run the binaries as they are shipped, each a process of its own, spoken to
+// over queues and command lines as stories and operators do. They show that
 //
 //   - whatever a request or a script does wrong ends in one result that says
 //     whose it is to mend, or on the dead-letter queue with the reason, and the
@@ -16,6 +19,23 @@
 //     with dispatcher and worker (clients_test.go, moto_test.go);
 //   - a worker that is killed in the middle of a run or a build costs neither the
 //     result nor a second one (crash_test.go).
+//
+// Below lie the tests that need a place of their own: chaos (faults), simulation
+// (fleets in memory, by seeds), fairness (measurements), walls (tenants that
+// attack), architecture (imports, and what else the sources must keep).
+//
+// # What tests share
+//
+// This package has what speaks to a fleet from outside: [Mailbox] sends requests
+// and takes results, [StartLocal] starts an embedded stack. What knows nothing of
+// a fleet lies below, in packages that import nothing of the project but each
+// other, so that the tests of every package can use them:
+//
+//	wait       until a condition holds
+//	process    programs beside a test, and how they end
+//	program    the project's binaries, the tools of make setup, environments
+//	redistest  a redis-server
+//	mototest   an AWS that others wrote
 //
 // The tests need what `make setup` brings. Nothing waits for a fixed time: they
 // poll for what should become true, for as long as a busy machine may take.

@@ -3,24 +3,25 @@ package fleettest
 import (
 	"io"
 	"net/http"
-	"os"
 	"path/filepath"
 	"regexp"
-	"slices"
 	"strconv"
 	"testing"
 
-	"github.com/aws/aws-sdk-go-v2/aws"
-	"github.com/aws/aws-sdk-go-v2/credentials"
 	"github.com/aws/aws-sdk-go-v2/service/lambda"
+	"github.com/aws/aws-sdk-go-v2/service/sqs"
+
+	"github.com/scriptfleet/scriptfleet/pkg/fleettest/process"
+	"github.com/scriptfleet/scriptfleet/pkg/fleettest/program"
+	"github.com/scriptfleet/scriptfleet/pkg/run"
 )
 
 // fleet is an embedded stack, as other processes see it.
 type fleet struct {
-	*mailbox
+	*Mailbox
 	t     *testing.T
-	local *process
-	set   map[string]string // what local printed for other processes
+	local *process.Process
+	set   Settings
 }
 
 // startStack starts the embedded stack alone.
@@ -43,87 +44,85 @@ func launchFleet(t *testing.T, args ...string) *fleet {
 
 func launch(t *testing.T, dir string, args ...string) *fleet {
 	t.Helper()
-	file := filepath.Join(t.TempDir(), "env")
-	args = append([]string{"local", "--aws-addr", "127.0.0.1:0", "--redis-addr", "127.0.0.1:0",
-		"--admin-addr", "127.0.0.1:0", "--env-file", file}, args...)
-	f := &fleet{t: t, local: start(t, filepath.Join(dir, "scriptfleet"), environment(), args...)}
-	eventually(t, "scriptfleet local does not come up", func() bool {
-		select {
-		case <-f.local.exited:
-			t.Fatal("scriptfleet local has ended")
-		default:
-		}
-		exports, _ := os.ReadFile(file)
-		f.set = parseExports(string(exports))
-		return len(f.set) > 0
-	})
-	return f
+	local, set := StartLocal(t, dir, program.Environment(ofTheTests()...), args...)
+	return &fleet{t: t, local: local, set: set}
 }
 
 func (f *fleet) withMailbox() *fleet {
 	f.t.Helper()
-	f.mailbox = openMailbox(f.t, f.config("AWS_ENDPOINT_URL"), f.set["SCRIPTFLEET_BUCKET"])
+	f.Mailbox = f.openMailbox()
 	return f
 }
 
-var export = regexp.MustCompile(`(?m)^export (\w+)='(.*)'$`)
-
-func parseExports(lines string) map[string]string {
-	set := map[string]string{}
-	for _, m := range export.FindAllStringSubmatch(lines, -1) {
-		set[m[1]] = m[2]
+// openMailbox closes it with the test.
+func (f *fleet) openMailbox(opts ...func(*sqs.Options)) *Mailbox {
+	f.t.Helper()
+	m, err := OpenMailbox(MailboxConfig{AWS: f.set.Config(), Bucket: f.set["SCRIPTFLEET_BUCKET"], SQS: opts, Foreign: true})
+	if err != nil {
+		f.t.Fatal(err)
 	}
-	return set
+	f.t.Cleanup(func() {
+		if err := m.Close(); err != nil {
+			f.t.Error(err)
+		}
+	})
+	return m
+}
+
+// send puts requests on the stack's queue.
+func (f *fleet) send(bodies ...string) { f.t.Helper(); f.Send(f.t, bodies...) }
+
+// goesOn sends a run that is good, and waits until it has succeeded: the fleet
+// has dealt with what came before, or at least goes on beside it.
+func (f *fleet) goesOn(t *testing.T) {
+	t.Helper()
+	id := "good-after-" + t.Name()
+	f.send(request(id, Data{Script: "def main(input):\n    return {'got': input['n']}", Input: map[string]int{"n": 5}}))
+	if res := f.Await(t, id); res.Data.Status != run.Succeeded || string(res.Data.Output) != `{"got": 5}` {
+		t.Errorf("a good run afterwards: %s", res.Body)
+	}
+}
+
+// request is an event of tenant acme, as event is with any data.
+func request(id string, d Data) string { return Request("acme", id, d) }
+
+func event(tenant, id, data string) string {
+	return Event(run.TypeRequested, tenant, Story, id, data)
 }
 
 // env is that of a process that uses the fleet.
-func (f *fleet) env(more ...string) []string {
-	var lines []string
-	for name, value := range f.set {
-		lines = append(lines, name+"="+value)
-	}
-	slices.Sort(lines)
-	return environment(append(lines, more...)...)
-}
-
-// config is how the SDK reaches the stack.
-func (f *fleet) config(endpoint string) aws.Config {
-	return aws.Config{
-		Region: f.set["AWS_REGION"], BaseEndpoint: aws.String(f.set[endpoint]),
-		Credentials: credentials.NewStaticCredentialsProvider(f.set["AWS_ACCESS_KEY_ID"], f.set["AWS_SECRET_ACCESS_KEY"], ""),
-	}
-}
+func (f *fleet) env(more ...string) []string { return f.set.Env(ofTheTests(more...)...) }
 
 // dispatcher starts one as a process.
-func (f *fleet) dispatcher(args ...string) *process {
+func (f *fleet) dispatcher(args ...string) *process.Process {
 	f.t.Helper()
 	return f.process("dispatcher", nil, args...)
 }
 
 // worker starts one as a process, with layers of its own.
-func (f *fleet) worker(args ...string) *process {
+func (f *fleet) worker(args ...string) *process.Process {
 	f.t.Helper()
 	return f.workerWith(nil, args...)
 }
 
 // workerWith starts one with more in its environment.
-func (f *fleet) workerWith(env []string, args ...string) *process {
+func (f *fleet) workerWith(env []string, args ...string) *process.Process {
 	f.t.Helper()
 	return f.process("worker", env, append([]string{"--cache-dir", f.t.TempDir()}, args...)...)
 }
 
-func (f *fleet) process(name string, env []string, args ...string) *process {
+func (f *fleet) process(name string, env []string, args ...string) *process.Process {
 	f.t.Helper()
 	args = append([]string{"--admin-addr", "127.0.0.1:0", "--poll-wait", "1s"}, args...)
-	p := start(f.t, filepath.Join(shipped, name), f.env(env...), args...)
-	p.admin()
+	p := process.Start(f.t, f.env(env...), filepath.Join(shipped, name), args...)
+	p.Admin()
 	return p
 }
 
 // functions are the names of those that the embedded Lambda has.
 func (f *fleet) functions() (names []string) {
 	f.t.Helper()
-	client := lambda.NewFromConfig(f.config("AWS_ENDPOINT_URL"))
+	client := lambda.NewFromConfig(f.set.Config())
 	pages := lambda.NewListFunctionsPaginator(client, &lambda.ListFunctionsInput{})
 	for pages.HasMorePages() {
 		page, err := pages.NextPage(f.t.Context())
@@ -137,26 +136,26 @@ func (f *fleet) functions() (names []string) {
 	return names
 }
 
-// metric reads a value of a process's metrics; series is its name with labels as
-// they stand on the page.
-func (p *process) metric(series string) float64 {
-	p.t.Helper()
-	resp, err := http.Get("http://" + p.admin() + "/metrics")
+// metric reads a value of the metrics at an admin address; series is its name
+// with labels as they stand on the page.
+func metric(t *testing.T, admin, series string) float64 {
+	t.Helper()
+	resp, err := http.Get("http://" + admin + "/metrics")
 	if err != nil {
-		p.t.Fatal(err)
+		t.Fatal(err)
 	}
 	defer resp.Body.Close()
 	page, err := io.ReadAll(resp.Body)
 	if err != nil {
-		p.t.Fatal(err)
+		t.Fatal(err)
 	}
 	m := regexp.MustCompile(`(?m)^` + regexp.QuoteMeta(series) + ` (\S+)$`).FindSubmatch(page)
 	if m == nil {
-		p.t.Fatalf("%s has no metric %s", p.name, series)
+		t.Fatalf("there is no metric %s", series)
 	}
 	v, err := strconv.ParseFloat(string(m[1]), 64)
 	if err != nil {
-		p.t.Fatal(err)
+		t.Fatal(err)
 	}
 	return v
 }

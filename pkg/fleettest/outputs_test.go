@@ -19,14 +19,14 @@ func TestInputsAndOutputsComeThroughUntouched(t *testing.T) {
 	f := startFleet(t)
 	f.send(event("acme", "exact", `{"script":"def main(input):\n    return input","input":`+exact+`}`))
 	f.send(
-		request("read", data{Script: "def main(input):\n    return [list(input), input['large'] % 97, type(input['whole']).__name__, input['text']]",
+		request("read", Data{Script: "def main(input):\n    return [list(input), input['large'] % 97, type(input['whole']).__name__, input['text']]",
 			Input: json.RawMessage(exact)}),
-		request("logs", data{Script: "import sys\ndef main(input):\n    print('grüße')\n    print('to the operator', file=sys.stderr)\n    return None"}),
-		request("no-input", data{Script: "def main(input):\n    return input"}),
-		request("large", data{Script: "def main(input):\n    return ['é' * 1000] * 1500"}),
+		request("logs", Data{Script: "import sys\ndef main(input):\n    print('grüße')\n    print('to the operator', file=sys.stderr)\n    return None"}),
+		request("no-input", Data{Script: "def main(input):\n    return input"}),
+		request("large", Data{Script: "def main(input):\n    return ['é' * 1000] * 1500"}),
 	)
 	t.Run("byte for byte", func(t *testing.T) {
-		res := f.await(t, "exact")
+		res := f.Await(t, "exact")
 		var want, got any
 		if json.Unmarshal([]byte(exact), &want) != nil || json.Unmarshal(res.Data.Output, &got) != nil {
 			t.Fatalf("the output is no JSON: %s", res.Data.Output)
@@ -37,23 +37,23 @@ func TestInputsAndOutputsComeThroughUntouched(t *testing.T) {
 	})
 	t.Run("the script reads what was sent", func(t *testing.T) {
 		want := `[["z", "a", "large", "small", "whole", "text", "empty", ""], 52, "float", "\u0000\u001b \"quoted\" \\ /"]`
-		if res := f.await(t, "read"); string(res.Data.Output) != want {
+		if res := f.Await(t, "read"); string(res.Data.Output) != want {
 			t.Errorf("the output is %s", res.Data.Output)
 		}
 	})
 	t.Run("what was printed", func(t *testing.T) {
-		res := f.await(t, "logs")
+		res := f.Await(t, "logs")
 		if want := (run.Logs{Stdout: "grüße\n", Stderr: "to the operator\n"}); res.Data.Logs != want || string(res.Data.Output) != "null" {
-			t.Errorf("the result is %s", res.body)
+			t.Errorf("the result is %s", res.Body)
 		}
 	})
 	t.Run("no input is an empty one", func(t *testing.T) {
-		if res := f.await(t, "no-input"); string(res.Data.Output) != "{}" {
+		if res := f.Await(t, "no-input"); string(res.Data.Output) != "{}" {
 			t.Errorf("the output is %s", res.Data.Output)
 		}
 	})
 	t.Run("3 MB", func(t *testing.T) {
-		res := f.await(t, "large")
+		res := f.Await(t, "large")
 		var got []string
 		if err := json.Unmarshal(res.Data.Output, &got); err != nil || len(got) != 1500 || got[1499] != strings.Repeat("é", 1000) {
 			t.Errorf("the output of %d bytes is another: %v", len(res.Data.Output), err)
@@ -83,14 +83,14 @@ func TestACredentialIsHandedOverOrTheDecisionLeftToTheScript(t *testing.T) {
 		{"globex", "aws-prod", refused},
 	} {
 		id := c.tenant + "-" + c.credential
-		f.send(requestOf(c.tenant, id, data{Script: script, Input: map[string]int{"n": n}, Credential: c.credential}))
-		if res := f.await(t, id); res.Data.Status != run.Succeeded || string(res.Data.Output) != fmt.Sprintf(c.want, n) {
-			t.Errorf("%s: %s", id, res.body)
+		f.send(Request(c.tenant, id, Data{Script: script, Input: map[string]int{"n": n}, Credential: c.credential}))
+		if res := f.Await(t, id); res.Data.Status != run.Succeeded || string(res.Data.Output) != fmt.Sprintf(c.want, n) {
+			t.Errorf("%s: %s", id, res.Body)
 		}
 	}
-	f.send(request("none", data{Script: "def main(input):\n    return input", Input: map[string]int{"n": 4}}))
-	if res := f.await(t, "none"); string(res.Data.Output) != `{"n": 4}` {
-		t.Errorf("a run without a credential: %s", res.body)
+	f.send(request("none", Data{Script: "def main(input):\n    return input", Input: map[string]int{"n": 4}}))
+	if res := f.Await(t, "none"); string(res.Data.Output) != `{"n": 4}` {
+		t.Errorf("a run without a credential: %s", res.Body)
 	}
 	f.checkOnce(t, 5)
 }

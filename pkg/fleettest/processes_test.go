@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"testing"
 
+	"github.com/scriptfleet/scriptfleet/pkg/fleettest/process"
 	"github.com/scriptfleet/scriptfleet/pkg/run"
 )
 
@@ -17,21 +18,21 @@ const (
 func TestSeparateProcessesShareTheWorkAndBuildEachScriptOnce(t *testing.T) {
 	t.Parallel()
 	f := startStack(t)
-	processes := []*process{f.dispatcher(), f.worker(), f.worker(), f.local}
+	processes := []*process.Process{f.dispatcher(), f.worker(), f.worker(), f.local}
 	for i := range runs {
 		// Script and tenant go together: the same text of another tenant is
 		// another script.
 		n := i % scripts
-		f.send(requestOf(fmt.Sprintf("tenant-%d", n%tenants), fmt.Sprint("run-", i), data{
+		f.send(Request(fmt.Sprintf("tenant-%d", n%tenants), fmt.Sprint("run-", i), Data{
 			Script: fmt.Sprintf("def main(input):\n    return [%d, input['i']]", n), Input: map[string]int{"i": i},
 		}))
 	}
 	built := map[string]int{}
 	var slowest run.Timings
 	for i := range runs {
-		res := f.await(t, fmt.Sprint("run-", i))
+		res := f.Await(t, fmt.Sprint("run-", i))
 		if want := fmt.Sprintf("[%d, %d]", i%scripts, i); string(res.Data.Output) != want || res.Data.Attempt != 1 {
-			t.Errorf("the result is not %s in one attempt: %s", want, res.body)
+			t.Errorf("the result is not %s in one attempt: %s", want, res.Body)
 		}
 		if res.Data.Build.Outcome == run.BuildBuilt {
 			built[string(res.Data.Function.ScriptHash)]++
@@ -71,21 +72,21 @@ func checkBooks(t *testing.T, f *fleet) {
 }
 
 // checkStops stops the processes, the stack last, and looks for what they left.
-func checkStops(t *testing.T, processes []*process) {
+func checkStops(t *testing.T, processes []*process.Process) {
 	t.Helper()
-	var all []born
+	var all []process.Born
 	for _, p := range processes {
-		all = append(all, p.family()...)
+		all = append(all, p.Family()...)
 	}
 	if len(all) <= len(processes) {
 		t.Errorf("the processes have no children, which functions would be: %v", all)
 	}
 	for _, p := range processes {
-		p.terminate()
+		p.Terminate()
 	}
 	eventually(t, "processes are left", func() bool {
 		for _, b := range all {
-			if b.alive() {
+			if b.Alive() {
 				return false
 			}
 		}

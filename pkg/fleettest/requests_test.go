@@ -28,16 +28,16 @@ var refused = []struct{ name, body, kind, field string }{
 	{"input-is-a-string", event("acme", "input-is-a-string", `{"script":"def main(input): return 1","input":"{}"}`), run.InvalidInput, "data.input"},
 	{"script-with-nul", event("acme", "script-with-nul", `{"script":"def main(input): return '\u0000'"}`), run.InvalidScript, "data.script"},
 	{"half-a-surrogate-pair", event("acme", "half-a-surrogate-pair", `{"script":"def main(input): return '\ud83d'"}`), run.InvalidUTF8, "data.script"},
-	{"retired-runtime", request("retired-runtime", data{Script: "x", Runtime: "python3.9"}), run.RetiredRuntime, "data.runtime"},
-	{"unknown-runtime", request("unknown-runtime", data{Script: "x", Runtime: "python2.7"}), run.UnknownRuntime, "data.runtime"},
-	{"requirement-is-a-sentence", request("requirement-is-a-sentence", data{Script: "x", Requirements: "the newest requests, please"}), run.InvalidRequirement, "data.requirements"},
-	{"requirement-is-an-option-r", request("requirement-is-an-option-r", data{Script: "x", Requirements: "-r /etc/passwd"}), run.UnsafeRequirement, "data.requirements"},
-	{"requirement-is-an-index", request("requirement-is-an-index", data{Script: "x", Requirements: "--index-url http://127.0.0.1/simple\nidna"}), run.UnsafeRequirement, "data.requirements"},
-	{"requirement-is-an-option-e", request("requirement-is-an-option-e", data{Script: "x", Requirements: "-e ."}), run.UnsafeRequirement, "data.requirements"},
-	{"requirement-is-a-path", request("requirement-is-a-path", data{Script: "x", Requirements: "../idna"}), run.UnsafeRequirement, "data.requirements"},
-	{"requirement-is-a-wheel", request("requirement-is-a-wheel", data{Script: "x", Requirements: "idna-3.10-py3-none-any.whl"}), run.UnsafeRequirement, "data.requirements"},
-	{"requirement-is-a-repository", request("requirement-is-a-repository", data{Script: "x", Requirements: "git+https://example.com/idna.git"}), run.UnsafeRequirement, "data.requirements"},
-	{"requirement-is-at-an-address", request("requirement-is-at-an-address", data{Script: "x", Requirements: "idna @ https://example.com/idna.whl"}), run.UnsafeRequirement, "data.requirements"},
+	{"retired-runtime", request("retired-runtime", Data{Script: "x", Runtime: "python3.9"}), run.RetiredRuntime, "data.runtime"},
+	{"unknown-runtime", request("unknown-runtime", Data{Script: "x", Runtime: "python2.7"}), run.UnknownRuntime, "data.runtime"},
+	{"requirement-is-a-sentence", request("requirement-is-a-sentence", Data{Script: "x", Requirements: "the newest requests, please"}), run.InvalidRequirement, "data.requirements"},
+	{"requirement-is-an-option-r", request("requirement-is-an-option-r", Data{Script: "x", Requirements: "-r /etc/passwd"}), run.UnsafeRequirement, "data.requirements"},
+	{"requirement-is-an-index", request("requirement-is-an-index", Data{Script: "x", Requirements: "--index-url http://127.0.0.1/simple\nidna"}), run.UnsafeRequirement, "data.requirements"},
+	{"requirement-is-an-option-e", request("requirement-is-an-option-e", Data{Script: "x", Requirements: "-e ."}), run.UnsafeRequirement, "data.requirements"},
+	{"requirement-is-a-path", request("requirement-is-a-path", Data{Script: "x", Requirements: "../idna"}), run.UnsafeRequirement, "data.requirements"},
+	{"requirement-is-a-wheel", request("requirement-is-a-wheel", Data{Script: "x", Requirements: "idna-3.10-py3-none-any.whl"}), run.UnsafeRequirement, "data.requirements"},
+	{"requirement-is-a-repository", request("requirement-is-a-repository", Data{Script: "x", Requirements: "git+https://example.com/idna.git"}), run.UnsafeRequirement, "data.requirements"},
+	{"requirement-is-at-an-address", request("requirement-is-at-an-address", Data{Script: "x", Requirements: "idna @ https://example.com/idna.whl"}), run.UnsafeRequirement, "data.requirements"},
 }
 
 // nobodys are requests that nobody can be answered for.
@@ -66,13 +66,13 @@ func TestEveryBadRequestEndsInOneResultOrOnTheDeadLetterQueue(t *testing.T) {
 	}
 	for _, c := range refused {
 		t.Run(c.name, func(t *testing.T) {
-			res := f.await(t, c.name)
+			res := f.Await(t, c.name)
 			checkError(t, res, run.Rejected, run.OwnerAuthor, c.kind)
 			if !strings.Contains(res.Data.Error.Message, c.field) {
 				t.Errorf("the message does not name %s: %s", c.field, res.Data.Error.Message)
 			}
 			if res.Data.MayHaveExecuted || string(res.Data.Output) != "null" {
-				t.Errorf("a refused run has not executed: %s", res.body)
+				t.Errorf("a refused run has not executed: %s", res.Body)
 			}
 		})
 	}
@@ -82,15 +82,15 @@ func TestEveryBadRequestEndsInOneResultOrOnTheDeadLetterQueue(t *testing.T) {
 }
 
 // checkError checks how a run ended, and that its result is whole.
-func checkError(t *testing.T, res arrival, status run.Status, owner run.Owner, kind string) {
+func checkError(t *testing.T, res Arrival, status run.Status, owner run.Owner, kind string) {
 	t.Helper()
 	e := res.Data.Error
 	if res.Data.Status != status || e == nil || e.Owner != owner || e.Type != kind {
-		t.Errorf("the result is not %s, %s, %s: %.4000s", status, owner, kind, res.body)
+		t.Errorf("the result is not %s, %s, %s: %.4000s", status, owner, kind, res.Body)
 		return
 	}
-	if e.Message == "" || res.attributes[run.AttributeStatus] != string(status) || res.attributes[run.AttributeTenant] != res.Tenant {
-		t.Errorf("the result lacks its message or its attributes (%v): %.4000s", res.attributes, res.body)
+	if e.Message == "" || res.Attributes[run.AttributeStatus] != string(status) || res.Attributes[run.AttributeTenant] != res.Tenant {
+		t.Errorf("the result lacks its message or its attributes (%v): %.4000s", res.Attributes, res.Body)
 	}
 	if d := res.Data.Timings; d.Intake+d.Queue+d.BuildWait+d.Build+d.Init+d.Execute+d.Publish != d.Total {
 		t.Errorf("the timings do not add up: %+v", d)
@@ -101,7 +101,7 @@ func checkError(t *testing.T, res arrival, status run.Status, owner run.Owner, k
 func (f *fleet) checkBuried(t *testing.T) {
 	kinds := map[string]string{} // by body
 	eventually(t, "not all that is nobody's is on the dead-letter queue", func() bool {
-		ds, err := f.dead.Receive(t.Context(), queue.Poll{Max: queue.MaxBatch, Wait: time.Second, Visibility: time.Hour})
+		ds, err := f.Dead.Receive(t.Context(), queue.Poll{Max: queue.MaxBatch, Wait: time.Second, Visibility: time.Hour})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -122,19 +122,19 @@ func (f *fleet) checkBuried(t *testing.T) {
 		}
 	}
 	eventually(t, "the buried requests are not counted", func() bool {
-		return f.local.metric(`scriptfleet_dispatcher_handled_total{outcome="buried"}`) == float64(len(nobodys))
+		return metric(t, f.local.Admin(), `scriptfleet_dispatcher_handled_total{outcome="buried"}`) == float64(len(nobodys))
 	})
 }
 
 // checkOnce checks that so many requests have a result, and none has two.
 func (f *fleet) checkOnce(t *testing.T, requests int) {
 	t.Helper()
-	ids := f.subjects()
+	ids := f.Subjects()
 	if len(ids) != requests {
 		t.Errorf("%d requests have a result, not %d: %q", len(ids), requests, ids)
 	}
 	for _, id := range ids {
-		if n := len(f.results(id)); n != 1 {
+		if n := len(f.Results(id)); n != 1 {
 			t.Errorf("%s has %d results", id, n)
 		}
 	}

@@ -21,11 +21,11 @@ func TestRequirementsThatCannotBeBuiltAreTheAuthorsToMend(t *testing.T) {
 	t.Parallel()
 	f := startFleet(t)
 	for _, c := range unbuildable {
-		f.send(request(c.name, data{Script: "def main(input):\n    return 1", Requirements: c.requirements}))
+		f.send(request(c.name, Data{Script: "def main(input):\n    return 1", Requirements: c.requirements}))
 	}
 	for _, c := range unbuildable {
 		t.Run(c.name, func(t *testing.T) {
-			res := f.await(t, c.name)
+			res := f.Await(t, c.name)
 			checkError(t, res, run.BuildFailed, run.OwnerAuthor, c.kind)
 			if !strings.Contains(res.Data.Error.Message, c.says) {
 				t.Errorf("the message does not tell of %s: %s", c.says, res.Data.Error.Message)
@@ -36,8 +36,8 @@ func TestRequirementsThatCannotBeBuiltAreTheAuthorsToMend(t *testing.T) {
 		})
 	}
 	t.Run("the same again is answered at once", func(t *testing.T) {
-		f.send(request("again", data{Script: "def main(input):\n    return 1", Requirements: unbuildable[0].requirements}))
-		res := f.await(t, "again")
+		f.send(request("again", Data{Script: "def main(input):\n    return 1", Requirements: unbuildable[0].requirements}))
+		res := f.Await(t, "again")
 		checkError(t, res, run.BuildFailed, run.OwnerAuthor, unbuildable[0].kind)
 		if res.Data.Build.Outcome != run.BuildRememberedFailure {
 			t.Errorf("the build's outcome is %s", res.Data.Build.Outcome)

@@ -1,11 +1,10 @@
 package fleettest
 
 import (
-	"os"
-	"path/filepath"
 	"strings"
 	"testing"
 
+	"github.com/scriptfleet/scriptfleet/pkg/fleettest/process"
 	"github.com/scriptfleet/scriptfleet/pkg/run"
 )
 
@@ -48,15 +47,15 @@ func TestWhateverAScriptDoesEndsInOneResult(t *testing.T) {
 	t.Parallel()
 	f := startFleet(t)
 	for _, c := range failing {
-		f.send(request(c.name, data{Script: c.script, Timeout: 3}))
+		f.send(request(c.name, Data{Script: c.script, Timeout: 3}))
 	}
 	f.send(
-		request("forks", data{Script: forks, Timeout: 3}),
-		request("prints-10-mb", data{Script: "def main(input):\n    for i in range(10_000):\n        print('é' * 500)\n    return i"}),
+		request("forks", Data{Script: forks, Timeout: 3}),
+		request("prints-10-mb", Data{Script: "def main(input):\n    for i in range(10_000):\n        print('é' * 500)\n    return i"}),
 	)
 	for _, c := range failing {
 		t.Run(c.name, func(t *testing.T) {
-			res := f.await(t, c.name)
+			res := f.Await(t, c.name)
 			checkError(t, res, c.status, run.OwnerAuthor, c.kind)
 			if executed := c.status != run.BuildFailed; res.Data.MayHaveExecuted != executed || res.Data.Attempt != 1 {
 				t.Errorf("attempt %d, may have executed: %t", res.Data.Attempt, res.Data.MayHaveExecuted)
@@ -67,29 +66,29 @@ func TestWhateverAScriptDoesEndsInOneResult(t *testing.T) {
 		})
 	}
 	t.Run("the traceback has the author's frames alone", func(t *testing.T) {
-		text := f.await(t, "raises").Data.Error.Traceback
+		text := f.Await(t, "raises").Data.Error.Traceback
 		if !strings.Contains(text, `"script.py", line 3, in main`) || !strings.Contains(text, `"script.py", line 5, in deeper`) || strings.Contains(text, "handler") {
 			t.Errorf("the traceback is:\n%s", text)
 		}
 	})
 	t.Run("what was printed before the end is told", func(t *testing.T) {
 		for _, id := range []string{"raises", "os-exit", "never-ends"} {
-			if logs := f.await(t, id).Data.Logs; logs.Stdout != "before\n" {
+			if logs := f.Await(t, id).Data.Logs; logs.Stdout != "before\n" {
 				t.Errorf("%s: the logs are %+v", id, logs)
 			}
 		}
 	})
 	t.Run("a child that is left behind does not go on", func(t *testing.T) {
-		if res := f.await(t, "forks"); res.Data.Status != run.Succeeded || string(res.Data.Output) != `"forked"` {
-			t.Errorf("the result is %s", res.body)
+		if res := f.Await(t, "forks"); res.Data.Status != run.Succeeded || string(res.Data.Output) != `"forked"` {
+			t.Errorf("the result is %s", res.Body)
 		}
-		eventually(t, "the child goes on", func() bool { return !named(leftBehind) })
+		eventually(t, "the child goes on", func() bool { return !process.Named(leftBehind) })
 	})
 	t.Run("of 10 MB the beginning is told", func(t *testing.T) {
-		res := f.await(t, "prints-10-mb")
+		res := f.Await(t, "prints-10-mb")
 		logs := res.Data.Logs
 		if res.Data.Status != run.Succeeded || string(res.Data.Output) != "9999" || !logs.Truncated {
-			t.Errorf("the result is %.500s", res.body)
+			t.Errorf("the result is %.500s", res.Body)
 		}
 		if n := len(logs.Stdout); n < 1<<10 || n > 256<<10 || !strings.HasPrefix(logs.Stdout, strings.Repeat("é", 500)+"\n") || strings.ContainsRune(logs.Stdout, '�') {
 			t.Errorf("%d bytes were kept: %.100s…", n, logs.Stdout)
@@ -97,17 +96,4 @@ func TestWhateverAScriptDoesEndsInOneResult(t *testing.T) {
 	})
 	f.goesOn(t)
 	f.checkOnce(t, len(failing)+3)
-}
-
-// named tells whether a process has that name; zombies, which wait for nothing
-// but their parent, do not count.
-func named(name string) bool {
-	files, _ := filepath.Glob("/proc/[0-9]*/comm")
-	for _, file := range files {
-		b, _ := os.ReadFile(file)
-		if _, _, alive := readStat(filepath.Join(filepath.Dir(file), "stat")); alive && strings.TrimSpace(string(b)) == name {
-			return true
-		}
-	}
-	return false
 }
