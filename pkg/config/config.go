@@ -56,7 +56,7 @@ type Worker struct {
 	RoleARN       string `name:"role-arn" help:"Role that functions run under: one without any permission."`
 	TenantRoleARN string `name:"tenant-role-arn" help:"Role that is assumed, narrowed to one tenant, for that tenant's invocations; empty invokes with the worker's own."`
 	CacheDir      string `type:"path" help:"Folder of built layers; the user's cache folder by default."`
-	UV            string `name:"uv" help:"Path of uv; the one on the PATH by default, else pip builds."`
+	UV            string `name:"uv" help:"Path of uv, or none for pip; the one on the PATH by default, else one that is fetched from the package index."`
 }
 
 // Policy is the operator's rules for requests. tenantMemoryMB is the memory that

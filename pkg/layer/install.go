@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"strconv"
 	"strings"
@@ -16,7 +15,7 @@ import (
 // installer fills a workshop's target with the wheels that its requirements
 // resolve to.
 type installer struct {
-	uv           string // path; empty for pip
+	uv           string // path; empty for pip; each build sets it
 	arch         string // as wheels name it: x86_64, aarch64
 	downloads    string
 	index        indexSettings
@@ -24,18 +23,9 @@ type installer struct {
 }
 
 func newInstaller(cfg Config, found interpreter.Set) installer {
-	in := installer{uv: cfg.UV, arch: "x86_64", downloads: cfg.Downloads, interpreters: found}
+	in := installer{arch: "x86_64", downloads: cfg.Downloads, interpreters: found}
 	if cfg.Arch == "arm64" {
 		in.arch = "aarch64"
-	}
-	switch cfg.UV {
-	case "":
-		in.uv, _ = exec.LookPath("uv")
-	case NoUV:
-		in.uv = ""
-	}
-	if real, err := filepath.EvalSymlinks(in.uv); err == nil && in.uv != "" {
-		in.uv = real
 	}
 	in.index = machineIndex(os.Environ())
 	if cfg.Index != "" {
@@ -139,7 +129,7 @@ func (in installer) withPip(ctx context.Context, s run.Script, w workshop, log *
 		return &run.Error{Owner: run.OwnerOperator, Type: TypeInstallerMissing,
 			Message: fmt.Sprintf("This worker has neither uv nor a Python %s with pip, one of which it needs to install requirements for %s: the operator has to install uv.", s.Runtime.Python, s.Runtime.Name)}
 	}
-	log.line(fmt.Sprintf("installing for %s with pip", s.Runtime.Name))
+	log.line(fmt.Sprintf("installing for %s with pip, for want of uv: this takes longer, and pip gives up on some requirements that uv resolves", s.Runtime.Name))
 	args := append([]string{"-m", "pip", "install", "--requirement", w.reqs, "--target", w.target}, in.pipFlags(s)...)
 	out, err := in.pipCommand(args, python, w).run(ctx, log)
 	if err == nil || !exited(err) {

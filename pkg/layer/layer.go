@@ -26,7 +26,7 @@ type Config struct {
 	CacheDir         string        // where built layers are kept; default scriptfleet/layers in the user's cache folder
 	CacheBytes       int64         // most that the kept layers may take; default 2 GiB
 	Downloads        string        // a download cache that all builds share; empty (default) gives each build its own
-	UV               string        // path of uv; default the one on the PATH; NoUV for pip alone
+	UV               string        // path of uv; default the one on the PATH, else one that is fetched; NoUV for pip alone
 	Index            string        // URL of the package index; default the one that the machine is set up for
 	Arch             string        // x86_64 (default) or arm64, as Lambda names them
 	MaxUnpackedBytes int64         // most that a layer may take unpacked; default DefaultMaxUnpackedBytes
@@ -67,13 +67,14 @@ type Builder struct {
 	cfg       Config
 	deps      Deps
 	installer installer
+	uv        *uvSource
 	cache     *cache
 	meters    meters
 }
 
-// New checks the configuration, makes the cache folder and looks for uv. A
-// machine with neither uv nor pip is no error here: it serves scripts that
-// require nothing.
+// New checks the configuration, makes the cache folder and looks for uv; the
+// log says what builds will use. A machine with neither uv nor pip is no error
+// here: it serves scripts that require nothing.
 func New(cfg Config, deps Deps) (*Builder, error) {
 	cfg, err := cfg.withDefaults()
 	if err != nil {
@@ -91,11 +92,16 @@ func New(cfg Config, deps Deps) (*Builder, error) {
 			return nil, fmt.Errorf("make download cache: %w", err)
 		}
 	}
-	in := newInstaller(cfg, deps.Interpreters)
+	uv, err := newUVSource(cfg, deps.Log)
+	if err != nil {
+		return nil, fmt.Errorf("make layer builder: %w", err)
+	}
 	if deps.PrivateIndex == nil {
 		deps.PrivateIndex = func(string) string { return "" }
 	}
-	return &Builder{cfg: cfg, deps: deps, installer: in, cache: c, meters: newMeters(deps.Registerer)}, nil
+	b := &Builder{cfg: cfg, deps: deps, installer: newInstaller(cfg, deps.Interpreters), uv: uv, cache: c, meters: newMeters(deps.Registerer)}
+	uv.fetch = b.fetchUV
+	return b, nil
 }
 
 func (c Config) withDefaults() (Config, error) {

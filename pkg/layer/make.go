@@ -67,6 +67,10 @@ func (b *Builder) make(ctx context.Context, s run.Script) (Layer, error) {
 // steps are install, compile, pack. Their errors are judged by blame.
 func (b *Builder) steps(ctx context.Context, s run.Script, work workshop, log *buildLog) (Layer, error) {
 	installer := b.installer
+	var err error
+	if installer.uv, err = b.uv.get(ctx, log); err != nil {
+		return Layer{}, err
+	}
 	if url := b.deps.PrivateIndex(s.Tenant); url != "" {
 		installer.index = installer.index.only(url)
 	}
