@@ -7,6 +7,7 @@ import (
 	"os"
 	"path/filepath"
 
+	"github.com/prometheus/client_golang/prometheus"
 	"go.uber.org/zap"
 
 	"github.com/scriptfleet/scriptfleet/pkg/localaws/auth"
@@ -29,6 +30,8 @@ type Config struct {
 	Roles  []Role        // that can be assumed, beside the stack's own
 	Lambda lambda.Config // its limits; where and whose it is follows from the rest
 	Log    *zap.Logger
+
+	Registerer prometheus.Registerer // of the stack's own metrics; nil registers none
 }
 
 // Role is a role that can be assumed.

@@ -5,8 +5,10 @@ import (
 	"net/http"
 
 	"github.com/google/uuid"
+	"go.uber.org/zap"
 
 	"github.com/scriptfleet/scriptfleet/pkg/localaws/auth"
+	"github.com/scriptfleet/scriptfleet/pkg/panics"
 )
 
 // handler is the one door of all AWS services.
@@ -28,9 +30,56 @@ func (s *Stack) handler() http.Handler {
 			return
 		}
 		w.Header().Set("X-Amzn-Requestid", uuid.NewString()) // SDKs show it in their errors
-		signed.ServeHTTP(w, r)
+		s.guard(w, r, signed)
 	})
 }
+
+// guard serves one call. A panic in it fails that call alone, with an id that
+// the log explains. A handler that gives up its connection on purpose may.
+func (s *Stack) guard(w http.ResponseWriter, r *http.Request, next http.Handler) {
+	answer, abort := &begun{ResponseWriter: w}, false
+	p := panics.Catch(func() {
+		defer func() {
+			if v := recover(); v == http.ErrAbortHandler {
+				abort = true
+			} else if v != nil {
+				panic(v)
+			}
+		}()
+		next.ServeHTTP(answer, r)
+	})
+	if p != nil {
+		service := auth.ServiceOf(r)
+		s.cfg.Log.Error("panic", zap.String("id", p.ID), zap.String("service", service), zap.String("panic", p.Value), zap.String("stack", p.Stack))
+		s.panics.Inc()
+		if !answer.header {
+			auth.WriteInternal(w, service, p.Error())
+			return
+		}
+	}
+	if abort || p != nil { // half an answer must not pass for a whole one
+		panic(http.ErrAbortHandler)
+	}
+}
+
+// begun knows whether an answer has begun.
+type begun struct {
+	http.ResponseWriter
+	header bool
+}
+
+func (b *begun) WriteHeader(status int) {
+	b.header = true
+	b.ResponseWriter.WriteHeader(status)
+}
+
+func (b *begun) Write(p []byte) (int, error) {
+	b.header = true
+	return b.ResponseWriter.Write(p)
+}
+
+// Unwrap is for http.ResponseController.
+func (b *begun) Unwrap() http.ResponseWriter { return b.ResponseWriter }
 
 // health says what runs here, when all of it does. It asks for no signature
 // and tells no secret.

@@ -11,6 +11,8 @@ import (
 	"syscall"
 	"time"
 
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/promauto"
 	"go.etcd.io/bbolt"
 	bbolterrors "go.etcd.io/bbolt/errors"
 	"go.uber.org/zap"
@@ -37,6 +39,7 @@ type Stack struct {
 	redis   *redis
 
 	functions *functions // Lambda
+	panics    prometheus.Counter
 	http      *http.Server
 	unused    *unused
 	served    chan error // what Serve ended with
@@ -52,7 +55,7 @@ func Start(ctx context.Context, cfg Config) (*Stack, error) {
 	if err := cfg.check(); err != nil {
 		return nil, err
 	}
-	s := &Stack{cfg: cfg}
+	s := &Stack{cfg: cfg, panics: panicsTotal(cfg.Registerer)}
 	if err := s.start(ctx); err != nil {
 		_ = s.Close(ctx) // the error that we have says more
 		return nil, fmt.Errorf("start embedded stack: %w", err)
@@ -71,6 +74,13 @@ func (s *Stack) start(ctx context.Context) error {
 		}
 	}
 	return s.listen()
+}
+
+// panicsTotal counts faults of the stack's own that were kept to one call.
+func panicsTotal(r prometheus.Registerer) prometheus.Counter {
+	return promauto.With(r).NewCounter(prometheus.CounterOpts{
+		Name: "scriptfleet_stack_panics_total", Help: "Panics in the embedded stack, each of which failed one call or one invocation.",
+	})
 }
 
 func (s *Stack) openData() (err error) {

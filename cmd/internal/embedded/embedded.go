@@ -55,8 +55,10 @@ func Start(ctx context.Context, o Options) (*Stack, error) {
 	if err := fit(ctx, &o.Fleet); err != nil {
 		return nil, err
 	}
+	registry := telemetry.NewRegistry()
 	local := localaws.Config{
-		AWSAddr: o.AWSAddr, RedisAddr: o.RedisAddr, DataDir: o.DataDir,
+		Registerer: registry,
+		AWSAddr:    o.AWSAddr, RedisAddr: o.RedisAddr, DataDir: o.DataDir,
 		Prefix: o.Fleet.Prefix, Partitions: o.Fleet.Partitions, Log: o.Log,
 	}
 	stack, err := localaws.Start(ctx, local)
@@ -66,7 +68,7 @@ func Start(ctx context.Context, o Options) (*Stack, error) {
 	local = stack.Config()
 	o.Fleet.RedisURL, o.Fleet.Bucket = stack.RedisURL(), local.Bucket()
 	o.Worker.RoleARN, o.Worker.TenantRoleARN = local.ScriptRole(), local.TenantRole()
-	s := &Stack{Stack: stack, options: o, registry: telemetry.NewRegistry()}
+	s := &Stack{Stack: stack, options: o, registry: registry}
 	if s.Fleet, err = wire.Open(ctx, o.Fleet, stack.AWSConfig(), o.Log, s.registry); err != nil {
 		return nil, errors.Join(err, stack.Close(ctx))
 	}

@@ -43,12 +43,26 @@ func (f *refusal) write(w http.ResponseWriter, service string) {
 	if f == bodyTooLarge {
 		status = http.StatusRequestEntityTooLarge
 	}
+	f.writeStatus(w, status, service)
+}
+
+// WriteInternal answers that a call failed by a fault of the stack's own.
+func WriteInternal(w http.ResponseWriter, service, message string) {
+	f := &refusal{"InternalFailure", "ServiceException", "InternalError", message}
+	f.writeStatus(w, http.StatusInternalServerError, service)
+}
+
+func (f *refusal) writeStatus(w http.ResponseWriter, status int, service string) {
+	side := "User"
+	if status >= 500 {
+		side = "Service"
+	}
 	switch service {
 	case "sqs":
 		WriteJSONError(w, status, "com.amazon.coral.service#"+f.query, f.query, f.message)
 	case "lambda":
 		w.Header().Set("X-Amzn-Errortype", f.rest)
-		writeJSON(w, status, "application/json", map[string]string{"message": f.message, "Type": "User"})
+		writeJSON(w, status, "application/json", map[string]string{"message": f.message, "Type": side})
 	case "s3":
 		writeXML(w, status, s3Error{Code: f.s3, Message: f.message})
 	default:
@@ -97,7 +111,11 @@ type queryErrorBody struct {
 // WriteQueryError answers with an error of the AWS query protocol, as STS
 // speaks it.
 func WriteQueryError(w http.ResponseWriter, status int, code, message string) {
-	writeXML(w, status, queryError{Error: queryErrorBody{Type: "Sender", Code: code, Message: message}, RequestID: randomName(16)})
+	fault := "Sender"
+	if status >= 500 {
+		fault = "Receiver"
+	}
+	writeXML(w, status, queryError{Error: queryErrorBody{Type: fault, Code: code, Message: message}, RequestID: randomName(16)})
 }
 
 // WriteS3Denied answers as S3 does who is refused by policy.

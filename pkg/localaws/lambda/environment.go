@@ -31,6 +31,8 @@ type program struct {
 	code, layers, bootstrap     string // directories on the host; layers may be empty
 }
 
+func (p *program) timeout() time.Duration { return time.Duration(p.timeoutSeconds) * time.Second }
+
 // environment is one sandboxed process that serves one invocation at a time.
 type environment struct {
 	program *program
@@ -168,7 +170,7 @@ func (e *environment) invoke(id string, traceID string, payload []byte) outcome 
 		e.log.drain() // what the init phase printed comes before START
 	}
 	e.log.printf("START RequestId: %s Version: %s\n", id, latest)
-	timeout := time.Duration(e.program.timeoutSeconds) * time.Second
+	timeout := e.program.timeout()
 	began := time.Now()
 	answer, err := e.exchange(invocation{
 		id: id, arn: e.program.arn, traceID: traceID, deadline: began.Add(timeout).UnixMilli(), payload: payload,

@@ -141,7 +141,11 @@ func (s *Server) enter(f *function) error {
 func (s *Server) prepare(f *function) {
 	wait := time.NewTimer(s.cfg.PendingFor)
 	defer wait.Stop()
-	program, err := s.programOf(f)
+	var program *program
+	var err error
+	if caught := s.guard(f.Name, func() { program, err = s.programOf(f) }); caught != nil {
+		err = caught
+	}
 	select {
 	case <-wait.C:
 	case <-s.life.Done():

@@ -4,13 +4,18 @@ import (
 	"archive/zip"
 	"bufio"
 	"bytes"
+	"errors"
 	"io"
 	"io/fs"
 	"net/http/httptest"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
+	"time"
+
+	"golang.org/x/sys/unix"
 )
 
 // FuzzReadCall reads what a script may write into its Runtime API by itself.
@@ -23,6 +28,54 @@ func FuzzReadCall(f *testing.F) {
 		call, err := readCall(bufio.NewReader(strings.NewReader(text)))
 		if err == nil && (len(call.body) > len(text) || call.kind > callInitError) {
 			t.Errorf("%+v of %q", call, text)
+		}
+	})
+}
+
+// FuzzExchange asks that an environment which answers with anything at all ends
+// its invocation, and answers that one alone.
+func FuzzExchange(f *testing.F) {
+	ask := "GET /2018-06-01/runtime/invocation/next HTTP/1.1\r\nHost: x\r\n\r\n"
+	for _, text := range []string{"", ask, ask + "POST /2018-06-01/runtime/invocation/7/response HTTP/1.1\r\nHost: x\r\nContent-Length: 2\r\n\r\n{}",
+		ask + ask, ask + "POST /2018-06-01/runtime/invocation/8/error HTTP/1.1\r\nHost: x\r\nContent-Length: 9999999\r\n\r\n"} {
+		f.Add([]byte(text))
+	}
+	f.Fuzz(func(t *testing.T, text []byte) {
+		fds, err := unix.Socketpair(unix.AF_UNIX, unix.SOCK_STREAM|unix.SOCK_CLOEXEC|unix.SOCK_NONBLOCK, 0)
+		if err != nil {
+			t.Fatal(err)
+		}
+		ours, theirs := os.NewFile(uintptr(fds[0]), "ours"), os.NewFile(uintptr(fds[1]), "theirs")
+		defer ours.Close()
+		go func() {
+			_, _ = theirs.Write(text)
+			_ = unix.Shutdown(int(theirs.Fd()), unix.SHUT_WR)
+			_, _ = io.Copy(io.Discard, theirs)
+			theirs.Close()
+		}()
+		e := &environment{api: ours, reader: bufio.NewReaderSize(ours, 64<<10)}
+		answer, err := e.exchange(invocation{id: "7", payload: []byte("{}")}, time.Now().Add(5*time.Second))
+		if errors.Is(err, os.ErrDeadlineExceeded) {
+			t.Errorf("hangs on %q", text)
+		}
+		if err == nil && (answer.id != "7" || len(answer.body) > len(text)) {
+			t.Errorf("takes %+v of %q for its answer", answer, text)
+		}
+		_ = withRequestID(answer.body, "7")
+	})
+}
+
+// FuzzLogTail asks that what is kept of a log is its end, whatever is printed.
+func FuzzLogTail(f *testing.F) {
+	f.Add([]byte("a line\n"), uint16(3))
+	f.Add(bytes.Repeat([]byte{0, 0xff}, 5000), uint16(4097))
+	f.Fuzz(func(t *testing.T, text []byte, piece uint16) {
+		l := &logTail{buf: make([]byte, 0, 2*tailBytes)}
+		for chunk := range slices.Chunk(text, int(piece)+1) {
+			l.keep(chunk)
+		}
+		if want := text[max(0, len(text)-tailBytes):]; !bytes.Equal(l.tail(), want) {
+			t.Errorf("%q is kept of %q", l.tail(), text)
 		}
 	})
 }

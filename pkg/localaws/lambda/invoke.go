@@ -125,15 +125,22 @@ func (s *Server) wake(f *function) error {
 // run carries an invocation through.
 func (c *call) run() {
 	defer c.finish()
-	got, err := c.pool.acquire(c.server.life)
-	switch {
-	case err != nil:
+	if err := c.server.guard(c.pool.program.name, c.carry); err != nil {
 		c.err = err
+	}
+}
+
+func (c *call) carry() {
+	got := c.pool.acquire(c.server.life)
+	switch {
+	case got.err != nil:
+		c.err = got.err
 	case got.failed != nil:
 		c.outcome = *got.failed
 	default:
+		c.outcome.dead = true // should invoke panic
+		defer func() { c.pool.release(got.env, c.outcome) }()
 		c.outcome = got.env.invoke(c.id, c.traceID, c.payload)
-		c.pool.release(got.env, c.outcome)
 	}
 }
 

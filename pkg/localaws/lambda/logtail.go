@@ -60,36 +60,35 @@ func (l *logTail) run() {
 	}
 }
 
-// readAll keeps what is there to read. It tells whether there was any, and
-// whether it was the last.
+// pipeMost is the most that a pipe can hold: what the kernel lets a process
+// without privileges ask for.
+const pipeMost = 1 << 20
+
+// readAll keeps what is there to read, at most about pipeMost bytes: a script
+// may print faster than this reads, and the lock is held. It tells whether there
+// was any, and whether it was the last.
 func (l *logTail) readAll(fd int) (any, ended bool) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	for {
+	for read := 0; read < pipeMost; {
 		n, err := unix.Read(fd, l.in[:])
 		switch {
 		case err == unix.EINTR:
-		case n > 0:
-			l.keep(l.in[:n])
-			any = true
-		default:
-			return any, err != unix.EAGAIN
+			continue
+		case n <= 0:
+			return read > 0, err != unix.EAGAIN
 		}
-		if any && n < len(l.in) {
-			return any, false
+		l.keep(l.in[:n])
+		if read += n; n < len(l.in) {
+			break
 		}
 	}
+	return true, false
 }
 
 // drain keeps all that was printed before the call.
 func (l *logTail) drain() {
-	_ = l.raw.Control(func(fd uintptr) {
-		for {
-			if any, _ := l.readAll(int(fd)); !any {
-				return
-			}
-		}
-	})
+	_ = l.raw.Control(func(fd uintptr) { l.readAll(int(fd)) })
 }
 
 // keep appends and forgets all but the end; l.mu is held.

@@ -53,27 +53,31 @@ const (
 
 // acquire gets an environment that is ready: an idle one, the first to become
 // free, or a new one; see the package's documentation for which.
-func (p *pool) acquire(ctx context.Context) (supply, error) {
-	s := p.server
-	s.mu.Lock()
-	if p.closed {
-		s.mu.Unlock()
-		return supply{}, errClosed
-	}
-	if env := p.takeIdle(); env != nil {
-		s.mu.Unlock()
-		return supply{env: env}, nil
-	}
-	w := &waiter{since: time.Now(), got: make(chan supply, 1)}
-	p.waiting = append(p.waiting, w)
-	p.scale()
-	s.mu.Unlock()
+func (p *pool) acquire(ctx context.Context) supply {
+	w := p.ask()
 	select {
 	case got := <-w.got:
-		return got, got.err
+		return got
 	case <-ctx.Done():
-		return supply{}, p.giveUp(ctx, w)
+		p.giveUp(w)
+		return supply{err: ctx.Err()}
 	}
+}
+
+// ask queues up for an environment, and gets it at once where one is idle.
+func (p *pool) ask() *waiter {
+	p.server.mu.Lock()
+	defer p.server.mu.Unlock()
+	w := &waiter{since: time.Now(), got: make(chan supply, 1)}
+	if p.closed {
+		w.got <- supply{err: errClosed}
+	} else if env := p.takeIdle(); env != nil {
+		w.got <- supply{env: env}
+	} else {
+		p.waiting = append(p.waiting, w)
+		p.scale()
+	}
+	return w
 }
 
 // takeIdle takes the most recently used idle environment; s.mu is held.
@@ -91,13 +95,8 @@ func (p *pool) takeIdle() *environment {
 }
 
 // giveUp takes a waiter back; what it was given meanwhile goes to the next.
-func (p *pool) giveUp(ctx context.Context, w *waiter) error {
-	s := p.server
-	s.mu.Lock()
-	if i := slices.Index(p.waiting, w); i >= 0 {
-		p.waiting = slices.Delete(p.waiting, i, i+1)
-	}
-	s.mu.Unlock()
+func (p *pool) giveUp(w *waiter) {
+	p.leave(w)
 	select {
 	case got := <-w.got:
 		if got.env != nil {
@@ -105,15 +104,29 @@ func (p *pool) giveUp(ctx context.Context, w *waiter) error {
 		}
 	default:
 	}
-	return ctx.Err()
+}
+
+func (p *pool) leave(w *waiter) {
+	p.server.mu.Lock()
+	defer p.server.mu.Unlock()
+	if i := slices.Index(p.waiting, w); i >= 0 {
+		p.waiting = slices.Delete(p.waiting, i, i+1)
+	}
 }
 
 var errClosed = errors.New("the function was deleted")
 
 // release takes an environment back after an invocation.
 func (p *pool) release(env *environment, o outcome) {
+	p.server.killLater(p.takeBack(env, o))
+}
+
+// takeBack returns the environments that are to be killed: the one that is
+// given back where it is of no more use, else those that are too many.
+func (p *pool) takeBack(env *environment, o outcome) []*environment {
 	s := p.server
 	s.mu.Lock()
+	defer s.mu.Unlock()
 	p.busy--
 	p.freed = time.Now()
 	if o.took > 0 {
@@ -122,15 +135,17 @@ func (p *pool) release(env *environment, o outcome) {
 	if o.dead || p.closed {
 		s.warm--
 		p.scale()
-		s.mu.Unlock()
-		env.kill()
-		return
+		return []*environment{env}
 	}
 	p.offer(env)
-	victims := s.surplus()
-	s.mu.Unlock()
-	for _, v := range victims {
-		go v.kill()
+	return s.surplus()
+}
+
+// killLater ends environments, on no invocation's time. The caller's own work
+// is waited for by Close, and so is this.
+func (s *Server) killLater(envs []*environment) {
+	for _, env := range envs {
+		s.work.Go(func() { _ = s.guard(env.program.name, env.kill) })
 	}
 }
 
@@ -166,9 +181,11 @@ func (p *pool) scale() {
 }
 
 func (p *pool) scaleLater() {
-	p.server.mu.Lock()
-	defer p.server.mu.Unlock()
-	p.scale()
+	_ = p.server.guard(p.program.name, func() {
+		p.server.mu.Lock()
+		defer p.server.mu.Unlock()
+		p.scale()
+	})
 }
 
 // wantsAnother is the policy. With nothing running there is no choice. Where it
@@ -199,67 +216,85 @@ func (p *pool) patience() time.Duration {
 }
 
 // startOne starts an environment and goes through its init phase, unless by the
-// time that it may start nobody waits for one any more.
+// time that it may start no invocation waits for one any more.
 func (p *pool) startOne() {
-	s := p.server
-	s.mu.Lock()
-	if len(p.waiting) == 0 || p.closed {
-		p.starting--
-		s.mu.Unlock()
+	if !p.beginStart() {
 		return
 	}
-	s.warm++
-	s.mu.Unlock()
 	began := time.Now()
-	env, failed, err := p.coldStart()
-	s.mu.Lock()
-	p.starting--
-	if env != nil && !p.closed {
-		p.cold = blend(p.cold, time.Since(began))
-		p.offer(env)
-		victims := s.surplus()
-		s.mu.Unlock()
-		for _, v := range victims {
-			go v.kill()
-		}
-		return
+	var got supply
+	if err := p.server.guard(p.program.name, func() { got = p.coldStart() }); err != nil {
+		got = supply{err: err}
 	}
-	s.warm--
-	if env == nil && len(p.waiting) > 0 {
-		w := p.waiting[0]
-		p.waiting = p.waiting[1:]
-		w.got <- supply{failed: failed, err: err}
-	}
-	p.scale()
-	s.mu.Unlock()
-	if env != nil {
-		env.kill()
-	}
+	p.server.killLater(p.endStart(got, time.Since(began)))
 }
 
-// coldStart goes through the init phase: at most 10 s, and where that was too
-// short, once more under the function's own timeout.
-func (p *pool) coldStart() (*environment, *outcome, error) {
-	timeout := time.Duration(p.program.timeoutSeconds) * time.Second
-	for _, patience := range []time.Duration{initPatience, timeout} {
-		env, err := p.program.start(p.server.life)
-		if err != nil {
-			p.server.log.Error("start environment", zap.String("function", p.program.name), zap.Error(err))
-			return nil, nil, fmt.Errorf("start environment: %w", err)
-		}
-		err = env.init(env.started.Add(patience))
-		if err == nil {
-			return env, nil, nil
-		}
-		if errors.Is(err, os.ErrDeadlineExceeded) && patience == initPatience && timeout > 0 {
-			env.kill()
-			continue
-		}
-		o := env.failInit(err, min(time.Since(env.started), patience))
-		env.kill()
-		return nil, &o, nil
+func (p *pool) beginStart() bool {
+	p.server.mu.Lock()
+	defer p.server.mu.Unlock()
+	if len(p.waiting) == 0 || p.closed {
+		p.starting--
+		return false
 	}
-	panic("unreachable")
+	p.server.warm++
+	return true
+}
+
+// endStart hands on what a start came to, and returns the environments that are
+// to be killed.
+func (p *pool) endStart(got supply, took time.Duration) []*environment {
+	s := p.server
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	p.starting--
+	switch {
+	case got.env != nil && !p.closed:
+		p.cold = blend(p.cold, took)
+		p.offer(got.env)
+		return s.surplus()
+	case got.env != nil:
+		s.warm--
+		return []*environment{got.env}
+	}
+	s.warm--
+	if len(p.waiting) > 0 {
+		w := p.waiting[0]
+		p.waiting = p.waiting[1:]
+		w.got <- got
+	}
+	p.scale()
+	return nil
+}
+
+// coldStart starts an environment. Its init phase may take initPatience. One
+// that takes longer is begun once more, under the function's own timeout, be
+// that longer or shorter.
+func (p *pool) coldStart() supply {
+	got, late := p.initialise(initPatience)
+	if late {
+		got, _ = p.initialise(p.program.timeout())
+	}
+	return got
+}
+
+// initialise starts a process and waits for the end of its init phase; late
+// tells that this did not come in time.
+func (p *pool) initialise(patience time.Duration) (got supply, late bool) {
+	env, err := p.program.start(p.server.life)
+	if err != nil {
+		p.server.log.Error("start environment", zap.String("function", p.program.name), zap.Error(err))
+		return supply{err: fmt.Errorf("start environment: %w", err)}, false
+	}
+	defer func() {
+		if got.env == nil {
+			env.kill()
+		}
+	}()
+	if err = env.init(env.started.Add(patience)); err == nil {
+		return supply{env: env}, false
+	}
+	failed := env.failInit(err, min(time.Since(env.started), patience))
+	return supply{failed: &failed}, errors.Is(err, os.ErrDeadlineExceeded)
 }
 
 // failInit is what an invocation answers with whose environment never got
@@ -280,11 +315,17 @@ func (e *environment) failInit(cause error, took time.Duration) outcome {
 // close ends the idle environments for good; busy ones end after their
 // invocation. Waiters are told.
 func (p *pool) close() {
+	for _, env := range p.shut() {
+		env.kill()
+	}
+}
+
+func (p *pool) shut() (idle []*environment) {
 	s := p.server
 	s.mu.Lock()
+	defer s.mu.Unlock()
 	p.closed = true
-	idle := p.idle
-	p.idle = nil
+	idle, p.idle = p.idle, nil
 	s.warm -= len(idle)
 	for _, w := range p.waiting {
 		w.got <- supply{err: errClosed}
@@ -293,10 +334,7 @@ func (p *pool) close() {
 	if p.rescale != nil {
 		p.rescale.Stop()
 	}
-	s.mu.Unlock()
-	for _, env := range idle {
-		env.kill()
-	}
+	return idle
 }
 
 // blend follows a quantity that changes.

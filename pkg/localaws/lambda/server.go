@@ -43,6 +43,8 @@ type Deps struct {
 	Interpreters interpreter.Set
 	// FetchS3 reads an object; nil refuses code and layers that lie in S3.
 	FetchS3 func(ctx context.Context, bucket, key string) ([]byte, error)
+	// Panicked counts panics that were caught; it may be nil.
+	Panicked func()
 }
 
 // Server is the endpoint. It is an http.Handler.

@@ -66,9 +66,7 @@ func (s *Server) reapIdle() {
 		case <-s.life.Done():
 			return
 		case now := <-tick.C:
-			for _, env := range s.expired(now) {
-				env.kill()
-			}
+			_ = s.guard("", func() { s.killLater(s.expired(now)) })
 		}
 	}
 }

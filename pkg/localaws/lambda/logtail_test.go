@@ -1,0 +1,48 @@
+package lambda
+
+import (
+	"os"
+	"testing"
+	"time"
+)
+
+// TestDrainEndsWhileAScriptPrintsOn reads from what never runs dry, as a pipe
+// does into which several threads print.
+func TestDrainEndsWhileAScriptPrintsOn(t *testing.T) {
+	zeros, err := os.Open("/dev/zero")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer zeros.Close()
+	raw, err := zeros.SyscallConn()
+	if err != nil {
+		t.Fatal(err)
+	}
+	l := &logTail{pipe: zeros, raw: raw}
+	drained := make(chan struct{})
+	go func() { l.drain(); close(drained) }()
+	select {
+	case <-drained:
+	case <-time.After(10 * time.Second):
+		t.Fatal("draining does not end")
+	}
+	if n := len(l.tail()); n != tailBytes {
+		t.Errorf("%d bytes are kept", n)
+	}
+}
+
+func TestDrainKeepsAllThatAPipeCanHold(t *testing.T) {
+	l, out, err := newLogTail()
+	if err != nil {
+		t.Fatal(err)
+	}
+	text := append(make([]byte, 60<<10), "the end"...)
+	if _, err := out.Write(text); err != nil {
+		t.Fatal(err)
+	}
+	l.drain()
+	if tail := string(l.tail()); tail[len(tail)-7:] != "the end" {
+		t.Errorf("%q", tail[len(tail)-7:])
+	}
+	out.Close()
+}
