@@ -41,7 +41,7 @@ func leadEnv(ctx context.Context, t *turn) (made, error) {
 		return made{}, during(ctx, err)
 	}
 	arn, err = t.publish(ctx, function.LayerSpec{
-		Name: name, Zip: zip, Runtime: t.script.Runtime.Lambda,
+		Name: name, Zip: zip, Runtime: t.script.Runtime.Lambda, Arch: t.script.Arch,
 		Description: "An env of " + t.script.Runtime.Name,
 	})
 	return made{arn: arn}, err

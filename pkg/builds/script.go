@@ -115,7 +115,7 @@ func (t *turn) spec(name string, zip []byte, layers []string) function.Spec {
 	return function.Spec{
 		Name: name, Code: zip, LayerARNs: layers,
 		Runtime: s.Runtime.Lambda, Handler: t.cfg.HandlerName, RoleARN: t.cfg.RoleARN,
-		TimeoutSeconds: s.TimeoutSeconds, MemoryMB: s.MemoryMB,
+		TimeoutSeconds: s.TimeoutSeconds, MemoryMB: s.MemoryMB, Arch: s.Arch,
 		Description: fmt.Sprintf("A script of %s; env %s", s.Tenant, orNone(string(s.EnvHash))),
 	}
 }

@@ -34,6 +34,7 @@ type Spec struct {
 	LayerARNs      []string
 	TimeoutSeconds int
 	MemoryMB       int
+	Arch           string // x86_64 or arm64
 	RoleARN        string
 	Description    string
 }
@@ -46,6 +47,7 @@ const MaxZipBytes = 50 << 20
 type LayerSpec struct {
 	Name        string
 	Runtime     string
+	Arch        string // x86_64 or arm64
 	Zip         []byte // up to MaxZipBytes goes in the call, more by S3
 	Description string
 }

@@ -168,6 +168,25 @@ func TestALayerImportsAndCarriesBytecodeForItsPlace(t *testing.T) {
 	}
 }
 
+func TestALayerIsBuiltForTheScriptsProcessor(t *testing.T) {
+	t.Parallel()
+	for _, uv := range []string{"", NoUV} {
+		for arch, tag := range map[string]string{"x86_64": "x86_64", "arm64": "aarch64"} {
+			s := script(t, python(t), "markupsafe==3.0.2")
+			s.Arch = arch
+			built := ""
+			for name := range contents(t, mustBuild(t, builder(t, Config{UV: uv}), s)) {
+				if strings.HasSuffix(name, ".so") {
+					built += name
+				}
+			}
+			if !strings.Contains(built, tag) {
+				t.Errorf("for %s the layer has %q", arch, built)
+			}
+		}
+	}
+}
+
 func TestTwoBuildsAreByteEqualWhateverTheInstaller(t *testing.T) {
 	t.Parallel()
 	for minor, reqs := range map[string][]string{

@@ -16,17 +16,13 @@ import (
 // resolve to.
 type installer struct {
 	uv           string // path; empty for pip; each build sets it
-	arch         string // as wheels name it: x86_64, aarch64
 	downloads    string
 	index        indexSettings
 	interpreters interpreter.Set
 }
 
 func newInstaller(cfg Config, found interpreter.Set) installer {
-	in := installer{arch: "x86_64", downloads: cfg.Downloads, interpreters: found}
-	if cfg.Arch == "arm64" {
-		in.arch = "aarch64"
-	}
+	in := installer{downloads: cfg.Downloads, interpreters: found}
 	in.index = machineIndex(os.Environ())
 	if cfg.Index != "" {
 		in.index = in.index.only(cfg.Index)
@@ -78,7 +74,7 @@ func (in installer) uvFlags(s run.Script, w workshop) []string {
 	}
 	flags := []string{
 		"--python-version", s.Runtime.Python,
-		"--python-platform", in.arch + "-" + s.Runtime.Platform,
+		"--python-platform", wheelArch(s) + "-" + s.Runtime.Platform,
 		"--only-binary", ":all:",
 		"--cache-dir", downloads,
 		"--link-mode", "copy", // a link would let one build write what another reads
@@ -148,10 +144,18 @@ func (in installer) pipFlags(s run.Script) []string {
 	} else {
 		flags = append(flags, "--cache-dir", in.downloads)
 	}
-	for _, p := range wheelPlatforms(s.Runtime.Platform, in.arch) {
+	for _, p := range wheelPlatforms(s.Runtime.Platform, wheelArch(s)) {
 		flags = append(flags, "--platform", p)
 	}
 	return flags
+}
+
+// wheelArch is the script's processor as wheels name it.
+func wheelArch(s run.Script) string {
+	if s.Arch == "arm64" {
+		return "aarch64"
+	}
+	return "x86_64"
 }
 
 // wheelPlatforms are the platform tags that a C library takes, newest first:

@@ -28,7 +28,6 @@ type Config struct {
 	Downloads        string        // a download cache that all builds share; empty (default) gives each build its own
 	UV               string        // path of uv; default the one on the PATH, else one that is fetched; NoUV for pip alone
 	Index            string        // URL of the package index; default the one that the machine is set up for
-	Arch             string        // x86_64 (default) or arm64, as Lambda names them
 	MaxUnpackedBytes int64         // most that a layer may take unpacked; default DefaultMaxUnpackedBytes
 	Timeout          time.Duration // for one build; default 5 minutes
 }
@@ -111,12 +110,6 @@ func (c Config) withDefaults() (Config, error) {
 			return c, fmt.Errorf("find the user's cache folder: %w", err)
 		}
 		c.CacheDir = filepath.Join(user, "scriptfleet", "layers")
-	}
-	if c.Arch == "" {
-		c.Arch = "x86_64"
-	}
-	if c.Arch != "x86_64" && c.Arch != "arm64" {
-		return c, fmt.Errorf("arch %q is neither x86_64 nor arm64", c.Arch)
 	}
 	c.CacheBytes = orDefault(c.CacheBytes, 2<<30)
 	c.MaxUnpackedBytes = orDefault(c.MaxUnpackedBytes, DefaultMaxUnpackedBytes)

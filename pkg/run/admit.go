@@ -12,7 +12,7 @@ func (p *Policy) script(r *Request, now time.Time) (Script, *Error) {
 	if bad != nil {
 		return Script{}, bad
 	}
-	s := Script{Tenant: r.Tenant, Runtime: offer.Runtime, Source: r.Data.Script, MemoryMB: p.memoryMB(r.Tenant)}
+	s := Script{Tenant: r.Tenant, Runtime: offer.Runtime, Source: r.Data.Script, MemoryMB: p.memoryMB(r.Tenant), Arch: p.c.Arch}
 	if s.TimeoutSeconds, bad = p.timeout(r.Data.TimeoutSeconds); bad != nil {
 		return Script{}, bad
 	}
@@ -22,8 +22,8 @@ func (p *Policy) script(r *Request, now time.Time) (Script, *Error) {
 	if p.c.PrivateIndex != nil {
 		s.PrivateIndex = p.c.PrivateIndex(r.Tenant)
 	}
-	s.EnvHash = envHash(s, p.c.Arch, p.c.Index)
-	s.Hash = scriptHash(s, p.c.Arch, p.c.Handler)
+	s.EnvHash = envHash(s, p.c.Index)
+	s.Hash = scriptHash(s, p.c.Handler)
 	return s, nil
 }
 

@@ -31,7 +31,7 @@ func (r Run) CancelsKey() Key { return KeyOf(r.Tenant, r.Source, r.Data.Run) }
 
 // envHash is empty where the script needs no layer. A layer of public packages
 // is shared by all tenants; with a private index it is the tenant's own.
-func envHash(s Script, arch, index string) EnvHash {
+func envHash(s Script, index string) EnvHash {
 	if s.Requirements == "" {
 		return ""
 	}
@@ -39,11 +39,11 @@ func envHash(s Script, arch, index string) EnvHash {
 	if s.PrivateIndex != "" {
 		index, tenant = s.PrivateIndex, s.Tenant
 	}
-	return EnvHash(digest("scriptfleet.env", RecipeVersion, s.Runtime.Lambda, s.Runtime.Platform, arch, s.Requirements, index, tenant))
+	return EnvHash(digest("scriptfleet.env", RecipeVersion, s.Runtime.Lambda, s.Runtime.Platform, s.Arch, s.Requirements, index, tenant))
 }
 
-func scriptHash(s Script, arch, handler string) ScriptHash {
-	return ScriptHash(digest("scriptfleet.script", s.Tenant, s.Runtime.Name, s.Runtime.Lambda, arch, string(s.EnvHash),
+func scriptHash(s Script, handler string) ScriptHash {
+	return ScriptHash(digest("scriptfleet.script", s.Tenant, s.Runtime.Name, s.Runtime.Lambda, s.Arch, string(s.EnvHash),
 		s.Source, strconv.Itoa(s.TimeoutSeconds), strconv.Itoa(s.MemoryMB), handler))
 }
 

@@ -15,7 +15,7 @@ type PolicyConfig struct {
 	Runtimes              Catalog
 	AllowRetired          bool   // take runtimes that Lambda has deprecated
 	MemoryMB              int    // 256; 128 to 10240
-	Arch                  string // x86_64, or arm64
+	Arch                  string // of functions and layers: x86_64, or arm64, which Lambda bills a fifth less
 
 	// TenantMemoryMB is the memory of a tenant's functions, or 0 for MemoryMB. It
 	// may be nil. Another memory is another function.

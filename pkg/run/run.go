@@ -126,6 +126,7 @@ type Script struct {
 	Source         string
 	TimeoutSeconds int
 	MemoryMB       int
+	Arch           string // x86_64 or arm64, as Lambda names them
 	PrivateIndex   string // name of the tenant's own package index; empty for the one of all
 	EnvHash        EnvHash
 	Hash           ScriptHash

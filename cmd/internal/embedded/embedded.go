@@ -6,6 +6,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"runtime"
 	"slices"
 	"time"
 
@@ -215,12 +216,18 @@ func (s *Stack) Settings() []string {
 	return []string{
 		"SCRIPTFLEET_DEFAULT_RUNTIME=" + s.options.Fleet.DefaultRuntime,
 		"SCRIPTFLEET_SHELL_BASE=" + s.options.Fleet.ShellBase,
+		"SCRIPTFLEET_ARCH=" + s.options.Fleet.Arch,
 	}
 }
 
-// fit makes the default runtime one that can run here: the newest that Lambda
-// offers and that this machine has, where the one that was set is missing.
+// fit makes functions such as can run here: for this machine's processor, and by
+// default on the newest runtime that Lambda offers and that this machine has,
+// where the one that was set is missing.
 func fit(ctx context.Context, f *config.Fleet) error {
+	f.Arch = "x86_64"
+	if runtime.GOARCH == "arm64" {
+		f.Arch = runtime.GOARCH
+	}
 	interpreters, err := interpreter.Default(ctx)
 	if err != nil {
 		return fmt.Errorf("find Python, which the embedded stack runs scripts with: %w", err)

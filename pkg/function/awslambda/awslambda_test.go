@@ -94,6 +94,26 @@ func TestEveryCallIsTriedOnce(t *testing.T) {
 	}
 }
 
+func TestFunctionsAndLayersAreMadeForTheProcessorThatIsAskedFor(t *testing.T) {
+	for arch, want := range map[string]string{"arm64": "[arm64]", "x86_64": "[x86_64]", "": "[]"} {
+		var sent struct{ Architectures, CompatibleArchitectures []string }
+		f := wire(t, Deps{}, func(w http.ResponseWriter, r *http.Request) {
+			json.NewDecoder(r.Body).Decode(&sent)
+			w.WriteHeader(201)
+			io.WriteString(w, `{}`)
+		})
+		if err := f.Create(t.Context(), function.Spec{Name: "f", Arch: arch}); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := f.PublishLayer(t.Context(), function.LayerSpec{Name: "l", Arch: arch}); err != nil {
+			t.Fatal(err)
+		}
+		if got := fmt.Sprint(sent.Architectures); got != want || fmt.Sprint(sent.CompatibleArchitectures) != want {
+			t.Errorf("for %q: %s and %s", arch, got, sent.CompatibleArchitectures)
+		}
+	}
+}
+
 type sessions struct{ err error }
 
 func (s sessions) Session(_ context.Context, tenant string) (aws.CredentialsProvider, error) {

@@ -13,7 +13,13 @@ import (
 	"github.com/scriptfleet/scriptfleet/pkg/function"
 )
 
-var architectures = []types.Architecture{types.ArchitectureX8664}
+// architectures is nil for Lambda's own default.
+func architectures(arch string) []types.Architecture {
+	if arch == "" {
+		return nil
+	}
+	return []types.Architecture{types.Architecture(arch)}
+}
 
 // FindLayer asks for the newest version only.
 func (f *Functions) FindLayer(ctx context.Context, name string) (string, error) {
@@ -45,7 +51,7 @@ func (f *Functions) PublishLayer(ctx context.Context, l function.LayerSpec) (str
 		Content:                 content,
 		Description:             optional(l.Description),
 		CompatibleRuntimes:      []types.Runtime{types.Runtime(l.Runtime)},
-		CompatibleArchitectures: architectures,
+		CompatibleArchitectures: architectures(l.Arch),
 	})
 	if err != nil {
 		return "", classify(err, "PublishLayerVersion", l.Name, sent)
@@ -79,7 +85,7 @@ func (f *Functions) Create(ctx context.Context, s function.Spec) error {
 		MemorySize:    aws.Int32(int32(s.MemoryMB)),
 		Role:          &s.RoleARN,
 		Description:   optional(s.Description),
-		Architectures: architectures,
+		Architectures: architectures(s.Arch),
 		PackageType:   types.PackageTypeZip,
 		Tags:          f.cfg.Tags,
 	})
