@@ -60,5 +60,6 @@
 // A build is stopped when its time is up, when its context ends, when the
 // announced downloads alone are over the limit, or when its workshop takes
 // three times the limit: packed, unpacked and installed is what a layer that
-// fits can take.
+// fits can take. pip's search for versions that fit together, which uv does
+// without downloads, is stopped after two minutes or 2 GiB; see sizes.
 package layer

@@ -29,6 +29,18 @@ func operatorError(kind, format string, args ...any) *run.Error {
 	return &run.Error{Owner: run.OwnerOperator, Type: kind, Message: fmt.Sprintf(format, args...), Retryable: true}
 }
 
+// unresolved is a search of pip's that was ended. What fits together may exist:
+// a worker with uv would know, so it is not remembered for long.
+func unresolved(tried []string) *run.Error {
+	versions := "one version after the other"
+	if len(tried) > 0 {
+		versions = "many versions (" + strings.Join(tried, ", ") + ")"
+	}
+	e := authorError(TypeRequirementConflict, "No versions of the required packages were found that fit together: pip tried %s and was stopped. Require the exact versions that work together, as pip freeze prints them where the script works.", versions)
+	e.Retryable = true
+	return e
+}
+
 func diskFull() *run.Error {
 	return operatorError(TypeDiskFull, "The disk on which layers are built is full. Try again later; the operator has to make room for it.")
 }

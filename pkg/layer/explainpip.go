@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 
 	"github.com/scriptfleet/scriptfleet/pkg/interpreter"
@@ -14,7 +15,8 @@ import (
 var (
 	pipNoMatch  = regexp.MustCompile(`Could not find a version that satisfies the requirement (.+?) \(from versions: ([^)]*)\)`)
 	pipWanted   = regexp.MustCompile(` \(from [^)]*\)$`)
-	pipConflict = regexp.MustCompile(`(?s)The conflict is caused by:\n(.+?)\n\s*\n`)
+	pipConflict = regexp.MustCompile(`(?s)The conflict is caused by:\n(.+?)\n(?:\s*\n|To fix this)`)
+	pipDepends  = regexp.MustCompile(`^(\S+) (\S+) depends on (.+)$`)
 	pipInvalid  = regexp.MustCompile(`Invalid requirement: ['"](.+?)['"]`)
 	pipVersion  = regexp.MustCompile(`InvalidVersion|InvalidSpecifier|Invalid version:`)
 
@@ -51,6 +53,9 @@ func readPip(out string, s run.Script) (fault *run.Error, requirement, versions 
 	}
 	if m := pipConflict.FindStringSubmatch(out + "\n\n"); m != nil {
 		return conflict(pipClash(m[1])), "", "", nil
+	}
+	if strings.Contains(out, "ResolutionImpossible") {
+		return conflict("pip found no versions that fit together"), "", "", nil
 	}
 	if m := pipInvalid.FindStringSubmatch(out); m != nil {
 		return invalid(m[1]), "", "", nil
@@ -128,15 +133,32 @@ func lastVersions(list string) string {
 	return strings.Join(near, ", ")
 }
 
-// pipClash puts pip's list of who asked for what into a sentence.
+// pipClash puts pip's list of who asked for what into a sentence. It names each
+// package once, however many versions of it pip has tried.
 func pipClash(list string) string {
-	var parts []string
+	var asked, needs []string
+	versions := map[string]int{}
 	for line := range strings.Lines(list) {
 		line = strings.TrimSpace(line)
-		if line == "" {
-			continue
+		if m := pipDepends.FindStringSubmatch(line); m != nil {
+			if versions[m[1]]++; versions[m[1]] == 1 {
+				needs = append(needs, line)
+			}
+		} else if line != "" && !slices.Contains(asked, line) {
+			asked = append(asked, line)
 		}
-		parts = append(parts, strings.Replace(strings.Replace(line, "The user requested", "the requirements ask for", 1), "depends on", "needs", 1))
+	}
+	var parts []string
+	for _, line := range asked {
+		parts = append(parts, strings.Replace(line, "The user requested", "the requirements ask for", 1))
+	}
+	for _, line := range needs {
+		m := pipDepends.FindStringSubmatch(line)
+		part := fmt.Sprintf("%s %s needs %s", m[1], m[2], m[3])
+		if n := versions[m[1]]; n > 1 {
+			part += fmt.Sprintf(" (none of the %d versions that were tried fits)", n)
+		}
+		parts = append(parts, part)
 	}
 	if len(parts) > 4 {
 		parts = append(parts[:4], fmt.Sprintf("and %d more", len(parts)-4))

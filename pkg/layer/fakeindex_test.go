@@ -44,7 +44,7 @@ func (w wheel) bytes(t *testing.T) []byte {
 	var out bytes.Buffer
 	z := zip.NewWriter(&out)
 	for name, content := range files {
-		f, err := z.Create(name)
+		f, err := z.CreateHeader(&zip.FileHeader{Name: name, Method: zip.Store})
 		if err == nil {
 			_, err = f.Write([]byte(content))
 		}

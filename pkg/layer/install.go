@@ -127,7 +127,9 @@ func (in installer) withPip(ctx context.Context, s run.Script, w workshop, log *
 	}
 	log.line(fmt.Sprintf("installing for %s with pip, for want of uv: this takes longer, and pip gives up on some requirements that uv resolves", s.Runtime.Name))
 	args := append([]string{"-m", "pip", "install", "--requirement", w.reqs, "--target", w.target}, in.pipFlags(s)...)
-	out, err := in.pipCommand(args, python, w).run(ctx, log)
+	pip := in.pipCommand(args, python, w)
+	pip.most = 20_000 // it lists all versions that it has tried
+	out, err := pip.run(ctx, log)
 	if err == nil || !exited(err) {
 		return err
 	}

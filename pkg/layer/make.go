@@ -15,8 +15,9 @@ import (
 
 // Why a build is stopped before its installer ends.
 var (
-	errTimeout  = errors.New("the build's time is up")
-	errTooLarge = errors.New("the build has outgrown its limit")
+	errTimeout    = errors.New("the build's time is up")
+	errTooLarge   = errors.New("the build has outgrown its limit")
+	errUnresolved = errors.New("pip has found no versions that fit together")
 )
 
 // workshop is the folder that one build may write, and nothing else may.
@@ -51,9 +52,10 @@ func (b *Builder) make(ctx context.Context, s run.Script) (Layer, error) {
 	defer stop(nil)
 	sizes := newSizes(b.cfg.MaxUnpackedBytes, stop)
 	log.tap(sizes.read)
-	watched := watchSize(sized, work.root, 3*b.cfg.MaxUnpackedBytes+64<<20, stop)
+	watched := watchSize(sized, work.root, sizes, stop)
 
 	l, err := b.steps(sized, s, work, log)
+	sizes.end()
 	stop(nil)
 	<-watched
 	if err != nil {
@@ -134,6 +136,8 @@ func (b *Builder) blame(ctx context.Context, err error, s run.Script, sizes *siz
 		return known
 	case errors.Is(err, errTooLarge), outgrown(err):
 		return tooLarge(0, b.cfg.MaxUnpackedBytes, sizes.largest())
+	case errors.Is(err, errUnresolved):
+		return unresolved(sizes.mostTried())
 	case errors.Is(err, errTimeout), errors.Is(err, context.DeadlineExceeded):
 		return operatorError(TypeBuildTimeout, "The build of the requirements did not end within %s. Try again; if it happens again, the operator has to look at the way to the package index, or raise the build's timeout.", b.cfg.Timeout)
 	case errors.Is(err, syscall.ENOSPC), errors.Is(err, syscall.EDQUOT):
@@ -150,9 +154,9 @@ func outgrown(err error) bool {
 	return errors.As(err, &exit) && exit.signal == syscall.SIGXFSZ.String()
 }
 
-// watchSize stops the build when its folder takes more than limit. It ends with
-// ctx; the channel is then closed.
-func watchSize(ctx context.Context, dir string, limit int64, stop context.CancelCauseFunc) <-chan struct{} {
+// watchSize stops the build when its folder takes more than there is room for.
+// It ends with ctx; the channel is then closed.
+func watchSize(ctx context.Context, dir string, sizes *sizes, stop context.CancelCauseFunc) <-chan struct{} {
 	done := make(chan struct{})
 	go func() {
 		defer close(done)
@@ -163,8 +167,8 @@ func watchSize(ctx context.Context, dir string, limit int64, stop context.Cancel
 			case <-ctx.Done():
 				return
 			case <-tick.C:
-				if diskUse(dir) > limit {
-					stop(errTooLarge)
+				if room, over := sizes.room(); diskUse(dir) > room {
+					stop(over)
 				}
 			}
 		}
