@@ -24,12 +24,17 @@ func (b *budget) earn() {
 	b.mu.Unlock()
 }
 
-func (b *budget) spend() bool {
+// has tells whether there is a repeat left.
+func (b *budget) has() bool {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	if b.left < 1 {
-		return false
-	}
+	return b.left >= 1
+}
+
+// spend draws one. Runs that were told of the last repeat at the same moment all
+// spend it: what is left goes below zero, and has to be earned again.
+func (b *budget) spend() {
+	b.mu.Lock()
 	b.left--
-	return true
+	b.mu.Unlock()
 }

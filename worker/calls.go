@@ -56,9 +56,18 @@ func (w *Worker) note(h *held, reason string) {
 	}
 }
 
-// freeSlots gives a tenant's slots back. Those that it cannot give back run out
-// after slotTTL.
-func (w *Worker) freeSlots(ctx context.Context, asks []slot.Ask) {
+// freeSlots gives back the slots that a run has.
+func (w *Worker) freeSlots(h *held) {
+	h.mu.Lock()
+	asks := h.slots
+	h.slots = nil
+	h.mu.Unlock()
+	w.giveSlots(h.work, asks)
+}
+
+// giveSlots gives slots back. Those that it cannot give back run out after
+// slotTTL.
+func (w *Worker) giveSlots(ctx context.Context, asks []slot.Ask) {
 	if len(asks) == 0 {
 		return
 	}

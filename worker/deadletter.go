@@ -7,7 +7,7 @@ import (
 
 	"go.uber.org/zap"
 
-	"github.com/scriptfleet/scriptfleet/pkg/builds"
+	"github.com/scriptfleet/scriptfleet/pkg/function"
 	"github.com/scriptfleet/scriptfleet/pkg/queue"
 	"github.com/scriptfleet/scriptfleet/pkg/run"
 )
@@ -45,18 +45,22 @@ func (w *Worker) deadLetters(intake, work context.Context) {
 // deadLetter walks a run without a reason to its result. The letter with the
 // reason is written first, so that a crash leaves two letters and never none.
 func (w *Worker) deadLetter(h *held) verdict {
-	if v := w.decode(h); v != nil {
-		return *v
+	return w.judge(h, function.Outcome{}, w.giveUp(h))
+}
+
+func (w *Worker) giveUp(h *held) error {
+	if err := w.decode(h); err != nil {
+		return err
 	}
-	if v := w.claim(h); v != nil {
-		return *v
+	if err := w.claim(h); err != nil {
+		return err
 	}
 	reason := &run.Error{
 		Owner: run.OwnerPlatform, Type: "DeadLettered", Retryable: true,
 		Message: fmt.Sprintf("The run was received too often without coming to an end, and has been given up. Its attempts so far: %d.", h.attempts),
 	}
 	if err := w.writeLetter(h, reason); err != nil {
-		return verdict{kind: putBack, delay: w.backoff(h), why: err.Error()}
+		return err
 	}
-	return answer(h.result(run.PlatformError, reason, builds.Built{}))
+	return &endError{run.PlatformError, reason}
 }

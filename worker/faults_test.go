@@ -1,10 +1,17 @@
 package worker_test
 
 import (
+	"context"
+	"errors"
+	"fmt"
 	"sync"
+	"time"
 
+	"github.com/scriptfleet/scriptfleet/pkg/ledger"
+	"github.com/scriptfleet/scriptfleet/pkg/ledger/memledger"
 	"github.com/scriptfleet/scriptfleet/pkg/queue"
 	"github.com/scriptfleet/scriptfleet/pkg/queue/memqueue"
+	"github.com/scriptfleet/scriptfleet/pkg/run"
 )
 
 // faults are a queue's, which a test changes while the queue is in use.
@@ -54,4 +61,73 @@ func (f *faults) options() memqueue.Options {
 			return lose != nil && lose(d)
 		},
 	}}
+}
+
+// faultyLedger is out of reach while a test says so.
+type faultyLedger struct {
+	*memledger.Ledger
+	mu   sync.Mutex
+	away bool
+	hook func(op string) // before each call
+}
+
+func (l *faultyLedger) goAway(away bool) {
+	l.mu.Lock()
+	l.away = away
+	l.mu.Unlock()
+}
+
+func (l *faultyLedger) before(op string) error {
+	l.mu.Lock()
+	away, hook := l.away, l.hook
+	l.mu.Unlock()
+	if hook != nil {
+		hook(op)
+	}
+	if away {
+		return fmt.Errorf("%w: %w", ledger.ErrUnavailable, errors.New("a test says so"))
+	}
+	return nil
+}
+
+func (l *faultyLedger) Claim(ctx context.Context, cs []ledger.Claim, ttl time.Duration) ([]ledger.Answer, error) {
+	if err := l.before("claim"); err != nil {
+		return nil, err
+	}
+	return l.Ledger.Claim(ctx, cs, ttl)
+}
+
+func (l *faultyLedger) Renew(ctx context.Context, hs []ledger.Hold, ttl time.Duration) ([]error, error) {
+	if err := l.before("renew"); err != nil {
+		return nil, err
+	}
+	return l.Ledger.Renew(ctx, hs, ttl)
+}
+
+func (l *faultyLedger) Invoking(ctx context.Context, h ledger.Hold) (ledger.Hold, error) {
+	if err := l.before("invoking"); err != nil {
+		return h, err
+	}
+	return l.Ledger.Invoking(ctx, h)
+}
+
+func (l *faultyLedger) Release(ctx context.Context, h ledger.Hold, executed bool) error {
+	if err := l.before("release"); err != nil {
+		return err
+	}
+	return l.Ledger.Release(ctx, h, executed)
+}
+
+func (l *faultyLedger) Finish(ctx context.Context, fs []ledger.Finish) ([]error, error) {
+	if err := l.before("finish"); err != nil {
+		return nil, err
+	}
+	return l.Ledger.Finish(ctx, fs)
+}
+
+func (l *faultyLedger) Published(ctx context.Context, keys []run.Key) error {
+	if err := l.before("published"); err != nil {
+		return err
+	}
+	return l.Ledger.Published(ctx, keys)
 }

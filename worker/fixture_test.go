@@ -3,8 +3,6 @@ package worker_test
 import (
 	"context"
 	"encoding/json"
-	"errors"
-	"fmt"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -331,73 +329,4 @@ func (bs *fakeBuilder) Forget(_ context.Context, s run.Script) error {
 	defer bs.mu.Unlock()
 	bs.forgot = append(bs.forgot, s.Source)
 	return nil
-}
-
-// faultyLedger is out of reach while a test says so.
-type faultyLedger struct {
-	*memledger.Ledger
-	mu   sync.Mutex
-	away bool
-	hook func(op string) // before each call
-}
-
-func (l *faultyLedger) goAway(away bool) {
-	l.mu.Lock()
-	l.away = away
-	l.mu.Unlock()
-}
-
-func (l *faultyLedger) before(op string) error {
-	l.mu.Lock()
-	away, hook := l.away, l.hook
-	l.mu.Unlock()
-	if hook != nil {
-		hook(op)
-	}
-	if away {
-		return fmt.Errorf("%w: %w", ledger.ErrUnavailable, errors.New("a test says so"))
-	}
-	return nil
-}
-
-func (l *faultyLedger) Claim(ctx context.Context, cs []ledger.Claim, ttl time.Duration) ([]ledger.Answer, error) {
-	if err := l.before("claim"); err != nil {
-		return nil, err
-	}
-	return l.Ledger.Claim(ctx, cs, ttl)
-}
-
-func (l *faultyLedger) Renew(ctx context.Context, hs []ledger.Hold, ttl time.Duration) ([]error, error) {
-	if err := l.before("renew"); err != nil {
-		return nil, err
-	}
-	return l.Ledger.Renew(ctx, hs, ttl)
-}
-
-func (l *faultyLedger) Invoking(ctx context.Context, h ledger.Hold) (ledger.Hold, error) {
-	if err := l.before("invoking"); err != nil {
-		return h, err
-	}
-	return l.Ledger.Invoking(ctx, h)
-}
-
-func (l *faultyLedger) Release(ctx context.Context, h ledger.Hold, executed bool) error {
-	if err := l.before("release"); err != nil {
-		return err
-	}
-	return l.Ledger.Release(ctx, h, executed)
-}
-
-func (l *faultyLedger) Finish(ctx context.Context, fs []ledger.Finish) ([]error, error) {
-	if err := l.before("finish"); err != nil {
-		return nil, err
-	}
-	return l.Ledger.Finish(ctx, fs)
-}
-
-func (l *faultyLedger) Published(ctx context.Context, keys []run.Key) error {
-	if err := l.before("published"); err != nil {
-		return err
-	}
-	return l.Ledger.Published(ctx, keys)
 }

@@ -85,7 +85,7 @@ func (w *Worker) renewSlots(ctx context.Context) {
 	for _, a := range w.taken() {
 		still[a] = true
 	}
-	w.freeSlots(ctx, slices.DeleteFunc(asks, func(a slot.Ask) bool { return still[a] }))
+	w.giveSlots(ctx, slices.DeleteFunc(asks, func(a slot.Ask) bool { return still[a] }))
 }
 
 // taken are the tenants' slots that runs in hand have.

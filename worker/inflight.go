@@ -6,6 +6,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/scriptfleet/scriptfleet/pkg/builds"
 	"github.com/scriptfleet/scriptfleet/pkg/ledger"
 	"github.com/scriptfleet/scriptfleet/pkg/queue"
 	"github.com/scriptfleet/scriptfleet/pkg/run"
@@ -30,6 +31,9 @@ type held struct {
 	refused  *run.Error // the request does not pass, though the dispatcher let it
 	timeline *run.Timeline
 	attempts int // invocations begun, this worker's included
+	built    builds.Built
+	began    time.Time // of the run's turn; zero where it has none
+	returned bool      // its function has answered
 
 	// work ends when the run is lost, and with the worker's own work; wait ends
 	// then too, and when the worker stops, or the run expires or is cancelled:
@@ -47,8 +51,9 @@ type held struct {
 	invoking  bool
 	gone      bool // the delivery is lost
 	slots     []slot.Ask
-	leaving   bool // guarded by inflight.mu, for the tenant's share
 	visibleTo time.Time
+
+	running, leaving bool // as the tenant's share counts it; guarded by inflight.mu
 }
 
 // tenant is whose the delivery is, as its queue says: that is known before it is
@@ -77,6 +82,17 @@ func (h *held) currentHold() (ledger.Hold, bool) {
 	defer h.mu.Unlock()
 	return h.hold, h.claimed
 }
+
+// invoked tells whether this worker has begun to invoke the run.
+func (h *held) invoked() bool {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return h.invoking
+}
+
+// mayHaveExecuted tells whether the script has run, or may have: a run that the
+// ledger forgot counts as tried once.
+func (h *held) mayHaveExecuted() bool { return h.attempts > 0 && h.run.Type != run.TypeSaved }
 
 // renew notes a call that renewed the claim.
 func (h *held) renew(sent time.Time) {

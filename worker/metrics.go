@@ -83,7 +83,7 @@ func (m *metrics) settled(h *held, v verdict) {
 	} {
 		m.stages.WithLabelValues(stage).Observe(float64(ms) / 1000)
 	}
-	if f := v.result.Data.Function; f != nil && f.ColdStart {
+	if v.outcome.Report.Init > 0 {
 		m.cold.Inc()
 	}
 }

@@ -103,7 +103,7 @@ func (w *Worker) putBackUnread(intake context.Context, s *source, ds []queue.Del
 	for _, d := range ds {
 		delay := time.Duration(0)
 		if d.ReceiveCount > 2 && intake.Err() == nil {
-			delay = jitter(time.Second, time.Second<<min(d.ReceiveCount-2, 6))
+			delay = putBackDelay(time.Second << min(d.ReceiveCount-2, 6))
 		}
 		delays[delay] = append(delays[delay], d)
 	}

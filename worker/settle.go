@@ -10,7 +10,6 @@ import (
 
 	"go.uber.org/zap"
 
-	"github.com/scriptfleet/scriptfleet/pkg/builds"
 	"github.com/scriptfleet/scriptfleet/pkg/ledger"
 	"github.com/scriptfleet/scriptfleet/pkg/queue"
 	"github.com/scriptfleet/scriptfleet/pkg/run"
@@ -21,7 +20,7 @@ func (w *Worker) settle(h *held, v verdict) {
 	var err error
 	switch v.kind {
 	case answered:
-		err = w.answer(h, v.result)
+		err = w.answer(h, h.result(v))
 	case republish:
 		err = w.publish(h, v.stored, nil)
 	case remove:
@@ -35,6 +34,33 @@ func (w *Worker) settle(h *held, v verdict) {
 	w.logSettled(h, v, err)
 }
 
+// result is the event that ends the run as the verdict says.
+func (h *held) result(v verdict) run.Result {
+	r := h.run.Result(v.outcome.Status, time.Now())
+	r.Data.Error, r.Data.Output, r.Data.Logs = v.outcome.Error, v.outcome.Output, v.outcome.Logs
+	r.Data.Attempt = max(1, h.attempts)
+	r.Data.MayHaveExecuted = h.mayHaveExecuted()
+	r.Data.Build.Outcome = h.built.Outcome
+	if h.built.WaitedOn != "" {
+		r.Data.Build.WaitedOn = &h.built.WaitedOn
+	}
+	if h.built.Log != "" {
+		r.Data.Build.Log = &h.built.Log
+	}
+	if h.returned {
+		report := v.outcome.Report
+		r.Data.Function = &run.FunctionInfo{
+			ScriptHash:  h.run.Script.Hash,
+			EnvHash:     h.run.Script.EnvHash,
+			Runtime:     h.run.Script.Runtime.Name,
+			ColdStart:   report.Init > 0,
+			MaxMemoryMB: report.MaxMemoryMB,
+			BilledMS:    int(report.Billed.Milliseconds()),
+		}
+	}
+	return r
+}
+
 // answer writes the result down, publishes it and deletes the delivery, in this
 // order.
 func (w *Worker) answer(h *held, res run.Result) error {
@@ -42,9 +68,9 @@ func (w *Worker) answer(h *held, res run.Result) error {
 	res.Data.Timings = h.timeline.Timings()
 	body, err := res.Encode()
 	if err != nil {
-		return w.answer(h, h.result(run.PlatformError, &run.Error{
+		return w.answer(h, h.result(answers(run.PlatformError, &run.Error{
 			Owner: run.OwnerPlatform, Type: "ResultNotEncodable", Message: fmt.Sprintf("The result could not be written: %v.", err),
-		}, builds.Built{}))
+		})))
 	}
 	hold, ok := h.currentHold()
 	if !ok {
@@ -150,11 +176,20 @@ func (w *Worker) putBack(h *held, v verdict) error {
 			w.log.Warn("cannot release a claim; it runs out by itself", zap.String("run", string(h.run.Key)), zap.Error(err))
 		}
 	}
-	err := h.source.queue.Extend(ctx, []queue.Delivery{h.delivery}, v.delay)[0]
+	err := h.source.queue.Extend(ctx, []queue.Delivery{h.delivery}, putBackDelay(v.within))[0]
 	if err != nil && !errors.Is(err, queue.ErrGone) {
 		return fmt.Errorf("put back: %w", err)
 	}
 	return nil
+}
+
+// putBackDelay is a time between one second and within, in whole seconds as queues take
+// it, so that what was put back together does not come again together.
+func putBackDelay(within time.Duration) time.Duration {
+	if within > time.Second {
+		within = time.Second + rand.N(within-time.Second)
+	}
+	return within.Round(time.Second)
 }
 
 // bury puts what nobody can be answered for on the dead-letter queue.
@@ -185,13 +220,13 @@ func (w *Worker) logSettled(h *held, v verdict, err error) {
 	}
 	switch v.kind {
 	case answered:
-		fields = append(fields, zap.String("status", string(v.result.Data.Status)), zap.Int("attempt", v.result.Data.Attempt),
-			zap.String("build", string(v.result.Data.Build.Outcome)), zap.Int64("total_ms", h.timeline.Timings().Total))
-		if e := v.result.Data.Error; e != nil {
+		fields = append(fields, zap.String("status", string(v.outcome.Status)), zap.Int("attempt", max(1, h.attempts)),
+			zap.String("build", string(h.built.Outcome)), zap.Int64("total_ms", h.timeline.Timings().Total))
+		if e := v.outcome.Error; e != nil {
 			fields = append(fields, zap.String("owner", string(e.Owner)), zap.String("type", e.Type))
 		}
 	case putBack, leave:
-		fields = append(fields, zap.String("why", v.why), zap.Duration("delay_ms", v.delay))
+		fields = append(fields, zap.String("why", v.why), zap.Duration("within", v.within))
 	case bury:
 		fields = append(fields, zap.String("type", v.reason.Type), zap.String("reason", v.reason.Message))
 	}

@@ -123,12 +123,17 @@ func (in *inflight) hasSlots(h *held) {
 	in.mu.Lock()
 	defer in.mu.Unlock()
 	in.of(h.tenant()).running++
+	h.running = true
 }
 
 // gaveSlots notes that it has given them back: the next of the tenant's may ask.
 func (in *inflight) gaveSlots(h *held) {
 	in.mu.Lock()
 	defer in.mu.Unlock()
+	if !h.running {
+		return
+	}
+	h.running = false
 	s := in.of(h.tenant())
 	s.running--
 	s.wake()

@@ -6,8 +6,6 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
-
-	"github.com/scriptfleet/scriptfleet/pkg/function"
 )
 
 func (ts *turns) grants(t *testing.T, tenant string) bool {
@@ -66,18 +64,6 @@ func TestTurnsRiseByOneForAsManySuccessesAsThereAre(t *testing.T) {
 			t.Errorf("there are %d turns, want 68", limit)
 		}
 	})
-}
-
-func TestThrottleOfOneFunctionIsNotTheAccounts(t *testing.T) {
-	for reason, one := range map[string]bool{
-		"TooManyRequestsException/ReservedFunctionConcurrentInvocationLimitExceeded": true,
-		"TooManyRequestsException/ConcurrentInvocationLimitExceeded":                 false,
-		"TooManyRequestsException/CallerRateLimitExceeded":                           false,
-	} {
-		if ofOneFunction(&function.Error{Class: function.Throttled, Reason: reason}) != one {
-			t.Errorf("%s: want %t", reason, one)
-		}
-	}
 }
 
 func TestTurnsGoToWhoHasUsedTheFewestSeconds(t *testing.T) {
@@ -153,33 +139,6 @@ func TestWaitForATurnEndsWithItsCause(t *testing.T) {
 			t.Errorf("%d are in use and %d wait", inUse, waiting)
 		}
 	})
-}
-
-func TestBudgetBoundsRepeats(t *testing.T) {
-	b := newBudget()
-	n := 0
-	for b.spend() {
-		n++
-	}
-	if n != maxBudget {
-		t.Errorf("%d repeats at first, want %d", n, maxBudget)
-	}
-	for range 10 {
-		b.earn()
-	}
-	for n = 0; b.spend(); n++ {
-	}
-	if n != 5 {
-		t.Errorf("ten invocations earn %d repeats, want 5", n)
-	}
-	for range 10_000 {
-		b.earn()
-	}
-	for n = 0; b.spend(); n++ {
-	}
-	if n != maxBudget {
-		t.Errorf("%d repeats at most, want %d", n, maxBudget)
-	}
 }
 
 func TestReserveIsForThoseWhoHaveHardlyAny(t *testing.T) {

@@ -4,10 +4,13 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"math/rand/v2"
+	"strings"
 	"time"
 
+	"go.uber.org/zap"
+
 	"github.com/scriptfleet/scriptfleet/pkg/builds"
+	"github.com/scriptfleet/scriptfleet/pkg/function"
 	"github.com/scriptfleet/scriptfleet/pkg/ledger"
 	"github.com/scriptfleet/scriptfleet/pkg/run"
 )
@@ -27,88 +30,293 @@ const (
 // verdict is made once for each delivery, and carried out by settle.
 type verdict struct {
 	kind     kind
-	result   run.Result    // of answered
-	stored   []byte        // of republish
-	reason   *run.Error    // of bury
-	delay    time.Duration // of putBack
-	executed bool          // of putBack: whether the script may have run
-	why      string        // of putBack and leave, for the log
+	outcome  function.Outcome // of answered
+	stored   []byte           // of republish
+	reason   *run.Error       // of bury
+	within   time.Duration    // of putBack: it comes again after 1 s to this; 0 for at once
+	executed bool             // of putBack: the script may have run
+	why      string           // of putBack and leave, for the log
 }
 
-func answer(r run.Result) verdict { return verdict{kind: answered, result: r} }
-
-// interrupted is the verdict on a run whose waiting has ended before it was
-// invoked.
-func (w *Worker) interrupted(h *held, err error) verdict {
-	switch cause := context.Cause(h.wait); {
-	case errors.Is(err, ledger.ErrLost), errors.Is(cause, errLost):
-		return verdict{kind: leave, why: "the claim is lost"}
-	case errors.Is(err, errLapsed), errors.Is(cause, errLapsed):
-		h.dropHold() // it is not to be released either
-		return verdict{kind: putBack, delay: w.backoff(h), why: errLapsed.Error()}
-	case errors.Is(cause, errCancelled):
-		return answer(h.result(run.Cancelled, cancelledError(h), builds.Built{}))
-	case errors.Is(cause, errExpired):
-		return answer(expired(h))
-	case cause != nil:
-		return verdict{kind: putBack, why: cause.Error()}
-	}
-	return verdict{kind: putBack, delay: w.backoff(h), why: err.Error()}
+// effects are what a verdict changes beside its run.
+type effects struct {
+	throttle bool   // lower the number of turns: the account's concurrency is used up
+	pause    bool   // open the breaker: the function service is out of reach
+	forget   bool   // forget the build, so that the script is built again
+	repeat   bool   // draw one from the budget of repeated invocations
+	uncount  bool   // take the attempt back: nothing was executed
+	unclaim  bool   // drop the claim without releasing it: it may be another's
+	waitsFor string // what explain tells of the run
 }
 
-// mayHaveExecuted tells whether the script has run, or may have: a run that the
-// ledger forgot counts as tried once.
-func (h *held) mayHaveExecuted() bool { return h.attempts > 0 && h.run.Type != run.TypeSaved }
+// facts are all that a step's error is judged by.
+type facts struct {
+	err     error          // why the step failed
+	ended   error          // why the context of the step has ended; nil while it lasts
+	invoked bool           // the step was the invocation
+	class   function.Class // of an invocation's error
 
-// result begins the run's result.
-func (h *held) result(status run.Status, e *run.Error, built builds.Built) run.Result {
-	r := h.run.Result(status, time.Now())
-	r.Data.Error = e
-	r.Data.Attempt = max(1, h.attempts)
-	r.Data.MayHaveExecuted = h.mayHaveExecuted()
-	r.Data.Build.Outcome = built.Outcome
-	if built.WaitedOn != "" {
-		r.Data.Build.WaitedOn = &built.WaitedOn
-	}
-	if built.Log != "" {
-		r.Data.Build.Log = &built.Log
-	}
-	return r
+	attempts    int // invocations begun, the one that failed included
+	maxAttempts int
+	budget      bool // there is a repeated invocation left
+	atMostOnce  bool
+
+	age         time.Duration // of the delivery's message
+	giveUpAfter time.Duration
+	receives    int
+	expiresAt   time.Time
 }
 
-func cancelledError(h *held) *run.Error {
-	message := "The run was cancelled before it was begun."
+// Errors with which a step ends a run that it could not take further.
+var (
+	errPublished = errors.New("worker: the run has had its result")
+	errExhausted = errors.New("worker: the run has had all its attempts")
+	errExecuted  = errors.New("worker: the run is at-most-once, and may have been executed")
+	errParked    = errors.New("a place among the runs that wait for builds here")
+)
+
+// endError ends a run with a result that says why.
+type endError struct {
+	status run.Status
+	reason *run.Error
+}
+
+func (e *endError) Error() string { return e.reason.Error() }
+
+// unreadableError is a delivery without a run that could be answered.
+type unreadableError struct{ reason *run.Error }
+
+func (e *unreadableError) Error() string { return e.reason.Error() }
+
+// storedError is a run whose result is written down and not yet published.
+type storedError struct{ result []byte }
+
+func (e *storedError) Error() string { return "worker: the run's result is not yet published" }
+
+// heldError is a run that another worker has.
+type heldError struct{ left time.Duration } // of its claim
+
+func (e *heldError) Error() string { return "another worker has it" }
+
+// judge is the verdict on how a way has ended. It carries its effects out too.
+func (w *Worker) judge(h *held, out function.Outcome, err error) verdict {
+	if err == nil {
+		return verdict{kind: answered, outcome: out}
+	}
+	v, e := judge(w.facts(h, err))
+	if e.unclaim {
+		h.dropHold()
+	}
+	if e.uncount {
+		h.attempts-- // the ledger does the same
+	}
+	if e.repeat {
+		w.budget.spend()
+	}
+	if e.throttle {
+		w.turns.throttled()
+	}
+	if e.pause {
+		w.breaker.Open(err)
+	}
+	if e.forget {
+		if err := w.deps.Builds.Forget(h.wait, h.run.Script); err != nil {
+			w.log.Warn("cannot forget a build; its function is still missing", zap.String("run", string(h.run.Key)), zap.Error(err))
+		}
+	}
+	if e.waitsFor != "" {
+		w.note(h, e.waitsFor)
+	}
+	return v
+}
+
+// facts are those of a run whose step has failed.
+func (w *Worker) facts(h *held, err error) facts {
+	f := facts{
+		err: err, ended: context.Cause(h.wait),
+		maxAttempts: w.cfg.MaxAttempts, budget: w.budget.has(), atMostOnce: h.run.Data.Delivery == run.AtMostOnce,
+		age: time.Since(h.delivery.SentAt), giveUpAfter: w.cfg.GiveUpAfter, receives: h.delivery.ReceiveCount,
+	}
+	if h.invoked() {
+		f.invoked, f.class, f.ended = true, classOf(err), context.Cause(h.work)
+	}
 	if h.mayHaveExecuted() {
+		f.attempts = h.attempts
+	}
+	if at := h.run.Data.ExpiresAt; at != nil {
+		f.expiresAt = *at
+	}
+	return f
+}
+
+// judge decides what an error means for its run. It is the only place that does,
+// and depends on nothing but the facts; TestJudge lists every case.
+func judge(f facts) (verdict, effects) {
+	is := func(target error) bool { return errors.Is(f.err, target) || errors.Is(f.ended, target) }
+	if v, ok := decided(f); ok {
+		return v, effects{}
+	}
+	var over *overCap
+	switch {
+	case errors.Is(f.err, errParked), errors.As(f.err, &over):
+		return later(f, f.err), effects{waitsFor: f.err.Error()}
+	case is(ledger.ErrLost), is(errLost):
+		return verdict{kind: leave, why: "the claim is lost"}, effects{}
+	case f.invoked && f.ended != nil:
+		return verdict{kind: putBack, executed: true, why: "the worker's drain is over"}, effects{}
+	case f.invoked:
+		return judgeInvocation(f)
+	case is(errLapsed):
+		return later(f, errLapsed), effects{unclaim: true}
+	case is(errCancelled):
+		return answers(run.Cancelled, cancelled(f)), effects{}
+	case is(errExpired):
+		return answers(run.Expired, expired(f)), effects{}
+	case f.ended != nil:
+		return verdict{kind: putBack, why: f.ended.Error()}, effects{}
+	}
+	return later(f, f.err), effects{}
+}
+
+// decided are the errors that stand whatever has ended meanwhile.
+func decided(f facts) (verdict, bool) {
+	var end *endError
+	var unreadable *unreadableError
+	var stored *storedError
+	var held *heldError
+	var failed *builds.FailedError
+	switch {
+	case errors.As(f.err, &end):
+		return answers(end.status, end.reason), true
+	case errors.As(f.err, &failed):
+		return answers(run.BuildFailed, failed.Reason), true
+	case errors.Is(f.err, errExhausted):
+		return answers(run.PlatformError, exhausted(f)), true
+	case errors.Is(f.err, errExecuted):
+		return answers(run.PlatformError, mayHaveExecuted(
+			"A worker was lost while this run was under way, so the script may have run. %s", notAgain)), true
+	case errors.As(f.err, &unreadable):
+		return verdict{kind: bury, reason: unreadable.reason}, true
+	case errors.Is(f.err, errPublished):
+		return verdict{kind: remove}, true
+	case errors.As(f.err, &stored):
+		return verdict{kind: republish, stored: stored.result}, true
+	case errors.As(f.err, &held):
+		return verdict{kind: putBack, within: max(held.left, time.Second), why: held.Error()}, true
+	case errors.Is(f.err, builds.ErrClosed):
+		return verdict{kind: putBack, why: "the worker is stopping"}, true
+	}
+	return verdict{}, false
+}
+
+// judgeInvocation decides on an invocation that did not come back.
+func judgeInvocation(f facts) (verdict, effects) {
+	switch f.class {
+	case function.Throttled:
+		return again(f, "Throttled", effects{throttle: !ofOneFunction(f.err), waitsFor: "Lambda's throttle to pass"})
+	case function.NotReady:
+		return again(f, "FunctionNotReady", effects{waitsFor: "its function to become ready"})
+	case function.Unsent:
+		return again(f, "FunctionServiceUnreachable", effects{pause: true, waitsFor: "Lambda, which is out of reach"})
+	case function.NotFound, function.BadState:
+		return again(f, "FunctionMissing", effects{forget: true, waitsFor: "its function, which was gone, to be built again"})
+	case function.Denied:
+		return answers(run.PlatformError, &run.Error{
+			Owner: run.OwnerOperator, Type: "AccessDenied",
+			Message: fmt.Sprintf("The fleet may not invoke the script's function; its operator has to allow it: %v.", f.err),
+		}), effects{}
+	case function.Operator:
+		return answers(run.PlatformError, &run.Error{
+			Owner: run.OwnerOperator, Type: "FunctionServiceFault", Retryable: true,
+			Message: fmt.Sprintf("The function service needs its operator: %v.", f.err),
+		}), effects{}
+	case function.Refused, function.Conflict:
+		return answers(run.PlatformError, &run.Error{
+			Owner: run.OwnerPlatform, Type: "InvocationRefused",
+			Message: fmt.Sprintf("The function service refused the invocation: %v.", f.err),
+		}), effects{}
+	default: // Ambiguous
+		return ambiguous(f)
+	}
+}
+
+// again puts back a run that has not executed, until its message is too old.
+func again(f facts, kind string, e effects) (verdict, effects) {
+	e.uncount = true
+	if f.age <= f.giveUpAfter {
+		return later(f, f.err), e
+	}
+	e.waitsFor = ""
+	return answers(run.PlatformError, &run.Error{
+		Owner: run.OwnerOperator, Type: kind, Retryable: true,
+		Message: fmt.Sprintf("The script could not be invoked for %s and has not run. Send it again once the function service takes it: %v.", f.age.Round(time.Second), f.err),
+	}), e
+}
+
+// ambiguous decides on a run that may have executed: no answer came.
+func ambiguous(f facts) (verdict, effects) {
+	switch {
+	case f.atMostOnce:
+		return answers(run.PlatformError, mayHaveExecuted(
+			"The invocation gave no answer, so the script may have run. %s (%v)", notAgain, f.err)), effects{}
+	case f.attempts >= f.maxAttempts || !f.budget:
+		return answers(run.PlatformError, exhausted(f)), effects{}
+	}
+	v := later(f, f.err)
+	v.executed = true
+	return v, effects{repeat: true}
+}
+
+func answers(status run.Status, reason *run.Error) verdict {
+	return verdict{kind: answered, outcome: function.Outcome{Status: status, Error: reason}}
+}
+
+// later puts a delivery back for a time that grows with each of its receives,
+// from 2 s to a minute.
+func later(f facts, why error) verdict {
+	return verdict{kind: putBack, within: time.Second << min(f.receives, 6), why: why.Error()}
+}
+
+// classOf is function.ClassOf, and Ambiguous for what has no class: a deadline
+// of ours that ran out while the function was at work.
+func classOf(err error) function.Class {
+	if c := function.ClassOf(err); c != "" {
+		return c
+	}
+	return function.Ambiguous
+}
+
+// ofOneFunction tells whether a throttle is that of one function's own limit,
+// which says nothing of the account's.
+func ofOneFunction(err error) bool {
+	var e *function.Error
+	return errors.As(err, &e) && strings.Contains(e.Reason, "ReservedFunction")
+}
+
+const notAgain = "It was not run again, as the request's delivery is at-most-once: check what it did before sending it again under another id."
+
+func mayHaveExecuted(format string, args ...any) *run.Error {
+	return &run.Error{Owner: run.OwnerPlatform, Type: "MayHaveExecuted", Message: fmt.Sprintf(format, args...)}
+}
+
+func exhausted(f facts) *run.Error {
+	return &run.Error{
+		Owner: run.OwnerPlatform, Type: "AttemptsExhausted", Retryable: true,
+		Message: fmt.Sprintf("The script was begun %d times and no answer came back, so it may have run. Check what it did, then send it again under another id.", f.attempts),
+	}
+}
+
+func cancelled(f facts) *run.Error {
+	message := "The run was cancelled before it was begun."
+	if f.attempts > 0 {
 		message = "The run was cancelled while it waited to be tried again; the script may have run."
 	}
 	return &run.Error{Owner: run.OwnerAuthor, Type: "Cancelled", Message: message}
 }
 
-func expired(h *held) run.Result {
-	return h.result(run.Expired, &run.Error{
-		Owner: run.OwnerPlatform, Type: "Expired", Retryable: true,
-		Message: fmt.Sprintf("The run was not begun before %s, when it expired. Send it again with a later expires_at.", h.run.Data.ExpiresAt.UTC().Format(time.RFC3339)),
-	}, builds.Built{})
-}
-
-func exhausted(h *held) *run.Error {
+func expired(f facts) *run.Error {
 	return &run.Error{
-		Owner: run.OwnerPlatform, Type: "AttemptsExhausted", Retryable: true,
-		Message: fmt.Sprintf("The script was begun %d times and no answer came back, so it may have run. Check what it did, then send it again under another id.", h.attempts),
+		Owner: run.OwnerPlatform, Type: "Expired", Retryable: true,
+		Message: fmt.Sprintf("The run was not begun before %s, when it expired. Send it again with a later expires_at.", f.expiresAt.UTC().Format(time.RFC3339)),
 	}
-}
-
-// backoff is a delay with full jitter that grows with each receive of the
-// delivery, from 2 s to a minute.
-func (w *Worker) backoff(h *held) time.Duration {
-	return jitter(time.Second, time.Second<<min(h.delivery.ReceiveCount, 6))
-}
-
-// jitter is a time between low and high, in whole seconds as queues take it.
-func jitter(low, high time.Duration) time.Duration {
-	d := low
-	if high > low {
-		d += rand.N(high - low)
-	}
-	return d.Round(time.Second)
 }

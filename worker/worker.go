@@ -1,12 +1,17 @@
 // Package worker takes deliveries from the partitions, sees that their scripts
 // are built, invokes them, and publishes one result for each run.
 //
-// Each delivery in hand has a goroutine of its own, which walks one straight
-// way, to be read in work.go:
+// Each delivery in hand has a goroutine of its own, which goes one straight way.
+// work.go gives the order; each step stands in the file of its name:
 //
-//	receive ─▶ decode ─▶ claim ─▶ build ─▶ slot ─▶ invoke ─▶ verdict ─▶ settle
-//	                       │        │        │
-//	                       └────────┴────────┴── or put back, or answered at once
+//	receive ─▶ (decode ─▶ claim ─▶ build ─▶ slot ─▶ invoke) work ─▶ verdict ─▶ settle
+//
+// A step fails with an error that says what stands in the way. verdict.go alone
+// decides what that error means for the run.
+//
+// Beside the way stand inflight.go (what is in hand), share.go (how much of it a
+// tenant may have), turns.go (which runs execute here), heartbeat.go (what is
+// renewed), calls.go (calls to Redis) and deadletter.go.
 //
 // What holds:
 //

@@ -1,0 +1,58 @@
+package worker
+
+import (
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/scriptfleet/scriptfleet/pkg/builds"
+	"github.com/scriptfleet/scriptfleet/pkg/run"
+)
+
+// noteAfter is how long a build may take before explain is told of it.
+const noteAfter = 500 * time.Millisecond
+
+// build sees that the script's function is there. What is built already is
+// known without a round trip; else the delivery is parked and takes no turn.
+func (w *Worker) build(h *held) error {
+	if built, ok := w.deps.Builds.Known(h.run.Script); ok {
+		h.built = built
+		return nil
+	}
+	h.timeline.Mark(run.StageQueue, time.Now())
+	if !w.inflight.park(h) {
+		return errParked
+	}
+	defer w.inflight.unpark(h)
+	priority := builds.ForRun
+	if h.run.Type == run.TypeSaved {
+		priority = builds.Ahead
+	}
+	telling := time.AfterFunc(noteAfter, func() { w.note(h, w.whoBuilds(h.run.Script)) })
+	defer telling.Stop()
+	built, err := w.deps.Builds.Ensure(h.wait, h.run.Script, priority)
+
+	var failed *builds.FailedError
+	if errors.As(err, &failed) {
+		built = failed.Built
+	}
+	h.built = built
+	if built.Led > 0 {
+		h.timeline.Spend(run.StageBuildWait, built.Waited, time.Now())
+		h.timeline.Mark(run.StageBuild, time.Now())
+		w.turns.charge(h.run.Tenant, built.Led)
+	} else {
+		h.timeline.Mark(run.StageBuildWait, time.Now())
+	}
+	return err
+}
+
+func (w *Worker) whoBuilds(s run.Script) string {
+	switch leader, busy := w.deps.Builds.Busy(s.Hash); {
+	case leader != "":
+		return fmt.Sprintf("the build of script %s, which worker %s leads", s.Hash, leader)
+	case busy:
+		return fmt.Sprintf("the build of script %s, which waits for a place among the builds of worker %s", s.Hash, w.cfg.Name)
+	}
+	return fmt.Sprintf("the build of script %s", s.Hash)
+}

@@ -1,0 +1,117 @@
+package worker
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"go.uber.org/zap"
+
+	"github.com/scriptfleet/scriptfleet/pkg/run"
+	"github.com/scriptfleet/scriptfleet/pkg/slot"
+	"github.com/scriptfleet/scriptfleet/pkg/tenant"
+)
+
+// slot waits for the run's turn in this worker, and then takes its tenant's
+// slots in the fleet. A run over a cap gives its turn back. It stays in hand for
+// cappedWait, to take the place of the tenant's next run here that ends; then it
+// is put back.
+func (w *Worker) slot(h *held) error {
+	var patience context.Context
+	for {
+		over, err := w.turn(h)
+		if over == nil {
+			return err
+		}
+		if patience == nil {
+			ctx, cancel := context.WithTimeout(h.wait, cappedWait)
+			defer cancel()
+			patience = ctx
+		}
+		if over.script || patience.Err() != nil {
+			return over
+		}
+		w.inflight.capped(patience, h)
+	}
+}
+
+// overCap is a cap that stands in a run's way.
+type overCap struct {
+	why    string
+	script bool // the cap is the script's, not the tenant's
+}
+
+func (o *overCap) Error() string { return o.why }
+
+// turn takes the run's turn, and with it its tenant's slots.
+func (w *Worker) turn(h *held) (*overCap, error) {
+	limits := w.deps.Tenants.Limits(h.run.Tenant)
+	if err := w.turns.take(h.wait, h.run.Tenant, float64(limits.Weight)); err != nil {
+		return nil, err
+	}
+	h.began = time.Now()
+	if over, err := w.takeSlots(h, limits); over != nil || err != nil {
+		w.freeSlots(h)
+		w.turns.give(h.run.Tenant, time.Since(h.began))
+		h.began = time.Time{}
+		return over, err
+	}
+	h.timeline.Mark(run.StageQueue, time.Now())
+	w.inflight.hasSlots(h)
+	return nil, nil
+}
+
+// takeSlots takes the tenant's and the script's slots in the fleet, where they
+// are capped. It returns the cap that stands in the way. When the slots are out
+// of reach, the run goes on without them.
+func (w *Worker) takeSlots(h *held, limits tenant.Limits) (*overCap, error) {
+	if limits.MaxRunning == 0 {
+		// Also while the slots are out of reach.
+		return &overCap{"tenant " + h.run.Tenant + ", which is stopped: its max_running is 0", false}, nil
+	}
+	asks := []struct {
+		ask slot.Ask
+		overCap
+	}{
+		{slot.Ask{Scope: slot.Scope("tenant", h.run.Tenant), Cap: limits.MaxRunning}, overCap{"the cap of tenant " + h.run.Tenant, false}},
+		{slot.Ask{Scope: slot.Scope("script", string(h.run.Script.Hash)), Cap: limits.MaxRunningPerScript}, overCap{"the cap of script " + string(h.run.Script.Hash), true}},
+	}
+	for _, a := range asks {
+		if a.ask.Cap == tenant.NoCap {
+			continue
+		}
+		a.ask.Owner = h.owner(w.cfg.Name)
+		// A slot that was granted without being heard of would be missing to the
+		// tenant until it runs out.
+		ok, err := w.slots.Do(uncut(h.wait), a.ask)
+		if ok || err != nil { // without an answer it may have been granted
+			h.mu.Lock()
+			h.slots = append(h.slots, a.ask)
+			h.mu.Unlock()
+		}
+		switch {
+		case h.wait.Err() != nil:
+			return nil, context.Cause(h.wait)
+		case err != nil:
+			w.log.Warn("the tenants' slots are out of reach; running without them", zap.Error(err))
+			return nil, nil
+		case !ok:
+			return &overCap{fmt.Sprintf("%s: %d runs execute already", a.why, a.ask.Cap), a.script}, nil
+		}
+	}
+	return nil, nil
+}
+
+// giveBack gives back the turn and the slots of a run that has had them: the
+// turn at once, the slots beside the result's way out, which does not wait for
+// them.
+func (w *Worker) giveBack(h *held) {
+	if h.began.IsZero() {
+		return
+	}
+	h.giving.Go(func() {
+		w.freeSlots(h)
+		w.inflight.gaveSlots(h)
+	})
+	w.turns.give(h.run.Tenant, time.Since(h.began))
+}
