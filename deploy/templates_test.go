@@ -54,6 +54,20 @@ func TestCloudFormationMakesTheQueuesThatTheFleetUses(t *testing.T) {
 	}
 }
 
+func TestWorkersMayDoWhatTheAdapterOfLambdaCalls(t *testing.T) {
+	template := read(t, "cloudformation.yaml")
+	for _, action := range []string{
+		"CreateFunction", "TagResource", // functions are created with tags
+		"GetFunction", "DeleteFunction", "PublishLayerVersion", "ListLayerVersions",
+		"GetLayerVersion", // CreateFunction reads its layers with the caller's permissions
+		"InvokeFunction",
+	} {
+		if !strings.Contains(template, `"lambda:`+action+`"`) {
+			t.Errorf("no role may %s", action)
+		}
+	}
+}
+
 // object is what the tests look at of a Kubernetes object.
 type object struct {
 	Kind     string

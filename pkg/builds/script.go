@@ -116,6 +116,7 @@ func (t *turn) spec(name string, zip []byte, layers []string) function.Spec {
 		Name: name, Code: zip, LayerARNs: layers,
 		Runtime: s.Runtime.Lambda, Handler: t.cfg.HandlerName, RoleARN: t.cfg.RoleARN,
 		TimeoutSeconds: s.TimeoutSeconds, MemoryMB: s.MemoryMB, Arch: s.Arch,
+		Tags:        map[string]string{function.TagTenant: s.Tenant},
 		Description: fmt.Sprintf("A script of %s; env %s", s.Tenant, orNone(string(s.EnvHash))),
 	}
 }

@@ -37,7 +37,12 @@ type Spec struct {
 	Arch           string // x86_64 or arm64
 	RoleARN        string
 	Description    string
+	Tags           map[string]string // such as TagTenant
 }
+
+// TagTenant is the tag of a function that names its tenant, for the allocation of
+// Lambda's costs.
+const TagTenant = "scriptfleet:tenant"
 
 // MaxZipBytes is the most that CreateFunction and PublishLayerVersion take in
 // the call itself; more has to go by S3.

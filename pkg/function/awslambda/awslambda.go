@@ -46,8 +46,7 @@ type Uploads interface {
 
 // Config says how Lambda is called.
 type Config struct {
-	NamePrefix string            // List returns the functions whose names begin with it
-	Tags       map[string]string // of every function created; none by default
+	NamePrefix string // List returns the functions whose names begin with it
 }
 
 // Deps are what Functions calls.

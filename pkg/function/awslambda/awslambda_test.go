@@ -114,6 +114,21 @@ func TestFunctionsAndLayersAreMadeForTheProcessorThatIsAskedFor(t *testing.T) {
 	}
 }
 
+func TestFunctionsAreTagged(t *testing.T) {
+	var sent struct{ Tags map[string]string }
+	f := wire(t, Deps{}, func(w http.ResponseWriter, r *http.Request) {
+		json.NewDecoder(r.Body).Decode(&sent)
+		w.WriteHeader(201)
+		io.WriteString(w, `{}`)
+	})
+	if err := f.Create(t.Context(), function.Spec{Name: "f", Tags: map[string]string{function.TagTenant: "acme"}}); err != nil {
+		t.Fatal(err)
+	}
+	if sent.Tags["scriptfleet:tenant"] != "acme" || len(sent.Tags) != 1 {
+		t.Errorf("the tags are %v", sent.Tags)
+	}
+}
+
 type sessions struct{ err error }
 
 func (s sessions) Session(_ context.Context, tenant string) (aws.CredentialsProvider, error) {

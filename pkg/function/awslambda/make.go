@@ -87,7 +87,7 @@ func (f *Functions) Create(ctx context.Context, s function.Spec) error {
 		Description:   optional(s.Description),
 		Architectures: architectures(s.Arch),
 		PackageType:   types.PackageTypeZip,
-		Tags:          f.cfg.Tags,
+		Tags:          s.Tags,
 	})
 	if err != nil {
 		return classify(err, "CreateFunction", s.Name, sent)

@@ -355,6 +355,27 @@ func TestOnlyWhatTheIdentityAllowsIsDone(t *testing.T) {
 	wantCode(t, err, "AccessDeniedException", "lambda:ListFunctions")
 }
 
+func TestAFunctionWithTagsNeedsThePermissionToTag(t *testing.T) {
+	b := newBench(t)
+	policy, err := auth.ParsePolicy(`{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Action":"lambda:CreateFunction","Resource":"*"}]}`)
+	if err != nil {
+		t.Fatal(err)
+	}
+	id := auth.SessionOf("AKID", "arn:aws:sts::000000000000:assumed-role/worker/w", "id", policy)
+	front := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		b.server.ServeHTTP(w, r.WithContext(auth.With(r.Context(), id)))
+	}))
+	defer front.Close()
+	spec := b.spec("plain", echo)
+	if _, err := client(front.URL).CreateFunction(t.Context(), spec); err != nil {
+		t.Error(err)
+	}
+	spec = b.spec("tagged", echo)
+	spec.Tags = map[string]string{"team": "red"}
+	_, err = client(front.URL).CreateFunction(t.Context(), spec)
+	wantCode(t, err, "AccessDeniedException", "lambda:TagResource")
+}
+
 func TestCodeIsKeptForACreateThatMeetsTheDeletionOfTheSame(t *testing.T) {
 	b := newBench(t)
 	b.create("old", echo)

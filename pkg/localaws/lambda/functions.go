@@ -85,6 +85,11 @@ func (s *Server) createFunction(w http.ResponseWriter, r *http.Request, _ target
 	if err := s.authorize(r, &operation{name: "CreateFunction"}, target{arn: f.ARN}); err != nil {
 		return err
 	}
+	if len(f.Tags) > 0 {
+		if err := s.authorize(r, &operation{name: "TagResource"}, target{arn: f.ARN}); err != nil {
+			return err
+		}
+	}
 	s.mu.Lock()
 	_, exists := s.functions[f.Name]
 	s.mu.Unlock()
