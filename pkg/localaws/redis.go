@@ -1,7 +1,10 @@
 package localaws
 
 import (
+	"errors"
 	"fmt"
+	"net"
+	"sync"
 	"time"
 
 	"github.com/alicebob/miniredis/v2"
@@ -16,9 +19,10 @@ import (
 // so that they take a twentieth of the time, but at most 250 ms. A TTL may run
 // out early by one step. TIME moves in the same steps.
 type redis struct {
-	server *miniredis.Miniredis
-	stop   chan struct{}
-	ended  chan struct{}
+	listener net.Listener
+	server   *miniredis.Miniredis
+	stop     chan struct{}
+	ended    sync.WaitGroup
 }
 
 const (
@@ -30,27 +34,50 @@ const (
 )
 
 func startRedis(addr, password string) (*redis, error) {
+	listener, err := net.Listen("tcp", addr)
+	if err != nil {
+		return nil, fmt.Errorf("listen for Redis: %w", explainListen(err, redisFlag))
+	}
 	server := miniredis.NewMiniRedis()
 	server.RequireAuth(password)
 	server.SetTime(time.Now())
-	if err := server.StartAddr(addr); err != nil {
-		return nil, fmt.Errorf("listen for Redis: %w", explainListen(err, redisFlag))
+	first, err := server.Dial() // which starts it without a listener of its own
+	if err != nil {
+		return nil, fmt.Errorf("start Redis: %w", errors.Join(err, listener.Close()))
 	}
-	r := &redis{server: server, stop: make(chan struct{}), ended: make(chan struct{})}
-	go r.run()
+	_ = first.Close()
+	r := &redis{listener: listener, server: server, stop: make(chan struct{})}
+	r.ended.Go(r.run)
+	r.ended.Go(func() { r.accept(password) })
 	return r, nil
 }
 
-func (r *redis) addr() string { return r.server.Addr() }
+func (r *redis) addr() string { return r.listener.Addr().String() }
 
 func (r *redis) close() {
 	close(r.stop)
-	<-r.ended
+	_ = r.listener.Close()
+	r.ended.Wait()
 	r.server.Close()
 }
 
+// accept serves connections until the listener is closed. With no file
+// descriptor left, a moment later there may be one.
+func (r *redis) accept(password string) {
+	for {
+		conn, err := r.listener.Accept()
+		switch {
+		case err == nil:
+			r.server.Server().ServeConn(newRedisDoor(conn, password))
+		case errors.Is(err, net.ErrClosed):
+			return
+		default:
+			time.Sleep(10 * time.Millisecond)
+		}
+	}
+}
+
 func (r *redis) run() {
-	defer close(r.ended)
 	last, wait := time.Now(), leastStep
 	timer := time.NewTimer(wait)
 	defer timer.Stop()

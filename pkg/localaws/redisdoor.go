@@ -1,0 +1,103 @@
+package localaws
+
+import (
+	"bufio"
+	"bytes"
+	"crypto/subtle"
+	"errors"
+	"io"
+	"net"
+	"slices"
+	"strconv"
+	"time"
+)
+
+// redisDoor is a connection to Redis. Scripts reach every loopback port, and
+// miniredis trusts what it reads: an empty command ends the process, a length is
+// allocated as it is announced. So until a client has named the password, each
+// of its commands is read and checked here, within the limits that Redis itself
+// has for such clients. Afterwards nothing is looked at any more.
+type redisDoor struct {
+	net.Conn
+	password string
+
+	r       *bufio.Reader
+	open    bool   // the client has named the password
+	checked []byte // the rest of a command that may go through
+}
+
+const (
+	doorArgs     = 10
+	doorArgBytes = 16 << 10
+	doorPatience = 10 * time.Second // to name the password in
+)
+
+func newRedisDoor(c net.Conn, password string) *redisDoor {
+	_ = c.SetReadDeadline(time.Now().Add(doorPatience))
+	return &redisDoor{Conn: c, password: password, r: bufio.NewReaderSize(c, 4<<10)}
+}
+
+// Read is for one caller at a time.
+func (d *redisDoor) Read(p []byte) (int, error) {
+	if len(d.checked) == 0 && !d.open {
+		if err := d.check(); err != nil {
+			d.checked = nil // half a command
+			return 0, err
+		}
+	}
+	if len(d.checked) > 0 {
+		n := copy(p, d.checked)
+		d.checked = d.checked[n:]
+		return n, nil
+	}
+	return d.r.Read(p)
+}
+
+// check reads the next command.
+func (d *redisDoor) check() error {
+	args, err := d.length('*', doorArgs)
+	if err != nil {
+		return err
+	}
+	if args == 0 {
+		return errNotRedis
+	}
+	for range args {
+		size, err := d.length('$', doorArgBytes)
+		if err != nil {
+			return err
+		}
+		at := len(d.checked)
+		d.checked = slices.Grow(d.checked, size+2)[:at+size+2]
+		if _, err := io.ReadFull(d.r, d.checked[at:]); err != nil {
+			return err
+		}
+		if subtle.ConstantTimeCompare(d.checked[at:at+size], []byte(d.password)) == 1 {
+			d.open = true
+		}
+	}
+	if d.open {
+		return d.SetReadDeadline(time.Time{})
+	}
+	return nil
+}
+
+// length reads a line that announces a number.
+func (d *redisDoor) length(kind byte, most int) (int, error) {
+	line, err := d.r.ReadSlice('\n')
+	if err != nil {
+		return 0, err
+	}
+	d.checked = append(d.checked, line...)
+	digits, ended := bytes.CutSuffix(line, []byte("\r\n"))
+	if !ended || len(digits) == 0 || digits[0] != kind {
+		return 0, errNotRedis
+	}
+	n, err := strconv.Atoi(string(digits[1:]))
+	if err != nil || n < 0 || n > most {
+		return 0, errNotRedis
+	}
+	return n, nil
+}
+
+var errNotRedis = errors.New("no command of Redis that a client may send before AUTH")
