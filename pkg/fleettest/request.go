@@ -25,8 +25,11 @@ type Data struct {
 }
 
 // Request is the event that asks for a run.
-func Request(tenant, id string, d Data) string {
-	return Event(run.TypeRequested, tenant, Story, id, encode(d))
+func Request(tenant, id string, d Data) string { return RequestFrom(Story, tenant, id, d) }
+
+// RequestFrom asks for a run on behalf of another story.
+func RequestFrom(story, tenant, id string, d Data) string {
+	return Event(run.TypeRequested, tenant, story, id, encode(d))
 }
 
 // Cancel is the event that cancels the run of a request.

@@ -17,6 +17,7 @@ import (
 
 	"github.com/aws/aws-sdk-go-v2/service/lambda/types"
 
+	"github.com/scriptfleet/scriptfleet/pkg/fleettest"
 	"github.com/scriptfleet/scriptfleet/pkg/run"
 )
 
@@ -112,10 +113,10 @@ func TestARequirementIsNoWayToTheBuilder(t *testing.T) {
 		"honest --hash=sha256:" + strings.Repeat("0", 64), "honest==1.0 --global-option=x", "\ufeff-r /etc/passwd", "honest\u2028-r /etc/passwd", "c:\\x",
 	} {
 		id := fmt.Sprintf("%s-%d", t.Name(), n)
-		fleet.post(t, request(tenantA, id, data{Script: hello, Requirements: text}))
-		res := fleet.await(t, tenantA, id)
+		fleet.Send(t, fleettest.Request(tenantA, id, fleettest.Data{Script: hello, Requirements: text}))
+		res := fleet.AwaitOf(t, tenantA, id)
 		if res.Data.Status != run.Rejected || res.Data.Error.Owner != run.OwnerAuthor {
-			t.Errorf("%q: %s", text, res.body)
+			t.Errorf("%q: %s", text, res.Body)
 		}
 	}
 	index.mu.Lock()
@@ -126,16 +127,16 @@ func TestARequirementIsNoWayToTheBuilder(t *testing.T) {
 }
 
 func TestABuildRunsNoCodeAndLeavesNothing(t *testing.T) {
-	res := fleet.run(t, tenantA, data{Script: "import honest\ndef main(input):\n    return honest.VALUE\n", Requirements: "honest==1.0"})
+	res := runAs(t, tenantA, fleettest.Data{Script: "import honest\ndef main(input):\n    return honest.VALUE\n", Requirements: "honest==1.0"})
 	if string(res.Data.Output) != `"honest"` {
-		t.Fatalf("the rightful build: %s", res.body)
+		t.Fatalf("the rightful build: %s", res.Body)
 	}
 	for _, name := range []string{"climber", "scripts", "starter", "sourceonly", "sourcezip", "compiler"} {
-		res := fleet.run(t, tenantA, data{Script: hello + "# " + name, Requirements: name + "==1.0"})
+		res := runAs(t, tenantA, fleettest.Data{Script: hello + "# " + name, Requirements: name + "==1.0"})
 		if source := strings.HasPrefix(name, "source"); source && res.Data.Status != run.BuildFailed {
-			t.Errorf("%s: %s", name, res.body)
+			t.Errorf("%s: %s", name, res.Body)
 		}
-		holdsNoSecret(t, "the build of "+name, string(res.body))
+		holdsNoSecret(t, "the build of "+name, string(res.Body))
 	}
 	left, _ := filepath.Glob("/tmp/walls-[a-z]*ed")
 	for _, file := range left {

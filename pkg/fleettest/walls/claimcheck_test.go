@@ -13,6 +13,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/sqs/types"
 
 	"github.com/scriptfleet/scriptfleet/pkg/claimcheck"
+	"github.com/scriptfleet/scriptfleet/pkg/fleettest"
 	"github.com/scriptfleet/scriptfleet/pkg/queue"
 	"github.com/scriptfleet/scriptfleet/pkg/run"
 )
@@ -42,14 +43,14 @@ func TestAForgedPointerLeadsNowhere(t *testing.T) {
 		t.Fatal(err)
 	}
 	put := func(bucket, key, id string) {
-		if err := store(bucket).Put(ctx, key, []byte(request(tenantB, id, data{Script: hello}))); err != nil {
+		if err := fleettest.Bucket(root(), bucket).Put(ctx, key, []byte(fleettest.Request(tenantB, id, fleettest.Data{Script: hello}))); err != nil {
 			t.Fatal(err)
 		}
 	}
 	put(bucket, "scriptfleet/requests/rightful", t.Name()+"-rightful")
 	pointTo(t, "requests", "", bucket, "scriptfleet/requests/rightful")
-	if res := fleet.await(t, tenantB, t.Name()+"-rightful"); res.Data.Status != run.Succeeded {
-		t.Fatalf("the rightful pointer: %s", res.body)
+	if res := fleet.AwaitOf(t, tenantB, t.Name()+"-rightful"); res.Data.Status != run.Succeeded {
+		t.Fatalf("the rightful pointer: %s", res.Body)
 	}
 	random := "/0191d3a0-0000-7000-8000-000000000000"
 	scope := strings.Repeat("a", 26)
@@ -71,10 +72,10 @@ func TestAForgedPointerLeadsNowhere(t *testing.T) {
 		put(p.bucket, p.lies, id)
 		pointTo(t, "requests", tenantA, p.bucket, p.key)
 		quoted, _ := json.Marshal(p.key)
-		if kind := fleet.buried(t, string(quoted)); kind != "InvalidClaimCheck" {
+		if kind := fleet.Buried(t, string(quoted)); kind != "InvalidClaimCheck" {
 			t.Errorf("%s in %s: %s", p.key, p.bucket, kind)
 		}
-		if len(fleet.results(tenantB, id)) > 0 {
+		if len(fleet.ResultsOf(tenantB, id)) > 0 {
 			t.Errorf("%s in %s was followed", p.key, p.bucket)
 		}
 	}
@@ -88,7 +89,7 @@ func TestAResultOfAnotherIsNotRedeemedByItsPointer(t *testing.T) {
 	if _, err := client.CreateQueue(t.Context(), &sqs.CreateQueueInput{QueueName: aws.String("scriptfleet-" + name)}); err != nil {
 		t.Fatal(err)
 	}
-	replies, err := openQueue(name, "results")
+	replies, err := fleet.Open(name, "results")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -97,7 +98,7 @@ func TestAResultOfAnotherIsNotRedeemedByItsPointer(t *testing.T) {
 		t.Fatal(err)
 	}
 	receive := func() queue.Delivery {
-		ds, err := replies.Receive(t.Context(), queue.Poll{Max: 1, Visibility: within})
+		ds, err := replies.Receive(t.Context(), queue.Poll{Max: 1, Visibility: fleettest.Within})
 		if err != nil || len(ds) != 1 {
 			t.Fatalf("%d deliveries: %v", len(ds), err)
 		}

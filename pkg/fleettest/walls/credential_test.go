@@ -10,6 +10,8 @@ import (
 
 	"github.com/scriptfleet/scriptfleet/pkg/credential"
 	"github.com/scriptfleet/scriptfleet/pkg/credential/awssts"
+	"github.com/scriptfleet/scriptfleet/pkg/fleettest"
+	"github.com/scriptfleet/scriptfleet/pkg/fleettest/wait"
 	"github.com/scriptfleet/scriptfleet/pkg/run"
 )
 
@@ -21,11 +23,11 @@ type given struct {
 
 const tell = "def main(input):\n    return input.get('AwsCredentials')\n"
 
-func withCredential(t *testing.T, tenant, name string) (given, arrival) {
+func withCredential(t *testing.T, tenant, name string) (given, fleettest.Arrival) {
 	t.Helper()
-	res := fleet.run(t, tenant, data{Script: tell, Credential: name})
+	res := runAs(t, tenant, fleettest.Data{Script: tell, Credential: name})
 	if res.Data.Status != run.Succeeded {
-		t.Fatalf("credential %q: %s", name, res.body)
+		t.Fatalf("credential %q: %s", name, res.Body)
 	}
 	var got given
 	decode(t, res.Data.Output, &got)
@@ -46,7 +48,7 @@ func TestACredentialGivesTheKeysOfItsRole(t *testing.T) {
 			t.Errorf("%s is %v: %v", tenant, who, err)
 		}
 	}
-	if res := fleet.run(t, tenantA, data{Script: tell}); string(res.Data.Output) != "null" {
+	if res := runAs(t, tenantA, fleettest.Data{Script: tell}); string(res.Data.Output) != "null" {
 		t.Errorf("without a credential: %s", res.Data.Output)
 	}
 }
@@ -65,7 +67,7 @@ func TestACredentialThatIsAddedCanBeTriedSoon(t *testing.T) {
 	if err := os.Rename(file+".new", file); err != nil {
 		t.Fatal(err)
 	}
-	eventually(t, "the added credential is not given", func() bool {
+	wait.Until(t, fleettest.Within, "the added credential is not given", func() bool {
 		got, _ := withCredential(t, tenantA, "later")
 		return got.Success
 	})
@@ -78,7 +80,7 @@ func TestACredentialOfAnotherIsNone(t *testing.T) {
 		if got != (given{}) {
 			t.Errorf("%q: %+v", name, got)
 		}
-		if strings.Contains(string(res.body), "bbbbbbbb") || strings.Contains(string(res.body), "aaaaaaaaaaaa") {
+		if strings.Contains(string(res.Body), "bbbbbbbb") || strings.Contains(string(res.Body), "aaaaaaaaaaaa") {
 			t.Errorf("%q: the result tells an external ID", name)
 		}
 	}

@@ -10,6 +10,7 @@ import (
 	"testing"
 	"unicode/utf8"
 
+	"github.com/scriptfleet/scriptfleet/pkg/fleettest"
 	"github.com/scriptfleet/scriptfleet/pkg/run"
 )
 
@@ -98,31 +99,31 @@ def wait():
 
 func TestAScriptAnswersNoInvocationButItsOwn(t *testing.T) {
 	// B is under way meanwhile, and its answer is B's own.
-	fleet.post(t, request(tenantB, t.Name()+"-b", data{Script: runner, Timeout: 30, Input: input(`
+	fleet.Send(t, fleettest.Request(tenantB, t.Name()+"-b", fleettest.Data{Script: runner, Timeout: 30, Input: input(`
 def attempt(input):
     import time
     time.sleep(2)
     return "of b"
 `, nil)}))
 	for what, id := range map[string]string{"a made-up id": "00000000-0000-4000-8000-000000000000", "a path": "../x", "none": ""} {
-		res := fleet.run(t, tenantA, data{Script: runner, Timeout: 5, Input: input(answer+`
+		res := runAs(t, tenantA, fleettest.Data{Script: runner, Timeout: 5, Input: input(answer+`
 def attempt(input):
     post(input["id"], b'{"output": "forged", "stdout": ""}'); wait()
 `, map[string]any{"id": id})})
 		if res.Data.Status == run.Succeeded || strings.Contains(string(res.Data.Output), "forged") {
-			t.Errorf("%s: %s", what, res.body)
+			t.Errorf("%s: %s", what, res.Body)
 		}
 	}
-	if res := fleet.await(t, tenantB, t.Name()+"-b"); string(res.Data.Output) != `"of b"` {
-		t.Errorf("b's own: %s", res.body)
+	if res := fleet.AwaitOf(t, tenantB, t.Name()+"-b"); string(res.Data.Output) != `"of b"` {
+		t.Errorf("b's own: %s", res.Body)
 	}
 	// Its own it may answer: what comes of that is told in the next test.
-	res := fleet.run(t, tenantA, data{Script: once(t, 0), Timeout: 30, Input: input(answer+`
+	res := runAs(t, tenantA, fleettest.Data{Script: once(t, 0), Timeout: 30, Input: input(answer+`
 def attempt(input):
     post(own(), b'{"output": "by hand", "stdout": ""}'); wait()
 `, nil)})
 	if res.Data.Status != run.Succeeded || string(res.Data.Output) != `"by hand"` {
-		t.Errorf("the rightful answer: %s", res.body)
+		t.Errorf("the rightful answer: %s", res.Body)
 	}
 }
 
@@ -141,15 +142,15 @@ def attempt(input):
     post(own(), json.dumps(input["forged"]).encode()); wait()
 `
 	id := t.Name()
-	fleet.post(t, request(tenantA, id, data{Script: once(t, 0), Timeout: 30, Action: `x","output":null,"tenant":"acme`, Input: input(code, map[string]any{"forged": forged})}))
-	res := fleet.await(t, tenantA, id)
-	if res.Data.Status != run.Succeeded || res.Data.Function.BilledMS < 300 || res.group != tenantA || res.Tenant != tenantA || res.Subject != id {
-		t.Errorf("the result says %s in group %s", res.body, res.group)
+	fleet.Send(t, fleettest.Request(tenantA, id, fleettest.Data{Script: once(t, 0), Timeout: 30, Action: `x","output":null,"tenant":"acme`, Input: input(code, map[string]any{"forged": forged})}))
+	res := fleet.AwaitOf(t, tenantA, id)
+	if res.Data.Status != run.Succeeded || res.Data.Function.BilledMS < 300 || res.Group != tenantA || res.Tenant != tenantA || res.Subject != id {
+		t.Errorf("the result says %s in group %s", res.Body, res.Group)
 	}
 	var event map[string]json.RawMessage
-	decode(t, res.body, &event)
-	if len(event) > 12 || string(event["tenant"]) != `"ac"` || strings.Count(string(res.body), `"tenant":"ac"`) != 1 {
-		t.Errorf("the event has fields of the script's: %s", res.body)
+	decode(t, res.Body, &event)
+	if len(event) > 12 || string(event["tenant"]) != `"ac"` || strings.Count(string(res.Body), `"tenant":"ac"`) != 1 {
+		t.Errorf("the event has fields of the script's: %s", res.Body)
 	}
 }
 
@@ -165,18 +166,18 @@ func TestAnAnswerThatIsNoneIsSaidToBeNone(t *testing.T) {
 		"null":                "null",
 	} {
 		n++
-		res := fleet.run(t, tenantA, data{Script: once(t, n), Timeout: 30, Input: input(answer+`
+		res := runAs(t, tenantA, fleettest.Data{Script: once(t, n), Timeout: 30, Input: input(answer+`
 def attempt(input):
     post(own(), bytes.fromhex(input["hex"])); wait()
 `, map[string]any{"hex": fmt.Sprintf("%x", body)})})
-		if res.Data.Status != run.PlatformError || !json.Valid(res.body) || !utf8.Valid(res.body) {
-			t.Errorf("%s: %s", what, res.body)
+		if res.Data.Status != run.PlatformError || !json.Valid(res.Body) || !utf8.Valid(res.Body) {
+			t.Errorf("%s: %s", what, res.Body)
 		}
 	}
 }
 
 func TestAForgedReportChangesNoBilling(t *testing.T) {
-	res := fleet.run(t, tenantA, data{Script: runner, Timeout: 30, Input: input(`
+	res := runAs(t, tenantA, fleettest.Data{Script: runner, Timeout: 30, Input: input(`
 def attempt(input):
     import os, sys, time
     real = sys.modules["scriptfleet_handler"].stdout.real
@@ -188,7 +189,7 @@ def attempt(input):
 `, nil)})
 	f := res.Data.Function
 	if res.Data.Status != run.Succeeded || f == nil || f.BilledMS < 300 || f.MaxMemoryMB < 5 || res.Data.Timings.Init > 60_000 {
-		t.Errorf("the result says %+v: %s", f, res.body)
+		t.Errorf("the result says %+v: %s", f, res.Body)
 	}
 }
 
@@ -196,12 +197,12 @@ def attempt(input):
 // same: it is not run again, and nothing else is held up by it.
 func TestAForgedErrorIsAnErrorOfItsOwnRun(t *testing.T) {
 	for n, kind := range []string{"TooManyRequestsException", "Sandbox.Timedout", "ResourceNotReadyException", "AccessDeniedException", "ServiceException"} {
-		res := fleet.run(t, tenantA, data{Script: once(t, n), Timeout: 30, Input: input(answer+`
+		res := runAs(t, tenantA, fleettest.Data{Script: once(t, n), Timeout: 30, Input: input(answer+`
 def attempt(input):
     post(own(), json.dumps({"errorType": input["kind"], "errorMessage": "Rate exceeded", "tenant": "acme"}).encode(), "error"); wait()
 `, map[string]any{"kind": kind})})
 		if res.Data.Status == run.Succeeded || res.Data.Error == nil || res.Data.Attempt != 1 || res.Data.Error.Owner == run.OwnerOperator {
-			t.Errorf("%s: %s", kind, res.body)
+			t.Errorf("%s: %s", kind, res.Body)
 		}
 	}
 	var b string
@@ -218,7 +219,7 @@ func TestAnOutputStaysInItsField(t *testing.T) {
 		var got any
 		res := try(t, tenantA, `attempt = lambda input: input["give"]`, map[string]any{"give": output}, &got)
 		if asJSON(got) != asJSON(output) || res.Tenant != tenantA || res.Data.Error != nil {
-			t.Errorf("%q came back as %s", output, res.body)
+			t.Errorf("%q came back as %s", output, res.Body)
 		}
 	}
 }
@@ -228,7 +229,7 @@ var peak = regexp.MustCompile(`VmHWM:\s+(\d+) kB`)
 // heldMB is the most memory that the fleet's process has had.
 func heldMB(t *testing.T) int {
 	t.Helper()
-	status, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", fleet.pid))
+	status, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", fleet.PID))
 	m := peak.FindSubmatch(status)
 	if err != nil || m == nil {
 		t.Fatalf("read the fleet's memory: %v", err)
@@ -241,7 +242,7 @@ func TestNothingThatAScriptSaysFillsTheFleetsMemory(t *testing.T) {
 	var got any
 	try(t, tenantA, `attempt = lambda input: 1`, nil, &got)
 	before := heldMB(t)
-	logs := fleet.run(t, tenantA, data{Script: runner, Timeout: 30, Input: input(`
+	logs := runAs(t, tenantA, fleettest.Data{Script: runner, Timeout: 30, Input: input(`
 def attempt(input):
     import os, sys
     real = sys.modules["scriptfleet_handler"].stdout.real
@@ -249,15 +250,15 @@ def attempt(input):
     for _ in range(150): os.write(1, block); os.write(real, block)
     return "done"
 `, nil)})
-	if logs.Data.Status != run.Succeeded || !logs.Data.Logs.Truncated || len(logs.body) > 200<<10 {
-		t.Errorf("huge logs: %s, %d bytes", logs.Data.Status, len(logs.body))
+	if logs.Data.Status != run.Succeeded || !logs.Data.Logs.Truncated || len(logs.Body) > 200<<10 {
+		t.Errorf("huge logs: %s, %d bytes", logs.Data.Status, len(logs.Body))
 	}
 	for what, start := range map[string]string{
 		"a head that never ends": `POST /2018-06-01/runtime/invocation/x/response HTTP/1.1\r\nA: `,
 		"a line that never ends": ``,
 		"a body of 2 EB":         `POST /2018-06-01/runtime/invocation/x/response HTTP/1.1\r\nContent-Length: 2000000000000000000\r\n\r\n`,
 	} {
-		res := fleet.run(t, tenantA, data{Script: runner, Timeout: 8, Input: input(`
+		res := runAs(t, tenantA, fleettest.Data{Script: runner, Timeout: 8, Input: input(`
 def attempt(input):
     import os
     os.write(3, b"`+start+`")
@@ -265,7 +266,7 @@ def attempt(input):
     for _ in range(400): os.write(3, block)
 `, nil)})
 		if res.Data.Status == run.Succeeded {
-			t.Errorf("%s: %s", what, res.body)
+			t.Errorf("%s: %s", what, res.Body)
 		}
 	}
 	if grown := heldMB(t) - before; grown > 150 {

@@ -1,23 +1,21 @@
 package walls
 
 import (
-	"encoding/json"
 	"errors"
 	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
-	"regexp"
-	"runtime"
 	"strings"
-	"syscall"
 	"testing"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
-	"github.com/aws/aws-sdk-go-v2/credentials"
 
+	"github.com/scriptfleet/scriptfleet/pkg/fleettest"
+	"github.com/scriptfleet/scriptfleet/pkg/fleettest/process"
 	"github.com/scriptfleet/scriptfleet/pkg/fleettest/program"
+	"github.com/scriptfleet/scriptfleet/pkg/fleettest/wait"
 	"github.com/scriptfleet/scriptfleet/pkg/sandbox"
 )
 
@@ -42,18 +40,14 @@ const settings = `{"tenants": {
 		"prod":   {"role_arn": "arn:aws:iam::222222222222:role/b-prod"},
 		"secret": {"role_arn": "arn:aws:iam::222222222222:role/b-secret"}}}}}`
 
-// within bounds each wait: there for what never comes.
-const within = 2 * time.Minute
-
 // fleet is the whole of it in one process of its own, as scriptfleet local runs
 // it: what other processes know of it, and what only it knows.
 var fleet struct {
-	*mailbox
+	*fleettest.Mailbox
+	*process.Child
 	dir, data string // its files: data is its data folder
-	pid       int
 	admin     string // host:port of its metrics
-	set       map[string]string
-	exited    chan struct{}
+	set       fleettest.Settings
 }
 
 func TestMain(m *testing.M) {
@@ -72,66 +66,48 @@ func runTests(m *testing.M) (code int) {
 	if err == nil {
 		defer stop()
 		code = m.Run()
-		err = errors.Join(fleet.mailbox.close(), alive())
+		err = errors.Join(alive(), fleet.Close())
 	}
 	if err != nil {
 		fmt.Fprintln(os.Stderr, err)
 		code = 1
 	}
 	if said, _ := os.ReadFile(filepath.Join(dir, "log")); code != 0 {
-		fmt.Fprintf(os.Stderr, "the fleet said:\n%s\n", said[max(0, len(said)-6000):])
+		fmt.Fprintf(os.Stderr, "the fleet said:\n%s\n", process.Telling(string(said)))
 	}
 	return code
 }
 
 // alive fails where something that a script did ended the fleet.
 func alive() error {
-	select {
-	case <-fleet.exited:
+	if fleet.Gone() {
 		return errors.New("the fleet's process is gone")
-	default:
-		return nil
 	}
+	return nil
 }
 
 func startFleet(dir string) (stop func(), err error) {
 	fleet.dir, fleet.data = dir, filepath.Join(dir, "data")
-	binary, file, tenants := filepath.Join(dir, "scriptfleet"), filepath.Join(dir, "env"), filepath.Join(dir, "tenants.json")
-	build := exec.Command("go", "build", "-buildvcs=false", "-o", binary, "../../../cmd/scriptfleet")
-	build.Env = append(os.Environ(), "CGO_ENABLED=0")
-	if out, err := build.CombinedOutput(); err != nil {
-		return nil, fmt.Errorf("go build: %w\n%s", err, out)
-	}
-	if err := os.WriteFile(tenants, []byte(settings), 0o600); err != nil {
+	file, tenants := filepath.Join(dir, "env"), filepath.Join(dir, "tenants.json")
+	uv, errTool := program.Tool("uv")
+	log, errLog := os.Create(filepath.Join(dir, "log"))
+	if err := errors.Join(errTool, errLog, os.WriteFile(tenants, []byte(settings), 0o600),
+		program.Build(filepath.Join(dir, "bin"), false, "scriptfleet")); err != nil {
 		return nil, err
 	}
+	defer log.Close() // the fleet has its own
 	index := startIndex()
-	uv, err := program.Tool("uv")
+	cmd := exec.Command(filepath.Join(dir, "bin", "scriptfleet"), fleettest.LocalArgs(file,
+		"--partitions", "2", "--poll-wait", "1s", "--drain", "1s", "--data", fleet.data, "--tenants", tenants,
+		"--index", index.URL+"/simple", "--uv", uv, "--log-format", "json")...)
+	cmd.Env, cmd.Stderr = program.Environment("XDG_CACHE_HOME="+filepath.Join(dir, "cache")), log
+	fleet.Child, err = process.Launch(cmd)
 	if err != nil {
 		return nil, err
 	}
-	log, err := os.Create(filepath.Join(dir, "log"))
-	if err != nil {
-		return nil, err
-	}
-	cmd := exec.Command(binary, "local", "--aws-addr", "127.0.0.1:0", "--redis-addr", "127.0.0.1:0", "--admin-addr", "127.0.0.1:0",
-		"--partitions", "2", "--poll-wait", "1s", "--drain", "1s", "--data", fleet.data, "--env-file", file, "--tenants", tenants,
-		"--index", index.URL+"/simple", "--uv", uv, "--log-format", "json")
-	cmd.Env = append(environment(), "XDG_CACHE_HOME="+filepath.Join(dir, "cache"))
-	cmd.Stderr, cmd.SysProcAttr = log, dieWithParent()
-	if err := startOnItsThread(cmd); err != nil {
-		return nil, err
-	}
-	fleet.pid = cmd.Process.Pid
 	stop = func() {
 		index.Close()
-		_ = cmd.Process.Signal(syscall.SIGTERM)
-		select {
-		case <-fleet.exited:
-		case <-time.After(20 * time.Second):
-			_ = cmd.Process.Kill()
-			<-fleet.exited
-		}
+		fleet.Stop(20 * time.Second)
 	}
 	if err := meetFleet(file, log.Name()); err != nil {
 		stop()
@@ -141,59 +117,18 @@ func startFleet(dir string) (stop func(), err error) {
 	return stop, nil
 }
 
-// startOnItsThread starts a process that the kernel ends with the thread that
-// made it, and so keeps that.
-func startOnItsThread(cmd *exec.Cmd) error {
-	fleet.exited = make(chan struct{})
-	started := make(chan error)
-	go func() {
-		runtime.LockOSThread()
-		defer runtime.UnlockOSThread()
-		err := cmd.Start()
-		started <- err
-		if err == nil {
-			_ = cmd.Wait()
-			close(fleet.exited)
-		}
-	}()
-	return <-started
-}
-
-var (
-	export  = regexp.MustCompile(`(?m)^export (\w+)='(.*)'$`)
-	toldOf  = regexp.MustCompile(`"admin":"([^"]+)"`)
-	errSlow = errors.New("scriptfleet local does not come up")
-)
-
 // meetFleet waits until the fleet has said where it is.
 func meetFleet(envFile, logFile string) (err error) {
-	up := poll(func() bool {
-		exports, _ := os.ReadFile(envFile)
-		fleet.set = map[string]string{}
-		for _, m := range export.FindAllStringSubmatch(string(exports), -1) {
-			fleet.set[m[1]] = m[2]
-		}
+	up := wait.Soon(fleettest.Within, func() bool {
 		said, _ := os.ReadFile(logFile)
-		if m := toldOf.FindSubmatch(said); m != nil {
-			fleet.admin = string(m[1])
-		}
-		return len(fleet.set) > 0 && fleet.admin != "" || alive() != nil
+		fleet.set, fleet.admin = fleettest.ReadSettings(envFile), process.AdminOf(string(said))
+		return len(fleet.set) > 0 && fleet.admin != "" || fleet.Gone()
 	})
 	if err := alive(); err != nil || !up {
-		return errors.Join(errSlow, err)
+		return errors.Join(errors.New("scriptfleet local does not come up"), err)
 	}
-	fleet.mailbox, err = openMailbox()
+	fleet.Mailbox, err = fleettest.OpenMailbox(fleettest.MailboxConfig{AWS: root(), Bucket: fleet.set["SCRIPTFLEET_BUCKET"]})
 	return err
-}
-
-// environment is the machine's own, without what would point elsewhere.
-func environment() (all []string) {
-	for _, line := range os.Environ() {
-		if !strings.HasPrefix(line, "AWS_") && !strings.HasPrefix(line, "SCRIPTFLEET_") && !strings.HasPrefix(line, "REDIS_URL=") {
-			all = append(all, line)
-		}
-	}
-	return all
 }
 
 // root is the configuration of the fleet's own key.
@@ -202,11 +137,9 @@ func root() aws.Config {
 }
 
 func withKey(id, secret, token string) aws.Config {
-	return aws.Config{
-		Region: fleet.set["AWS_REGION"], BaseEndpoint: aws.String(fleet.set["AWS_ENDPOINT_URL"]),
-		Credentials:      credentials.NewStaticCredentialsProvider(id, secret, token),
-		RetryMaxAttempts: 1,
-	}
+	cfg := fleet.set.ConfigWith(id, secret, token)
+	cfg.RetryMaxAttempts = 1
+	return cfg
 }
 
 // secrets are what no script may ever see.
@@ -220,34 +153,4 @@ func secrets() []string {
 func redisAddr() string {
 	_, addr, _ := strings.Cut(fleet.set["REDIS_URL"], "@")
 	return strings.TrimSuffix(addr, "/0")
-}
-
-// poll tells whether ok came true in time.
-func poll(ok func() bool) bool {
-	tick := time.NewTicker(20 * time.Millisecond)
-	defer tick.Stop()
-	for late := time.After(within); ; {
-		if ok() {
-			return true
-		}
-		select {
-		case <-tick.C:
-		case <-late:
-			return false
-		}
-	}
-}
-
-func eventually(t *testing.T, otherwise string, ok func() bool) {
-	t.Helper()
-	if !poll(ok) {
-		t.Fatalf("%s within %s", otherwise, within)
-	}
-}
-
-func decode(t *testing.T, text []byte, into any) {
-	t.Helper()
-	if err := json.Unmarshal(text, into); err != nil {
-		t.Fatalf("%v in %s", err, text)
-	}
 }

@@ -9,6 +9,7 @@ import (
 
 	"github.com/redis/go-redis/v9"
 
+	"github.com/scriptfleet/scriptfleet/pkg/fleettest"
 	"github.com/scriptfleet/scriptfleet/pkg/run"
 	"github.com/scriptfleet/scriptfleet/pkg/slot"
 )
@@ -22,13 +23,13 @@ func TestATenantIsNotNamedInAnOddWay(t *testing.T) {
 		`"` + strings.Repeat("a", 64) + `"`}
 	for n, name := range names {
 		id := fmt.Sprintf("%s-%d", t.Name(), n)
-		body := strings.Replace(request("TENANT", id, data{Script: hello}), `"TENANT"`, name, 1)
-		fleet.post(t, body)
-		if kind := fleet.buried(t, id); kind == "" {
+		body := strings.Replace(fleettest.Request("TENANT", id, fleettest.Data{Script: hello}), `"TENANT"`, name, 1)
+		fleet.Send(t, body)
+		if kind := fleet.Buried(t, id); kind == "" {
 			t.Errorf("%s: buried without a reason", name)
 		}
-		if came := fleet.results(tenantB, id); len(came) > 0 {
-			t.Errorf("%s: b got %s", name, came[0].body)
+		if came := fleet.ResultsOf(tenantB, id); len(came) > 0 {
+			t.Errorf("%s: b got %s", name, came[0].Body)
 		}
 	}
 }
@@ -38,25 +39,25 @@ func TestATenantIsNotNamedTwice(t *testing.T) {
 	for n, second := range []string{`"tenant":"acme"`, `"ten\u0061nt":"acme"`, `"tenant":"ac"`} {
 		for m, first := range []bool{true, false} {
 			id := fmt.Sprintf("%s-%d-%d", t.Name(), n, m)
-			body := request(tenantA, id, data{Script: hello})
+			body := fleettest.Request(tenantA, id, fleettest.Data{Script: hello})
 			if first {
 				body = "{" + second + "," + body[1:]
 			} else {
 				body = body[:len(body)-1] + "," + second + "}"
 			}
-			fleet.post(t, body)
-			fleet.buried(t, id)
-			if len(fleet.results(tenantB, id))+len(fleet.results(tenantA, id)) > 0 {
+			fleet.Send(t, body)
+			fleet.Buried(t, id)
+			if len(fleet.ResultsOf(tenantB, id))+len(fleet.ResultsOf(tenantA, id)) > 0 {
 				t.Errorf("%s was answered", body)
 			}
 		}
 	}
 	// Another case is another field, and no field of ours.
 	id := t.Name() + "-case"
-	body := request(tenantA, id, data{Script: hello})
-	fleet.post(t, body[:len(body)-1]+`,"Tenant":"acme"}`)
-	if res := fleet.await(t, tenantA, id); res.Data.Status != run.Rejected {
-		t.Errorf("with Tenant: %s", res.body)
+	body := fleettest.Request(tenantA, id, fleettest.Data{Script: hello})
+	fleet.Send(t, body[:len(body)-1]+`,"Tenant":"acme"}`)
+	if res := fleet.AwaitOf(t, tenantA, id); res.Data.Status != run.Rejected {
+		t.Errorf("with Tenant: %s", res.Body)
 	}
 }
 
@@ -65,10 +66,10 @@ func TestATenantIsNotNamedTwice(t *testing.T) {
 func TestARequestNamesNoFieldOfThePlatforms(t *testing.T) {
 	for n, field := range []string{"role_arn", "external_id", "function", "env_hash", "script_hash", "tenant", "memory_mb", "index", "credentials", "Script"} {
 		id := fmt.Sprintf("%s-%d", t.Name(), n)
-		body := request(tenantA, id, data{Script: hello})
-		fleet.post(t, strings.Replace(body, `"data":{`, `"data":{"`+field+`":"x",`, 1))
-		if res := fleet.await(t, tenantA, id); res.Data.Status != run.Rejected || !strings.Contains(res.Data.Error.Message, field) {
-			t.Errorf("%s: %s", field, res.body)
+		body := fleettest.Request(tenantA, id, fleettest.Data{Script: hello})
+		fleet.Send(t, strings.Replace(body, `"data":{`, `"data":{"`+field+`":"x",`, 1))
+		if res := fleet.AwaitOf(t, tenantA, id); res.Data.Status != run.Rejected || !strings.Contains(res.Data.Error.Message, field) {
+			t.Errorf("%s: %s", field, res.Body)
 		}
 	}
 }
@@ -100,12 +101,12 @@ func TestNoTwoRequestsHaveOneIdentityByTheirSpelling(t *testing.T) {
 	for _, r := range []struct{ tenant, source, id string }{
 		{tenantA, "/x", "collide-1"}, {tenantB, "/x", "collide-1"}, {tenantA, "/xc", "ollide-1"}, {tenantB, "/xc", "ollide-1"},
 	} {
-		fleet.post(t, event(run.TypeRequested, r.tenant, r.source, r.id, data{Script: hello, Input: map[string]any{"n": r.tenant + r.source}}))
+		fleet.Send(t, fleettest.RequestFrom(r.source, r.tenant, r.id, fleettest.Data{Script: hello, Input: map[string]any{"n": r.tenant + r.source}}))
 	}
 	for _, r := range []struct{ tenant, source, id string }{{tenantA, "/x", "collide-1"}, {tenantB, "/x", "collide-1"}, {tenantA, "/xc", "ollide-1"}, {tenantB, "/xc", "ollide-1"}} {
-		res := fleet.await(t, r.tenant, r.id)
+		res := fleet.AwaitOf(t, r.tenant, r.id)
 		if string(res.Data.Output) != asJSON(r.tenant+r.source) || res.Data.Story != r.source {
-			t.Errorf("%v got %s", r, res.body)
+			t.Errorf("%v got %s", r, res.Body)
 		}
 	}
 }
@@ -115,9 +116,9 @@ func TestNoTwoRequestsHaveOneIdentityByTheirSpelling(t *testing.T) {
 func TestNoKeyOfRedisHoldsWhatATenantChose(t *testing.T) {
 	mark := "scriptfleet:lease:{x}*\n"
 	id := strings.TrimSpace(mark) + "redis"
-	fleet.post(t, event(run.TypeRequested, tenantA, "/"+strings.TrimSpace(mark), id, data{Script: hello + "# " + mark, Action: "scriptfleet:run:x", Credential: "scriptfleet:x"}))
-	if res := fleet.await(t, tenantA, id); res.Data.Status != run.Succeeded {
-		t.Fatalf("%s", res.body)
+	fleet.Send(t, fleettest.RequestFrom("/"+strings.TrimSpace(mark), tenantA, id, fleettest.Data{Script: hello + "# " + mark, Action: "scriptfleet:run:x", Credential: "scriptfleet:x"}))
+	if res := fleet.AwaitOf(t, tenantA, id); res.Data.Status != run.Succeeded {
+		t.Fatalf("%s", res.Body)
 	}
 	options, err := redis.ParseURL(fleet.set["REDIS_URL"])
 	if err != nil {
@@ -144,23 +145,23 @@ func TestNoKeyOfRedisHoldsWhatATenantChose(t *testing.T) {
 func TestACancellationReachesNoRunOfAnother(t *testing.T) {
 	for n, kind := range []string{"by its id", "by its key", "by both names"} {
 		id := fmt.Sprintf("%s-%d", t.Name(), n)
-		fleet.post(t, request(tenantB, id, data{Script: runner, Timeout: 30, Input: input("def attempt(input):\n    import time; time.sleep(0.5); return 'kept'", nil)}))
-		named := map[string]string{"by its id": id, "by its key": string(run.KeyOf(tenantB, story, id)), "by both names": tenantB + "/" + id}[kind]
-		fleet.post(t, event(run.TypeCancelled, tenantA, story, id+"-cancel", data{Run: named}))
-		answer := fleet.await(t, tenantA, id+"-cancel")
+		fleet.Send(t, fleettest.Request(tenantB, id, fleettest.Data{Script: runner, Timeout: 30, Input: input("def attempt(input):\n    import time; time.sleep(0.5); return 'kept'", nil)}))
+		named := map[string]string{"by its id": id, "by its key": string(run.KeyOf(tenantB, fleettest.Story, id)), "by both names": tenantB + "/" + id}[kind]
+		fleet.Send(t, fleettest.Cancel(tenantA, id+"-cancel", named))
+		answer := fleet.AwaitOf(t, tenantA, id+"-cancel")
 		if !strings.Contains(string(answer.Data.Output), `"state":"unknown"`) {
 			t.Errorf("%s: a's cancellation found %s", kind, answer.Data.Output)
 		}
-		if res := fleet.await(t, tenantB, id); string(res.Data.Output) != `"kept"` {
-			t.Errorf("%s: b's run came to %s", kind, res.body)
+		if res := fleet.AwaitOf(t, tenantB, id); string(res.Data.Output) != `"kept"` {
+			t.Errorf("%s: b's run came to %s", kind, res.Body)
 		}
 	}
 	// The rightful one finds it.
 	id := t.Name() + "-own"
-	fleet.post(t, request(tenantB, id, data{Script: hello}))
-	fleet.await(t, tenantB, id)
-	fleet.post(t, event(run.TypeCancelled, tenantB, story, id+"-cancel", data{Run: id}))
-	if res := fleet.await(t, tenantB, id+"-cancel"); strings.Contains(string(res.Data.Output), `"unknown"`) {
+	fleet.Send(t, fleettest.Request(tenantB, id, fleettest.Data{Script: hello}))
+	fleet.AwaitOf(t, tenantB, id)
+	fleet.Send(t, fleettest.Cancel(tenantB, id+"-cancel", id))
+	if res := fleet.AwaitOf(t, tenantB, id+"-cancel"); strings.Contains(string(res.Data.Output), `"unknown"`) {
 		t.Errorf("b's own cancellation found %s", res.Data.Output)
 	}
 }
@@ -193,7 +194,7 @@ func TestALayerOfAPrivateIndexIsNotShared(t *testing.T) {
 	}
 	env := func(tenant, index string) run.EnvHash {
 		private[tenant] = index
-		r, bad := policy.Decode([]byte(request(tenant, "1", data{Script: hello, Requirements: "requests==2.32.3"})), time.Now())
+		r, bad := policy.Decode([]byte(fleettest.Request(tenant, "1", fleettest.Data{Script: hello, Requirements: "requests==2.32.3"})), time.Now())
 		if bad != nil {
 			t.Fatal(bad)
 		}

@@ -11,6 +11,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/scriptfleet/scriptfleet/pkg/fleettest"
 	"github.com/scriptfleet/scriptfleet/pkg/sandbox"
 )
 
@@ -43,7 +44,7 @@ def attempt(input):
 	if got["AWS_LAMBDA_FUNCTION_NAME"] != functionOf(res) {
 		t.Errorf("it does not see what is its own: %v", got)
 	}
-	holdsNoSecret(t, "the environment", string(res.body))
+	holdsNoSecret(t, "the environment", string(res.Body))
 	for name := range got {
 		if strings.Contains(name, "KEY") || strings.Contains(name, "TOKEN") || strings.Contains(name, "REDIS") || strings.HasPrefix(name, "SCRIPTFLEET") {
 			t.Errorf("the environment has %s", name)
@@ -89,7 +90,7 @@ def attempt(input):
 	}
 	paths := slices.Concat(code, []string{fleet.dir, fleet.data, filepath.Join(fleet.data, "credentials.json"), filepath.Join(fleet.data, "stack.db"),
 		filepath.Join(fleet.dir, "env"), filepath.Join(fleet.dir, "tenants.json"), filepath.Join(fleet.dir, "log"),
-		"/etc/shadow", "/root/.ssh", "/root/.aws", "/sys", "/proc/1/root/etc", fmt.Sprintf("/proc/%d/root", fleet.pid), "/var/lib", "/boot", "/run", "/mnt"})
+		"/etc/shadow", "/root/.ssh", "/root/.aws", "/sys", "/proc/1/root/etc", fmt.Sprintf("/proc/%d/root", fleet.PID), "/var/lib", "/boot", "/run", "/mnt"})
 	var got []string
 	try(t, tenantA, look, map[string]any{"mark": "mark-of-b", "paths": paths}, &got)
 	if len(got) != 1 || got[0] != "/var/task/script.py" {
@@ -131,7 +132,7 @@ def attempt(input):
 // A layer of public packages is one for all tenants, and nobody's to change.
 func TestAScriptChangesNothingInALayerThatItShares(t *testing.T) {
 	const needs = "honest==1.0\n"
-	res := fleet.run(t, tenantA, data{Requirements: needs, Script: `
+	res := runAs(t, tenantA, fleettest.Data{Requirements: needs, Script: `
 import honest, os
 def main(input):
     done, folder = [], os.path.dirname(honest.__file__)
@@ -150,9 +151,9 @@ def main(input):
 	if len(done) != 1 || !strings.HasPrefix(done[0], "/opt/") && sandbox.Probe().MountNamespace {
 		t.Errorf("it changes %v", done)
 	}
-	other := fleet.run(t, tenantB, data{Requirements: needs, Script: "import honest\ndef main(input):\n    return honest.VALUE\n"})
+	other := runAs(t, tenantB, fleettest.Data{Requirements: needs, Script: "import honest\ndef main(input):\n    return honest.VALUE\n"})
 	if string(other.Data.Output) != `"honest"` || other.Data.Function.EnvHash != res.Data.Function.EnvHash {
-		t.Errorf("the other gets %s", other.body)
+		t.Errorf("the other gets %s", other.Body)
 	}
 }
 
@@ -174,7 +175,7 @@ def attempt(input):
 `
 	var got map[string]bool
 	// Numbers that no namespace of a few processes has.
-	pids := []int{fleet.pid, os.Getpid(), os.Getppid()}
+	pids := []int{fleet.PID, os.Getpid(), os.Getppid()}
 	pids = slices.DeleteFunc(pids, func(pid int) bool { return pid < 100 })
 	try(t, tenantA, code, map[string]any{"pids": pids}, &got)
 	if !got["own"] || len(got) != 1 {
@@ -325,7 +326,7 @@ def attempt(input):
 			}
 		}
 	}
-	holdsNoSecret(t, "what the ports answer", string(res.body))
+	holdsNoSecret(t, "what the ports answer", string(res.Body))
 }
 
 // Where the fleet listens, nobody else does, so that no client of its is met by

@@ -21,6 +21,7 @@ import (
 
 	"github.com/scriptfleet/scriptfleet/pkg/credential"
 	"github.com/scriptfleet/scriptfleet/pkg/credential/awssts"
+	"github.com/scriptfleet/scriptfleet/pkg/fleettest"
 	"github.com/scriptfleet/scriptfleet/pkg/localaws/auth"
 	"github.com/scriptfleet/scriptfleet/pkg/run"
 )
@@ -178,7 +179,7 @@ func TestASessionReachesNoQueueAndNoObject(t *testing.T) {
 		return aws.String(fleet.set["AWS_ENDPOINT_URL"] + "/123456789012/scriptfleet-" + name)
 	}
 	bucket, key := fleet.set["SCRIPTFLEET_BUCKET"], "scriptfleet/results/of-b"
-	if err := store(bucket).Put(ctx, key, []byte("b's")); err != nil {
+	if err := fleettest.Bucket(root(), bucket).Put(ctx, key, []byte("b's")); err != nil {
 		t.Fatalf("the rightful call: %v", err)
 	}
 	objects := s3.NewFromConfig(asA, func(o *s3.Options) { o.UsePathStyle = true })
