@@ -60,7 +60,7 @@ func killAt(t *testing.T, f *fleet, p point) {
 	f.send(plan{runs: 24, scripts: 2, envs: 1, delivery: run.AtMostOnce})
 	h.await(t)
 	f.worker().ready()
-	doomed.kill()
+	doomed.Kill()
 	killed := time.Now()
 	h.release()
 	f.await(0)
@@ -68,7 +68,7 @@ func killAt(t *testing.T, f *fleet, p point) {
 }
 
 // orphans measures how long the runs of a killed worker were nobody's.
-func (f *fleet) orphans(t *testing.T, killed time.Time, dead *process) {
+func (f *fleet) orphans(t *testing.T, killed time.Time, dead *part) {
 	t.Helper()
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -76,7 +76,7 @@ func (f *fleet) orphans(t *testing.T, killed time.Time, dead *process) {
 	for _, r := range f.receipts {
 		_, taken := next[r.id]
 		switch {
-		case r.by == dead.tag:
+		case r.by == dead.Tag:
 			was[r.id] = true
 		case r.at.After(killed) && was[r.id] && !taken:
 			next[r.id] = r.at.Sub(killed)

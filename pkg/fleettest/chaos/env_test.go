@@ -3,8 +3,6 @@ package chaos
 import (
 	"context"
 	"errors"
-	"os"
-	"strings"
 	"sync"
 	"testing"
 
@@ -12,20 +10,10 @@ import (
 	"github.com/scriptfleet/scriptfleet/pkg/interpreter"
 )
 
-// ownEnv is the machine's own, without what would point a process elsewhere.
-func ownEnv(t *testing.T) []string {
+// ownEnv is that of every process, wherever its servers are.
+func ownEnv(t *testing.T, more ...string) []string {
 	t.Helper()
-	uv, err := program.Tool("uv")
-	if err != nil {
-		t.Fatal(err)
-	}
-	env := []string{"SCRIPTFLEET_UV=" + uv, "XDG_CACHE_HOME=" + cache, "SCRIPTFLEET_DEFAULT_RUNTIME=" + newestRuntime(t)}
-	for _, line := range os.Environ() {
-		if !strings.HasPrefix(line, "AWS_") && !strings.HasPrefix(line, "SCRIPTFLEET_") && !strings.HasPrefix(line, "REDIS_URL=") {
-			env = append(env, line)
-		}
-	}
-	return env
+	return program.Environment(append(more, "XDG_CACHE_HOME="+cache, "SCRIPTFLEET_DEFAULT_RUNTIME="+newestRuntime(t))...)
 }
 
 var findNewest = sync.OnceValues(func() (string, error) {

@@ -1,20 +1,22 @@
 package chaos
 
 import (
-	"bytes"
 	"context"
 	"fmt"
-	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/google/uuid"
 
+	"github.com/scriptfleet/scriptfleet/pkg/fleettest/process"
 	"github.com/scriptfleet/scriptfleet/pkg/fleettest/redistest"
+	"github.com/scriptfleet/scriptfleet/pkg/fleettest/wait"
 	"github.com/scriptfleet/scriptfleet/pkg/localaws"
 	"github.com/scriptfleet/scriptfleet/pkg/localaws/lambda"
 	"github.com/scriptfleet/scriptfleet/pkg/localaws/sqs"
@@ -24,11 +26,11 @@ import (
 // fleet is one fault's own: servers, and processes that use them.
 type fleet struct {
 	*story
-	t         *testing.T
-	names     queue.Names
-	mark      string // in the environment of all its processes
-	processes []*process
-	notes     []string // what was measured beside the promises
+	t     *testing.T
+	names queue.Names
+	mark  string // in the environment of all its processes
+	parts []*part
+	notes []string // what was measured beside the promises
 
 	// The servers, as they are without the lines.
 	config    aws.Config
@@ -43,6 +45,15 @@ type fleet struct {
 }
 
 const partitions = 2
+
+// part is a dispatcher or a worker, with its ways to the servers.
+type part struct {
+	*process.Process
+	t          *testing.T
+	aws, redis *line
+	awsTap     *awsTap
+	redisTap   *redisTap
+}
 
 // newFleet has the embedded stack in this process, where its faults can be set,
 // and a redis-server.
@@ -76,30 +87,32 @@ func (f *fleet) open(prefix string) {
 }
 
 // start starts a process on lines of its own.
-func (f *fleet) start(name string, args ...string) *process {
+func (f *fleet) start(name string, args ...string) *part {
 	f.t.Helper()
 	return f.startUnder(nil, name, args...)
 }
 
 // startUnder starts it by way of other programs that become it.
-func (f *fleet) startUnder(by []string, name string, args ...string) *process {
+func (f *fleet) startUnder(by []string, name string, args ...string) *part {
 	f.t.Helper()
-	tag := fmt.Sprint(name, " ", len(f.processes))
+	tag := fmt.Sprint(name, " ", len(f.parts))
 	seen := func(c call) { c.by = tag; f.saw(c) }
 	awsTap, awsAddr := newAWSTap(f.t, f.endpoint, seen)
 	redisTap, redisAddr := newRedisTap(f.t, f.redisAddr, seen)
 	aws, redis := newLine(f.t, awsAddr), newLine(f.t, redisAddr)
 	args = append([]string{"--admin-addr", "127.0.0.1:0", "--log-format", "json", "--poll-wait", "2s", "--drain", "60s"}, args...)
-	p := startUnder(f.t, by, name, f.env("http://"+aws.addr, strings.Replace(f.redisURL, f.redisAddr, redis.addr, 1)), args...)
-	p.tag, p.aws, p.awsTap, p.redis, p.redisTap = tag, aws, awsTap, redis, redisTap
-	f.processes = append(f.processes, p)
-	return p
+	command := slices.Concat(by, []string{filepath.Join(bin, name)}, args)
+	env := f.env("http://"+aws.addr, strings.Replace(f.redisURL, f.redisAddr, redis.addr, 1))
+	p := process.StartAs(f.t, name, env, command[0], command[1:]...)
+	p.Tag = tag
+	f.parts = append(f.parts, &part{p, f.t, aws, redis, awsTap, redisTap})
+	return f.parts[len(f.parts)-1]
 }
 
-func (f *fleet) dispatcher() *process { f.t.Helper(); return f.start("dispatcher") }
+func (f *fleet) dispatcher() *part { f.t.Helper(); return f.start("dispatcher") }
 
 // worker starts one that executes four runs at a time, unless args say more.
-func (f *fleet) worker(args ...string) *process {
+func (f *fleet) worker(args ...string) *part {
 	f.t.Helper()
 	return f.start("worker", append([]string{"--concurrency", "4"}, args...)...)
 }
@@ -110,7 +123,7 @@ func (f *fleet) note(format string, args ...any) {
 }
 
 // startAll starts a dispatcher and n workers.
-func (f *fleet) startAll(n int) (workers []*process) {
+func (f *fleet) startAll(n int) (workers []*part) {
 	f.t.Helper()
 	f.dispatcher()
 	for range n {
@@ -120,19 +133,16 @@ func (f *fleet) startAll(n int) (workers []*process) {
 }
 
 // ready waits until a process has said that it runs.
-func (p *process) ready() *process {
+func (p *part) ready() *part {
 	p.t.Helper()
-	eventually(p.t, p.name+" does not run", func() bool {
-		said, err := os.ReadFile(p.log)
-		return err == nil && bytes.Contains(said, []byte(p.name+" runs"))
-	})
+	wait.Until(p.t, within, p.Name+" does not run", func() bool { return strings.Contains(p.Said(), p.Name+" runs") })
 	return p
 }
 
 // said tells whether a process has logged the words.
 func (f *fleet) said(words string) bool {
-	for _, p := range f.processes {
-		if log, err := os.ReadFile(p.log); err == nil && bytes.Contains(log, []byte(words)) {
+	for _, p := range f.parts {
+		if strings.Contains(p.Said(), words) {
 			return true
 		}
 	}
@@ -141,23 +151,21 @@ func (f *fleet) said(words string) bool {
 
 // env is that of a process: the machine's own, and where the servers are.
 func (f *fleet) env(awsURL, redisURL string) []string {
-	env := append(ownEnv(f.t), f.mark)
-	env = append(env, f.settings...)
-	return append(env, "AWS_ENDPOINT_URL="+awsURL, "REDIS_URL="+redisURL)
+	return append(append(ownEnv(f.t, f.mark), f.settings...), "AWS_ENDPOINT_URL="+awsURL, "REDIS_URL="+redisURL)
 }
 
 // stop asks all processes that live to stop, at once.
 func (f *fleet) stop() {
 	f.t.Helper()
-	var alive []*process
-	for _, p := range f.processes {
-		if !p.gone() {
-			p.askToStop()
+	var alive []*part
+	for _, p := range f.parts {
+		if !p.Gone() {
+			p.Send(syscall.SIGTERM)
 			alive = append(alive, p)
 		}
 	}
 	for _, p := range alive {
-		p.awaitStop()
+		p.AwaitStop()
 	}
 }
 

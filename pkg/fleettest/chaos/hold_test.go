@@ -3,6 +3,8 @@ package chaos
 import (
 	"sync"
 	"testing"
+
+	"github.com/scriptfleet/scriptfleet/pkg/fleettest/wait"
 )
 
 // call is one call of a process, as a tap recognises it.
@@ -49,7 +51,7 @@ func (h *hold) release() { h.free.Do(func() { close(h.freed) }) }
 // await waits until a call is held.
 func (h *hold) await(t *testing.T) {
 	t.Helper()
-	eventually(t, "the call that is to be held does not come", func() bool {
+	wait.Until(t, within, "the call that is to be held does not come", func() bool {
 		select {
 		case <-h.reached:
 			return true

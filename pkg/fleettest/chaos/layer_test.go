@@ -76,7 +76,7 @@ func fullDisk(t *testing.T, f *fleet) {
 	if failed != p.runs/2 {
 		t.Errorf("%d runs failed for want of room, and %d needed it", failed, p.runs/2)
 	}
-	full.terminate()
+	full.Terminate()
 	f.worker()
 	last(t, remembered)
 	f.send(p)

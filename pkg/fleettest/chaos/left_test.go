@@ -10,6 +10,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/lambda"
 	"github.com/redis/go-redis/v9"
 
+	"github.com/scriptfleet/scriptfleet/pkg/fleettest/wait"
 	"github.com/scriptfleet/scriptfleet/pkg/queue/sqsqueue"
 )
 
@@ -17,7 +18,7 @@ import (
 func (f *fleet) settle() {
 	f.t.Helper()
 	var found []string
-	if !soon(within, func() bool { found = f.leftInQueues(); return len(found) == 0 }) {
+	if !wait.Soon(within, func() bool { found = f.leftInQueues(); return len(found) == 0 }) {
 		f.t.Fatalf("all runs have results, and still there is %v", found)
 	}
 }

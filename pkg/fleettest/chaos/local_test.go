@@ -5,12 +5,11 @@ import (
 	"net/url"
 	"os"
 	"path/filepath"
-	"regexp"
 	"strconv"
 	"testing"
 
-	"github.com/aws/aws-sdk-go-v2/aws"
-	"github.com/aws/aws-sdk-go-v2/credentials"
+	"github.com/scriptfleet/scriptfleet/pkg/fleettest"
+	"github.com/scriptfleet/scriptfleet/pkg/fleettest/process"
 )
 
 // local is the embedded stack as a process, which keeps its data in a folder.
@@ -18,8 +17,8 @@ type local struct {
 	t          *testing.T
 	args       []string
 	file       string // of its export lines
-	set        map[string]string
-	process    *process
+	set        fleettest.Settings
+	process    *process.Process
 	aws, redis string // its addresses
 }
 
@@ -42,18 +41,10 @@ func newLocalFleet(t *testing.T) *fleet {
 		t.Fatal(err)
 	}
 	f := &fleet{t: t, local: l, endpoint: l.set["AWS_ENDPOINT_URL"], redisURL: l.set["REDIS_URL"], redisAddr: redis.Host,
-		config: aws.Config{
-			Region: l.set["AWS_REGION"], BaseEndpoint: aws.String(l.set["AWS_ENDPOINT_URL"]),
-			Credentials: credentials.NewStaticCredentialsProvider(l.set["AWS_ACCESS_KEY_ID"], l.set["AWS_SECRET_ACCESS_KEY"], ""),
-		}}
-	for name, value := range l.set {
-		f.settings = append(f.settings, name+"="+value)
-	}
+		config: l.set.Config(), settings: l.set.Lines()}
 	f.open(l.set["SCRIPTFLEET_PREFIX"])
 	return f
 }
-
-var export = regexp.MustCompile(`(?m)^export (\w+)='(.*)'$`)
 
 // start returns when the stack can be called.
 func (l *local) start() {
@@ -61,18 +52,8 @@ func (l *local) start() {
 	if err := os.RemoveAll(l.file); err != nil {
 		l.t.Fatal(err)
 	}
-	l.process = start(l.t, "scriptfleet", ownEnv(l.t), l.args...)
-	l.set = map[string]string{}
-	eventually(l.t, "scriptfleet local does not come up", func() bool {
-		if l.process.gone() {
-			l.t.Fatal("scriptfleet local has ended")
-		}
-		lines, _ := os.ReadFile(l.file)
-		for _, m := range export.FindAllStringSubmatch(string(lines), -1) {
-			l.set[m[1]] = m[2]
-		}
-		return len(l.set) > 0
-	})
+	l.process = process.Start(l.t, ownEnv(l.t), filepath.Join(bin, "scriptfleet"), l.args...)
+	l.set = fleettest.AwaitSettings(l.t, l.process, l.file)
 }
 
 // killLocal ends queues, functions, Redis and all Python processes at once, and
@@ -84,7 +65,7 @@ func killLocal(t *testing.T, f *fleet) {
 	f.send(p)
 	f.await(6)
 	functions, _ := f.built(t)
-	f.local.process.kill()
+	f.local.process.Kill()
 	f.note("killed with %d results of %d out", f.count(), p.runs)
 	f.local.start()
 	if now, _ := f.built(t); now != functions {

@@ -4,11 +4,11 @@ import (
 	"flag"
 	"fmt"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"testing"
 	"time"
 
+	"github.com/scriptfleet/scriptfleet/pkg/fleettest/program"
 	"github.com/scriptfleet/scriptfleet/pkg/sandbox"
 )
 
@@ -46,7 +46,8 @@ func runTests(m *testing.M) int {
 	}
 	defer os.RemoveAll(dir)
 	bin, cache = filepath.Join(dir, "bin"), filepath.Join(dir, "cache")
-	if err := build(); err != nil {
+	// With time enough, the race detector is in them where these tests have it.
+	if err := program.Build(bin, *long && program.RaceDetector, program.All...); err != nil {
 		fmt.Fprintln(os.Stderr, err)
 		return 1
 	}
@@ -62,43 +63,6 @@ func runTests(m *testing.M) int {
 		}
 	}
 	return code
-}
-
-// build makes the binaries as they are shipped; with time enough, with the race
-// detector where these tests have it.
-func build() error {
-	args, cgo := []string{"build", "-buildvcs=false", "-o", bin + string(filepath.Separator)}, "0"
-	if *long && raceDetector {
-		args, cgo = append(args, "-race"), "1"
-	}
-	cmd := exec.Command("go", append(args, "../../../cmd/dispatcher", "../../../cmd/worker", "../../../cmd/scriptfleet")...)
-	cmd.Env = append(os.Environ(), "CGO_ENABLED="+cgo)
-	if out, err := cmd.CombinedOutput(); err != nil {
-		return fmt.Errorf("go build: %w\n%s", err, out)
-	}
-	return nil
-}
-
-// eventually waits until ok.
-func eventually(t *testing.T, otherwise string, ok func() bool) {
-	t.Helper()
-	if !soon(within, ok) {
-		t.Fatalf("%s within %s", otherwise, within)
-	}
-}
-
-// soon tells whether ok comes true in time.
-func soon(limit time.Duration, ok func() bool) bool {
-	tick := time.NewTicker(20 * time.Millisecond)
-	defer tick.Stop()
-	for late := time.After(limit); !ok(); {
-		select {
-		case <-tick.C:
-		case <-late:
-			return false
-		}
-	}
-	return true
 }
 
 // last lets a fault last: its length is what it is.

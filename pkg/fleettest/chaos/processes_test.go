@@ -25,7 +25,7 @@ func rollWorkers(t *testing.T, f *fleet) {
 	for i, w := range old {
 		f.worker().ready()
 		before := f.count()
-		w.terminate()
+		w.Terminate()
 		t.Logf("worker %d stopped with %d results out, %d before", i, f.count(), before)
 		if i < len(old)-1 {
 			f.send(plan{runs: rounds / 2, scripts: 2, takes: 0.5})
@@ -45,7 +45,7 @@ func cutDispatcher(t *testing.T, f *fleet) {
 	t.Helper()
 	cut := f.dispatcher()
 	f.startAll(2)
-	for _, p := range f.processes {
+	for _, p := range f.parts {
 		p.ready()
 	}
 	p := plan{runs: 30, scripts: 2}
@@ -64,7 +64,7 @@ func killDispatcher(t *testing.T, f *fleet) {
 	f.worker()
 	f.send(plan{runs: 24, scripts: 2})
 	h.await(t)
-	doomed.kill()
+	doomed.Kill()
 	h.release()
 	f.dispatcher()
 }

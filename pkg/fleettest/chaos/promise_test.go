@@ -7,6 +7,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/scriptfleet/scriptfleet/pkg/fleettest/process"
+	"github.com/scriptfleet/scriptfleet/pkg/fleettest/wait"
 	"github.com/scriptfleet/scriptfleet/pkg/run"
 )
 
@@ -147,9 +149,9 @@ func nothingLeft(t *testing.T, x fault, f *fleet) string {
 	if x.crashes || f.said("tenants' slots") || f.said("tenant's slot") {
 		limit = time.Minute
 	}
-	gone := soon(limit, func() bool {
+	gone := wait.Soon(limit, func() bool {
 		found = append(f.leftInQueues(), f.leftInRedis()...)
-		for _, pid := range left(f.mark) {
+		for _, pid := range process.Marked("environ", f.mark) {
 			found = append(found, fmt.Sprint("process ", pid))
 		}
 		return len(found) == 0

@@ -3,8 +3,11 @@ package chaos
 import (
 	"fmt"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
+
+	"github.com/scriptfleet/scriptfleet/pkg/fleettest/wait"
 )
 
 // leaseTTL is that of a build's lease, as package build has it.
@@ -44,14 +47,14 @@ func stopHolder(t *testing.T, f *fleet) {
 	h.await(t)
 	f.worker()
 	stopped := time.Now()
-	holder.freeze()
-	eventually(t, "nobody takes the build up", func() bool { f, _ := f.built(t); return f > 0 })
+	holder.Send(syscall.SIGSTOP)
+	wait.Until(t, within, "nobody takes the build up", func() bool { f, _ := f.built(t); return f > 0 })
 	if after := time.Since(stopped); after < leaseTTL/2 {
 		t.Errorf("the build was taken up %s after its holder stopped, while the lease held", after)
 	}
 	f.await(1)
 	h.release()
-	holder.thaw()
+	holder.Send(syscall.SIGCONT)
 }
 
 func flushInBuild(t *testing.T, f *fleet) {
@@ -63,7 +66,7 @@ func flushInBuild(t *testing.T, f *fleet) {
 	h.await(t)
 	f.worker().ready()
 	f.redis.FlushAll()
-	eventually(t, "the lease is not put back", func() bool {
+	wait.Until(t, within, "the lease is not put back", func() bool {
 		return strings.Contains(strings.Join(f.leftInRedis(), " "), ":lease:{build/script")
 	})
 	h.release()
@@ -90,12 +93,12 @@ func restartRedis(t *testing.T, f *fleet) {
 func slowRedis(t *testing.T, f *fleet) {
 	t.Helper()
 	f.startAll(2)
-	for _, p := range f.processes {
+	for _, p := range f.parts {
 		p.ready().redis.slow(2000)
 	}
 	f.send(plan{runs: 20, scripts: 2})
 	f.await(0)
-	for _, p := range f.processes {
+	for _, p := range f.parts {
 		p.redis.fast()
 	}
 }
@@ -107,12 +110,12 @@ func cutRedis(t *testing.T, f *fleet, length time.Duration, cut, mend func(*line
 	p := plan{runs: 24, scripts: 2, takes: 1}
 	f.send(p)
 	f.await(6)
-	for _, p := range f.processes {
+	for _, p := range f.parts {
 		cut(p.redis)
 	}
 	f.send(p)
 	last(t, length)
-	for _, p := range f.processes {
+	for _, p := range f.parts {
 		mend(p.redis)
 	}
 }

@@ -15,6 +15,7 @@ import (
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 
+	"github.com/scriptfleet/scriptfleet/pkg/fleettest/wait"
 	"github.com/scriptfleet/scriptfleet/pkg/queue"
 	"github.com/scriptfleet/scriptfleet/pkg/queue/sqsqueue"
 	"github.com/scriptfleet/scriptfleet/pkg/run"
@@ -137,7 +138,7 @@ func (s *story) encode(p plan, r sent, n int) []byte {
 // deliver sends until all is sent: a story tries again, with the same ids.
 func (s *story) deliver(batch []queue.Message) {
 	s.t.Helper()
-	eventually(s.t, "the requests can't be sent", func() bool {
+	wait.Until(s.t, within, "the requests can't be sent", func() bool {
 		var failed []queue.Message
 		for i, err := range s.requests.Send(s.t.Context(), batch) {
 			if err != nil {
@@ -196,7 +197,7 @@ func (s *story) await(n int) {
 		n = len(s.sent)
 	}
 	limit := within + time.Duration(len(s.sent))*200*time.Millisecond
-	if !soon(limit, func() bool { return s.count() >= n }) {
+	if !wait.Soon(limit, func() bool { return s.count() >= n }) {
 		s.t.Fatalf("%d of %d results have come within %s", s.count(), n, limit)
 	}
 }

@@ -1,9 +1,0 @@
-package chaos
-
-import "syscall"
-
-// dieWithParent has the kernel kill the child when the test process ends, in
-// whatever way.
-func dieWithParent() *syscall.SysProcAttr {
-	return &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
-}
