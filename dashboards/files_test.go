@@ -3,14 +3,15 @@ package dashboards
 import (
 	"encoding/json"
 	"fmt"
-	"os"
 	"os/exec"
-	"path/filepath"
 	"regexp"
 	"strings"
 	"testing"
 
 	"gopkg.in/yaml.v3"
+
+	"github.com/scriptfleet/scriptfleet/pkg/fleettest/files"
+	"github.com/scriptfleet/scriptfleet/pkg/fleettest/program"
 )
 
 func TestPrometheusAcceptsConfigurationAndRules(t *testing.T) {
@@ -23,7 +24,7 @@ func TestAlertsFireAtWhatTheyAreForAndAtNothingElse(t *testing.T) {
 }
 
 func TestEveryAlertIsTestedAndHasASectionInTheRunbook(t *testing.T) {
-	tests, runbook := read(t, "alerts_test.yml"), read(t, "../deploy/README.md")
+	tests, runbook := files.Read(t, "alerts_test.yml"), files.Read(t, "../deploy/README.md")
 	for _, r := range rules(t, "alerts.yml") {
 		if !strings.Contains(tests, "alertname: "+r.Alert+"\n") {
 			t.Errorf("%s is not tested in alerts_test.yml", r.Alert)
@@ -49,11 +50,7 @@ func TestEveryQueryOfTheDashboardParses(t *testing.T) {
 	for i, q := range queries(t) {
 		fmt.Fprintf(&b, "  - {record: 'panel:query_%d', expr: %q}\n", i, substitute(q.expr))
 	}
-	file := filepath.Join(t.TempDir(), "panels.yml")
-	if err := os.WriteFile(file, []byte(b.String()), 0o600); err != nil {
-		t.Fatal(err)
-	}
-	promtool(t, "check", "rules", file)
+	promtool(t, "check", "rules", files.Write(t, "panels.yml", b.String()))
 }
 
 func TestPanelsOfTheDashboardAreDescribedDistinctAndInPlace(t *testing.T) {
@@ -109,7 +106,7 @@ type rule struct {
 func load(t *testing.T) dashboard {
 	t.Helper()
 	var d dashboard
-	if err := json.Unmarshal([]byte(read(t, "fleet.json")), &d); err != nil {
+	if err := json.Unmarshal([]byte(files.Read(t, "fleet.json")), &d); err != nil {
 		t.Fatal(err)
 	}
 	return d
@@ -131,11 +128,11 @@ func substitute(expr string) string {
 	return strings.NewReplacer("$__rate_interval", "1m", "$job", "scriptfleet.*", "$instance", ".+").Replace(expr)
 }
 
-func rules(t *testing.T, files ...string) (all []rule) {
+func rules(t *testing.T, names ...string) (all []rule) {
 	t.Helper()
-	for _, file := range files {
+	for _, file := range names {
 		var f ruleFile
-		if err := yaml.Unmarshal([]byte(read(t, file)), &f); err != nil {
+		if err := yaml.Unmarshal([]byte(files.Read(t, file)), &f); err != nil {
 			t.Fatal(err)
 		}
 		for _, g := range f.Groups {
@@ -145,29 +142,10 @@ func rules(t *testing.T, files ...string) (all []rule) {
 	return all
 }
 
-func read(t *testing.T, file string) string {
-	t.Helper()
-	b, err := os.ReadFile(file)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return string(b)
-}
-
 func promtool(t *testing.T, args ...string) {
 	t.Helper()
-	out, err := exec.Command(program(t, "promtool"), args...).CombinedOutput()
+	out, err := exec.Command(program.OnPath(t, "promtool"), args...).CombinedOutput()
 	if err != nil {
 		t.Errorf("promtool %s: %v\n%s", strings.Join(args, " "), err, out)
 	}
-}
-
-// program is one of Prometheus's, which Debian packages together.
-func program(t *testing.T, name string) string {
-	t.Helper()
-	path, err := exec.LookPath(name)
-	if err != nil {
-		t.Fatalf("this test needs %s: `make setup` installs it, or names the package", name)
-	}
-	return path
 }

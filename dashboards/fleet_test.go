@@ -16,6 +16,12 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/scriptfleet/scriptfleet/pkg/fleettest"
+	"github.com/scriptfleet/scriptfleet/pkg/fleettest/files"
+	"github.com/scriptfleet/scriptfleet/pkg/fleettest/process"
+	"github.com/scriptfleet/scriptfleet/pkg/fleettest/program"
+	"github.com/scriptfleet/scriptfleet/pkg/fleettest/wait"
 )
 
 // within bounds each wait: for a process to answer, for a query to have data.
@@ -25,18 +31,18 @@ func TestEveryQueryHasDataUnderAReplay(t *testing.T) {
 	fleet := startFleet(t)
 	prometheus := startPrometheus(t, fleet)
 	// A rate knows only what happens after the first scrape.
-	eventually(t, "prometheus scrapes no dispatcher and worker", func() bool {
+	wait.Until(t, within, "prometheus scrapes no dispatcher and worker", func() bool {
 		return prometheus.hasData(t, "count(count_over_time(scriptfleet_process_ready[1m]) >= 2) == 2")
 	})
 	replayed := fleet.replay(t, 200, 20)
 
 	for _, q := range queries(t) {
-		eventually(t, fmt.Sprintf("%s: %s has no data", q.panel, q.expr), func() bool {
+		wait.Until(t, within, fmt.Sprintf("%s: %s has no data", q.panel, q.expr), func() bool {
 			return prometheus.hasData(t, substitute(q.expr))
 		})
 	}
 	for _, r := range rules(t, "recording.yml") {
-		eventually(t, r.Record+" has no data", func() bool { return prometheus.hasData(t, r.Record) })
+		wait.Until(t, within, r.Record+" has no data", func() bool { return prometheus.hasData(t, r.Record) })
 	}
 	if err := <-replayed; err != nil {
 		t.Errorf("replay: %v", err)
@@ -62,47 +68,16 @@ type ourFleet struct {
 
 func startFleet(t *testing.T) ourFleet {
 	t.Helper()
-	bin := t.TempDir()
-	build := exec.Command("go", "build", "-o", bin, "../cmd/dispatcher", "../cmd/worker", "../cmd/scriptfleet")
-	build.Env = append(os.Environ(), "CGO_ENABLED=0") // as the others are: one compilation serves all
-	if out, err := build.CombinedOutput(); err != nil {
-		t.Fatalf("go build: %v\n%s", err, out)
+	bin := filepath.Join(t.TempDir(), "bin")
+	if err := program.Build(bin, false, program.All...); err != nil {
+		t.Fatal(err)
 	}
-	f := ourFleet{command: filepath.Join(bin, "scriptfleet")}
-	environment := filepath.Join(t.TempDir(), "env")
-	start(t, f.command, nil, "local", "--no-fleet", "--aws-addr", "127.0.0.1:0", "--redis-addr", "127.0.0.1:0", "--env-file", environment)
-	eventually(t, "scriptfleet local does not come up", func() bool {
-		b, err := os.ReadFile(environment)
-		f.env = parseExports(string(b))
-		return err == nil && len(f.env) > 0
-	})
-	f.dispatcher = adminAddr(t, start(t, filepath.Join(bin, "dispatcher"), f.env, "--admin-addr", "127.0.0.1:0", "--log-format", "json"))
-	f.worker = adminAddr(t, start(t, filepath.Join(bin, "worker"), f.env, "--admin-addr", "127.0.0.1:0", "--log-format", "json",
-		"--cache-dir", t.TempDir()))
+	_, set := fleettest.StartLocal(t, bin, program.Environment(), "--no-fleet")
+	f := ourFleet{command: filepath.Join(bin, "scriptfleet"), env: set.Env()}
+	f.dispatcher = process.Start(t, f.env, filepath.Join(bin, "dispatcher"), "--admin-addr", "127.0.0.1:0", "--log-format", "json").Admin()
+	f.worker = process.Start(t, f.env, filepath.Join(bin, "worker"), "--admin-addr", "127.0.0.1:0", "--log-format", "json",
+		"--cache-dir", t.TempDir()).Admin()
 	return f
-}
-
-var export = regexp.MustCompile(`(?m)^export (\w+)='(.*)'$`)
-
-func parseExports(lines string) (env []string) {
-	for _, m := range export.FindAllStringSubmatch(lines, -1) {
-		env = append(env, m[1]+"="+m[2])
-	}
-	return env
-}
-
-var admin = regexp.MustCompile(`"admin":"([^"]+)"`)
-
-// adminAddr waits until a process logs the address that it has taken.
-func adminAddr(t *testing.T, log string) (addr string) {
-	t.Helper()
-	eventually(t, "no admin address in "+log, func() bool {
-		if m := admin.FindStringSubmatch(read(t, log)); m != nil {
-			addr = m[1]
-		}
-		return addr != ""
-	})
-	return addr
 }
 
 // replay sends n requests at a rate a second, of three tenants: some that
@@ -127,13 +102,10 @@ func (f ourFleet) replay(t *testing.T, n, rate int) <-chan error {
 			t.Fatal(err)
 		}
 	}
-	file := filepath.Join(t.TempDir(), "requests.jsonl")
-	if err := os.WriteFile(file, []byte(lines.String()), 0o600); err != nil {
-		t.Fatal(err)
-	}
+	file := files.Write(t, "requests.jsonl", lines.String())
 	done := make(chan error, 1)
 	replay := exec.CommandContext(t.Context(), f.command, "replay", file, "--rate", strconv.Itoa(rate))
-	replay.Env = append(os.Environ(), f.env...)
+	replay.Env = f.env
 	go func() {
 		out, err := replay.CombinedOutput()
 		if err != nil {
@@ -156,9 +128,9 @@ func startPrometheus(t *testing.T, f ourFleet) server {
 		`["local:9101"]`, `["`+f.dispatcher+`"]`,
 		`["local:9111", "local:9112"]`, `["`+f.worker+`"]`,
 		"interval: 15s", "interval: 1s",
-	).Replace(read(t, "prometheus.yml"))
+	).Replace(files.Read(t, "prometheus.yml"))
 	for name, content := range map[string]string{
-		"prometheus.yml": config, "recording.yml": read(t, "recording.yml"), "alerts.yml": read(t, "alerts.yml"),
+		"prometheus.yml": config, "recording.yml": files.Read(t, "recording.yml"), "alerts.yml": files.Read(t, "alerts.yml"),
 	} {
 		if err := os.WriteFile(filepath.Join(dir, name), []byte(content), 0o600); err != nil {
 			t.Fatal(err)
@@ -172,10 +144,10 @@ func startPrometheus(t *testing.T, f ourFleet) server {
 	if err := listener.Close(); err != nil {
 		t.Fatal(err)
 	}
-	start(t, program(t, "prometheus"), nil, "--config.file", filepath.Join(dir, "prometheus.yml"),
+	process.Start(t, os.Environ(), program.OnPath(t, "prometheus"), "--config.file", filepath.Join(dir, "prometheus.yml"),
 		"--storage.tsdb.path", filepath.Join(dir, "data"), "--web.listen-address", addr)
 	s := server{"http://" + addr}
-	eventually(t, "prometheus is not ready", func() bool {
+	wait.Until(t, within, "prometheus is not ready", func() bool {
 		resp, err := http.Get(s.url + "/-/ready")
 		if err != nil {
 			return false
@@ -257,44 +229,4 @@ func metricsOf(t *testing.T) (names []string) {
 	}
 	slices.Sort(names)
 	return slices.Compact(names)
-}
-
-// start runs a program until the test ends, and returns the file of its stderr.
-func start(t *testing.T, program string, env []string, args ...string) (log string) {
-	t.Helper()
-	f, err := os.Create(filepath.Join(t.TempDir(), filepath.Base(program)+".log"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	cmd := exec.Command(program, args...)
-	cmd.Env = append(os.Environ(), env...)
-	cmd.Stderr = f
-	if err := cmd.Start(); err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		_ = cmd.Process.Kill()
-		_ = cmd.Wait()
-		if t.Failed() {
-			t.Logf("%s said:\n%s", filepath.Base(program), tail(read(t, f.Name())))
-		}
-		_ = f.Close()
-	})
-	return f.Name()
-}
-
-// tail is the end of a log, where the reason mostly stands.
-func tail(s string) string { return s[max(0, len(s)-4000):] }
-
-func eventually(t *testing.T, otherwise string, ok func() bool) {
-	t.Helper()
-	tick := time.NewTicker(200 * time.Millisecond)
-	defer tick.Stop()
-	for late := time.After(within); !ok(); {
-		select {
-		case <-tick.C:
-		case <-late:
-			t.Fatal(otherwise)
-		}
-	}
 }

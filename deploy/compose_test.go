@@ -10,6 +10,8 @@ import (
 
 	"github.com/compose-spec/compose-go/v2/loader"
 	"github.com/compose-spec/compose-go/v2/types"
+
+	"github.com/scriptfleet/scriptfleet/pkg/fleettest/files"
 )
 
 func compose(t *testing.T) *types.Project {
@@ -88,7 +90,7 @@ func TestComposeRunsFlagsThatTheBinariesTake(t *testing.T) {
 }
 
 func TestPrometheusScrapesWhereThePartsOfComposeListen(t *testing.T) {
-	config := read(t, "../dashboards/prometheus.yml")
+	config := files.Read(t, "../dashboards/prometheus.yml")
 	for _, name := range []string{"dispatcher", "worker-1", "worker-2"} {
 		command := compose(t).Services[name].Command
 		i := slices.Index(command, "--admin-addr")

@@ -8,6 +8,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/scriptfleet/scriptfleet/pkg/fleettest/files"
 	"github.com/scriptfleet/scriptfleet/pkg/run"
 )
 
@@ -22,7 +23,7 @@ var targets = []string{"dispatcher", "worker", "scriptfleet"}
 
 func stages(t *testing.T) (all []dockerStage) {
 	t.Helper()
-	text := regexp.MustCompile(`(?m)^\s*#.*\n`).ReplaceAllString(read(t, "Dockerfile"), "")
+	text := regexp.MustCompile(`(?m)^\s*#.*\n`).ReplaceAllString(files.Read(t, "Dockerfile"), "")
 	text = strings.ReplaceAll(text, "\\\n", " ")
 	for line := range strings.Lines(text) {
 		words := strings.Fields(line)
@@ -110,13 +111,4 @@ func TestTheWorkerHasAnInterpreterOfEachRuntimeThatIsOffered(t *testing.T) {
 			t.Errorf("runtime %s needs Python %s, which the stage pythons does not have", name, offer.Python)
 		}
 	}
-}
-
-func read(t *testing.T, file string) string {
-	t.Helper()
-	b, err := os.ReadFile(file)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return string(b)
 }

@@ -16,6 +16,7 @@ import (
 	"gopkg.in/yaml.v3"
 
 	"github.com/scriptfleet/scriptfleet/pkg/config"
+	"github.com/scriptfleet/scriptfleet/pkg/fleettest/files"
 	"github.com/scriptfleet/scriptfleet/pkg/fleettest/program"
 	"github.com/scriptfleet/scriptfleet/pkg/queue"
 	"github.com/scriptfleet/scriptfleet/pkg/queue/sqsqueue"
@@ -30,7 +31,7 @@ func TestKubernetesAcceptsTheObjects(t *testing.T) {
 }
 
 func TestCloudFormationMakesTheQueuesThatTheFleetUses(t *testing.T) {
-	template := read(t, "cloudformation.yaml")
+	template := files.Read(t, "cloudformation.yaml")
 	has := map[string]bool{}
 	for _, m := range regexp.MustCompile(`QueueName: !Sub "\$\{Prefix\}(-[^"]+)"`).FindAllStringSubmatch(template, -1) {
 		for n := range 3 {
@@ -201,7 +202,7 @@ func deployments(t *testing.T) []object {
 func objects(t *testing.T) (all []object) {
 	t.Helper()
 	for _, file := range manifests(t) {
-		decoder := yaml.NewDecoder(strings.NewReader(read(t, file)))
+		decoder := yaml.NewDecoder(strings.NewReader(files.Read(t, file)))
 		for {
 			var o object
 			err := decoder.Decode(&o)

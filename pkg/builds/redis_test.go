@@ -8,7 +8,6 @@ import (
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
-	goredis "github.com/redis/go-redis/v9"
 	"go.uber.org/zap"
 
 	"github.com/scriptfleet/scriptfleet/pkg/builds"
@@ -51,7 +50,7 @@ func TestOneBuildOnRealRedis(t *testing.T) {
 }
 
 func onRedis(t *testing.T, addr, name string, service *lambda) *worker {
-	rdb := goredis.NewClient(&goredis.Options{Addr: addr, ContextTimeoutEnabled: true})
+	rdb := redistest.Connect(t, addr)
 	records := redisrecords.New(rdb, "test")
 	w := &worker{name: name, metrics: prometheus.NewRegistry(), over: make(chan struct{})}
 	w.Builder = builds.New(builds.Config{Worker: name, LeaseTTL: time.Second}, builds.Deps{
@@ -63,7 +62,6 @@ func onRedis(t *testing.T, addr, name string, service *lambda) *worker {
 	t.Cleanup(func() {
 		w.Close(context.Background())
 		records.Close()
-		rdb.Close()
 	})
 	return w
 }

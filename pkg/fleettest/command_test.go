@@ -4,12 +4,12 @@ import (
 	"bytes"
 	"encoding/json"
 	"errors"
-	"os"
 	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
 
+	"github.com/scriptfleet/scriptfleet/pkg/fleettest/files"
 	"github.com/scriptfleet/scriptfleet/pkg/fleettest/program"
 	"github.com/scriptfleet/scriptfleet/pkg/run"
 )
@@ -52,7 +52,7 @@ func TestRunReachesEachOfItsExitCodes(t *testing.T) {
 	t.Parallel()
 	f := launchFleet(t)
 	short := script(t, "def main(input):\n    return 1")
-	file := func(content string) string { return write(t, "a-file", content) }
+	file := func(content string) string { return files.Write(t, "a-file", content) }
 	for _, c := range []struct {
 		name  string
 		args  []string
@@ -93,13 +93,4 @@ func TestRunReachesEachOfItsExitCodes(t *testing.T) {
 	})
 }
 
-func script(t *testing.T, source string) string { return write(t, "script.py", source) }
-
-func write(t *testing.T, name, content string) string {
-	t.Helper()
-	path := filepath.Join(t.TempDir(), name)
-	if err := os.WriteFile(path, []byte(content), 0o600); err != nil {
-		t.Fatal(err)
-	}
-	return path
-}
+func script(t *testing.T, source string) string { return files.Write(t, "script.py", source) }

@@ -6,6 +6,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/scriptfleet/scriptfleet/pkg/fleettest/files"
 	"github.com/scriptfleet/scriptfleet/pkg/run"
 )
 
@@ -70,7 +71,7 @@ func TestACredentialIsHandedOverOrTheDecisionLeftToTheScript(t *testing.T) {
 	t.Parallel()
 	// The first can be assumed in the embedded stack; the second is a role of the
 	// platform's own account, which the fleet must not assume for anybody.
-	tenants := write(t, "tenants.json", `{"tenants":{"acme":{"external_id":"5f0c2a1e-9d3b-4a57-8a86-1f2d3c4b5a69","credentials":{
+	tenants := files.Write(t, "tenants.json", `{"tenants":{"acme":{"external_id":"5f0c2a1e-9d3b-4a57-8a86-1f2d3c4b5a69","credentials":{
 		"aws-prod":{"role_arn":"arn:aws:iam::210987654321:role/stories"},
 		"aws-own":{"role_arn":"arn:aws:iam::123456789012:role/scriptfleet-script"}}}}}`)
 	f := startFleet(t, "--tenants", tenants)

@@ -18,6 +18,7 @@ import (
 	goredis "github.com/redis/go-redis/v9"
 	"go.uber.org/goleak"
 
+	"github.com/scriptfleet/scriptfleet/pkg/fleettest/wait"
 	"github.com/scriptfleet/scriptfleet/pkg/localaws"
 	"github.com/scriptfleet/scriptfleet/pkg/sandbox"
 )
@@ -126,29 +127,15 @@ func TestRedisAsksForItsPasswordAndItsClockMoves(t *testing.T) {
 	if err := client.Set(t.Context(), "k", "v", 30*time.Millisecond).Err(); err != nil {
 		t.Fatal(err)
 	}
-	eventually(t, "the key runs out", func() bool { return client.Exists(t.Context(), "k").Val() == 0 })
+	wait.Until(t, 10*time.Second, "the key does not run out", func() bool { return client.Exists(t.Context(), "k").Val() == 0 })
 	before := client.Time(t.Context()).Val()
-	eventually(t, "TIME moves", func() bool { return client.Time(t.Context()).Val().After(before) })
+	wait.Until(t, 10*time.Second, "TIME stands still", func() bool { return client.Time(t.Context()).Val().After(before) })
 
 	options.Password = ""
 	stranger := goredis.NewClient(options)
 	defer stranger.Close()
 	if err := stranger.Get(t.Context(), "k").Err(); err == nil || !strings.Contains(err.Error(), "NOAUTH") {
 		t.Errorf("without the password Redis says %v", err)
-	}
-}
-
-func eventually(t *testing.T, what string, holds func() bool) {
-	t.Helper()
-	ticker := time.NewTicker(5 * time.Millisecond)
-	defer ticker.Stop()
-	deadline := time.After(10 * time.Second)
-	for !holds() {
-		select {
-		case <-ticker.C:
-		case <-deadline:
-			t.Fatalf("not within 10 s: %s", what)
-		}
 	}
 }
 
@@ -211,7 +198,7 @@ func TestCloseEndsPollsAtOnce(t *testing.T) {
 			QueueUrl: aws.String(stack.Endpoint() + "/123456789012/scriptfleet-results"), WaitTimeSeconds: 20})
 		polled <- err
 	}()
-	eventually(t, "the poll waits", func() bool {
+	wait.Until(t, 10*time.Second, "the poll does not wait", func() bool {
 		polls := 0
 		for _, q := range stack.Queues() {
 			polls += q.Polls

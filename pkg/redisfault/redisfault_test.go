@@ -35,8 +35,7 @@ func TestErrorsAreToldApart(t *testing.T) {
 
 func TestAnswersOfARealServerAreToldApart(t *testing.T) {
 	s := redistest.Start(t)
-	c := redis.NewClient(&redis.Options{Addr: s.Addr, MaxRetries: -1, ContextTimeoutEnabled: true})
-	t.Cleanup(func() { c.Close() })
+	c := redistest.Connect(t, s.Addr, redistest.NoRetries)
 	write := redis.NewScript(`return redis.call('SET', KEYS[1], 1)`)
 	try := func(want bool, why string) {
 		t.Helper()

@@ -14,6 +14,9 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"github.com/scriptfleet/scriptfleet/pkg/fleettest/process"
+	"github.com/scriptfleet/scriptfleet/pkg/fleettest/wait"
 )
 
 // escape leaves processes behind that make it hard: in other sessions, deaf to
@@ -67,9 +70,9 @@ func mark() string { return fmt.Sprintf("marker-%d", time.Now().UnixNano()) }
 func TestKillLeavesNoDescendant(t *testing.T) {
 	marker := mark()
 	p := startScript(t, escape+"time.sleep(300)", marker, Probe())
-	eventually(t, "the script has escaped", func() bool { return len(survivors(t, marker)) >= 4 })
+	wait.Until(t, 10*time.Second, "the script starts no process that escapes", func() bool { return len(process.Marked("cmdline", marker)) >= 4 })
 	p.Kill()
-	if left := survivors(t, marker); len(left) > 0 {
+	if left := process.Marked("cmdline", marker); len(left) > 0 {
 		t.Errorf("alive after Kill: %v", left)
 	}
 	if exit := p.Wait(); exit.Signal != "killed" {
@@ -83,7 +86,7 @@ func TestItsEndLeavesNoDescendant(t *testing.T) {
 	if exit := p.Wait(); !exit.Success() {
 		t.Errorf("%+v", exit)
 	}
-	if left := survivors(t, marker); len(left) > 0 {
+	if left := process.Marked("cmdline", marker); len(left) > 0 {
 		t.Errorf("alive after the end: %v", left)
 	}
 }
@@ -126,12 +129,12 @@ time.sleep(300)`, marker, Probe(), Bind{Source: dir, Target: "/mine", Writable: 
 		}
 		return false
 	}
-	eventually(t, "the thread counts", changed)
+	wait.Until(t, 10*time.Second, "the thread does not count", changed)
 	peak, err := p.Freeze()
 	if err != nil || peak < 1<<20 {
 		t.Fatal(peak, err)
 	}
-	if n := len(survivors(t, marker)); n > 1 {
+	if n := len(process.Marked("cmdline", marker)); n > 1 {
 		t.Errorf("%d processes are left, want the first alone", n)
 	}
 	if changed() {
@@ -140,7 +143,7 @@ time.sleep(300)`, marker, Probe(), Bind{Source: dir, Target: "/mine", Writable: 
 	if err := p.Thaw(); err != nil {
 		t.Fatal(err)
 	}
-	eventually(t, "the thread counts again", changed)
+	wait.Until(t, 10*time.Second, "the thread does not count again", changed)
 }
 
 func TestFreezeAfterTheEndFails(t *testing.T) {

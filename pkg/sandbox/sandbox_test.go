@@ -14,6 +14,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/scriptfleet/scriptfleet/pkg/fleettest/process"
+	"github.com/scriptfleet/scriptfleet/pkg/fleettest/wait"
 	"github.com/scriptfleet/scriptfleet/pkg/interpreter"
 )
 
@@ -67,34 +69,6 @@ func run(t testing.TB, s Spec, walls ...Report) (string, Exit) {
 	}
 	exit := p.Wait()
 	return strings.TrimSpace(out.String()), exit
-}
-
-// survivors lists the processes of the host that carry a marker.
-func survivors(t testing.TB, marker string) []string {
-	t.Helper()
-	var found []string
-	files, _ := filepath.Glob("/proc/[0-9]*/cmdline")
-	for _, f := range files {
-		line, _ := os.ReadFile(f)
-		if bytes.Contains(line, []byte(marker)) && f != fmt.Sprintf("/proc/%d/cmdline", os.Getpid()) {
-			found = append(found, f)
-		}
-	}
-	return found
-}
-
-func eventually(t testing.TB, what string, holds func() bool) {
-	t.Helper()
-	deadline := time.After(10 * time.Second)
-	tick := time.NewTicker(2 * time.Millisecond)
-	defer tick.Stop()
-	for !holds() {
-		select {
-		case <-tick.C:
-		case <-deadline:
-			t.Fatalf("%s: not within 10 s", what)
-		}
-	}
 }
 
 func TestReportNamesWhatIsOnAndWhatIsMissing(t *testing.T) {
@@ -390,14 +364,14 @@ func TestItEndsWithItsStarter(t *testing.T) {
 	if n, _ := out.Read(first); string(first[:n]) != "started\n" {
 		t.Fatalf("starter says %q", first[:n])
 	}
-	if len(survivors(t, marker)) == 0 {
+	if len(process.Marked("cmdline", marker)) == 0 {
 		t.Fatal("nothing runs")
 	}
 	if err := cmd.Process.Kill(); err != nil {
 		t.Fatal(err)
 	}
 	_ = cmd.Wait()
-	eventually(t, "the sandbox is gone", func() bool { return len(survivors(t, marker)) == 0 })
+	wait.Until(t, 10*time.Second, "the sandbox is still there", func() bool { return len(process.Marked("cmdline", marker)) == 0 })
 }
 
 func BenchmarkStart(b *testing.B) {

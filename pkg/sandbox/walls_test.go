@@ -9,8 +9,12 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/scriptfleet/scriptfleet/pkg/fleettest/process"
+	"github.com/scriptfleet/scriptfleet/pkg/fleettest/wait"
 )
 
 // attempt is a way out that exactly one wall stands in. Its script prints open
@@ -188,11 +192,11 @@ for pid in (os.getppid(), -1, -os.getppid()):
 			s.Path, s.Binds = "/usr/bin/python3", nil
 			p := startSpec(t, s, marker, least())
 			if name == "killed" {
-				eventually(t, "the script has escaped", func() bool { return len(survivors(t, marker)) >= 4 })
+				wait.Until(t, 10*time.Second, "the script starts no process that escapes", func() bool { return len(process.Marked("cmdline", marker)) >= 4 })
 				p.Kill()
 			}
 			p.Wait()
-			if left := survivors(t, marker); len(left) > 0 {
+			if left := process.Marked("cmdline", marker); len(left) > 0 {
 				t.Errorf("left: %v", left)
 			}
 		})

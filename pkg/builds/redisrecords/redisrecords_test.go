@@ -12,13 +12,14 @@ import (
 	"github.com/scriptfleet/scriptfleet/pkg/builds/recordstest"
 	"github.com/scriptfleet/scriptfleet/pkg/builds/redisrecords"
 	"github.com/scriptfleet/scriptfleet/pkg/fleettest/redistest"
+	"github.com/scriptfleet/scriptfleet/pkg/fleettest/wait"
 )
 
 func TestContractOnRedis(t *testing.T) {
-	rdb := connect(t, redistest.Start(t).Addr)
+	rdb := redistest.Connect(t, redistest.Start(t).Addr)
 	recordstest.Run(t, func(t *testing.T, test func(*testing.T, recordstest.Env)) {
 		rdb.FlushAll(context.Background())
-		pass := func(d time.Duration) { fastForward(t, rdb, d) }
+		pass := func(d time.Duration) { redistest.Age(t, rdb, d) }
 		test(t, recordstest.Env{Records: open(t, rdb), Pass: pass})
 	})
 }
@@ -26,13 +27,13 @@ func TestContractOnRedis(t *testing.T) {
 func TestContractOnMiniredis(t *testing.T) {
 	recordstest.Run(t, func(t *testing.T, test func(*testing.T, recordstest.Env)) {
 		m := miniredis.RunT(t)
-		test(t, recordstest.Env{Records: open(t, connect(t, m.Addr())), Pass: m.FastForward})
+		test(t, recordstest.Env{Records: open(t, redistest.Connect(t, m.Addr())), Pass: m.FastForward})
 	})
 }
 
 func TestWatchersAreToldAfterRedisCameBack(t *testing.T) {
 	s := redistest.Start(t)
-	records := open(t, connect(t, s.Addr))
+	records := open(t, redistest.Connect(t, s.Addr))
 	changed, stop, err := records.Watch(t.Context(), "h")
 	if err != nil {
 		t.Fatal(err)
@@ -41,7 +42,7 @@ func TestWatchersAreToldAfterRedisCameBack(t *testing.T) {
 	s.Stop()
 	s.Restart()
 	await(t, changed) // what was told meanwhile is lost: look
-	eventually(t, func() bool {
+	wait.Until(t, 10*time.Second, "Redis does not come back", func() bool {
 		return records.Put(t.Context(), "h", builds.Record{ARN: "a", Fence: 1}, 0) == nil
 	})
 	await(t, changed)
@@ -49,7 +50,7 @@ func TestWatchersAreToldAfterRedisCameBack(t *testing.T) {
 
 func TestWatchFailsSoonWhileRedisIsAway(t *testing.T) {
 	s := redistest.Start(t)
-	records := open(t, connect(t, s.Addr))
+	records := open(t, redistest.Connect(t, s.Addr))
 	s.Stop()
 	start := time.Now()
 	if _, _, err := records.Watch(t.Context(), "h"); err == nil {
@@ -59,12 +60,12 @@ func TestWatchFailsSoonWhileRedisIsAway(t *testing.T) {
 		t.Errorf("told after %s", took)
 	}
 	s.Restart()
-	eventually(t, func() bool { _, _, err := records.Watch(t.Context(), "h"); return err == nil })
+	wait.Until(t, 10*time.Second, "no watch begins", func() bool { _, _, err := records.Watch(t.Context(), "h"); return err == nil })
 }
 
 func TestRecordThatCannotBeReadIsNone(t *testing.T) {
 	m := miniredis.RunT(t)
-	records := open(t, connect(t, m.Addr()))
+	records := open(t, redistest.Connect(t, m.Addr()))
 	m.HSet("test:build:{h}", "fence", "7", "record", "no JSON")
 	if _, ok, err := records.Get(t.Context(), "h"); ok || err != nil {
 		t.Errorf("there %t, error %v", ok, err)
@@ -80,39 +81,8 @@ func await(t *testing.T, changed <-chan struct{}) {
 	}
 }
 
-func eventually(t *testing.T, ok func() bool) {
-	t.Helper()
-	deadline := time.After(10 * time.Second)
-	for tick := time.NewTicker(10 * time.Millisecond); !ok(); {
-		select {
-		case <-tick.C:
-		case <-deadline:
-			t.Fatal("not within 10s")
-		}
-	}
-}
-
 func open(t *testing.T, rdb *redis.Client) *redisrecords.Records {
 	r := redisrecords.New(rdb, "test")
 	t.Cleanup(func() { r.Close() })
 	return r
-}
-
-func connect(t *testing.T, addr string) *redis.Client {
-	rdb := redis.NewClient(&redis.Options{Addr: addr, ContextTimeoutEnabled: true})
-	t.Cleanup(func() { rdb.Close() })
-	return rdb
-}
-
-// fastForward shortens the life of every key by d, as if d had passed.
-func fastForward(t *testing.T, rdb *redis.Client, d time.Duration) {
-	t.Helper()
-	const script = `
-for _, key in ipairs(redis.call('KEYS', '*')) do
-  local left = redis.call('PTTL', key)
-  if left >= 0 then redis.call('PEXPIRE', key, left - ARGV[1]) end
-end`
-	if err := rdb.Eval(t.Context(), script, nil, d.Milliseconds()).Err(); err != nil && err != redis.Nil {
-		t.Fatal(err)
-	}
 }

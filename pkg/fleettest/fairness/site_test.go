@@ -10,7 +10,6 @@ import (
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	awssqs "github.com/aws/aws-sdk-go-v2/service/sqs"
-	"github.com/redis/go-redis/v9"
 
 	"github.com/scriptfleet/scriptfleet/pkg/builds"
 	"github.com/scriptfleet/scriptfleet/pkg/builds/memrecords"
@@ -61,8 +60,7 @@ func realSite(t *testing.T) *site {
 		defer cancel()
 		_ = stack.Close(ctx)
 	})
-	client := redis.NewClient(&redis.Options{Addr: redistest.Start(t).Addr, ContextTimeoutEnabled: true})
-	t.Cleanup(func() { _ = client.Close() })
+	client := redistest.Connect(t, redistest.Start(t).Addr)
 	return &site{sqs: sqsqueue.NewClient(stack.AWSConfig()), parts: func(prefix string) parts {
 		return parts{
 			ledger: redisledger.New(redisledger.Config{Prefix: prefix}, client), leases: redislease.New(client, prefix),

@@ -91,35 +91,6 @@ func lock(file string) (unlock func(), err error) {
 	return func() { f.Close() }, nil
 }
 
-// Tool is the path of a program that `make setup` installed.
-func Tool(name string) (string, error) {
-	root, err := Root()
-	if err != nil {
-		return "", err
-	}
-	path := filepath.Join(root, ".tools", "bin", name)
-	if _, err := os.Stat(path); err != nil {
-		return "", fmt.Errorf("%w; `make setup` installs it", err)
-	}
-	return path, nil
-}
-
-// Root is the folder of the module.
-func Root() (string, error) {
-	dir, err := os.Getwd()
-	if err != nil {
-		return "", err
-	}
-	for ; ; dir = filepath.Dir(dir) {
-		if _, err := os.Stat(filepath.Join(dir, "go.mod")); err == nil {
-			return dir, nil
-		}
-		if dir == filepath.Dir(dir) {
-			return "", errors.New("not inside the module")
-		}
-	}
-}
-
 // Environment is that of a process: the machine's own without what would point
 // the process elsewhere, uv where it is installed, and what is given.
 func Environment(more ...string) []string {

@@ -20,6 +20,7 @@ import (
 	"time"
 
 	"github.com/scriptfleet/scriptfleet/pkg/fleettest/process"
+	"github.com/scriptfleet/scriptfleet/pkg/fleettest/program"
 	"github.com/scriptfleet/scriptfleet/pkg/fleettest/wait"
 )
 
@@ -43,11 +44,7 @@ type Server struct {
 // Start asks without one). It ends with the test.
 func Start(t testing.TB, args ...string) *Server {
 	t.Helper()
-	path, err := exec.LookPath("redis-server")
-	if err != nil {
-		t.Fatal("this test needs redis-server: install the Debian package redis-server (make setup does)")
-	}
-	s := &Server{t: t, path: path, args: append([]string{"--save", "", "--appendonly", "no", "--dir", t.TempDir()}, args...)}
+	s := &Server{t: t, path: program.OnPath(t, "redis-server"), args: append([]string{"--save", "", "--appendonly", "no", "--dir", t.TempDir()}, args...)}
 	t.Cleanup(s.Stop)
 	// Between finding a free port and listening on it another process may take
 	// it: then another is tried.

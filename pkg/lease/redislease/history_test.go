@@ -21,7 +21,7 @@ import (
 // could have had that does one thing at a time.
 
 func TestHistoriesAreLinearizable(t *testing.T) {
-	rdb := connect(t, redistest.Start(t).Addr)
+	rdb := redistest.Connect(t, redistest.Start(t).Addr)
 	for round := range 5 {
 		history := record(t, New(rdb, fmt.Sprint("good", round)))
 		if got := porcupine.CheckOperationsTimeout(register, history, time.Minute); got != porcupine.Ok {
@@ -32,7 +32,7 @@ func TestHistoriesAreLinearizable(t *testing.T) {
 
 // The check is worth what it catches.
 func TestHistoriesOfBrokenLeasesAreNot(t *testing.T) {
-	rdb := connect(t, redistest.Start(t).Addr)
+	rdb := redistest.Connect(t, redistest.Start(t).Addr)
 	for name, broken := range map[string]func(*Leases) lease.Leases{
 		"release without compare": func(l *Leases) lease.Leases { return carelessRelease{l, rdb} },
 		"renew without compare":   func(l *Leases) lease.Leases { return carelessRenew{l, rdb} },

@@ -13,6 +13,7 @@ import (
 	"github.com/redis/go-redis/v9"
 
 	"github.com/scriptfleet/scriptfleet/pkg/fleettest/redistest"
+	"github.com/scriptfleet/scriptfleet/pkg/fleettest/wait"
 	"github.com/scriptfleet/scriptfleet/pkg/lease"
 )
 
@@ -52,16 +53,11 @@ func TestProcessPausedPastItsLeaseKnowsWhenItWakes(t *testing.T) {
 	}
 	expect("held and renewed")
 	holder.Process.Signal(syscall.SIGSTOP)
-	leases := New(connect(t, addr), "test")
-	deadline := time.Now().Add(20 * pausedTTL)
-	for tick := time.NewTicker(5 * time.Millisecond); ; <-tick.C {
-		if _, err := leases.Acquire(t.Context(), "k", "other", time.Minute); err == nil {
-			break
-		}
-		if time.Now().After(deadline) {
-			t.Fatal("the lease of a paused process does not run out")
-		}
-	}
+	leases := New(redistest.Connect(t, addr), "test")
+	wait.Until(t, 20*pausedTTL, "the lease of a paused process does not run out", func() bool {
+		_, err := leases.Acquire(t.Context(), "k", "other", time.Minute)
+		return err == nil
+	})
 	holder.Process.Signal(syscall.SIGCONT)
 	expect("woke: valid false")
 }

@@ -22,7 +22,7 @@ func BenchmarkWholeLife(b *testing.B) {
 	for _, n := range []int{1, 10, 100} {
 		b.Run(fmt.Sprint("shared by ", n), func(b *testing.B) {
 			server := redistest.Start(b)
-			client := connect(b, server.Addr)
+			client := redistest.Connect(b, server.Addr)
 			l := New(Config{}, client)
 			live(b, l, "warm", 1)
 			before := serverCPU(b, client)

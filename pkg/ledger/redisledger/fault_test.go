@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/scriptfleet/scriptfleet/pkg/fleettest/redistest"
+	"github.com/scriptfleet/scriptfleet/pkg/fleettest/wait"
 	"github.com/scriptfleet/scriptfleet/pkg/ledger"
 	"github.com/scriptfleet/scriptfleet/pkg/ledger/ledgertest"
 	"github.com/scriptfleet/scriptfleet/pkg/run"
@@ -14,7 +15,7 @@ import (
 
 func TestARedisOutOfReachIsSaidToBe(t *testing.T) {
 	server := redistest.Start(t)
-	client := connect(t, server.Addr)
+	client := redistest.Connect(t, server.Addr)
 	l := New(Config{Timeout: 50 * time.Millisecond}, client)
 	h := ledger.Hold{Entry: ledger.Entry{Key: "k"}, Owner: "w", Fence: 1}
 	check := func(why string) {
@@ -33,7 +34,7 @@ func TestARedisOutOfReachIsSaidToBe(t *testing.T) {
 
 func TestARestartedRedisGoesOnWithItsHolders(t *testing.T) {
 	server := redistest.Start(t)
-	l := New(Config{}, connect(t, server.Addr))
+	l := New(Config{}, redistest.Connect(t, server.Addr))
 	a := claim(t, l, "k", "a")
 	server.Restart() // it knows neither the run nor any script
 	errs, err := l.Renew(t.Context(), []ledger.Hold{a}, time.Minute)
@@ -47,34 +48,25 @@ func TestARestartedRedisGoesOnWithItsHolders(t *testing.T) {
 }
 
 func TestAClaimRunsOutByTheServersOwnClock(t *testing.T) {
-	l := New(Config{}, connect(t, redistest.Start(t).Addr))
+	l := New(Config{}, redistest.Connect(t, redistest.Start(t).Addr))
 	e := ledger.Entry{Key: "k"}
 	first, err := l.Claim(t.Context(), []ledger.Claim{{Entry: e, Owner: "a"}}, 50*time.Millisecond)
 	if err != nil || !first[0].Granted {
 		t.Fatal(first, err)
 	}
-	tick, late := time.NewTicker(5*time.Millisecond), time.After(10*time.Second)
-	defer tick.Stop()
-	for {
+	wait.Until(t, 10*time.Second, "the claim still holds", func() bool {
 		second, err := l.Claim(t.Context(), []ledger.Claim{{Entry: e, Owner: "b"}}, time.Minute)
 		if err != nil {
 			t.Fatal(err)
 		}
-		if second[0].Granted {
-			return
-		}
-		select {
-		case <-tick.C:
-		case <-late:
-			t.Fatalf("after 10 s the claim still holds: %+v", second)
-		}
-	}
+		return second[0].Granted
+	})
 }
 
 // Fences are compared as numbers of 16 digits, which Lua prints as 1.7e+15
 // unless it is told not to.
 func TestFencesKeepAllTheirDigits(t *testing.T) {
-	l := New(Config{}, connect(t, redistest.Start(t).Addr))
+	l := New(Config{}, redistest.Connect(t, redistest.Start(t).Addr))
 	h := claim(t, l, "k", "a")
 	h.Fence += 1_000_000_000_000_001 // of a clock far ahead
 	for _, step := range []int64{0, 1, 1} {
@@ -97,14 +89,14 @@ func TestFencesKeepAllTheirDigits(t *testing.T) {
 }
 
 func TestPrefixesAreApart(t *testing.T) {
-	client := connect(t, redistest.Start(t).Addr)
+	client := redistest.Connect(t, redistest.Start(t).Addr)
 	for _, c := range [][2]string{{"a", "x:run:y"}, {"a:run:x", "y"}, {"a%3Arun%3Ax", "y"}} {
 		claim(t, New(Config{Prefix: c[0]}, client), c[1], c[0])
 	}
 }
 
 func TestAPublishedRunIsKeptSmall(t *testing.T) {
-	client := connect(t, redistest.Start(t).Addr)
+	client := redistest.Connect(t, redistest.Start(t).Addr)
 	l := New(Config{}, client)
 	for _, status := range run.Statuses {
 		key := fmt.Sprintf("%-26s", status)

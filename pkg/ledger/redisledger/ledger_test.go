@@ -15,7 +15,7 @@ import (
 var config = Config{Prefix: "test", Keep: ledgertest.Keep, Remember: ledgertest.Remember}
 
 func TestContractOnRedis(t *testing.T) {
-	client := connect(t, redistest.Start(t).Addr)
+	client := redistest.Connect(t, redistest.Start(t).Addr)
 	ledgertest.Run(t, func(t *testing.T, test func(*testing.T, ledgertest.Env)) {
 		flush := func() { client.FlushAll(context.Background()) }
 		flush()
@@ -37,14 +37,8 @@ func TestContractOnMiniredis(t *testing.T) {
 			pass(time.Millisecond) // its clock stands still, as no server's does
 		}
 		flush()
-		test(t, ledgertest.Env{Ledger: New(config, connect(t, m.Addr())), Pass: pass, Flush: flush, Slow: true})
+		test(t, ledgertest.Env{Ledger: New(config, redistest.Connect(t, m.Addr())), Pass: pass, Flush: flush, Slow: true})
 	})
-}
-
-func connect(t testing.TB, addr string) *redis.Client {
-	c := redis.NewClient(&redis.Options{Addr: addr, ContextTimeoutEnabled: true})
-	t.Cleanup(func() { c.Close() })
-	return c
 }
 
 // age does to what is kept what the passing of d does: TTLs and claims are
@@ -62,7 +56,5 @@ end
 for _, member in ipairs(redis.call('ZRANGE', 'test:open', 0, -1)) do
   redis.call('ZINCRBY', 'test:open', -d, member)
 end`
-	if err := c.Eval(t.Context(), script, nil, d.Milliseconds()).Err(); err != nil && err != redis.Nil {
-		t.Fatal(err)
-	}
+	redistest.Eval(t, c, script, d.Milliseconds())
 }

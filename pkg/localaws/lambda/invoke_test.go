@@ -16,6 +16,8 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/lambda"
 	"github.com/aws/aws-sdk-go-v2/service/lambda/types"
 
+	"github.com/scriptfleet/scriptfleet/pkg/fleettest/process"
+	"github.com/scriptfleet/scriptfleet/pkg/fleettest/wait"
 	"github.com/scriptfleet/scriptfleet/pkg/sandbox"
 )
 
@@ -43,17 +45,6 @@ func (b *bench) failed(name, payload, kind, text string) *lambda.InvokeOutput {
 		b.t.Errorf("want %s %q, got %s %s", kind, text, aws.ToString(out.FunctionError), out.Payload)
 	}
 	return out
-}
-
-// survivors lists the processes of the host that carry a marker.
-func survivors(marker string) (found []string) {
-	files, _ := filepath.Glob("/proc/[0-9]*/cmdline")
-	for _, f := range files {
-		if line, _ := os.ReadFile(f); strings.Contains(string(line), marker) && f != fmt.Sprintf("/proc/%d/cmdline", os.Getpid()) {
-			found = append(found, f)
-		}
-	}
-	return found
 }
 
 var report = regexp.MustCompile(`REPORT RequestId: [0-9a-f-]{36}\tDuration: \d+\.\d\d ms\tBilled Duration: \d+ ms\tMemory Size: 128 MB\tMax Memory Used: [1-9]\d* MB\t(Init Duration: \d+\.\d\d ms\t)?`)
@@ -146,7 +137,7 @@ def main(e, c):
     while True: time.sleep(1)
 `, func(in *lambda.CreateFunctionInput) { in.Timeout = aws.Int32(1) })
 	out := b.failed("hangs", fmt.Sprintf("%q", marker), "Sandbox.Timedout", `^RequestId: [0-9a-f-]{36} Error: Task timed out after 1\.00 seconds$`)
-	if left := survivors(marker); len(left) > 0 {
+	if left := process.Marked("cmdline", marker); len(left) > 0 {
 		t.Errorf("alive: %v", left)
 	}
 	log := logOf(t, out)
@@ -201,10 +192,10 @@ def main(e, c):
 	if out, err := b.invoke("forks", fmt.Sprintf("%q", marker)); err != nil || string(out.Payload) != `"left"` {
 		t.Fatal(out, err)
 	}
-	if left := survivors(marker); len(left) > 0 {
+	if left := process.Marked("cmdline", marker); len(left) > 0 {
 		t.Errorf("alive: %v", left)
 	}
-	eventually(t, func() bool { return slices.Equal(runtimeStates(), []string{"T"}) })
+	wait.Until(t, 10*time.Second, "the process is not stopped", func() bool { return slices.Equal(runtimeStates(), []string{"T"}) })
 	after, err := b.invoke("forks", `"count"`)
 	if err != nil {
 		t.Fatal(err)

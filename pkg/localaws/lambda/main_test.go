@@ -15,6 +15,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/lambda/types"
 	"go.uber.org/zap/zaptest"
 
+	"github.com/scriptfleet/scriptfleet/pkg/fleettest/wait"
 	"github.com/scriptfleet/scriptfleet/pkg/interpreter"
 	"github.com/scriptfleet/scriptfleet/pkg/sandbox"
 )
@@ -121,24 +122,10 @@ func (b *bench) create(name, code string, change ...func(*lambda.CreateFunctionI
 
 func (b *bench) await(name string, state types.State) {
 	b.t.Helper()
-	eventually(b.t, func() bool {
+	wait.Until(b.t, 10*time.Second, name+" is not "+string(state), func() bool {
 		out, err := b.client.GetFunction(b.t.Context(), &lambda.GetFunctionInput{FunctionName: &name})
 		return err == nil && out.Configuration.State == state
 	})
-}
-
-func eventually(t testing.TB, holds func() bool) {
-	t.Helper()
-	deadline := time.After(10 * time.Second)
-	tick := time.NewTicker(2 * time.Millisecond)
-	defer tick.Stop()
-	for !holds() {
-		select {
-		case <-tick.C:
-		case <-deadline:
-			t.Fatal("did not come to hold within 10 s")
-		}
-	}
 }
 
 func (b *bench) invoke(name, payload string) (*lambda.InvokeOutput, error) {

@@ -12,6 +12,9 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/lambda"
 	"github.com/aws/aws-sdk-go-v2/service/lambda/types"
+
+	"github.com/scriptfleet/scriptfleet/pkg/fleettest/process"
+	"github.com/scriptfleet/scriptfleet/pkg/fleettest/wait"
 )
 
 func TestManyInvokesOfANewFunctionShareEnvironments(t *testing.T) {
@@ -113,7 +116,7 @@ func TestIdleEnvironmentsEnd(t *testing.T) {
 	if _, err := b.invoke("idle", "{}"); err != nil {
 		t.Fatal(err)
 	}
-	eventually(t, func() bool { return b.warm() == 0 })
+	wait.Until(t, 10*time.Second, "processes stay warm", func() bool { return b.warm() == 0 })
 }
 
 func (b *bench) warm() int {
@@ -149,13 +152,13 @@ func TestCloseLeavesNoProcess(t *testing.T) {
 	if _, err := b.client.Invoke(t.Context(), &lambda.InvokeInput{FunctionName: aws.String("runs"), InvocationType: types.InvocationTypeEvent, Payload: fmt.Appendf(nil, "%q", marker)}); err != nil {
 		t.Fatal(err)
 	}
-	eventually(t, func() bool { return len(survivors(marker)) > 0 })
+	wait.Until(t, 10*time.Second, "the script starts no process", func() bool { return len(process.Marked("cmdline", marker)) > 0 })
 	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
 	defer cancel()
 	if err := b.server.Close(ctx); err != nil {
 		t.Error(err)
 	}
-	if left := survivors(marker); len(left) > 0 {
+	if left := process.Marked("cmdline", marker); len(left) > 0 {
 		t.Errorf("alive: %v", left)
 	}
 	_, err := b.invoke("warm", "{}")
@@ -220,7 +223,7 @@ func TestEnvironmentsAreCountedRightWhateverEndsThem(t *testing.T) {
 		wg.Go(func() { b.failed("broken", "{}", "ZeroDivisionError", "") })
 	}
 	wg.Wait()
-	eventually(t, func() bool {
+	wait.Until(t, 10*time.Second, "the books of the pools do not agree", func() bool {
 		s := b.server
 		s.mu.Lock()
 		defer s.mu.Unlock()
@@ -231,5 +234,5 @@ func TestEnvironmentsAreCountedRightWhateverEndsThem(t *testing.T) {
 		}
 		return idle == s.warm && s.warm <= 3 && rest == 0
 	})
-	eventually(t, func() bool { return len(runtimeStates()) <= 3 })
+	wait.Until(t, 10*time.Second, "more than three processes stay", func() bool { return len(runtimeStates()) <= 3 })
 }

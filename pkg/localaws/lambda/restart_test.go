@@ -17,6 +17,8 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/lambda/types"
 	"go.etcd.io/bbolt"
 
+	"github.com/scriptfleet/scriptfleet/pkg/fleettest/process"
+	"github.com/scriptfleet/scriptfleet/pkg/fleettest/wait"
 	"github.com/scriptfleet/scriptfleet/pkg/interpreter"
 )
 
@@ -82,14 +84,14 @@ func TestFunctionsAndLayersSurviveKillNine(t *testing.T) {
 	if _, err := b.client.Invoke(t.Context(), &lambda.InvokeInput{FunctionName: aws.String("survivor"), InvocationType: types.InvocationTypeEvent, Payload: fmt.Appendf(nil, "%q", marker)}); err != nil {
 		t.Fatal(err)
 	}
-	eventually(t, func() bool { return len(survivors(marker)) > 0 })
+	wait.Until(t, 10*time.Second, "the script starts no process", func() bool { return len(process.Marked("cmdline", marker)) > 0 })
 	unpacked := unpackedTimes(t, dir)
 
 	if err := cmd.Process.Kill(); err != nil {
 		t.Fatal(err)
 	}
 	_ = cmd.Wait()
-	eventually(t, func() bool { return len(survivors(marker)) == 0 })
+	wait.Until(t, 10*time.Second, "processes go on", func() bool { return len(process.Marked("cmdline", marker)) == 0 })
 
 	db, err := openDB(dir)
 	if err != nil {

@@ -8,6 +8,8 @@ import (
 	"time"
 
 	"go.etcd.io/bbolt"
+
+	"github.com/scriptfleet/scriptfleet/pkg/fleettest/wait"
 )
 
 func testStore(t *testing.T) *store {
@@ -54,22 +56,13 @@ func TestACountThatNobodyWaitsForIsWrittenByItself(t *testing.T) {
 		t.Fatal(err)
 	}
 	s.later(change{queue: "q", received: &receivedMark{1, 7, time.Now()}})
-	ticker := time.NewTicker(5 * time.Millisecond)
-	defer ticker.Stop()
-	for end := time.After(10 * time.Second); ; {
+	wait.Until(t, 10*time.Second, "it is not written", func() bool {
 		found, err := s.load()
 		if err != nil {
 			t.Fatal(err)
 		}
-		if found["q"].messages[0].receives == 7 {
-			return
-		}
-		select {
-		case <-ticker.C:
-		case <-end:
-			t.Fatal("it was not written within 10 s")
-		}
-	}
+		return found["q"].messages[0].receives == 7
+	})
 }
 
 func TestAMessageForADeletedQueueFailsAlone(t *testing.T) {

@@ -16,6 +16,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/scriptfleet/scriptfleet/pkg/fleettest/wait"
 	"github.com/scriptfleet/scriptfleet/pkg/queue"
 )
 
@@ -138,22 +139,10 @@ func nothing(t *testing.T, q queue.Queue) {
 	}
 }
 
-// eventually waits for a condition.
-func eventually(t *testing.T, what string, holds func() bool) {
-	t.Helper()
-	tick := time.NewTicker(50 * time.Millisecond)
-	defer tick.Stop()
-	for end := time.Now().Add(patience); !holds(); <-tick.C {
-		if time.Now().After(end) {
-			t.Fatalf("%s: not within %s", what, patience)
-		}
-	}
-}
-
 // depth waits until q's depth is as wanted.
 func depth(t *testing.T, q queue.Queue, want queue.Depth) {
 	t.Helper()
-	eventually(t, fmt.Sprintf("the depth is %+v", want), func() bool {
+	wait.Until(t, patience, fmt.Sprintf("the depth is not %+v", want), func() bool {
 		got, err := q.Depth(t.Context())
 		if err != nil {
 			t.Fatalf("depth: %v", err)

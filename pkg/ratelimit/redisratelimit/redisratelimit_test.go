@@ -8,15 +8,15 @@ import (
 	"time"
 
 	"github.com/alicebob/miniredis/v2"
-	"github.com/redis/go-redis/v9"
 
 	"github.com/scriptfleet/scriptfleet/pkg/fleettest/redistest"
+	"github.com/scriptfleet/scriptfleet/pkg/fleettest/wait"
 	"github.com/scriptfleet/scriptfleet/pkg/ratelimit"
 	"github.com/scriptfleet/scriptfleet/pkg/ratelimit/ratelimittest"
 )
 
 func TestContractOnRedis(t *testing.T) {
-	rdb := connect(t, redistest.Start(t).Addr)
+	rdb := redistest.Connect(t, redistest.Start(t).Addr, redistest.NoRetries)
 	ratelimittest.Run(t, func(t *testing.T, test func(*testing.T, ratelimittest.New)) {
 		t.Parallel()
 		test(t, func(t *testing.T, r ratelimit.Rate) ratelimit.Limiter {
@@ -28,7 +28,7 @@ func TestContractOnRedis(t *testing.T) {
 func TestContractOnMiniredis(t *testing.T) {
 	ratelimittest.Run(t, func(t *testing.T, test func(*testing.T, ratelimittest.New)) {
 		t.Parallel()
-		rdb := connect(t, miniredis.RunT(t).Addr())
+		rdb := redistest.Connect(t, miniredis.RunT(t).Addr(), redistest.NoRetries)
 		test(t, func(t *testing.T, r ratelimit.Rate) ratelimit.Limiter {
 			return New(Config{Prefix: t.Name(), Rate: r}, rdb)
 		})
@@ -44,7 +44,7 @@ func TestLuaAnswersAsTheBucketInMemoryDoes(t *testing.T) {
 		rate := ratelimit.Rate{PerSecond: 1 + rnd.Float64()*20, Burst: 1 + rnd.Float64()*9}
 		rate.Reserve = rnd.Float64() * (rate.Burst - 1)
 		m.FlushAll()
-		l, want := New(Config{Prefix: "p", Rate: rate}, connect(t, m.Addr())), ratelimit.NewBucket(rate)
+		l, want := New(Config{Prefix: "p", Rate: rate}, redistest.Connect(t, m.Addr(), redistest.NoRetries)), ratelimit.NewBucket(rate)
 		for step := range 100 {
 			now = now.Add(time.Duration(rnd.IntN(300)-20) * time.Millisecond)
 			m.SetTime(now)
@@ -70,9 +70,9 @@ func TestWorkersShareOneBucket(t *testing.T) {
 	start := time.Now()
 	var wg sync.WaitGroup
 	for range 4 {
-		l := New(Config{Prefix: "p", Rate: ratelimit.Rate{PerSecond: 100, Burst: 2}}, connect(t, addr))
+		l := New(Config{Prefix: "p", Rate: ratelimit.Rate{PerSecond: 100, Burst: 2}}, redistest.Connect(t, addr, redistest.NoRetries))
 		for range 10 {
-			wg.Go(func() { wait(t, l) })
+			wg.Go(func() { takeToken(t, l) })
 		}
 	}
 	wg.Wait()
@@ -88,10 +88,10 @@ func TestRedisAwayPacesByTheLocalShare(t *testing.T) {
 	l := New(Config{
 		Prefix: "p", Rate: ratelimit.Rate{PerSecond: 200, Burst: 5}, Workers: 4,
 		Patience: 50 * time.Millisecond, AwayFor: time.Hour,
-	}, connect(t, s.Addr))
+	}, redistest.Connect(t, s.Addr, redistest.NoRetries))
 	start := time.Now()
 	for range 20 {
-		wait(t, l)
+		takeToken(t, l)
 	}
 	took := time.Since(start)
 	if took < 380*time.Millisecond {
@@ -104,24 +104,23 @@ func TestRedisAwayPacesByTheLocalShare(t *testing.T) {
 
 func TestRedisIsAskedAgainAfterAWhile(t *testing.T) {
 	s := redistest.Start(t)
-	rdb := connect(t, s.Addr)
+	rdb := redistest.Connect(t, s.Addr, redistest.NoRetries)
 	l := New(Config{Prefix: "p", Rate: ratelimit.Rate{PerSecond: 1000, Burst: 5}, AwayFor: time.Millisecond}, rdb)
 	s.Stop()
-	wait(t, l)
+	takeToken(t, l)
 	s.Restart()
-	for tick := time.NewTicker(5 * time.Millisecond); ; <-tick.C {
-		wait(t, l)
-		if n, err := rdb.Exists(t.Context(), l.keys()...).Result(); err == nil && n == 1 {
-			return
-		}
-	}
+	wait.Until(t, 10*time.Second, "Redis is not asked again", func() bool {
+		takeToken(t, l)
+		n, err := rdb.Exists(t.Context(), l.keys()...).Result()
+		return err == nil && n == 1
+	})
 }
 
 func TestFlushIsNoBurst(t *testing.T) {
 	m := miniredis.RunT(t)
 	now := time.Now()
 	m.SetTime(now)
-	l := New(Config{Prefix: "p", Rate: ratelimit.Rate{PerSecond: 10, Burst: 5}}, connect(t, m.Addr()))
+	l := New(Config{Prefix: "p", Rate: ratelimit.Rate{PerSecond: 10, Burst: 5}}, redistest.Connect(t, m.Addr(), redistest.NoRetries))
 	for range 3 {
 		m.FlushAll()
 		if a, err := l.take(t.Context(), ratelimit.Waited); err != nil || !a.Granted || a.Wait != 0 {
@@ -133,14 +132,8 @@ func TestFlushIsNoBurst(t *testing.T) {
 	}
 }
 
-func wait(t *testing.T, l *Limiter) {
+func takeToken(t *testing.T, l *Limiter) {
 	if err := l.Wait(context.Background(), ratelimit.Waited); err != nil {
 		t.Error(err)
 	}
-}
-
-func connect(t *testing.T, addr string) *redis.Client {
-	rdb := redis.NewClient(&redis.Options{Addr: addr, ContextTimeoutEnabled: true, MaxRetries: -1})
-	t.Cleanup(func() { rdb.Close() })
-	return rdb
 }

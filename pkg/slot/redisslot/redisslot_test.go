@@ -11,12 +11,13 @@ import (
 	"github.com/redis/go-redis/v9"
 
 	"github.com/scriptfleet/scriptfleet/pkg/fleettest/redistest"
+	"github.com/scriptfleet/scriptfleet/pkg/fleettest/wait"
 	"github.com/scriptfleet/scriptfleet/pkg/slot"
 	"github.com/scriptfleet/scriptfleet/pkg/slot/slottest"
 )
 
 func TestContractOnRedis(t *testing.T) {
-	client := connect(t, redistest.Start(t).Addr)
+	client := redistest.Connect(t, redistest.Start(t).Addr)
 	slottest.Run(t, func(t *testing.T, test func(*testing.T, slottest.Env)) {
 		flush := func() { client.FlushAll(context.Background()) }
 		flush()
@@ -34,35 +35,35 @@ func TestContractOnMiniredis(t *testing.T) {
 			m.FastForward(d)
 		}
 		pass(0)
-		test(t, slottest.Env{Slots: New(Config{}, connect(t, m.Addr())), Pass: pass, Flush: m.FlushAll, Slow: true})
+		test(t, slottest.Env{Slots: New(Config{}, redistest.Connect(t, m.Addr())), Pass: pass, Flush: m.FlushAll, Slow: true})
 	})
 }
 
 func TestAnIdleScopeLeavesNoKey(t *testing.T) {
-	client := connect(t, redistest.Start(t).Addr)
+	client := redistest.Connect(t, redistest.Start(t).Addr)
 	s := New(Config{}, client)
 	must(t, s.Renew(t.Context(), []slot.Ask{{Scope: "given", Owner: "a"}, {Scope: "left", Owner: "a"}}, 50*time.Millisecond))
 	must(t, s.Give(t.Context(), []slot.Ask{{Scope: "given", Owner: "a"}}))
 	if _, err := s.Take(t.Context(), []slot.Ask{{Scope: "refused", Owner: "a", Cap: 0}}, time.Second); err != nil {
 		t.Fatal(err)
 	}
-	eventually(t, "no key is left", func() bool { return client.DBSize(t.Context()).Val() == 0 })
+	wait.Until(t, 10*time.Second, "keys are left", func() bool { return client.DBSize(t.Context()).Val() == 0 })
 }
 
 func TestASlotRunsOutByTheServersOwnClock(t *testing.T) {
-	s := New(Config{}, connect(t, redistest.Start(t).Addr))
+	s := New(Config{}, redistest.Connect(t, redistest.Start(t).Addr))
 	if got, err := s.Take(t.Context(), []slot.Ask{{Scope: "s", Owner: "a", Cap: 1}}, 50*time.Millisecond); err != nil || !got[0] {
 		t.Fatal(got, err)
 	}
 	must(t, s.Renew(t.Context(), []slot.Ask{{Scope: "s", Owner: "long"}}, time.Hour)) // keeps the key
-	eventually(t, "the slot of a is free", func() bool {
+	wait.Until(t, 10*time.Second, "the slot of a is not free", func() bool {
 		n, err := s.InUse(t.Context(), "s")
 		return err == nil && n == 1
 	})
 }
 
 func TestPrefixesAreApart(t *testing.T) {
-	client := connect(t, redistest.Start(t).Addr)
+	client := redistest.Connect(t, redistest.Start(t).Addr)
 	for _, c := range [][2]string{{"a", "x:slot:y"}, {"a:slot:x", "y"}, {"a%3Aslot%3Ax", "y"}} {
 		got, err := New(Config{Prefix: c[0]}, client).Take(t.Context(), []slot.Ask{{Scope: c[1], Owner: c[0], Cap: 1}}, time.Minute)
 		if err != nil || !got[0] {
@@ -73,7 +74,7 @@ func TestPrefixesAreApart(t *testing.T) {
 
 func TestARedisOutOfReachIsSaidToBe(t *testing.T) {
 	server := redistest.Start(t)
-	s := New(Config{Timeout: 50 * time.Millisecond}, connect(t, server.Addr))
+	s := New(Config{Timeout: 50 * time.Millisecond}, redistest.Connect(t, server.Addr))
 	check := func(why string) {
 		t.Helper()
 		for name, err := range slottest.CallAll(t.Context(), s) {
@@ -87,7 +88,7 @@ func TestARedisOutOfReachIsSaidToBe(t *testing.T) {
 	server.Stop()
 	check("stopped")
 	server.Restart() // it knows no script
-	s = New(Config{}, connect(t, server.Addr))
+	s = New(Config{}, redistest.Connect(t, server.Addr))
 	for name, err := range slottest.CallAll(t.Context(), s) {
 		if err != nil {
 			t.Errorf("restarted: %s fails with %v", name, err)
@@ -97,7 +98,7 @@ func TestARedisOutOfReachIsSaidToBe(t *testing.T) {
 
 // BenchmarkRunTakesAndGivesASlot has ten runs of a hundred tenants share a call.
 func BenchmarkRunTakesAndGivesASlot(b *testing.B) {
-	s := New(Config{}, connect(b, redistest.Start(b).Addr))
+	s := New(Config{}, redistest.Connect(b, redistest.Start(b).Addr))
 	b.RunParallel(func(pb *testing.PB) {
 		asks := make([]slot.Ask, 10)
 		for i := 0; pb.Next(); i++ {
@@ -115,12 +116,6 @@ func BenchmarkRunTakesAndGivesASlot(b *testing.B) {
 	b.ReportMetric(float64(10*b.N)/b.Elapsed().Seconds(), "runs/s")
 }
 
-func connect(t testing.TB, addr string) *redis.Client {
-	c := redis.NewClient(&redis.Options{Addr: addr, ContextTimeoutEnabled: true})
-	t.Cleanup(func() { c.Close() })
-	return c
-}
-
 // age does to what is kept what the passing of d does: TTLs and slots are nearer
 // to their end.
 func age(t *testing.T, c *redis.Client, d time.Duration) {
@@ -132,22 +127,7 @@ for _, key in ipairs(redis.call('KEYS', 'test:slot:*')) do
   end
   redis.call('PEXPIRE', key, redis.call('PTTL', key) - ARGV[1])
 end`
-	if err := c.Eval(t.Context(), script, nil, d.Milliseconds()).Err(); err != nil && err != redis.Nil {
-		t.Fatal(err)
-	}
-}
-
-func eventually(t *testing.T, what string, holds func() bool) {
-	t.Helper()
-	tick, late := time.NewTicker(5*time.Millisecond), time.After(10*time.Second)
-	defer tick.Stop()
-	for !holds() {
-		select {
-		case <-tick.C:
-		case <-late:
-			t.Fatalf("not within 10 s: %s", what)
-		}
-	}
+	redistest.Eval(t, c, script, d.Milliseconds())
 }
 
 func must(t *testing.T, err error) {
