@@ -6,11 +6,14 @@ import (
 	"strings"
 	"sync/atomic"
 	"testing"
+	"time"
 
 	"github.com/aws/smithy-go"
 	"go.uber.org/zap"
 	"go.uber.org/zap/zapcore"
 	"go.uber.org/zap/zaptest/observer"
+
+	"github.com/scriptfleet/scriptfleet/pkg/fleettest/wait"
 )
 
 // TestAPanicFailsOneInvocationAlone breaks what the server holds in memory of
@@ -64,7 +67,7 @@ func TestAPanicFailsOneInvocationAlone(t *testing.T) {
 			t.Error("afterwards", out, err)
 		}
 	}
-	eventually(t, func() bool { return b.warm() == 2 })
+	wait.Until(t, 10*time.Second, "not both functions stay warm", func() bool { return b.warm() == 2 })
 }
 
 // change changes a function's pool under the server's lock.

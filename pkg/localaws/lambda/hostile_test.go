@@ -10,6 +10,8 @@ import (
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/lambda"
+
+	"github.com/scriptfleet/scriptfleet/pkg/fleettest/wait"
 )
 
 // hostile is a script that does its worst to what runs it.
@@ -109,7 +111,7 @@ func TestNoScriptEndsTheStackOrANeighboursRun(t *testing.T) {
 	if n := <-served; n < 20 {
 		t.Errorf("the neighbour ran %d times", n)
 	}
-	eventually(t, func() bool { return b.warm() <= 8 })
+	wait.Until(t, 10*time.Second, "more than 8 processes stay warm", func() bool { return b.warm() <= 8 })
 }
 
 // serveNeighbour invokes a function that does nothing wrong until ctx ends.
