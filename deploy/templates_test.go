@@ -56,7 +56,7 @@ func TestCloudFormationMakesTheQueuesThatTheFleetUses(t *testing.T) {
 }
 
 func TestWorkersMayDoWhatTheAdapterOfLambdaCalls(t *testing.T) {
-	template := read(t, "cloudformation.yaml")
+	template := files.Read(t, "cloudformation.yaml")
 	for _, action := range []string{
 		"CreateFunction", "TagResource", // functions are created with tags
 		"GetFunction", "DeleteFunction", "PublishLayerVersion", "ListLayerVersions",
