@@ -35,6 +35,7 @@ func (d *Dispatcher) conclude(
 	if err != nil {
 		return fmt.Errorf("claim request %s: %w", r.Key, err)
 	}
+	d.goOn(&d.ledgerAway)
 	switch known := answers[0]; {
 	case known.State == ledger.Published:
 		return nil
@@ -108,7 +109,7 @@ func (d *Dispatcher) publish(ctx context.Context, r run.Run, body []byte) error 
 	if err != nil {
 		return fmt.Errorf("read the stored result: %w", err)
 	}
-	err = d.answer.Send(ctx, queue.Message{Body: body, Group: res.Tenant, Attributes: res.Attributes()})
+	err = d.sendBy(ctx, d.results, queue.Message{Body: body, Group: res.Tenant, Attributes: res.Attributes()})
 	if err != nil {
 		return fmt.Errorf("publish result %s: %w", res.ID, err)
 	}
@@ -123,7 +124,7 @@ func (d *Dispatcher) publish(ctx context.Context, r run.Run, body []byte) error 
 func (d *Dispatcher) buryRequest(ctx context.Context, delivery queue.Delivery, reason *run.Error) error {
 	d.log.Error("request is buried: it names no tenant, source and id that a result could go to",
 		zap.String("message", delivery.MessageID), zap.String("type", reason.Type), zap.String("reason", reason.Message))
-	err := d.bury.Send(ctx, queue.Message{Body: delivery.Body, Attributes: map[string]string{
+	err := d.sendBy(ctx, d.deadLetter, queue.Message{Body: delivery.Body, Attributes: map[string]string{
 		run.AttributeReason: reason.Message, run.AttributeErrorType: reason.Type,
 	}})
 	if err != nil {

@@ -9,12 +9,15 @@
 // queue, so nothing is lost.
 //
 // The dispatcher holds no state of its own that matters; any number of them may
-// run side by side. When the ledger or a queue is out of reach it puts back what
-// it holds and pauses its intake.
+// run side by side. While the ledger or the requests queue is out of reach it
+// puts back what it holds and pauses its intake. While a partition is, it puts
+// back the requests of the tenants that have no other, and all others pass.
 package dispatcher
 
 import (
 	"context"
+	"errors"
+	"fmt"
 	"strconv"
 	"sync"
 	"time"
@@ -32,9 +35,11 @@ import (
 
 // Config of a dispatcher. Zero values take the defaults that are noted.
 type Config struct {
-	Pollers    int           // polls of the requests queue at a time; default 4
-	PollWait   time.Duration // of one long poll; default 10 s
-	DepthEvery time.Duration // between two looks at the queues' depths; default 2 s
+	Pollers        int           // polls of the requests queue at a time; default 4
+	PollWait       time.Duration // of one long poll; default 10 s
+	DepthEvery     time.Duration // between two looks at the queues' depths; default 2 s
+	MaxInHand      int           // requests in hand at a time; default 500
+	MaxInHandBytes int           // of their bodies, above which no poll is begun; default 16 MiB
 }
 
 func (c Config) withDefaults() Config {
@@ -46,6 +51,12 @@ func (c Config) withDefaults() Config {
 	}
 	if c.DepthEvery == 0 {
 		c.DepthEvery = 2 * time.Second
+	}
+	if c.MaxInHand == 0 {
+		c.MaxInHand = 500
+	}
+	if c.MaxInHandBytes == 0 {
+		c.MaxInHandBytes = 16 << 20
 	}
 	return c
 }
@@ -94,14 +105,19 @@ type Dispatcher struct {
 	route    *router
 	depths   *depths
 	backlogs *backlogs
-	breaker  breaker.Breaker
+	room     *room
+
+	ledgerAway   breaker.Breaker // these two pause the intake
+	requestsAway breaker.Breaker
 
 	accept *batch.Batcher[ledger.Entry, ledger.State]
 	delete *queue.Deleter
-	ways   []*way // in order of the partitions
-	side   *way   // nil without a side partition
-	answer *queue.Sender
-	bury   *queue.Sender
+	extend *queue.Extender
+
+	partitions []*way // in order
+	side       *way   // nil without a side partition
+	results    *way
+	deadLetter *way
 }
 
 // calls under way at once to one queue, of each kind.
@@ -111,27 +127,29 @@ const calls = 2
 func New(cfg Config, deps Deps) *Dispatcher {
 	cfg = cfg.withDefaults()
 	d := &Dispatcher{
-		cfg:      cfg,
-		deps:     deps,
-		log:      deps.Log.Named("dispatcher"),
-		metrics:  newMetrics(deps.Registerer),
-		route:    newRouter(len(deps.Partitions)),
-		depths:   newDepths(deps.Registerer),
-		backlogs: newBacklogs(deps.Ledger, deps.Log.Named("dispatcher")),
-		delete:   queue.NewDeleter(deps.Requests, 2*calls),
-		answer:   queue.NewSender(deps.Results, calls),
-		bury:     queue.NewSender(deps.DeadLetter, calls),
+		cfg:        cfg,
+		deps:       deps,
+		log:        deps.Log.Named("dispatcher"),
+		metrics:    newMetrics(deps.Registerer),
+		depths:     newDepths(deps.Registerer),
+		backlogs:   newBacklogs(deps.Ledger, deps.Log.Named("dispatcher")),
+		room:       newRoom(cfg.MaxInHand, cfg.MaxInHandBytes),
+		delete:     queue.NewDeleter(deps.Requests, 2*calls),
+		extend:     queue.NewExtender(deps.Requests, 1),
+		results:    newWay(deps.Results, nil),
+		deadLetter: newWay(deps.DeadLetter, nil),
 	}
 	d.accept = batch.New(batch.Config[ledger.Entry]{Max: 100, Concurrency: 2}, d.flushAccepts)
+	d.route = newRouter(len(deps.Partitions), func(p int) bool { return d.partitions[p].away.Paused() })
 	for p, q := range deps.Partitions {
 		label := strconv.Itoa(p)
-		d.ways = append(d.ways, d.newWay(label, q))
+		d.partitions = append(d.partitions, newWay(q, d.metrics.sent.WithLabelValues(label).Inc))
 		d.depths.add("partition-"+label, q, func(depth queue.Depth) { d.route.saw(p, depth) })
 	}
 	d.depths.add("requests", deps.Requests, nil)
 	if deps.Side != nil {
 		d.depths.add("side", deps.Side, nil)
-		d.side = d.newWay("side", deps.Side)
+		d.side = newWay(deps.Side, d.metrics.sent.WithLabelValues("side").Inc)
 	}
 	d.depths.add("results", deps.Results, nil)
 	d.depths.add("requests-dlq", deps.DeadLetter, nil)
@@ -146,11 +164,34 @@ func (d *Dispatcher) Run(intake, work context.Context) error {
 	wg.Go(func() { d.backlogs.run(intake) })
 	wg.Go(func() { d.depths.run(intake, d.cfg.DepthEvery) })
 	for range d.cfg.Pollers {
-		wg.Go(func() { d.poll(intake, work) })
+		wg.Go(func() { d.poll(intake, work, &wg) })
 	}
 	wg.Wait()
 	return nil
 }
 
 // Ready is nil while the dispatcher takes requests, else why it does not.
-func (d *Dispatcher) Ready() error { return d.breaker.Reason() }
+func (d *Dispatcher) Ready() error {
+	var why []error
+	if err := d.requestsAway.Reason(); err != nil {
+		why = append(why, fmt.Errorf("the requests queue is away: %w", err))
+	}
+	if err := d.ledgerAway.Reason(); err != nil {
+		why = append(why, fmt.Errorf("the ledger is away: %w", err))
+	}
+	return errors.Join(why...)
+}
+
+// pause pauses the intake, and logs it once.
+func (d *Dispatcher) pause(b *breaker.Breaker, err error) {
+	if b.Open(err) {
+		d.log.Warn("intake pauses", zap.Error(err))
+	}
+}
+
+// goOn ends a pause of the intake.
+func (d *Dispatcher) goOn(b *breaker.Breaker) {
+	if b.Close() {
+		d.log.Info("intake goes on")
+	}
+}

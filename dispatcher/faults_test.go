@@ -57,3 +57,18 @@ func (f *faults) options() memqueue.Options {
 		},
 	}}
 }
+
+// faultsOfAll are those of the partitions, in order; its methods change all.
+type faultsOfAll []*faults
+
+func (all faultsOfAll) onCall(do func(memqueue.Op, int) error) {
+	for _, f := range all {
+		f.onCall(do)
+	}
+}
+
+func (all faultsOfAll) onEntry(do func(memqueue.Op, int) error) {
+	for _, f := range all {
+		f.onEntry(do)
+	}
+}

@@ -11,6 +11,7 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 	"go.uber.org/zap"
+	"go.uber.org/zap/zaptest/observer"
 
 	"github.com/scriptfleet/scriptfleet/dispatcher"
 	"github.com/scriptfleet/scriptfleet/pkg/ledger"
@@ -32,15 +33,16 @@ var policy = func() *run.Policy {
 // bench is one dispatcher on parts in memory, in a bubble of its own time.
 type bench struct {
 	*testing.T
-	d                              *dispatcher.Dispatcher
-	requests, results, dead, side  *memqueue.Queue
-	partitions                     []*memqueue.Queue
-	requestFaults, partitionFaults *faults
-	resultFaults                   *faults
-	ledger                         *faultyLedger
-	metrics                        *prometheus.Registry
-	unknown                        string // tenant that is refused
-	shard, backlog                 int
+	d                             *dispatcher.Dispatcher
+	requests, results, dead, side *memqueue.Queue
+	partitions                    []*memqueue.Queue
+	requestFaults, resultFaults   *faults
+	partitionFaults               faultsOfAll
+	ledger                        *faultyLedger
+	metrics                       *prometheus.Registry
+	logs                          *observer.ObservedLogs
+	unknown                       string // tenant that is refused
+	shard, backlog                int
 
 	stopIntake, stopWork context.CancelFunc
 	over                 chan struct{}
@@ -48,8 +50,13 @@ type bench struct {
 
 func with(t *testing.T, test func(*bench)) {
 	t.Helper()
+	withConfig(t, dispatcher.Config{}, test)
+}
+
+func withConfig(t *testing.T, cfg dispatcher.Config, test func(*bench)) {
+	t.Helper()
 	synctest.Test(t, func(t *testing.T) {
-		b := newBench(t)
+		b := newBench(t, cfg)
 		b.start()
 		defer func() { b.stop() }()
 		synctest.Wait() // it has looked at the queues
@@ -57,9 +64,9 @@ func with(t *testing.T, test func(*bench)) {
 	})
 }
 
-func newBench(t *testing.T) *bench {
+func newBench(t *testing.T, cfg dispatcher.Config) *bench {
 	b := &bench{
-		T: t, requestFaults: &faults{}, partitionFaults: &faults{}, resultFaults: &faults{},
+		T: t, requestFaults: &faults{}, resultFaults: &faults{},
 		ledger: &faultyLedger{Ledger: memledger.New(memledger.Config{})}, metrics: prometheus.NewRegistry(), shard: 2, backlog: 1000,
 	}
 	b.requests = memqueue.New("requests", b.requestFaults.options())
@@ -68,12 +75,16 @@ func newBench(t *testing.T) *bench {
 	b.side = memqueue.New("side", memqueue.Options{})
 	var partitions []queue.Queue
 	for i := range 4 {
-		q := memqueue.New(fmt.Sprint("partition-", i), b.partitionFaults.options())
+		f := &faults{}
+		b.partitionFaults = append(b.partitionFaults, f)
+		q := memqueue.New(fmt.Sprint("partition-", i), f.options())
 		b.partitions, partitions = append(b.partitions, q), append(partitions, q)
 	}
-	b.d = dispatcher.New(dispatcher.Config{}, dispatcher.Deps{
+	core, logs := observer.New(zap.InfoLevel)
+	b.logs = logs
+	b.d = dispatcher.New(cfg, dispatcher.Deps{
 		Requests: b.requests, Partitions: partitions, Side: b.side, Results: b.results, DeadLetter: b.dead,
-		Ledger: b.ledger, Tenants: b, Policy: policy, Log: zap.NewNop(), Registerer: b.metrics,
+		Ledger: b.ledger, Tenants: b, Policy: policy, Log: zap.New(core), Registerer: b.metrics,
 	})
 	return b
 }
@@ -149,7 +160,17 @@ func (b *bench) send(rs ...run.Request) {
 
 func (b *bench) sendBody(body []byte) {
 	b.Helper()
-	if err := b.requests.Send(context.Background(), []queue.Message{{Body: body}})[0]; err != nil {
+	b.sendAll(body)
+}
+
+// sendAll leaves the dispatcher no time between two requests.
+func (b *bench) sendAll(bodies ...[]byte) {
+	b.Helper()
+	ms := make([]queue.Message, len(bodies))
+	for i := range bodies {
+		ms[i].Body = bodies[i]
+	}
+	if err := errors.Join(b.requests.Send(context.Background(), ms)...); err != nil {
 		b.Fatal(err)
 	}
 	synctest.Wait()
@@ -210,6 +231,13 @@ type faultyLedger struct {
 	*memledger.Ledger
 	mu      sync.Mutex
 	failing string
+	delay   time.Duration // of each call
+}
+
+func (l *faultyLedger) slow(delay time.Duration) {
+	l.mu.Lock()
+	l.delay = delay
+	l.mu.Unlock()
 }
 
 func (l *faultyLedger) fail(op string) {
@@ -219,6 +247,10 @@ func (l *faultyLedger) fail(op string) {
 }
 
 func (l *faultyLedger) before(op string) error {
+	l.mu.Lock()
+	delay := l.delay
+	l.mu.Unlock()
+	time.Sleep(delay)
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if l.failing == op || l.failing == "all" {
@@ -247,3 +279,9 @@ func (l *faultyLedger) Published(ctx context.Context, keys []run.Key) error {
 	}
 	return l.Ledger.Published(ctx, keys)
 }
+
+// oneEach gives each tenant one partition, and no bound of its backlog.
+type oneEach struct{}
+
+func (oneEach) Admit(string) *run.Error     { return nil }
+func (oneEach) Limits(string) tenant.Limits { return tenant.Limits{Partitions: 1, MaxBacklog: 1 << 30} }

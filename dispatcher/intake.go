@@ -9,33 +9,42 @@ import (
 
 	"go.uber.org/zap"
 
+	"github.com/scriptfleet/scriptfleet/pkg/ledger"
 	"github.com/scriptfleet/scriptfleet/pkg/queue"
 )
 
-// visibility covers the dispatch of a batch many times over; a request of a
+// visibility covers the dispatch of a request many times over; a request of a
 // dispatcher that died comes back after it.
 const visibility = 30 * time.Second
 
-// poll receives requests until intake ends. The requests of the last poll are
-// dispatched like any other: that takes no longer than putting them back.
-func (d *Dispatcher) poll(intake, work context.Context) {
-	for d.breaker.Wait(intake) == nil {
+// poll receives requests as room allows until intake ends. Each request is
+// handled by its own goroutine: the next poll waits for room, and not for the
+// slowest of the last. The requests of the last poll are handled like any other:
+// that takes no longer than putting them back.
+func (d *Dispatcher) poll(intake, work context.Context, inHand *sync.WaitGroup) {
+	for d.requestsAway.Wait(intake) == nil && d.ledgerAway.Wait(intake) == nil {
+		n := d.room.reserve(intake)
+		if n == 0 {
+			return // intake has ended
+		}
 		ds, err := d.deps.Requests.Receive(intake, queue.Poll{
-			Max: queue.MaxBatch, Wait: d.cfg.PollWait, Visibility: visibility,
+			Max: n, Wait: d.cfg.PollWait, Visibility: visibility,
 		})
+		d.room.arrived(n, ds)
 		if err != nil {
 			if intake.Err() == nil {
-				d.log.Warn("cannot receive requests; trying again", zap.Error(err))
-				d.breaker.Open(err)
+				d.pause(&d.requestsAway, err)
 			}
 			continue
 		}
+		d.goOn(&d.requestsAway)
 		d.metrics.received.Add(float64(len(ds)))
-		var wg sync.WaitGroup
 		for _, delivery := range ds {
-			wg.Go(func() { d.handle(work, delivery) })
+			inHand.Go(func() {
+				defer d.room.gone(delivery)
+				d.handle(work, delivery)
+			})
 		}
-		wg.Wait()
 	}
 }
 
@@ -43,20 +52,33 @@ func (d *Dispatcher) poll(intake, work context.Context) {
 // stands in the way, the request comes back after a delay.
 func (d *Dispatcher) handle(ctx context.Context, delivery queue.Delivery) {
 	outcome, err := d.admit(ctx, delivery)
+	if errors.Is(err, ledger.ErrUnavailable) {
+		d.pause(&d.ledgerAway, err)
+	}
 	if err == nil {
-		err = d.delete.Delete(ctx, delivery)
+		if err = d.delete.Delete(ctx, delivery); errors.Is(err, queue.ErrGone) {
+			err = nil
+		} else if err != nil && ctx.Err() == nil {
+			d.pause(&d.requestsAway, err)
+		}
 	}
-	if err == nil || errors.Is(err, queue.ErrGone) {
-		d.breaker.Close()
-		d.metrics.handled(outcome, delivery.SentAt)
-		return
+	if err != nil {
+		d.putBack(ctx, delivery, err)
+		outcome = outcomePutBack
 	}
-	d.metrics.handled(outcomePutBack, delivery.SentAt)
-	d.log.Warn("request is put back", zap.String("message", delivery.MessageID),
-		zap.Int("receives", delivery.ReceiveCount), zap.Error(err))
-	if !errors.Is(err, errHeld) {
-		d.breaker.Open(err)
+	d.metrics.handled(outcome, delivery.SentAt)
+}
+
+// putBack lets a request come again after a delay that grows with its receives.
+// What all requests meet has been logged once already.
+func (d *Dispatcher) putBack(ctx context.Context, delivery queue.Delivery, why error) {
+	level := zap.WarnLevel
+	if errors.Is(why, ledger.ErrUnavailable) || errors.Is(why, errAway) || errors.Is(why, errHeld) {
+		level = zap.DebugLevel
 	}
+	d.log.Log(level, "request is put back", zap.String("message", delivery.MessageID),
+		zap.Int("receives", delivery.ReceiveCount), zap.Error(why))
 	delay := time.Second + rand.N(min(time.Duration(delivery.ReceiveCount)*2*time.Second, visibility))
-	d.deps.Requests.Extend(ctx, []queue.Delivery{delivery}, delay.Round(time.Second))
+	// Where this fails, the request comes back when its visibility runs out.
+	_ = d.extend.Extend(ctx, delivery, delay.Round(time.Second))
 }

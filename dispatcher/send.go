@@ -1,33 +1,55 @@
 package dispatcher
 
 import (
+	"container/list"
 	"context"
 	"errors"
 	"fmt"
 	"time"
 
-	"github.com/prometheus/client_golang/prometheus"
+	"go.uber.org/zap"
 
+	"github.com/scriptfleet/scriptfleet/pkg/breaker"
 	"github.com/scriptfleet/scriptfleet/pkg/ledger"
 	"github.com/scriptfleet/scriptfleet/pkg/queue"
 	"github.com/scriptfleet/scriptfleet/pkg/run"
 )
 
-// way leads to one partition, or to the side partition.
+// sendWithin bounds the wait for a place on a queue. It is well below the
+// visibility, so that the request can still be put back.
+const sendWithin = 10 * time.Second
+
+// behind is how long the first in line for a queue waits before no other is let
+// in. SQS sends more in that time than
+// the default of what is in hand.
+const behind = 500 * time.Millisecond
+
+// errAway is why a request is put back whose next queue takes nothing now.
+var errAway = errors.New("dispatcher: the queue is away or behind")
+
+// way leads to a queue on which requests go on: a partition, the side partition,
+// the results, the dead letters.
 type way struct {
-	label  string // its number, or "side"
 	sender *queue.Sender
-	sent   prometheus.Counter
+	queue  string          // its name
+	sent   func()          // counts what a partition got
+	away   breaker.Breaker // open since a send failed
+
+	// Guarded by room.mu:
+	line     list.List // when each request came that is being sent; oldest first
+	bytes    int       // of these
+	answered time.Time // when a send went through, or the first came into an empty line
 }
 
-func (d *Dispatcher) newWay(label string, q queue.Queue) *way {
-	return &way{label: label, sender: queue.NewSender(q, calls), sent: d.metrics.sent.WithLabelValues(label)}
+func newWay(q queue.Queue, sent func()) *way {
+	return &way{sender: queue.NewSender(q, calls), queue: q.Name(), sent: sent}
 }
 
 // forward notes the run in the ledger and sends it on as it came. A run whose
 // result is known already needs no sending: whoever has it in hand publishes
 // it. Any other is sent, even if it was seen before, since a dispatcher may have
-// died between the two.
+// died between the two. Where one partition of the tenant is away, it is sent to
+// the other.
 func (d *Dispatcher) forward(ctx context.Context, r run.Run, delivery queue.Delivery) (outcome, error) {
 	state, err := d.accept.Do(ctx, ledger.EntryOf(r))
 	if err != nil {
@@ -36,21 +58,61 @@ func (d *Dispatcher) forward(ctx context.Context, r run.Run, delivery queue.Deli
 	if state == ledger.Done || state == ledger.Published {
 		return outcomeDuplicate, nil
 	}
+	d.goOn(&d.ledgerAway)
+	m := queue.Message{Body: delivery.Body, Group: r.Tenant, Attributes: run.Carry(delivery.SentAt)}
 	to := d.place(r.Tenant)
-	err = to.sender.Send(ctx, queue.Message{
-		Body: delivery.Body, Group: r.Tenant, Attributes: run.Carry(delivery.SentAt),
-	})
-	if errors.Is(err, queue.ErrTooLarge) || errors.Is(err, queue.ErrInvalid) {
+	err = d.sendBy(ctx, to, m)
+	if errors.Is(err, errAway) {
+		if other := d.place(r.Tenant); other != to {
+			to, err = other, d.sendBy(ctx, other, m)
+		}
+	}
+	if refusedForGood(err) {
 		return outcomeRejected, d.reject(ctx, r, delivery, &run.Error{
 			Owner: run.OwnerAuthor, Type: "RequestTooLarge",
 			Message: fmt.Sprintf("The request of %d bytes does not fit on the queue to the workers: pass less, or a reference to it.", len(delivery.Body)),
 		})
 	}
 	if err != nil {
-		return outcomePutBack, fmt.Errorf("send run %s to partition %s: %w", r.Key, to.label, err)
+		return outcomePutBack, fmt.Errorf("send run %s to %s: %w", r.Key, to.queue, err)
 	}
-	to.sent.Inc()
+	to.sent()
 	return outcomeForwarded, nil
+}
+
+// sendBy sends a message by a way. A way whose last send failed is tried with
+// one message at a time, after a pause; all others come back later.
+func (d *Dispatcher) sendBy(ctx context.Context, w *way, m queue.Message) error {
+	place, within, ok := d.room.enter(w, len(m.Body))
+	if !ok {
+		return errAway
+	}
+	defer d.room.leave(w, place, len(m.Body))
+	waiting, cancel := context.WithTimeout(ctx, within)
+	defer cancel()
+	err := w.sender.Send(waiting, m)
+	switch {
+	case err == nil:
+		d.room.answers(w)
+		if w.away.Close() {
+			d.log.Info("queue answers again", zap.String("queue", w.queue))
+		}
+		return nil
+	case refusedForGood(err) || ctx.Err() != nil:
+		return err
+	case waiting.Err() != nil && !d.room.silent(w, within):
+		return errAway // it answers, and is behind
+	}
+	if w.away.Open(err) {
+		d.log.Warn("queue is away; what goes to it is put back until it answers", zap.String("queue", w.queue), zap.Error(err))
+	}
+	return fmt.Errorf("%w: %w", errAway, err)
+}
+
+// refusedForGood tells whether no queue would take a message, however often
+// it is sent.
+func refusedForGood(err error) bool {
+	return errors.Is(err, queue.ErrTooLarge) || errors.Is(err, queue.ErrInvalid)
 }
 
 // place chooses the tenant's partition: the emptier of its shard, or the side
@@ -61,7 +123,7 @@ func (d *Dispatcher) place(tenant string) *way {
 	if d.backlogs.over(tenant, limits.MaxBacklog) && d.side != nil {
 		return d.side
 	}
-	return d.ways[d.route.choose(tenant, limits.Partitions)]
+	return d.partitions[d.route.choose(tenant, limits.Partitions)]
 }
 
 // flushAccepts notes many runs in the ledger in one round trip.

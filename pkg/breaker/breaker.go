@@ -24,23 +24,35 @@ type Breaker struct {
 }
 
 // Open pauses the intake because of err. A breaker that is open already stays as
-// it is: several places report the same fault.
-func (b *Breaker) Open(err error) {
+// it is: several places report the same fault. It tells whether this is the
+// first failure since a success, and so worth a line in the log.
+func (b *Breaker) Open(err error) (first bool) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	if time.Now().Before(b.until) {
-		return
+		return false
 	}
+	first = b.err == nil
 	pause := min(firstPause<<min(b.failures, 10), longestPause)
 	b.failures++
 	b.err, b.until = err, time.Now().Add(pause)
+	return first
 }
 
-// Close lets the intake go on.
-func (b *Breaker) Close() {
+// Close lets the intake go on, and tells whether it was open.
+func (b *Breaker) Close() (was bool) {
 	b.mu.Lock()
+	defer b.mu.Unlock()
+	was = b.err != nil
 	b.err, b.until, b.failures = nil, time.Time{}, 0
-	b.mu.Unlock()
+	return was
+}
+
+// Paused tells whether the pause lasts.
+func (b *Breaker) Paused() bool {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return time.Now().Before(b.until)
 }
 
 // Wait returns once the pause is over, or with the error of ctx.

@@ -13,8 +13,15 @@ func TestPausesDoubleUpToTheLongestAndEndWithASuccess(t *testing.T) {
 		var b Breaker
 		fault := errors.New("redis is out of reach")
 		for _, want := range []time.Duration{100, 200, 400, 800, 1600, 3200, 5000, 5000} {
-			b.Open(fault)
-			b.Open(fault) // the same fault, seen again
+			if first := b.Open(fault); first != (want == 100) {
+				t.Fatalf("the first failure is told at the pause of %d ms: %v", want, first)
+			}
+			if b.Open(fault) { // the same fault, seen again
+				t.Fatal("a fault that is known is told again")
+			}
+			if !b.Paused() {
+				t.Fatal("an open breaker does not pause")
+			}
 			start := time.Now()
 			if err := b.Wait(t.Context()); err != nil {
 				t.Fatal(err)
@@ -22,11 +29,13 @@ func TestPausesDoubleUpToTheLongestAndEndWithASuccess(t *testing.T) {
 			if got := time.Since(start); got != want*time.Millisecond {
 				t.Fatalf("paused %v, want %v", got, want*time.Millisecond)
 			}
-			if b.Reason() != fault {
-				t.Fatal("the reason is lost before anything has succeeded")
+			if b.Reason() != fault || b.Paused() {
+				t.Fatal("the reason is lost, or the pause goes on, before anything has succeeded")
 			}
 		}
-		b.Close()
+		if !b.Close() || b.Close() {
+			t.Fatal("the first success is not told, or told twice")
+		}
 		start := time.Now()
 		if _ = b.Wait(t.Context()); time.Since(start) != 0 || b.Reason() != nil {
 			t.Fatal("the breaker is open after a success")

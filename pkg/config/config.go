@@ -45,7 +45,9 @@ type Process struct {
 
 // Dispatcher is the dispatcher's own.
 type Dispatcher struct {
-	Pollers int `default:"4" help:"Polls of the requests queue at a time."`
+	Pollers     int `default:"4" help:"Polls of the requests queue at a time."`
+	MaxInHand   int `default:"500" help:"Requests that the dispatcher has in hand at a time."`
+	MaxInHandMB int `name:"max-in-hand-mb" default:"16" help:"MiB of requests in hand above which no more are received."`
 }
 
 // Worker is the worker's own.

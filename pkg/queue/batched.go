@@ -2,9 +2,15 @@ package queue
 
 import (
 	"context"
+	"sync"
+	"time"
 
 	"github.com/scriptfleet/scriptfleet/pkg/batch"
 )
+
+// callWithin bounds one call of a batch, large bodies on their way to a store
+// included. What waits for the next call waits no longer than that.
+const callWithin = 30 * time.Second
 
 // Sender puts on one queue what many goroutines send one message at a time:
 // what comes while a call is under way goes together in the next, so that an
@@ -18,6 +24,8 @@ func NewSender(q Queue, concurrency int) *Sender {
 	return &Sender{batch.New(batch.Config[Message]{
 		Max: MaxBatch, MaxWeight: MaxMessageBytes, Weight: Message.Size, Concurrency: concurrency,
 	}, func(ctx context.Context, ms []Message) ([]struct{}, []error) {
+		ctx, cancel := context.WithTimeout(ctx, callWithin)
+		defer cancel()
 		return nil, q.Send(ctx, ms)
 	})}
 }
@@ -36,11 +44,55 @@ type Deleter struct {
 // NewDeleter deletes from q, with at most so many calls under way at once.
 func NewDeleter(q Queue, concurrency int) *Deleter {
 	return &Deleter{batch.New(batch.Config[Delivery]{Max: MaxBatch, Concurrency: concurrency},
-		func(ctx context.Context, ds []Delivery) ([]struct{}, []error) { return nil, q.Delete(ctx, ds) })}
+		func(ctx context.Context, ds []Delivery) ([]struct{}, []error) {
+			ctx, cancel := context.WithTimeout(ctx, callWithin)
+			defer cancel()
+			return nil, q.Delete(ctx, ds)
+		})}
 }
 
 // Delete returns once the delivery is deleted, or could not be.
 func (s *Deleter) Delete(ctx context.Context, d Delivery) error {
 	_, err := s.batch.Do(ctx, d)
 	return err
+}
+
+// Extender extends deliveries of one queue in the same way, those for the same
+// time together. It keeps a little for each time that it was asked for: the
+// times should be few, such as whole seconds up to a minute.
+type Extender struct {
+	queue       Queue
+	concurrency int // of the calls for each time
+
+	mu    sync.Mutex
+	times map[time.Duration]*batch.Batcher[Delivery, struct{}]
+}
+
+// NewExtender extends deliveries of q, with at most so many calls for each time
+// under way at once.
+func NewExtender(q Queue, concurrency int) *Extender {
+	return &Extender{queue: q, concurrency: concurrency, times: map[time.Duration]*batch.Batcher[Delivery, struct{}]{}}
+}
+
+// Extend returns once the delivery is ours for visibility from now on, or could
+// not be extended.
+func (e *Extender) Extend(ctx context.Context, d Delivery, visibility time.Duration) error {
+	_, err := e.of(visibility).Do(ctx, d)
+	return err
+}
+
+func (e *Extender) of(visibility time.Duration) *batch.Batcher[Delivery, struct{}] {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	b := e.times[visibility]
+	if b == nil {
+		b = batch.New(batch.Config[Delivery]{Max: MaxBatch, Concurrency: e.concurrency},
+			func(ctx context.Context, ds []Delivery) ([]struct{}, []error) {
+				ctx, cancel := context.WithTimeout(ctx, callWithin)
+				defer cancel()
+				return nil, e.queue.Extend(ctx, ds, visibility)
+			})
+		e.times[visibility] = b
+	}
+	return b
 }

@@ -41,7 +41,7 @@ func (f *Fleet) Dispatcher(ctx context.Context, p config.Process, d config.Dispa
 		return Running{}, err
 	}
 	running := dispatcher.New(dispatcher.Config{
-		Pollers: d.Pollers, PollWait: p.PollWait,
+		Pollers: d.Pollers, PollWait: p.PollWait, MaxInHand: d.MaxInHand, MaxInHandBytes: d.MaxInHandMB << 20,
 	}, dispatcher.Deps{
 		Requests: requests, Partitions: partitions, Results: results, DeadLetter: dlq,
 		Side: side, PartitionDeadLetter: partitionDLQ,

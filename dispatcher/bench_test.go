@@ -1,0 +1,116 @@
+package dispatcher_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"go.uber.org/zap"
+
+	"github.com/scriptfleet/scriptfleet/dispatcher"
+	"github.com/scriptfleet/scriptfleet/pkg/ledger/memledger"
+	"github.com/scriptfleet/scriptfleet/pkg/queue"
+	"github.com/scriptfleet/scriptfleet/pkg/queue/memqueue"
+)
+
+// BenchmarkIntake sends 500 requests to each of four partitions, of which one
+// misbehaves, and takes the time until those of the other three are there. A
+// send to a partition that behaves takes 2 ms.
+func BenchmarkIntake(b *testing.B) {
+	const partitions, each = 4, 500
+	for _, c := range []struct {
+		name  string
+		fault func() error
+	}{
+		{"all answer", func() error { return after(2 * time.Millisecond) }},
+		{"one is slow", func() error { return after(100 * time.Millisecond) }},
+		{"one refuses", func() error { return errors.New("refused") }},
+		{"one hangs", func() error { return errors.Join(after(30*time.Second), errors.New("refused")) }},
+	} {
+		b.Run(c.name, func(b *testing.B) {
+			for b.Loop() {
+				b.StopTimer()
+				requests, qs := benched(b, partitions, each, c.fault)
+				stop := dispatching(requests, qs)
+				b.StartTimer()
+				for _, q := range qs[1:] {
+					for q.depth() < each {
+						<-time.After(time.Millisecond)
+					}
+				}
+				b.StopTimer()
+				stop()
+				b.StartTimer()
+			}
+			b.ReportMetric(float64((partitions-1)*each*b.N)/b.Elapsed().Seconds(), "requests/s")
+		})
+	}
+}
+
+// target is a partition that a benchmark looks at.
+type target struct{ *memqueue.Queue }
+
+func (q target) depth() int {
+	d, _ := q.Depth(context.Background())
+	return d.Visible
+}
+
+// benched are a requests queue that holds requests, a tenant's for each
+// partition in turn, and the partitions.
+func benched(b *testing.B, partitions, each int, fault func() error) (*memqueue.Queue, []target) {
+	requests := memqueue.New("requests", memqueue.Options{})
+	tenants := tenantsByPartition(partitions)
+	for i := range each {
+		for _, tenant := range tenants {
+			body, err := ask(fmt.Sprint(i), of(tenant)).Encode()
+			if err != nil {
+				b.Fatal(err)
+			}
+			if err := errors.Join(requests.Send(context.Background(), []queue.Message{{Body: body}})...); err != nil {
+				b.Fatal(err)
+			}
+		}
+	}
+	qs := make([]target, partitions)
+	for p := range qs {
+		qs[p] = target{memqueue.New(fmt.Sprint("partition-", p), memqueue.Options{Faults: memqueue.Faults{
+			Call: func(op memqueue.Op, _ int) error {
+				switch {
+				case op != memqueue.OpSend:
+					return nil
+				case p == 0:
+					return fault()
+				}
+				return after(2 * time.Millisecond)
+			},
+		}})}
+	}
+	return requests, qs
+}
+
+// dispatching runs a dispatcher until stop is called.
+func dispatching(requests *memqueue.Queue, qs []target) (stop func()) {
+	partitions := make([]queue.Queue, len(qs))
+	for p := range qs {
+		partitions[p] = qs[p]
+	}
+	d := dispatcher.New(dispatcher.Config{PollWait: 10 * time.Millisecond}, dispatcher.Deps{
+		Requests: requests, Partitions: partitions,
+		Results: memqueue.New("results", memqueue.Options{}), DeadLetter: memqueue.New("dlq", memqueue.Options{}),
+		Ledger: memledger.New(memledger.Config{}), Tenants: oneEach{}, Policy: policy,
+		Log: zap.NewNop(), Registerer: prometheus.NewRegistry(),
+	})
+	ctx, cancel := context.WithCancel(context.Background())
+	var wg sync.WaitGroup
+	wg.Go(func() { _ = d.Run(ctx, ctx) })
+	return func() { cancel(); wg.Wait() }
+}
+
+func after(d time.Duration) error {
+	<-time.After(d)
+	return nil
+}

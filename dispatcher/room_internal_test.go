@@ -1,0 +1,49 @@
+package dispatcher
+
+import (
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/scriptfleet/scriptfleet/pkg/queue/memqueue"
+)
+
+// Ways that are stuck take all that comes in a moment, and then hold no more
+// than their shares.
+func TestStuckWaysLeaveRoomForTheRest(t *testing.T) {
+	const requests, bytes, size = 500, 16 << 20, 4 << 10
+	for stuck := 1; stuck <= 8; stuck++ {
+		synctest.Test(t, func(t *testing.T) {
+			r := newRoom(requests, bytes)
+			ways := make([]*way, stuck)
+			for i := range ways {
+				ways[i] = newWay(memqueue.New("q", memqueue.Options{}), nil)
+			}
+			for n := range requests { // each is received, and waits as long as it may
+				w := ways[n%stuck]
+				r.add(-1, -size)
+				place, within, ok := r.enter(w, size)
+				if !ok {
+					t.Fatal("a way is behind that only just began")
+				}
+				time.AfterFunc(within, func() { r.leave(w, place, size); r.add(1, size) })
+			}
+			time.Sleep(2 * behind)
+			r.mu.Lock()
+			free := r.free
+			r.mu.Unlock()
+			if least := requests/(stuck+1) - stuck; free < least {
+				t.Errorf("%d stuck ways leave %d of %d free, want %d", stuck, free, requests, least)
+			}
+			for _, w := range ways {
+				if _, _, ok := r.enter(w, size); ok {
+					t.Error("a way that is stuck takes more")
+				}
+			}
+			if _, within, ok := r.enter(newWay(memqueue.New("q", memqueue.Options{}), nil), size); !ok || within != sendWithin {
+				t.Errorf("%d stuck ways keep another from sending", stuck)
+			}
+			time.Sleep(2 * sendWithin)
+		})
+	}
+}
