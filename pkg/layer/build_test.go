@@ -9,6 +9,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -250,7 +251,7 @@ type failure struct {
 // installers are both, except for failures that pip takes long to tell: its
 // words for those stand in TestWhatInstallersSayIsUnderstood.
 func (f failure) installers() []string {
-	if f.reqs[0] == "numpy==1.20.0" || f.reqs[0] == "boto3==1.35.0" {
+	if slices.Contains([]string{"numpy==1.20.0", "boto3==1.35.0", "uuid", "enum34"}, f.reqs[0]) {
 		return []string{""}
 	}
 	return []string{"", NoUV}
@@ -265,6 +266,11 @@ func TestFailuresSayWhoMendsWhat(t *testing.T) {
 		{TypeRequirementConflict, []string{"boto3==1.35.0", "botocore==1.30.0"}, []string{"boto3", "botocore", "1.30.0"}},
 		{TypeNoWheel, []string{"docopt==0.6.2"}, []string{"docopt==0.6.2", "wheel", "Python " + minor}},
 		{TypeNoWheel, []string{"numpy==1.20.0"}, []string{"numpy==1.20.0", "Python " + minor}},
+		{TypeNoWheel, []string{"feedparser==6.0.11"}, []string{"sgmllib3k, which feedparser==6.0.11 needs, has no wheel", "in any version"}},
+		{TypePartOfPython, []string{"json"}, []string{"json is part of Python " + minor + ": remove the line json from"}},
+		{TypePartOfPython, []string{"uuid"}, []string{"uuid is part of Python " + minor}},
+		{TypePartOfPython, []string{"asyncio==3.4.3"}, []string{"asyncio is part of Python " + minor + ": remove the line asyncio==3.4.3 from"}},
+		{TypePartOfPython, []string{"enum34"}, []string{"enum34 would take the place of enum, which is part of Python " + minor + ": remove the line enum34 from"}},
 		{TypeInvalidRequirement, []string{"foo bar"}, []string{"foo bar"}},
 		{TypeInvalidRequirement, []string{"--index-url=nowhere"}, []string{"--index-url"}},
 		{TypeInvalidRequirement, []string{"six @ ./six"}, []string{"six"}},

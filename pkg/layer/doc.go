@@ -16,6 +16,9 @@
 //   - Wheels are those of the runtime's Python and C library, not of the
 //     worker's. uv resolves for any Python from any other; pip judges markers by
 //     the Python that runs it, so only the runtime's own is used.
+//   - A layer takes no module's place that Python itself has. /opt/python comes
+//     before the standard library, site-packages after it; what would shadow it
+//     is left out, or is the author's to remove. See withoutShadows.
 //   - An env does not depend on the machine. Of its settings the installer gets
 //     what it needs to reach the package index (addresses, certificates,
 //     proxies, credentials) and nothing else; see indexSettings.

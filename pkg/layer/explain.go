@@ -36,21 +36,73 @@ func commonFault(out string) *run.Error {
 	return nil
 }
 
-func notFoundPackage(name string) *run.Error {
-	return authorError(TypeRequirementNotFound, "There is no package named %s on the package index: check its name in the requirements.", name)
+// wanted is a requirement that can't be met.
+type wanted struct {
+	what string // name and version specifiers, as far as they are known
+	by   string // the package that needs it; empty where the author requires it
+	all  bool   // no version of it can be had
+}
+
+// needed says who wants it: "sgmllib3k, which feedparser==6.0.11 needs,".
+func (w wanted) needed() string {
+	if w.by == "" {
+		return w.what
+	}
+	return w.what + ", which " + w.by + " needs,"
+}
+
+// unless is the fault of a requirement that the index can't meet, unless it is
+// part of Python: the author's line is to be removed then.
+func (w wanted) unless(fault *run.Error, s run.Script) *run.Error {
+	name := plainName(nameOf(w.what))
+	if line := lineOf(s.Requirements, name); line != "" && inStandardLibrary(name, s.Runtime.Python) {
+		return partOfPython(line, name, s.Runtime)
+	}
+	return fault
+}
+
+func notFoundPackage(w wanted, s run.Script) *run.Error {
+	if w.by != "" {
+		return w.unless(authorError(TypeRequirementNotFound, "There is no package named %s on the package index, and %s needs it. Choose another version of %s, or another package.", w.what, w.by, nameOf(w.by)), s)
+	}
+	return w.unless(authorError(TypeRequirementNotFound, "There is no package named %s on the package index: check its name in the requirements.", w.what), s)
 }
 
 // notFoundVersion names versions to choose from, where some are known.
-func notFoundVersion(requirement, near string) *run.Error {
-	message := "There is no version of " + nameOf(requirement) + " that matches " + requirement + ": "
-	if near != "" {
-		return authorError(TypeRequirementNotFound, "%schoose another, such as %s.", message, near)
+func notFoundVersion(w wanted, near string, s run.Script) *run.Error {
+	message := fmt.Sprintf("There is no version of %s that matches %s", nameOf(w.what), w.what)
+	switch {
+	case w.by != "":
+		message += fmt.Sprintf(", and %s needs one: choose another version of %s.", w.by, nameOf(w.by))
+	case near != "":
+		message += ": choose another, such as " + near + "."
+	default:
+		message += ": choose another."
 	}
-	return authorError(TypeRequirementNotFound, "%schoose another.", message)
+	return w.unless(authorError(TypeRequirementNotFound, "%s", message), s)
 }
 
-func noWheel(requirement string, r run.Runtime) *run.Error {
-	return authorError(TypeNoWheel, "%s has no wheel for %s on Linux (%s): the index has it as source alone, or for other Pythons. Choose a version that has one, another runtime, or another package.", requirement, "Python "+r.Python, r.Platform)
+func noWheel(w wanted, s run.Script) *run.Error {
+	on := fmt.Sprintf("Python %s on Linux (%s)", s.Runtime.Python, s.Runtime.Platform)
+	mend := "Choose a version that has one, another runtime, or another package."
+	if w.by != "" {
+		mend = fmt.Sprintf("Choose a version of %s that does without it, or another package.", nameOf(w.by))
+	} else if w.all {
+		mend = "Choose another package, or another runtime."
+	}
+	if w.all {
+		w.what = nameOf(w.what)
+		return w.unless(authorError(TypeNoWheel, "%s has no wheel for %s in any version: the index has it as source alone, or for other Pythons. %s", w.needed(), on, mend), s)
+	}
+	return w.unless(authorError(TypeNoWheel, "%s has no wheel for %s: the index has it as source alone, or for other Pythons. %s", w.needed(), on, mend), s)
+}
+
+func wrongPython(w wanted, pythons string, s run.Script) *run.Error {
+	return authorError(TypeNoWheel, "%s needs Python %s, and the script's runtime has Python %s. Choose another version of %s, or another runtime.", strings.TrimSuffix(w.needed(), ","), pythons, s.Runtime.Python, nameOf(w.what))
+}
+
+func brokenWheel(what string) *run.Error {
+	return authorError(TypeNoWheel, "The wheel of %s on the package index is broken. Choose another version.", what)
 }
 
 func conflict(why string) *run.Error {

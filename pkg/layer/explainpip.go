@@ -14,7 +14,7 @@ import (
 
 var (
 	pipNoMatch  = regexp.MustCompile(`Could not find a version that satisfies the requirement (.+?) \(from versions: ([^)]*)\)`)
-	pipWanted   = regexp.MustCompile(` \(from [^)]*\)$`)
+	pipWanted   = regexp.MustCompile(`^(.+?)(?: \(from ([^)]*)\))?$`)
 	pipConflict = regexp.MustCompile(`(?s)The conflict is caused by:\n(.+?)\n(?:\s*\n|To fix this)`)
 	pipDepends  = regexp.MustCompile(`^(\S+) (\S+) depends on (.+)$`)
 	pipInvalid  = regexp.MustCompile(`Invalid requirement: ['"](.+?)['"]`)
@@ -38,11 +38,26 @@ func (in installer) explainPip(ctx context.Context, s run.Script, w workshop, py
 	case fault != nil:
 		return fault
 	}
-	more, err := in.askPip(ctx, requirement, s, w, python)
+	more, err := in.askPip(ctx, pipRequirement(requirement, s).what, s, w, python)
 	if err != nil {
 		return err
 	}
-	return explainNoMatch(requirement, versions, more, s)
+	return explainNoMatch(pipRequirement(requirement, s), versions, more, s)
+}
+
+// pipRequirement reads a requirement and who has it, as pip writes them:
+// "sgmllib3k (from feedparser==6.0.11->-r requirements.txt (line 1))".
+func pipRequirement(text string, s run.Script) wanted {
+	m := pipWanted.FindStringSubmatch(text)
+	w := wanted{what: m[1]}
+	by, _, _ := strings.Cut(m[2], "->")
+	if nameOf(by) != "" {
+		w.by = by
+		if line := lineOf(s.Requirements, nameOf(by)); line != "" {
+			w.by = line
+		}
+	}
+	return w
 }
 
 // readPip returns the fault, or the requirement for which there was nothing and
@@ -64,7 +79,7 @@ func readPip(out string, s run.Script) (fault *run.Error, requirement, versions 
 		return invalid(strings.TrimSpace(s.Requirements)), "", "", nil
 	}
 	if m := pipNoMatch.FindStringSubmatch(out); m != nil {
-		return nil, pipWanted.ReplaceAllString(m[1], ""), m[2], nil
+		return nil, m[1], m[2], nil
 	}
 	return nil, "", "", unknown("pip", out)
 }
@@ -92,7 +107,7 @@ func dropSwitch(args []string, flag string) []string {
 	return kept
 }
 
-func explainNoMatch(requirement, versions, more string, s run.Script) error {
+func explainNoMatch(w wanted, versions, more string, s run.Script) error {
 	none := versions == "" || versions == "none"
 	for _, m := range pipFetch.FindAllStringSubmatch(more, -1) {
 		if !pipMissing.MatchString(m[1]) {
@@ -102,16 +117,17 @@ func explainNoMatch(requirement, versions, more string, s run.Script) error {
 			return commonFault("failed to fetch")
 		}
 	}
-	pin := pinOf(requirement)
+	pin := pinOf(w.what)
 	for _, line := range pipSkipped.FindAllString(more, -1) {
 		if none && pin == "" || pin != "" && carriesVersion(line, pin) {
-			return noWheel(requirement, s.Runtime)
+			w.all = w.what == nameOf(w.what)
+			return noWheel(w, s)
 		}
 	}
 	if none && !pipSkipped.MatchString(more) {
-		return notFoundPackage(nameOf(requirement))
+		return notFoundPackage(wanted{what: nameOf(w.what), by: w.by}, s)
 	}
-	return notFoundVersion(requirement, lastVersions(versions))
+	return notFoundVersion(w, lastVersions(versions), s)
 }
 
 // carriesVersion tells whether the file that the line names is of the version.

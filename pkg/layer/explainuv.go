@@ -6,6 +6,7 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 
 	"github.com/scriptfleet/scriptfleet/pkg/run"
@@ -17,6 +18,8 @@ var (
 	uvOnly      = regexp.MustCompile(`only (?:the following versions of )?(.+?) (?:is|are) available`)
 	uvRequire   = regexp.MustCompile(`you require ([^,]+(?:,[<>=!~][^,\s]+)*)`)
 	uvNoWheel   = regexp.MustCompile(`(?:Because|and|that) (?:all versions of )?(\S+) (?:has no usable wheels|have no usable wheels|has no wheels|have no wheels)`)
+	uvBroken    = regexp.MustCompile(`(\S+) has an invalid package format`)
+	uvNeedsPy   = regexp.MustCompile(`(\S+) depends on Python([<>=!~0-9.,*]+)`)
 	uvPython    = regexp.MustCompile(`does not satisfy Python|requires a different Python|requested Python version`)
 	uvDepends   = regexp.MustCompile(`(\S+) depends on (\S+)`)
 	uvParse     = regexp.MustCompile("Couldn't parse requirement")
@@ -31,7 +34,7 @@ func (in installer) explainUV(ctx context.Context, s run.Script, w workshop, out
 	}
 	if name := missingVersion(fault, proof); name != "" {
 		if near := in.newest(ctx, name, s, w); near != "" {
-			return notFoundVersion(uvMissing(proof), near)
+			return notFoundVersion(uvWanted(uvMissing(proof), proof, s), near, s)
 		}
 	}
 	return fault
@@ -63,21 +66,43 @@ func explainProof(proof string, s run.Script) *run.Error {
 	because, _, _ := strings.Cut(proof, "hint:")
 	switch {
 	case uvNoPackage.MatchString(because):
-		return notFoundPackage(nameOf(uvNoPackage.FindStringSubmatch(because)[1]))
+		return notFoundPackage(uvWanted(nameOf(uvNoPackage.FindStringSubmatch(because)[1]), because, s), s)
 	case uvNoWheel.MatchString(because):
-		return noWheel(uvNoWheel.FindStringSubmatch(because)[1], s.Runtime)
+		return noWheel(uvWanted(uvNoWheel.FindStringSubmatch(because)[1], because, s), s)
+	case uvBroken.MatchString(because):
+		return brokenWheel(uvBroken.FindStringSubmatch(because)[1])
+	case uvPython.MatchString(because) && uvNeedsPy.MatchString(because):
+		m := uvNeedsPy.FindStringSubmatch(because)
+		return wrongPython(uvWanted(m[1], because, s), strings.TrimRight(m[2], ",."), s)
 	case uvPython.MatchString(because):
 		what := "A requirement"
 		if m := uvRequire.FindStringSubmatch(because); m != nil {
 			what = m[1]
 		}
-		return noWheel(what, s.Runtime)
+		return noWheel(wanted{what: what}, s)
 	case uvMissing(proof) != "":
-		return notFoundVersion(uvMissing(proof), "")
+		return notFoundVersion(uvWanted(uvMissing(proof), because, s), "", s)
 	case uvDepends.MatchString(because), strings.Contains(because, "unsatisfiable"):
 		return conflict(explainConflict(because))
 	}
 	return nil
+}
+
+// uvWanted finds in the proof who needs what can't be had, where the author does
+// not require it.
+func uvWanted(what, proof string, s run.Script) wanted {
+	name := nameOf(what)
+	w := wanted{what: what, all: strings.Contains(proof, "all versions of "+name+" ")}
+	if lineOf(s.Requirements, name) != "" {
+		w.all = w.all && lineOf(s.Requirements, name) == name
+		return w
+	}
+	for _, m := range uvDepends.FindAllStringSubmatch(proof, -1) {
+		if plainName(nameOf(m[2])) == plainName(name) {
+			w.by = m[1]
+		}
+	}
+	return w
 }
 
 // uvMissing is the requirement that no version matches. That only some versions
@@ -101,18 +126,28 @@ func missingVersion(fault *run.Error, proof string) string {
 	return nameOf(uvMissing(proof))
 }
 
-// explainConflict names the two that clash where the proof is short, else it is
-// the proof.
+// explainConflict names the two that clash where the proof has them, else it is
+// the proof. What the author requires is named rather than what that needs.
 func explainConflict(because string) string {
 	_, proof, _ := strings.Cut(because, "Because ")
-	if m := uvDepends.FindStringSubmatch(proof); m != nil {
+	var required []string
+	for _, m := range uvRequire.FindAllStringSubmatch(proof, -1) {
+		required = append(required, strings.Split(strings.TrimRight(m[1], ",. "), " and ")...)
+	}
+	clash := ""
+	for _, m := range uvDepends.FindAllStringSubmatch(proof, -1) {
 		needs := strings.TrimRight(m[2], ",.")
-		for _, r := range uvRequire.FindAllStringSubmatch(proof, -1) {
-			asked := strings.TrimRight(r[1], ",. ")
-			if nameOf(asked) == nameOf(needs) && asked != needs {
-				return fmt.Sprintf("%s needs %s, but %s is required too", m[1], needs, asked)
+		for _, asked := range required {
+			if nameOf(asked) != nameOf(needs) || asked == needs {
+				continue
+			}
+			if clash == "" || slices.Contains(required, m[1]) {
+				clash = fmt.Sprintf("%s needs %s, but %s is required too", m[1], needs, asked)
 			}
 		}
+	}
+	if clash != "" {
+		return clash
 	}
 	proof, _, _ = strings.Cut(proof, ", we can conclude that your requirements are unsatisfiable")
 	return "because " + proof

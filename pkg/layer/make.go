@@ -68,21 +68,7 @@ func (b *Builder) make(ctx context.Context, s run.Script) (Layer, error) {
 
 // steps are install, compile, pack. Their errors are judged by blame.
 func (b *Builder) steps(ctx context.Context, s run.Script, work workshop, log *buildLog) (Layer, error) {
-	installer := b.installer
-	var err error
-	if installer.uv, err = b.uv.get(ctx, log); err != nil {
-		return Layer{}, err
-	}
-	if url := b.deps.PrivateIndex(s.Tenant); url != "" {
-		installer.index = installer.index.only(url)
-	}
-	if err := installer.install(ctx, s, work, log); err != nil {
-		return Layer{}, err
-	}
-	if err := dropBytecode(work.target); err != nil {
-		return Layer{}, err
-	}
-	plain, err := readTree(work.target)
+	plain, err := b.install(ctx, s, work, log)
 	if err != nil {
 		return Layer{}, err
 	}
@@ -105,6 +91,29 @@ func (b *Builder) steps(ctx context.Context, s run.Script, work workshop, log *b
 	l, err := pack(full)
 	l.UnpackedBytes = full.bytes()
 	return l, err
+}
+
+// install returns what belongs into the layer, without bytecode.
+func (b *Builder) install(ctx context.Context, s run.Script, work workshop, log *buildLog) (tree, error) {
+	installer := b.installer
+	var err error
+	if installer.uv, err = b.uv.get(ctx, log); err != nil {
+		return nil, err
+	}
+	if url := b.deps.PrivateIndex(s.Tenant); url != "" {
+		installer.index = installer.index.only(url)
+	}
+	if err := installer.install(ctx, s, work, log); err != nil {
+		return nil, err
+	}
+	if err := dropBytecode(work.target); err != nil {
+		return nil, err
+	}
+	installed, err := readTree(work.target)
+	if err != nil {
+		return nil, err
+	}
+	return withoutShadows(installed, s, work, log)
 }
 
 func (b *Builder) openWorkshop(s run.Script) (workshop, error) {

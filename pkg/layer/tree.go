@@ -201,6 +201,12 @@ func distName(dir string) string {
 	return strings.ReplaceAll(name, "_", "-")
 }
 
+// distVersion is the version in such a name.
+func distVersion(dir string) string {
+	_, version, _ := strings.Cut(strings.TrimSuffix(path.Base(dir), distInfo), "-")
+	return version
+}
+
 func topSized(all []sized) []sized {
 	slices.SortFunc(all, func(a, b sized) int {
 		return cmp.Or(cmp.Compare(b.bytes, a.bytes), strings.Compare(a.name, b.name))

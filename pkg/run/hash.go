@@ -12,7 +12,7 @@ import (
 
 // RecipeVersion is part of every [EnvHash]: it is raised whenever the same
 // requirements would be built into another layer.
-const RecipeVersion = "1"
+const RecipeVersion = "2"
 
 const (
 	hashChars       = 26 // 130 bits

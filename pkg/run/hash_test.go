@@ -36,7 +36,7 @@ func TestKeyIsOfTenantSourceAndIDAlone(t *testing.T) {
 func TestHashesStayWhatTheyAre(t *testing.T) {
 	r := decoded(t, PolicyConfig{Handler: "h"}, event("data.requirements", `"requests==2.32.3"`))
 	got := [3]string{string(r.Key), string(r.Script.EnvHash), string(r.Script.Hash)}
-	want := [3]string{"swjex2tcjn6glw2aseygkgvhua", "7fp3ejg3t2gro2ijapulr6pueo", "fbyazex5pynj2ovyb2fq6jqvxi"}
+	want := [3]string{"swjex2tcjn6glw2aseygkgvhua", "qucqunrtfsaiojxpqviqahqsll", "3shrfrvc6jbudrr5vpn327aaop"}
 	if got != want {
 		t.Errorf("got %q, want %q", got, want)
 	}

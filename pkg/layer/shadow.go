@@ -1,0 +1,112 @@
+package layer
+
+import (
+	"bytes"
+	"encoding/csv"
+	"fmt"
+	"os"
+	"path"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"github.com/scriptfleet/scriptfleet/pkg/run"
+)
+
+// A layer's modules come before Python's own on a function's path, while in a
+// site-packages folder they come after them. So packages that carry a module of
+// the standard library along, such as asyncio, typing or enum34, do no harm on
+// their author's machine and break every import on Lambda.
+
+// withoutShadows takes modules out of the installed files whose place Python's
+// own would otherwise lose. A requirement that consists of nothing else is the
+// author's to remove.
+func withoutShadows(installed tree, s run.Script, w workshop, log *buildLog) (tree, error) {
+	left := map[string]bool{}
+	for _, p := range installed.packages() {
+		shadows := slices.DeleteFunc(slices.Clone(p.modules), func(top string) bool {
+			return !installed.imports(top) || !inStandardLibrary(moduleOf(top), s.Runtime.Python)
+		})
+		if len(shadows) == 0 {
+			continue
+		}
+		if line := lineOf(s.Requirements, p.name); line != "" && len(shadows) == len(p.modules) {
+			return nil, partOfPython(line, moduleOf(shadows[0]), s.Runtime)
+		}
+		for _, top := range shadows {
+			left[top] = true
+			log.line(fmt.Sprintf("left out %s of %s %s: Python %s has its own", moduleOf(top), p.name, p.version, s.Runtime.Python))
+			if err := os.RemoveAll(filepath.Join(w.target, top)); err != nil {
+				return nil, fmt.Errorf("leave out %s: %w", top, err)
+			}
+		}
+	}
+	return slices.DeleteFunc(installed, func(f file) bool { return left[topOf(f.name)] }), nil
+}
+
+// installedPackage is one that the installer has brought.
+type installedPackage struct {
+	name, version string
+	modules       []string // its files and folders right below python/, without its metadata and programs
+}
+
+// packages are those that were installed, by the lists that came with them.
+func (t tree) packages() []installedPackage {
+	var all []installedPackage
+	for _, f := range t {
+		dir, base := path.Split(f.name)
+		if base != "RECORD" || !strings.HasSuffix(strings.TrimSuffix(dir, "/"), distInfo) {
+			continue
+		}
+		p := installedPackage{name: distName(dir), version: distVersion(dir)}
+		rows, _ := csv.NewReader(bytes.NewReader(f.content)).ReadAll()
+		for _, row := range rows {
+			if top := topOf(row[0]); !strings.HasSuffix(top, distInfo) && !slices.Contains(p.modules, top) {
+				p.modules = append(p.modules, top)
+			}
+		}
+		all = append(all, p)
+	}
+	return all
+}
+
+// imports tells whether a file or folder right below python/ is a module. A
+// folder without an __init__ gives way to the standard library.
+func (t tree) imports(top string) bool {
+	_, ok := slices.BinarySearchFunc(t, top, func(f file, name string) int { return strings.Compare(f.name, name) })
+	return ok || slices.ContainsFunc(t, func(f file) bool { return strings.HasPrefix(f.name, top+"/__init__.") })
+}
+
+func topOf(name string) string {
+	top, _, _ := strings.Cut(name, "/")
+	return top
+}
+
+func moduleOf(top string) string {
+	module, _, _ := strings.Cut(top, ".")
+	return module
+}
+
+// lineOf is the author's line that requires the package; empty where another
+// package does.
+func lineOf(requirements, name string) string {
+	for line := range strings.Lines(requirements) {
+		if line = strings.TrimSpace(line); plainName(nameOf(line)) == plainName(name) {
+			return line
+		}
+	}
+	return ""
+}
+
+// plainName writes a name so that equal ones are equal: uv, pip and metadata
+// each have a way of their own.
+func plainName(name string) string {
+	return strings.ToLower(strings.NewReplacer("_", "-", ".", "-").Replace(name))
+}
+
+func partOfPython(line, module string, r run.Runtime) *run.Error {
+	if plainName(nameOf(line)) == plainName(module) {
+		return authorError(TypePartOfPython, "%s is part of Python %s: remove the line %s from the requirements.", module, r.Python, line)
+	}
+	return authorError(TypePartOfPython, "%s would take the place of %s, which is part of Python %s: remove the line %s from the requirements.", nameOf(line), module, r.Python, line)
+}
