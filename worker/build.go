@@ -28,7 +28,9 @@ func (w *Worker) build(h *held) error {
 	if h.run.Type == run.TypeSaved {
 		priority = builds.Ahead
 	}
-	telling := time.AfterFunc(noteAfter, func() { w.note(h, w.whoBuilds(h.run.Script)) })
+	telling := time.AfterFunc(noteAfter, func() {
+		w.catch(func() { w.note(h, w.whoBuilds(h.run.Script)) }, h.fields)
+	})
 	defer telling.Stop()
 	built, err := w.deps.Builds.Ensure(h.wait, h.run.Script, priority)
 

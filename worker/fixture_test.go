@@ -10,6 +10,7 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 	"go.uber.org/zap"
+	"go.uber.org/zap/zaptest/observer"
 
 	"github.com/scriptfleet/scriptfleet/pkg/builds"
 	"github.com/scriptfleet/scriptfleet/pkg/function"
@@ -47,6 +48,8 @@ type bench struct {
 	limits                   tenant.Limits
 	settings                 *tenant.File // in place of limits, where it is not nil
 	metrics                  *prometheus.Registry
+	logs                     *observer.ObservedLogs             // warnings and errors
+	panicking                struct{ limits, credentials bool } // for the tenant cursed
 
 	stopIntake, stopWork context.CancelFunc
 	over                 chan struct{}
@@ -63,7 +66,7 @@ func with(t *testing.T, cfg worker.Config, test func(*bench)) {
 	})
 }
 
-func newBench(t *testing.T, cfg worker.Config) *bench {
+func newBench(t *testing.T, cfg worker.Config, change ...func(*worker.Deps)) *bench {
 	b := &bench{
 		T: t, queueFaults: &faults{}, resultFaults: &faults{},
 		ledger: &faultyLedger{Ledger: memledger.New(memledger.Config{})}, builds: newFakeBuilder(), slots: memslot.New(),
@@ -77,11 +80,17 @@ func newBench(t *testing.T, cfg worker.Config) *bench {
 	if cfg.Name == "" {
 		cfg.Name = "w"
 	}
-	b.w = worker.New(cfg, worker.Deps{
+	log, logs := observer.New(zap.WarnLevel)
+	b.logs = logs
+	deps := worker.Deps{
 		Partitions: []queue.Queue{b.partition}, Side: b.side, Results: b.results, DeadLetter: b.dead,
 		Ledger: b.ledger, Builds: b.builds, Functions: b.functions, Credentials: b, Slots: b.slots, Tenants: b,
-		Policy: policy, Log: zap.NewNop(), Registerer: b.metrics,
-	})
+		Policy: policy, Log: zap.New(log), Registerer: b.metrics,
+	}
+	for _, c := range change {
+		c(&deps)
+	}
+	b.w = worker.New(cfg, deps)
 	return b
 }
 
@@ -105,6 +114,9 @@ func (b *bench) stop() {
 }
 
 func (b *bench) Limits(name string) tenant.Limits {
+	if b.panicking.limits && name == "cursed" {
+		panic("limits")
+	}
 	if b.settings != nil {
 		return b.settings.Limits(name)
 	}
@@ -112,6 +124,9 @@ func (b *bench) Limits(name string) tenant.Limits {
 }
 
 func (b *bench) Assume(_ context.Context, tenant, credential, _ string) function.Credentials {
+	if b.panicking.credentials && tenant == "cursed" {
+		panic("credentials")
+	}
 	return function.Credentials{Success: true, AccessKeyID: tenant + "/" + credential}
 }
 
@@ -275,6 +290,7 @@ type fakeBuilder struct {
 	failing  map[string]*run.Error
 	forgot   []string
 	priority builds.Priority
+	curse    string // the source of which Ensure panics
 }
 
 func newFakeBuilder() *fakeBuilder {
@@ -298,13 +314,16 @@ func (bs *fakeBuilder) hold(source string) (built func()) {
 func (bs *fakeBuilder) Known(s run.Script) (builds.Built, bool) {
 	bs.mu.Lock()
 	defer bs.mu.Unlock()
-	if bs.unbuilt[s.Source] != nil || bs.failing[s.Source] != nil {
+	if s.Source == bs.curse || bs.unbuilt[s.Source] != nil || bs.failing[s.Source] != nil {
 		return builds.Built{}, false
 	}
 	return builds.Built{Function: run.FunctionName("sim", s.Tenant, s.Hash), Outcome: run.BuildReused}, true
 }
 
 func (bs *fakeBuilder) Ensure(ctx context.Context, s run.Script, p builds.Priority) (builds.Built, error) {
+	if s.Source == bs.curse {
+		panic("a builder")
+	}
 	bs.mu.Lock()
 	c, reason := bs.unbuilt[s.Source], bs.failing[s.Source]
 	bs.priority = p

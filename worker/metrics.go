@@ -19,6 +19,7 @@ type metrics struct {
 	total    prometheus.Histogram
 	cold     prometheus.Counter
 	extended prometheus.Counter
+	panics   prometheus.Counter
 }
 
 func newMetrics(reg prometheus.Registerer, w *Worker) *metrics {
@@ -49,6 +50,7 @@ func newMetrics(reg prometheus.Registerer, w *Worker) *metrics {
 		results:  vec("results_total", "Results published, by status.", "status"),
 		cold:     counter("cold_starts_total", "Runs that met a cold start."),
 		extended: counter("extended_total", "Deliveries whose visibility was extended."),
+		panics:   counter("panics_total", "Panics, each of which failed one run."),
 		stages: f.NewHistogramVec(prometheus.HistogramOpts{
 			Name: "scriptfleet_worker_stage_seconds", Help: "Time of answered runs in each stage.", Buckets: buckets,
 		}, []string{"stage"}),

@@ -7,6 +7,7 @@ import (
 
 	"go.uber.org/zap"
 
+	"github.com/scriptfleet/scriptfleet/pkg/function"
 	"github.com/scriptfleet/scriptfleet/pkg/queue"
 )
 
@@ -65,7 +66,11 @@ func (w *Worker) receive(intake, work context.Context, s *source, room func(cont
 		switch {
 		case len(over) > 0:
 			crowd, pause = over[0].Group, true
-			w.inflight.wg.Go(func() { w.putBackUnread(intake, s, over) })
+			w.inflight.wg.Go(func() {
+				w.catch(func() { w.putBackUnread(intake, s, over) }, func() []zap.Field {
+					return []zap.Field{zap.String("tenant", over[0].Group)}
+				})
+			})
 		case len(ds) < n:
 			pause = false // that was all
 		}
@@ -77,9 +82,15 @@ func (w *Worker) inHand(intake, work context.Context, s *source, d queue.Deliver
 	h := w.inflight.take(intake, work, s, d)
 	go func() {
 		defer w.inflight.letGo(h)
-		v := walk(h)
+		var v verdict
+		if p := w.catch(func() { v = walk(h) }, h.fields); p != nil {
+			v = w.judge(h, function.Outcome{}, p)
+		}
 		w.inflight.leaves(h)
-		w.settle(h, v)
+		if p := w.catch(func() { w.settle(h, v) }, h.fields); p != nil {
+			// A result that says so may still go out; else the delivery comes again.
+			w.catch(func() { w.settle(h, w.judge(h, function.Outcome{}, p)) }, h.fields)
+		}
 	}()
 }
 

@@ -110,8 +110,8 @@ func (w *Worker) giveBack(h *held) {
 		return
 	}
 	h.giving.Go(func() {
-		w.freeSlots(h)
-		w.inflight.gaveSlots(h)
+		defer w.inflight.gaveSlots(h)
+		w.catch(func() { w.freeSlots(h) }, h.fields)
 	})
 	w.turns.give(h.run.Tenant, time.Since(h.began))
 }

@@ -12,6 +12,7 @@ import (
 	"github.com/scriptfleet/scriptfleet/pkg/builds"
 	"github.com/scriptfleet/scriptfleet/pkg/function"
 	"github.com/scriptfleet/scriptfleet/pkg/ledger"
+	"github.com/scriptfleet/scriptfleet/pkg/panics"
 	"github.com/scriptfleet/scriptfleet/pkg/run"
 )
 
@@ -53,6 +54,8 @@ type effects struct {
 type facts struct {
 	err     error          // why the step failed
 	ended   error          // why the context of the step has ended; nil while it lasts
+	read    bool           // it is known whose run it is
+	claimed bool           // the run is ours to answer
 	invoked bool           // the step was the invocation
 	class   function.Class // of an invocation's error
 
@@ -133,10 +136,11 @@ func (w *Worker) judge(h *held, out function.Outcome, err error) verdict {
 // facts are those of a run whose step has failed.
 func (w *Worker) facts(h *held, err error) facts {
 	f := facts{
-		err: err, ended: context.Cause(h.wait),
+		err: err, ended: context.Cause(h.wait), read: h.run.Key != "",
 		maxAttempts: w.cfg.MaxAttempts, budget: w.budget.has(), atMostOnce: h.run.Data.Delivery == run.AtMostOnce,
 		age: time.Since(h.delivery.SentAt), giveUpAfter: w.cfg.GiveUpAfter, receives: h.delivery.ReceiveCount,
 	}
+	_, f.claimed = h.currentHold()
 	if h.invoked() {
 		f.invoked, f.class, f.ended = true, classOf(err), context.Cause(h.work)
 	}
@@ -157,11 +161,14 @@ func judge(f facts) (verdict, effects) {
 		return v, effects{}
 	}
 	var over *overCap
+	var panicked *panics.Error
 	switch {
 	case errors.Is(f.err, errParked), errors.As(f.err, &over):
 		return later(f, f.err), effects{waitsFor: f.err.Error()}
 	case is(ledger.ErrLost), is(errLost):
 		return verdict{kind: leave, why: "the claim is lost"}, effects{}
+	case errors.As(f.err, &panicked):
+		return judgePanic(f), effects{}
 	case f.invoked && f.ended != nil:
 		return verdict{kind: putBack, executed: true, why: "the worker's drain is over"}, effects{}
 	case f.invoked:
@@ -207,6 +214,22 @@ func decided(f facts) (verdict, bool) {
 		return verdict{kind: putBack, why: "the worker is stopping"}, true
 	}
 	return verdict{}, false
+}
+
+// judgePanic ends a run that met a panic, where it can be answered. Tried again
+// it would most likely meet the same.
+func judgePanic(f facts) verdict {
+	reason := &run.Error{
+		Owner: run.OwnerPlatform, Type: "InternalError",
+		Message: fmt.Sprintf("The run was given up: %v. Tell the platform's operator this id.", f.err),
+	}
+	switch {
+	case !f.read:
+		return verdict{kind: bury, reason: reason}
+	case !f.claimed:
+		return later(f, f.err)
+	}
+	return answers(run.PlatformError, reason)
 }
 
 // judgeInvocation decides on an invocation that did not come back.

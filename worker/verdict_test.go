@@ -10,6 +10,7 @@ import (
 	"github.com/scriptfleet/scriptfleet/pkg/builds"
 	"github.com/scriptfleet/scriptfleet/pkg/function"
 	"github.com/scriptfleet/scriptfleet/pkg/ledger"
+	"github.com/scriptfleet/scriptfleet/pkg/panics"
 	"github.com/scriptfleet/scriptfleet/pkg/run"
 )
 
@@ -33,6 +34,9 @@ func ofOne(f *facts) {
 	f.err = &function.Error{Class: function.Throttled, Reason: "TooManyRequestsException/ReservedFunctionConcurrentInvocationLimitExceeded"}
 }
 func unanswered(f *facts) { f.err = errors.New("the deadline ran out") }
+func panicked(f *facts)   { f.err = &panics.Error{ID: "1"} }
+func read(f *facts)       { f.read = true }
+func claimed(f *facts)    { f.claimed = true }
 func once(f *facts)       { f.atMostOnce = true }
 func old(f *facts)        { f.age = 61 * time.Minute }
 func third(f *facts)      { f.attempts = 3 }
@@ -82,6 +86,13 @@ func TestJudge(t *testing.T) {
 		"expired while it waited":        {given(errExpired, since(errExpired)), "answered expired platform Expired"},
 		"stopping":                       {given(errStopping, since(errStopping)), "put_back in 0s"},
 		"stopping, ledger away":          {given(away, since(errStopping)), "put_back in 0s"},
+		// A panic, wherever it happened.
+		"panic before it was read":    {given(&panics.Error{ID: "1"}), "bury"},
+		"panic before it was claimed": {given(&panics.Error{ID: "1"}, read), "put_back in 8s"},
+		"panic":                       {given(&panics.Error{ID: "1"}, read, claimed), "answered platform_error platform InternalError"},
+		"panic as it stops":           {given(&panics.Error{ID: "1"}, read, claimed, since(errStopping)), "answered platform_error platform InternalError"},
+		"panic while it was invoked":  {failed("", panicked, read, claimed), "answered platform_error platform InternalError"},
+		"panic without the claim":     {given(&panics.Error{ID: "1"}, read, claimed, since(errLost)), "leave"},
 		// The invocation: nothing was executed, so the attempt does not count.
 		"throttled":                {failed(function.Throttled), "put_back in 8s, throttle, uncount, waits for Lambda's throttle to pass"},
 		"throttled, one function":  {failed(function.Throttled, ofOne), "put_back in 8s, uncount, waits for Lambda's throttle to pass"},

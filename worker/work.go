@@ -10,10 +10,9 @@ import (
 
 // work walks one delivery to its verdict, and gives back what it took on the way.
 func (w *Worker) work(h *held) verdict {
+	defer w.giveBack(h)
 	out, err := w.walk(h)
-	v := w.judge(h, out, err)
-	w.giveBack(h)
-	return v
+	return w.judge(h, out, err)
 }
 
 // walk goes the way of a delivery. Each step stands in the file of its name. A

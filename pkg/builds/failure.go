@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/scriptfleet/scriptfleet/pkg/function"
+	"github.com/scriptfleet/scriptfleet/pkg/panics"
 	"github.com/scriptfleet/scriptfleet/pkg/run"
 )
 
@@ -39,6 +40,10 @@ func reason(err error) *run.Error {
 	}
 	if errors.Is(err, context.DeadlineExceeded) {
 		return platform(FunctionServiceFailed, "Lambda did not answer in time. Send the run again later.")
+	}
+	var panicked *panics.Error
+	if errors.As(err, &panicked) {
+		return platform(BuildError, fmt.Sprintf("The build broke down: %v. Send the run again; should it fail again, tell the operator this id.", panicked))
 	}
 	return platform(BuildError, fmt.Sprintf("The build broke down (%v). Send the run again; should it fail again, tell the operator.", err))
 }

@@ -5,6 +5,9 @@ import (
 	"sync"
 	"time"
 
+	"go.uber.org/zap"
+
+	"github.com/scriptfleet/scriptfleet/pkg/panics"
 	"github.com/scriptfleet/scriptfleet/pkg/run"
 )
 
@@ -137,7 +140,11 @@ func (f *flight) run(ctx context.Context) {
 	ctx, cancel := context.WithCancelCause(ctx)
 	stop := context.AfterFunc(f.b.ctx, func() { cancel(context.Cause(f.b.ctx)) })
 	began := time.Now()
-	out := f.settle(ctx)
+	var out outcome
+	if p := panics.Catch(func() { out = f.settle(ctx) }); p != nil {
+		f.b.panicked(p, f.step)
+		out = outcome{err: p}
+	}
 	if total := time.Since(began); out.how == run.BuildBuilt || out.how == run.BuildDidFail {
 		out.led, out.waited = total-f.waited, f.waited
 	} else {
@@ -149,6 +156,13 @@ func (f *flight) run(ctx context.Context) {
 	stop()
 	cancel(nil)
 	f.promote()
+}
+
+// panicked logs and counts a panic that ended a step.
+func (b *Builder) panicked(p *panics.Error, st step) {
+	b.metrics.panics.Inc()
+	b.deps.Log.Error("panic", zap.String("step", st.name), zap.String("key", st.key), zap.String("tenant", st.script.Tenant),
+		zap.String("id", p.ID), zap.String("panic", p.Value), zap.String("stack", p.Stack))
 }
 
 func (fs *flights) end(f *flight) {

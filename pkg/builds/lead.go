@@ -10,6 +10,7 @@ import (
 	"go.uber.org/zap"
 
 	"github.com/scriptfleet/scriptfleet/pkg/lease"
+	"github.com/scriptfleet/scriptfleet/pkg/panics"
 	"github.com/scriptfleet/scriptfleet/pkg/run"
 )
 
@@ -48,7 +49,7 @@ func (f *flight) lead(ctx context.Context, hold *lease.Hold, w *watch) (outcome,
 		}
 	}
 	t := &turn{Builder: f.b, f: f, hold: hold, bound: bound, script: f.step.script}
-	m, err := f.step.lead(work, t)
+	m, err := t.make(work)
 	if err != nil && (errors.Is(err, ErrClosed) || !hold.Valid()) {
 		return f.gaveUp(ctx, t)
 	}
@@ -58,6 +59,15 @@ func (f *flight) lead(ctx context.Context, hold *lease.Hold, w *watch) (outcome,
 	t.finished(out)
 	f.step.learn(out.record)
 	return out, true
+}
+
+// make leads the step. A panic fails this build alone.
+func (t *turn) make(ctx context.Context) (m made, err error) {
+	if p := panics.Catch(func() { m, err = t.f.step.lead(ctx, t) }); p != nil {
+		t.panicked(p, t.f.step)
+		return made{}, p
+	}
+	return m, err
 }
 
 // gaveUp ends a turn that settled nothing: this worker stops, or the lease is

@@ -27,6 +27,7 @@ type metrics struct {
 	throttled *prometheus.CounterVec // by op
 	waiting   prometheus.Gauge
 	queue     prometheus.Gauge
+	panics    prometheus.Counter
 }
 
 func newMetrics(reg prometheus.Registerer) metrics {
@@ -49,6 +50,9 @@ func newMetrics(reg prometheus.Registerer) metrics {
 		throttled: counter("throttled_total", "Calls of the control plane that Lambda answered with 429.", "op"),
 		waiting:   gauge("waiting", "Callers that wait for a build."),
 		queue:     gauge("queue", "Builds that wait for a place in this worker."),
+		panics: f.NewCounter(prometheus.CounterOpts{
+			Name: "scriptfleet_build_panics_total", Help: "Panics, each of which failed one build.",
+		}),
 	}
 	m.show()
 	return m
