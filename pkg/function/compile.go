@@ -55,7 +55,7 @@ func (p Packager) compileAll(ctx context.Context, s run.Script) ([]file, error) 
 			return nil, err
 		case c.Fault != "":
 			return nil, &run.Error{Owner: run.OwnerAuthor, Type: syntaxError, Field: "data.script",
-				Message: syntaxMessage(c.Fault, c.Line), Traceback: c.Shown}
+				Message: syntaxMessage(s.Runtime, c.Fault, c.Line) + p.newer(ctx, python, s.Source), Traceback: c.Shown}
 		}
 		files = c.file(files, pythonFile)
 	}
@@ -63,7 +63,20 @@ func (p Packager) compileAll(ctx context.Context, s run.Script) ([]file, error) 
 	if err != nil {
 		return nil, err
 	}
-	return handler.file(files, handlerFile), nil
+	return append(files, handler...), nil
+}
+
+// newer tells of the newest Python that does compile the source, where the
+// runtime's own is too old for it.
+func (p Packager) newer(ctx context.Context, python interpreter.Interpreter, source string) string {
+	newest, ok := p.Interpreters.Newest()
+	if !ok || newest.Minor == python.Minor {
+		return ""
+	}
+	if c, err := compile(ctx, newest, []byte(source)); err != nil || len(c.pyc) == 0 {
+		return ""
+	}
+	return fmt.Sprintf(" Python %s compiles it: choose a newer runtime, or write it for Python %s.", newest.Minor, python.Minor)
 }
 
 // file adds the bytecode of the source file to files, if there is any.
@@ -78,15 +91,22 @@ func (c compiled) file(files []file, source string) []file {
 // handlers holds the handler's bytecode by interpreter, for the process's life.
 var handlers sync.Map
 
-func compileHandler(ctx context.Context, python interpreter.Interpreter) (compiled, error) {
-	if c, ok := handlers.Load(python); ok {
-		return c.(compiled), nil
+func compileHandler(ctx context.Context, python interpreter.Interpreter) ([]file, error) {
+	if files, ok := handlers.Load(python); ok {
+		return files.([]file), nil
 	}
-	c, err := compile(ctx, python, handlerSource)
-	if err == nil && len(c.pyc) > 0 {
-		handlers.Store(python, c)
+	var files []file
+	for _, f := range handlerFiles() {
+		c, err := compile(ctx, python, f.body)
+		if err != nil {
+			return nil, err
+		}
+		files = c.file(files, f.name)
 	}
-	return c, err
+	if len(files) == len(handlerFiles()) {
+		handlers.Store(python, files)
+	}
+	return files, nil
 }
 
 // compile fails only with ctx.
@@ -124,6 +144,10 @@ func readCompiled(out []byte) compiled {
 const syntaxError = "SyntaxError"
 
 // syntaxMessage words a syntax error; the handler's import error reads the same.
-func syntaxMessage(fault string, line int) string {
-	return fmt.Sprintf("The script does not compile: %s (script.py, line %d).", strings.TrimSuffix(fault, "."), line)
+func syntaxMessage(r run.Runtime, fault string, line int) string {
+	on := ""
+	if r.Name != "" {
+		on = " on " + r.Name
+	}
+	return fmt.Sprintf("The script does not compile%s: %s (%s).", on, strings.TrimSuffix(fault, "."), place(line))
 }

@@ -81,7 +81,7 @@ var pythonCases = []aCase{
 	{name: "takes all memory",
 		script: "import resource\ndef main(input):\n    resource.setrlimit(resource.RLIMIT_AS, (1 << 28, 1 << 28))\n    x = []\n    while True: x.append(bytearray(1 << 20))\n",
 		status: run.OutOfMemory, kind: "MemoryError", says: "128 MB"},
-	{name: "is killed for its memory", script: "import os, signal\ndef main(input): os.kill(os.getpid(), signal.SIGKILL)\n",
+	{name: "is killed for its memory", script: "import ctypes, os\ndef main(input): ctypes.CDLL(None).kill(os.getpid(), 9)\n",
 		status: run.OutOfMemory, kind: "MemoryError"},
 
 	{name: "prints 10 MB", script: "def main(input):\n    for i in range(100000): print('x' * 99)\n    return 1\n", output: `1`, stdout: "xxx"},
@@ -115,6 +115,8 @@ var slowCases = []aCase{
 		status: run.TimedOut, kind: "Timeout", says: "script.py, line 4: re.match", stdout: "matching"},
 	{name: "loops in C", script: "import collections, itertools\ndef main(input):\n    collections.deque(itertools.repeat(0), maxlen=0)\n",
 		status: run.TimedOut, kind: "Timeout", says: "script.py, line 3: collections.deque"},
+	{name: "returns what never ends", script: "class L(list):\n    def __iter__(self):\n        while True: pass\ndef main(input): return L()\n",
+		status: run.TimedOut, kind: "Timeout", says: "script.py, line 3"},
 	{name: "waits for a child", script: "import os\ndef main(input):\n    os.system('echo from a child; sleep 100')\n",
 		status: run.TimedOut, kind: "Timeout", says: "line 3", stdout: "from a child"},
 }

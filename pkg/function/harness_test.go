@@ -21,6 +21,7 @@ import (
 // process of its own.
 type harness struct {
 	minor   string
+	pauseMS int // between the runs of a process
 	mu      sync.Mutex
 	stdin   io.WriteCloser
 	answers *bufio.Reader
@@ -87,19 +88,31 @@ func (h *harness) shell() run.Runtime {
 // each call, in one process. It returns the outcome of the last.
 func (h *harness) invoke(t *testing.T, s run.Script, timeoutMS int, calls ...Call) (Outcome, ran) {
 	t.Helper()
+	outcomes, r := h.invokeEach(t, s, timeoutMS, calls...)
+	return outcomes[len(calls)-1], r
+}
+
+// invokeEach is invoke with the outcomes of all calls. Of a process that ended,
+// the later ones repeat its end.
+func (h *harness) invokeEach(t *testing.T, s run.Script, timeoutMS int, calls ...Call) ([]Outcome, ran) {
+	t.Helper()
 	folder := t.TempDir()
 	name := pythonFile
 	if s.Runtime.Shell {
 		name = shellFile
 	}
-	for name, body := range map[string]string{name: s.Source, handlerFile: string(handlerSource)} {
-		if err := os.WriteFile(filepath.Join(folder, name), []byte(body), 0o644); err != nil {
+	for _, f := range append([]file{{name, []byte(s.Source)}}, handlerFiles()...) {
+		if err := os.WriteFile(filepath.Join(folder, f.name), f.body, 0o644); err != nil {
 			t.Fatal(err)
 		}
 	}
 	r := h.run(t, folder, timeoutMS, calls)
 	s.TimeoutSeconds, s.MemoryMB = 10, 128
-	return Read(r.invocation(len(calls)), s), r
+	outcomes := make([]Outcome, len(calls))
+	for n := range calls {
+		outcomes[n] = Read(r.invocation(n), s)
+	}
+	return outcomes, r
 }
 
 func (h *harness) run(t *testing.T, folder string, timeoutMS int, calls []Call) ran {
@@ -112,7 +125,7 @@ func (h *harness) run(t *testing.T, folder string, timeoutMS int, calls []Call) 
 		}
 		events = append(events, payload)
 	}
-	line, _ := json.Marshal(map[string]any{"folder": folder, "events": events, "timeout_ms": timeoutMS})
+	line, _ := json.Marshal(map[string]any{"folder": folder, "events": events, "timeout_ms": timeoutMS, "pause_ms": h.pauseMS})
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	if _, err := h.stdin.Write(append(line, '\n')); err != nil {
@@ -129,12 +142,12 @@ func (h *harness) run(t *testing.T, folder string, timeoutMS int, calls []Call) 
 	return r
 }
 
-// invocation is what Lambda would have answered to the last of n calls.
+// invocation is what Lambda would have answered to the call of that number.
 func (r ran) invocation(n int) Invocation {
-	inv := Invocation{RequestID: fmt.Sprintf("request-%d", n-1), LogTail: r.Log}
+	inv := Invocation{RequestID: fmt.Sprintf("request-%d", n), LogTail: r.Log}
 	switch {
-	case len(r.Payloads) == n && !strings.HasPrefix(r.Payloads[n-1], "broken: "):
-		inv.Payload = []byte(r.Payloads[n-1])
+	case n < len(r.Payloads) && !strings.HasPrefix(r.Payloads[n], "broken: "):
+		inv.Payload = []byte(r.Payloads[n])
 	case r.Killed:
 		inv.FunctionError = "Unhandled"
 		inv.Payload = []byte(`{"errorType":"Sandbox.Timedout","errorMessage":"RequestId: 1 Error: Task timed out after 10.00 seconds"}`)

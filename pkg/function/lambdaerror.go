@@ -2,6 +2,7 @@ package function
 
 import (
 	"fmt"
+	"regexp"
 	"strings"
 
 	"github.com/scriptfleet/scriptfleet/pkg/run"
@@ -13,6 +14,8 @@ func readLambdaError(e lambdaError, inv Invocation, s run.Script) Outcome {
 	words, spoke := parseLastWords(inv.LogTail, inv.RequestID)
 	var o Outcome
 	switch {
+	case words.By != "":
+		o = exited(e, words, inv.LogTail)
 	case e.Type == "Sandbox.Timedout" || strings.Contains(e.Message, "Task timed out after"):
 		if !spoke {
 			words.Stack = parseFaultStack(inv.LogTail)
@@ -27,7 +30,9 @@ func readLambdaError(e lambdaError, inv Invocation, s run.Script) Outcome {
 	case strings.HasSuffix(e.Type, "ResponseSizeTooLarge"), strings.Contains(e.Message, "Response payload size exceeded"):
 		o = failure(run.Failed, "OutputTooLarge", fmt.Sprintf(
 			"The output is larger than the %d bytes that a function returns at most: return less, or put it somewhere and return where.", MaxPayloadBytes))
-	case importFailed[e.Type]:
+	case e.Type == "Runtime.MarshalError":
+		o = failure(run.Failed, "OutputNotJSON", "main has to return JSON, and the output cannot be sent: "+excerpt(e.Message))
+	case importFailed[e.Type], pythons[e.Type] && s.Requirements != "":
 		o = unimportable(e, s)
 	default:
 		kind := e.Type
@@ -47,7 +52,7 @@ func failure(status run.Status, kind, message string) Outcome {
 func timedOut(w lastWords, s run.Script) Outcome {
 	where := ""
 	if line := w.innermost(); line > 0 {
-		where = fmt.Sprintf(" It stood in script.py, line %d", line)
+		where = fmt.Sprintf(" It stood in %s", place(line))
 		if text := strings.TrimSpace(sourceLine(s.Source, line)); text != "" {
 			where += ": " + excerpt(text)
 		}
@@ -62,14 +67,21 @@ func timedOut(w lastWords, s run.Script) Outcome {
 // exited is a script that ended its process: os._exit, a crash in a library
 // written in C, a signal.
 func exited(e lambdaError, w lastWords, logTail string) Outcome {
-	how := "without a reason"
+	how, mend := "without a reason", "return from main instead of calling os._exit, and mind libraries that crash"
 	if w.Exit != nil {
 		how = fmt.Sprintf("with exit status %d", *w.Exit)
+	} else if w.By != "" {
+		how, mend = "with "+w.By, "the signal reached the function itself, so name the process that it is meant for"
 	} else if _, reason, ok := strings.Cut(e.Message, "Runtime exited with error: "); ok {
 		how = "with " + excerpt(strings.TrimSpace(reason))
+		if strings.HasPrefix(reason, "signal: ") {
+			mend = "mind libraries that crash, and signals that the script sends"
+		}
 	}
-	o := failure(run.Failed, "ExitError", fmt.Sprintf(
-		"The script ended its process %s before main returned: return from main instead of calling os._exit, and mind libraries that crash.", how))
+	if line := w.innermost(); line > 0 {
+		how += fmt.Sprintf(" (%s)", place(line))
+	}
+	o := failure(run.Failed, "ExitError", fmt.Sprintf("The script ended its process %s before main returned: %s.", how, mend))
 	if len(w.Stack) == 0 {
 		w.Stack = parseFaultStack(logTail)
 	}
@@ -77,10 +89,19 @@ func exited(e lambdaError, w lastWords, logTail string) Outcome {
 	return o
 }
 
+// folders are where a module lies, as Python's import errors tell it.
+var folders = regexp.MustCompile(` \(/[^()]*\)`)
+
 // importFailed are Lambda's types for a handler that it could not load.
 var importFailed = map[string]bool{
 	"Runtime.ImportModuleError": true, "Runtime.UserCodeSyntaxError": true,
 	"Runtime.HandlerNotFound": true, "Runtime.MalformedHandlerName": true,
+}
+
+// pythons are the errors that a foreign module in the place of Python's own
+// raises while the handler is loaded. A handler that is loaded raises nothing.
+var pythons = map[string]bool{
+	"AttributeError": true, "ImportError": true, "ModuleNotFoundError": true, "NameError": true, "SyntaxError": true, "TypeError": true,
 }
 
 // unimportable is a handler that could not be loaded. The handler works by
@@ -90,7 +111,7 @@ func unimportable(e lambdaError, s run.Script) Outcome {
 	kind := strings.TrimPrefix(e.Type, "Runtime.")
 	if s.Requirements != "" {
 		return failure(run.Failed, kind, "One of the requirements takes the place of a module of Python's own, so that nothing can be imported: "+
-			excerpt(e.Message)+" Remove the backport from the requirements.")
+			strings.TrimSuffix(excerpt(folders.ReplaceAllString(e.Message, "")), ".")+". Remove the backport from the requirements.")
 	}
 	return broken(kind, "The function's handler cannot be loaded: "+excerpt(e.Message))
 }

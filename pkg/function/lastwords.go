@@ -15,12 +15,26 @@ const lastWordsMark = "SCRIPTFLEET-LAST-WORDS "
 
 // lastWords is what a process told before it was ended.
 type lastWords struct {
-	Request   string  `json:"request"`
-	Stack     []frame `json:"stack"` // the script's frames and those below, innermost last
-	Stdout    string  `json:"stdout"`
-	Stderr    string  `json:"stderr"`
-	Truncated bool    `json:"truncated"`
-	Exit      *int    `json:"exit"` // of os._exit; nil where the script did not call it
+	Request   string   `json:"request"`
+	Stack     []frame  `json:"stack"` // the script's frames and those below, innermost last
+	Stdout    string   `json:"stdout"`
+	Stderr    string   `json:"stderr"`
+	Truncated bool     `json:"truncated"`
+	Exit      *int     `json:"exit"` // of os._exit; nil where the script did not call it
+	By        string   `json:"by"`   // the function with which the script sent its own process a signal
+	Beside    []beside `json:"beside"`
+}
+
+// beside is a stack of the script's that is not main's: [what it is, how many
+// stand so, stack] in JSON.
+type beside struct {
+	What  string // thread, coroutine or greenlet
+	Count int
+	Stack []frame
+}
+
+func (b *beside) UnmarshalJSON(data []byte) error {
+	return json.Unmarshal(data, &[]any{&b.What, &b.Count, &b.Stack})
 }
 
 // frame is [file, line, function] in JSON.
@@ -88,10 +102,15 @@ func scriptFrames(stack []frame) []frame {
 	return nil
 }
 
-// innermost is the line of the script where it stood; 0 where that is unknown.
+// innermost is the line of the script where it stood: main, or else the first
+// of what stands beside it. It is 0 where that is unknown.
 func (w lastWords) innermost() int {
+	stack := w.Stack
+	if len(stack) == 0 && len(w.Beside) > 0 {
+		stack = w.Beside[0].Stack
+	}
 	line := 0
-	for _, f := range w.Stack {
+	for _, f := range stack {
 		if f.File == pythonFile {
 			line = f.Line
 		}
@@ -99,20 +118,34 @@ func (w lastWords) innermost() int {
 	return line
 }
 
-// traceback writes the stack as Python would, with the script's own lines.
+// traceback writes the stacks as Python would, with the script's own lines.
 func (w lastWords) traceback(source string) string {
-	if len(w.Stack) == 0 {
-		return ""
-	}
 	var b strings.Builder
-	b.WriteString("Traceback (most recent call last):\n")
-	for _, f := range w.Stack {
-		fmt.Fprintf(&b, "  File %q, line %d, in %s\n", f.File, f.Line, f.Function)
-		if text := strings.TrimSpace(sourceLine(source, f.Line)); f.File == pythonFile && text != "" {
-			fmt.Fprintf(&b, "    %s\n", excerpt(text))
-		}
+	if len(w.Stack) > 0 {
+		b.WriteString("Traceback (most recent call last):\n")
+		writeStack(&b, w.Stack, source)
+	}
+	for _, s := range w.Beside {
+		fmt.Fprintf(&b, "In %s:\n", counted(s.Count, s.What))
+		writeStack(&b, s.Stack, source)
 	}
 	return b.String()
+}
+
+func counted(n int, what string) string {
+	if n == 1 {
+		return "another " + what
+	}
+	return fmt.Sprintf("%d other %ss", n, what)
+}
+
+func writeStack(b *strings.Builder, stack []frame, source string) {
+	for _, f := range stack {
+		fmt.Fprintf(b, "  File %q, line %d, in %s\n", f.File, f.Line, f.Function)
+		if text := strings.TrimSpace(sourceLine(source, f.Line)); f.File == pythonFile && text != "" {
+			fmt.Fprintf(b, "    %s\n", excerpt(text))
+		}
+	}
 }
 
 // sourceLine is a line of the source, counted from 1; empty where there is none.

@@ -35,7 +35,8 @@ func (p Packager) Pack(ctx context.Context, s run.Script) ([]byte, error) {
 	if s.Runtime.Shell {
 		name = shellFile
 	}
-	return zipOf(append(files, file{name, []byte(s.Source)}, file{handlerFile, handlerSource}))
+	files = append(files, file{name, []byte(s.Source)})
+	return zipOf(append(files, handlerFiles()...))
 }
 
 type file struct {

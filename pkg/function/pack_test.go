@@ -40,8 +40,13 @@ func TestPackLeavesTheAuthorsBytesAsTheyAre(t *testing.T) {
 	if files["script.py"] != s.Source {
 		t.Errorf("script.py is %q, not the author's bytes", files["script.py"])
 	}
-	if files["scriptfleet_handler.py"] != string(handlerSource) || len(files) != 2 {
-		t.Errorf("the zip holds %d files, and not the handler", len(files))
+	for _, f := range handlerFiles() {
+		if files[f.name] != string(f.body) {
+			t.Errorf("%s is not the handler's", f.name)
+		}
+	}
+	if len(files) != 1+len(handlerFiles()) {
+		t.Errorf("the zip holds %d files", len(files))
 	}
 }
 
@@ -60,12 +65,13 @@ func TestFunctionsAreImportedFromBytecode(t *testing.T) {
 			write(t, filepath.Join(folder, name), text)
 		}
 		// A source that cannot be compiled shows which of the two was imported.
-		for _, source := range []string{pythonFile, handlerFile} {
-			write(t, filepath.Join(folder, source), "(")
+		write(t, filepath.Join(folder, pythonFile), "(")
+		for _, f := range handlerFiles() {
+			write(t, filepath.Join(folder, f.name), "(")
 		}
 		h := startHarness(t, minor, python.Path)
 		r := h.run(t, folder, 10000, []Call{{}})
-		if o := Read(r.invocation(1), run.Script{}); o.Status != run.Succeeded {
+		if o := Read(r.invocation(0), run.Script{}); o.Status != run.Succeeded {
 			t.Errorf("Python %s: %+v\n%+v", minor, o.Error, r)
 		}
 	}

@@ -37,6 +37,8 @@ type scriptError struct {
 	Traceback string `json:"traceback"`
 	Phase     string `json:"phase"` // import, run or output
 	Line      int    `json:"line"`  // of script.py; 0 where none is to blame
+	Ours      bool   `json:"ours"`  // type and message are the handler's, not of a class of the script's
+	clues
 }
 
 // lambdaError is an error as Lambda tells it.
@@ -87,41 +89,42 @@ func read(inv Invocation, s run.Script) Outcome {
 	return o
 }
 
-// readScriptError words what the script did wrong.
+// readScriptError words what the script did wrong. What the handler did not
+// call its own is the script's, whatever the name of its class.
 func readScriptError(e scriptError, s run.Script) (run.Status, *run.Error) {
 	status, message := run.Failed, e.Message
-	where := "script.py"
-	if e.Line > 0 {
-		where = fmt.Sprintf("script.py, line %d", e.Line)
-	}
 	switch {
-	case e.Type == "MemoryError":
+	case e.Ours && e.Type == "MemoryError":
 		status = run.OutOfMemory
-		message = fmt.Sprintf("The script took more memory than its %d MB (%s): process less at a time.", s.MemoryMB, where)
-	case e.Type == syntaxError && e.Phase == "import":
-		message = syntaxMessage(e.Message, e.Line)
-	case e.Type == "ModuleNotFoundError" && e.Phase == "import":
-		message = fmt.Sprintf("The script cannot be imported: %s (%s). Add the package that provides it to the requirements.", strings.TrimSuffix(e.Message, "."), where)
-	case ours[e.Type]:
+		message = fmt.Sprintf("The script took more memory than its %d MB (%s): process less at a time.", s.MemoryMB, place(e.Line))
+	case e.Ours && e.Type == syntaxError:
+		message = syntaxMessage(s.Runtime, e.Message, e.Line)
+	case e.Ours:
 	case e.Phase == "import":
-		message = fmt.Sprintf("Importing the script raised %s (%s).", named(e), where)
+		message = fmt.Sprintf("Importing the script raised %s (%s).%s", named(e), place(e.Line), hint(e))
 	default:
-		message = fmt.Sprintf("main raised %s (%s).", named(e), where)
+		message = fmt.Sprintf("main raised %s (%s).%s", named(e), place(e.Line), hint(e))
 	}
 	return status, &run.Error{Owner: run.OwnerAuthor, Type: e.Type, Message: message, Traceback: e.Traceback}
 }
 
-// ours are the failures that the handler words itself, as whole sentences.
-var ours = map[string]bool{
-	"MissingMain": true, "MainNotCallable": true, "MainTakesOtherArguments": true, "SystemExit": true,
-	"OutputNotJSON": true, "OutputTooLarge": true, "CommandFailed": true,
+// place names a line of the script; the script alone where no line is to blame.
+func place(line int) string {
+	if line <= 0 {
+		return pythonFile
+	}
+	return fmt.Sprintf("%s, line %d", pythonFile, line)
 }
 
 func named(e scriptError) string {
-	if e.Message == "" {
-		return e.Type
+	name := e.Type
+	if message := strings.TrimSuffix(e.Message, "."); message != "" {
+		name += ": " + message
 	}
-	return e.Type + ": " + e.Message
+	if e.First != "" {
+		name += "; the first of them is " + e.First
+	}
+	return name
 }
 
 func broken(kind, message string) Outcome {

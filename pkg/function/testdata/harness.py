@@ -1,7 +1,7 @@
 """Runs handlers as Lambda does, one forked process a case: imports the handler
 from the case's folder, invokes it, and kills it when its time is up.
 
-Reads cases as JSON lines: {"folder", "events", "timeout_ms"}. Answers each with
+Reads cases as JSON lines: {"folder", "events", "timeout_ms", "pause_ms"}. Answers each with
 a line: {"payloads": [...], "log", "killed", "exit", "seconds"}.
 """
 import json
@@ -17,22 +17,26 @@ class Context:
         self.aws_request_id, self.end = "request-%d" % n, end
 
     def get_remaining_time_in_millis(self):
-        return int((self.end - time.monotonic()) * 1000)
+        return int((self.end - time.time()) * 1000)
 
 
 def child(case, answers, log):
     os.setsid()
+    os.dup2(os.open("/dev/null", os.O_RDONLY), 0)
     os.dup2(log, 1)
     os.dup2(log, 2)
     os.chdir("/tmp")
     sys.stdout = open(1, "w", closefd=False)
     sys.path.insert(0, case["folder"])
     import scriptfleet_handler
+    os.write(1, b"runtime after import\n")
     for n, event in enumerate(case["events"]):
         os.write(answers, b"invoke\n")
-        answer = scriptfleet_handler.handle(event, Context(n, time.monotonic() + case["timeout_ms"] / 1000.0))
+        answer = scriptfleet_handler.handle(event, Context(n, time.time() + case["timeout_ms"] / 1000.0))
         text = json.dumps(answer, ensure_ascii=sys.version_info < (3, 12))  # as Lambda's runtimes do
         os.write(answers, text.encode("utf-8") + b"\n")
+        os.write(1, b"runtime after run %d\n" % n)
+        time.sleep(case["pause_ms"] / 1000.0)
 
 
 def run(case):

@@ -1,0 +1,95 @@
+"""Where a script stands: the stacks of its threads, coroutines and greenlets, as
+[file, line, function], innermost last. A stack is the script's where one of its
+frames is; it begins there."""
+
+from scriptfleet_own import builtins as __builtins__, gc, live_sys, os, sys
+
+FOLDER = os.path.dirname(os.path.abspath(__file__))
+SCRIPT = os.path.join(FOLDER, "script.py")
+HANDLER = os.path.join(FOLDER, "scriptfleet_")  # how the handler's own files begin
+PATH = sorted((p + "/" for p in live_sys.path if p.startswith("/")), key=len, reverse=True)  # before the script came
+STACKS, FRAMES = 5, 10
+
+
+async def nothing():
+    pass
+
+unused = nothing()
+Coroutine = type(unused)
+unused.close()
+
+
+def short(filename):
+    """A file's name without the part that says where the function lies."""
+    for folder in PATH:
+        if filename.startswith(folder):
+            return filename[len(folder):][-120:]
+    return filename[-120:]
+
+
+def told(frames):
+    """The script's frames and those below; none if there are none of its own."""
+    while frames and frames[0].f_code.co_filename != SCRIPT:
+        frames.pop(0)
+    return [[short(f.f_code.co_filename), f.f_lineno, f.f_code.co_name[:80]] for f in frames[-FRAMES:]]
+
+
+def stack_of(frame, coroutine=None):
+    """The stack that called main, or that of the coroutine that main returned."""
+    while frame is not None and frame.f_code.co_filename.startswith(HANDLER):
+        frame = frame.f_back  # main is in alarm()
+    frames = []
+    while frame is not None and not frame.f_code.co_filename.startswith(HANDLER):
+        frames.insert(0, frame)
+        frame = frame.f_back
+    return told(frames) or (told(awaiting(coroutine)) if coroutine is not None else [])
+
+
+def awaiting(awaitable):
+    """The frames of a coroutine that waits, and of those that it waits for."""
+    frames = []
+    for _ in range(1000):
+        frame = getattr(awaitable, "cr_frame", None) or getattr(awaitable, "gi_frame", None)
+        if frame is None:
+            break
+        frames.append(frame)
+        awaitable = getattr(awaitable, "cr_await", None) or getattr(awaitable, "gi_yieldfrom", None)
+    return frames
+
+
+def stacks_beside(main, main_thread):
+    """The stacks of all but main's, as [what, how many stand so, stack]."""
+    found = [("thread", told(frames_of(frame)))
+             for ident, frame in sys._current_frames().items() if ident != main_thread]
+    if "asyncio" in live_sys.modules or "trio" in live_sys.modules or "greenlet" in live_sys.modules:
+        found += suspended()
+    counts = {}
+    for what, stack in found:
+        if stack and stack != main:
+            key = what, tuple(map(tuple, stack))
+            counts[key] = counts.get(key, 0) + 1
+    beside = sorted(counts.items(), key=lambda item: -item[1])[:STACKS]
+    return [[what, count, [list(frame) for frame in stack[-4:]]] for (what, stack), count in beside]
+
+
+def frames_of(frame):
+    frames = []
+    while frame is not None:
+        frames.insert(0, frame)
+        frame = frame.f_back
+    return frames
+
+
+def suspended():
+    """The coroutines that nothing else awaits, of whichever event loop, and the
+    greenlets."""
+    greenlet = getattr(live_sys.modules.get("greenlet"), "greenlet", ())
+    coroutines, greenlets = [], []
+    for o in gc.get_objects():
+        if type(o) is Coroutine:
+            coroutines.append(o)
+        elif greenlet and type.__subclasscheck__(greenlet, type(o)):
+            greenlets.append(o)
+    inner = {id(c.cr_await) for c in coroutines}
+    found = [("coroutine", told(awaiting(c))) for c in coroutines if id(c) not in inner and not c.cr_running]
+    return found + [("greenlet", told(frames_of(g.gr_frame))) for g in greenlets]
