@@ -66,11 +66,11 @@ func execute(ctx context.Context, args []string) int {
 		return 0
 	case errors.As(err, &exit):
 		if exit.err != nil {
-			fmt.Fprintln(os.Stderr, "scriptfleet:", exit.err)
+			fmt.Fprintln(os.Stderr, "scriptfleet:", gone(exit.err))
 		}
 		return exit.code
 	}
-	fmt.Fprintln(os.Stderr, "scriptfleet:", err)
+	fmt.Fprintln(os.Stderr, "scriptfleet:", gone(err))
 	return exitFailed
 }
 

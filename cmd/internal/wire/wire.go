@@ -14,6 +14,7 @@ import (
 	awsconfig "github.com/aws/aws-sdk-go-v2/config"
 	"github.com/aws/aws-sdk-go-v2/service/s3"
 	"github.com/aws/aws-sdk-go-v2/service/sqs"
+	"github.com/aws/smithy-go/logging"
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/redis/go-redis/v9"
 	"github.com/redis/go-redis/v9/maintnotifications"
@@ -49,7 +50,7 @@ type Fleet struct {
 
 // AWS loads the AWS SDK's configuration from the environment.
 func AWS(ctx context.Context) (aws.Config, error) {
-	cfg, err := awsconfig.LoadDefaultConfig(ctx)
+	cfg, err := awsconfig.LoadDefaultConfig(ctx, awsconfig.WithLogger(logging.Nop{}))
 	if err != nil {
 		return aws.Config{}, fmt.Errorf("load the AWS configuration: %w", err)
 	}
@@ -65,6 +66,8 @@ func Open(ctx context.Context, settings config.Fleet, cfg aws.Config, log *zap.L
 	if err := settings.Check(); err != nil {
 		return nil, err
 	}
+	logRedis(log)
+	cfg.Logger = awsLog(log)
 	f := &Fleet{
 		Settings: settings, Log: log, Registry: reg,
 		aws: cfg,

@@ -1,0 +1,22 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"syscall"
+)
+
+// gone makes one sentence of an error that comes of a fleet which does not
+// answer. It returns every other error as it is.
+func gone(err error) error {
+	var dial *net.OpError
+	switch {
+	case errors.Is(err, syscall.ECONNREFUSED) && errors.As(err, &dial) && dial.Addr != nil:
+		return fmt.Errorf("nothing listens at %s, where AWS_ENDPOINT_URL or REDIS_URL points to a fleet: it has ended or moved. Start one with scriptfleet local and take the settings that it prints, or unset both for a stack of this command's own", dial.Addr)
+	case errors.Is(err, syscall.ECONNRESET), errors.Is(err, io.ErrUnexpectedEOF), errors.Is(err, io.EOF):
+		return errors.New("the connection to the fleet broke off: the process that AWS_ENDPOINT_URL or REDIS_URL points to has ended. Start it, and look with scriptfleet explain what became of the run")
+	}
+	return err
+}
