@@ -27,11 +27,7 @@ import (
 	"fmt"
 	"sync"
 	"sync/atomic"
-	"time"
 )
-
-// ErrClosed is what Do answers once Close was called.
-var ErrClosed = errors.New("batch: closed")
 
 // ErrNoAnswer is what an entry fails with when its flush did not answer for
 // every entry: it panicked, ended its goroutine, or returned too short a slice.
@@ -40,11 +36,10 @@ var ErrNoAnswer = errors.New("batch: the flush gave no answer")
 
 // Config bounds what goes together.
 type Config[In any] struct {
-	Max         int           // entries of a flush; 0 for no bound
-	MaxWeight   int           // sum of Weight over a flush; 0 for no bound. A heavier entry goes alone
-	Weight      func(In) int  // needed where MaxWeight is set
-	Concurrency int           // flushes under way at once; 0 means 1. More of them make smaller batches
-	Linger      time.Duration // how long the first entry of a batch waits for others; 0 for not at all
+	Max         int          // entries of a flush; 0 for no bound
+	MaxWeight   int          // sum of Weight over a flush; 0 for no bound. A heavier entry goes alone
+	Weight      func(In) int // needed where MaxWeight is set
+	Concurrency int          // flushes under way at once; 0 means 1. More of them make smaller batches
 }
 
 // Flush makes the one call. It gets at least one entry, in the order in which
@@ -59,19 +54,14 @@ type Batcher[In, Out any] struct {
 	cfg   Config[In]
 	flush Flush[In, Out]
 
-	mu        sync.Mutex
-	line      []*entry[In, Out] // waiting to go, oldest first
-	weight    int               // of the line
-	flushes   int               // under way, lingering ones included
-	lingering chan struct{}     // closed to send a lingering batch off; nil where none lingers
-	closed    bool
-	idle      chan struct{} // closed when nothing is under way any more; made by Close
+	mu      sync.Mutex
+	line    []*entry[In, Out] // waiting to go, oldest first
+	flushes int               // under way
 }
 
 type entry[In, Out any] struct {
 	in     In
 	weight int
-	came   time.Time
 	gone   atomic.Bool // its caller waits no longer
 	answer chan answer[Out]
 }
@@ -97,9 +87,7 @@ func (b *Batcher[In, Out]) Do(ctx context.Context, in In) (Out, error) {
 		return none, context.Cause(ctx)
 	}
 	e := &entry[In, Out]{in: in, answer: make(chan answer[Out], 1)}
-	if err := b.join(e); err != nil {
-		return none, err
-	}
+	b.join(e)
 	select {
 	case a := <-e.answer:
 		return a.out, a.err
@@ -109,98 +97,33 @@ func (b *Batcher[In, Out]) Do(ctx context.Context, in In) (Out, error) {
 	}
 }
 
-// Close lets what was handed in go, at once where it lingers, and waits for it.
-// Every Do that comes later fails with ErrClosed.
-func (b *Batcher[In, Out]) Close() {
-	b.mu.Lock()
-	b.closed = true
-	b.sendOff()
-	if b.idle == nil {
-		b.idle = make(chan struct{})
-		if b.flushes == 0 {
-			close(b.idle)
-		}
-	}
-	idle := b.idle
-	b.mu.Unlock()
-	<-idle
-}
-
 // join puts e in line and sees to it that a flush will take it.
-func (b *Batcher[In, Out]) join(e *entry[In, Out]) error {
+func (b *Batcher[In, Out]) join(e *entry[In, Out]) {
 	if b.cfg.MaxWeight > 0 {
 		e.weight = b.cfg.Weight(e.in)
 	}
-	if b.cfg.Linger > 0 {
-		e.came = time.Now()
-	}
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	if b.closed {
-		return ErrClosed
-	}
 	b.line = append(b.line, e)
-	b.weight += e.weight
-	if b.full() {
-		b.sendOff()
-	}
 	b.start()
-	return nil
 }
 
 // start begins a flush if entries wait for one and another may be under way.
-// While one lingers, it is the one that takes them. b.mu is held.
+// b.mu is held.
 func (b *Batcher[In, Out]) start() {
-	if len(b.line) == 0 || b.flushes == b.cfg.Concurrency || b.lingering != nil {
+	if len(b.line) == 0 || b.flushes == b.cfg.Concurrency {
 		return
 	}
 	b.flushes++
-	var wait time.Duration
-	if b.cfg.Linger > 0 && !b.full() && !b.closed {
-		wait = b.cfg.Linger - time.Since(b.line[0].came)
-	}
-	if wait <= 0 {
-		go b.run(nil, 0)
-		return
-	}
-	b.lingering = make(chan struct{})
-	go b.run(b.lingering, wait)
-}
-
-// sendOff ends the lingering, if any. b.mu is held.
-func (b *Batcher[In, Out]) sendOff() {
-	if b.lingering != nil {
-		close(b.lingering)
-		b.lingering = nil
-	}
-}
-
-// full says whether waiting longer would add nothing to the next batch. b.mu is
-// held.
-func (b *Batcher[In, Out]) full() bool {
-	return b.cfg.Max > 0 && len(b.line) >= b.cfg.Max ||
-		b.cfg.MaxWeight > 0 && b.weight >= b.cfg.MaxWeight
+	go b.run()
 }
 
 // run is the life of one flush. It makes up its batch only now, so that calls
 // made while its goroutine was being scheduled go with it.
-func (b *Batcher[In, Out]) run(off <-chan struct{}, wait time.Duration) {
+func (b *Batcher[In, Out]) run() {
 	defer b.end()
-	if off != nil {
-		linger(off, wait)
-	}
-	batch := b.take(off)
-	if len(batch) > 0 {
+	if batch := b.take(); len(batch) > 0 {
 		b.call(batch)
-	}
-}
-
-func linger(off <-chan struct{}, wait time.Duration) {
-	timer := time.NewTimer(wait)
-	defer timer.Stop()
-	select {
-	case <-off:
-	case <-timer.C:
 	}
 }
 
@@ -211,25 +134,18 @@ func (b *Batcher[In, Out]) end() {
 	defer b.mu.Unlock()
 	b.flushes--
 	b.start()
-	if b.flushes == 0 && b.idle != nil {
-		close(b.idle)
-	}
 }
 
 // take cuts the next batch off the line, leaving out entries that nobody waits
 // for any more.
-func (b *Batcher[In, Out]) take(off <-chan struct{}) []*entry[In, Out] {
+func (b *Batcher[In, Out]) take() []*entry[In, Out] {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	if off != nil && b.lingering == off {
-		b.lingering = nil
-	}
 	var batch []*entry[In, Out]
 	weight, n := 0, 0
 	for ; n < len(b.line); n++ {
 		e := b.line[n]
 		if e.gone.Load() {
-			b.weight -= e.weight
 			continue
 		}
 		if b.cfg.Max > 0 && len(batch) == b.cfg.Max ||
@@ -241,7 +157,6 @@ func (b *Batcher[In, Out]) take(off <-chan struct{}) []*entry[In, Out] {
 	}
 	clear(b.line[:n])
 	b.line = b.line[n:]
-	b.weight -= weight
 	b.start() // for what is left, if more flushes may be under way
 	return batch
 }

@@ -117,26 +117,6 @@ func TestNoMoreFlushesAreUnderWayThanAllowed(t *testing.T) {
 	}
 }
 
-func TestLingerGathersUntilTheTimeIsUpOrTheBatchIsFull(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		r := &recorder{}
-		b := batch.New(batch.Config[int]{Max: 4, Concurrency: 2, Linger: 5 * time.Second}, r.flush)
-		began := time.Now()
-		start(t, b, 0, 3).Wait()
-		if took := time.Since(began); took != 6*time.Second {
-			t.Errorf("three of four took %s, want the linger and the flush", took)
-		}
-		began = time.Now()
-		start(t, b, 0, 4).Wait()
-		if took := time.Since(began); took != time.Second {
-			t.Errorf("a full batch took %s, want only the flush", took)
-		}
-		if want := []int{3, 4}; !slices.Equal(r.sizes(), want) {
-			t.Errorf("batches of %v, want %v", r.sizes(), want)
-		}
-	})
-}
-
 func TestACallerWhoseContextEndsStopsWaiting(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		r := &recorder{}
@@ -152,7 +132,7 @@ func TestACallerWhoseContextEndsStopsWaiting(t *testing.T) {
 			t.Errorf("Do = %v, want the cause of its context", err)
 		}
 		first.Wait()
-		b.Close()
+		synctest.Wait()
 		if want := []int{1}; !slices.Equal(r.sizes(), want) {
 			t.Errorf("batches of %v: an entry went that nobody waited for", r.sizes())
 		}
@@ -208,27 +188,8 @@ func TestAFlushThatGivesNoAnswerFailsItsEntriesOnly(t *testing.T) {
 			if out, err := b.Do(t.Context(), 2); out != 2 || err != nil {
 				t.Errorf("the next Do = %d, %v", out, err)
 			}
-			b.Close()
 		})
 	}
-}
-
-func TestCloseWaitsForWhatWasHandedInAndRefusesTheRest(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		r := &recorder{}
-		b := batch.New(batch.Config[int]{Max: 2, Linger: time.Hour}, r.flush)
-		began := time.Now()
-		wg := start(t, b, 0, 3)
-		b.Close()
-		if took := time.Since(began); took != 2*time.Second {
-			t.Errorf("Close returned after %s, want two flushes and no linger", took)
-		}
-		wg.Wait()
-		if _, err := b.Do(t.Context(), 9); !errors.Is(err, batch.ErrClosed) {
-			t.Errorf("Do after Close = %v", err)
-		}
-		b.Close()
-	})
 }
 
 // Without batches each call would take its turn: the batcher has to be about as
