@@ -10,15 +10,12 @@
 //     Any other comes back with its body as it stands, and [Problem] says why.
 //   - A store that cannot be reached hides and loses nothing: deliveries whose
 //     bodies can't be had now go back to their queue, to come again after a while.
-//   - A body is stored before its message is sent, and the message is deleted
-//     before the object is. So an object may be left over, after a crash or a send
-//     that failed; the bucket's lifecycle rule removes it, and is to keep objects
-//     for longer than any queue keeps messages. A message without its object can
-//     only be one that SQS delivers again after its delete ([ErrNoObject]).
+//   - A body is stored before its message is sent, and nothing here removes it:
+//     the bucket's lifecycle rule does, and is to keep objects for longer than any
+//     queue keeps messages. So a message without its object is one that was not
+//     made here, or too old ([ErrNoObject]).
 //
-// Attributes that tell of the claim check are seen by no caller. A delivery's
-// handle tells where its body lies, so the queue that it is settled on must be
-// one that this package wrapped, as the one that it came from was.
+// Attributes that tell of the claim check are seen by no caller.
 package claimcheck
 
 import (
@@ -47,8 +44,6 @@ type Store interface {
 	// Get fails with ErrNoObject, and with ErrTooLarge beyond limit bytes, of
 	// which it reads no more than that.
 	Get(ctx context.Context, key string, limit int) ([]byte, error)
-	// Delete of an object that is not there is no error.
-	Delete(ctx context.Context, key string) error
 }
 
 // DefaultMaxBody is what Lambda takes and gives, 6 MiB each way, and what stands
@@ -70,11 +65,7 @@ type Config struct {
 	// taken in any form under Prefix; where Prefix is empty, in the bucket's top
 	// level.
 	Foreign bool
-	// Own is set where Delete removes the object as well. Leave it out where the
-	// objects are the consumer's, or where a lifecycle rule removes them.
-	Own bool
-
-	Log *zap.Logger // of bodies put back, and objects left over; nil for none
+	Log     *zap.Logger // of bodies put back; nil for none
 }
 
 // Queue is a queue whose bodies may be large.

@@ -66,7 +66,7 @@ func TestKeepsTheContractOfAQueue(t *testing.T) {
 		}
 		// A low threshold, so that most of the claims are about stored bodies.
 		return claimcheck.Wrap(memqueue.New(name, options), store,
-			claimcheck.Config{Prefix: "results", Threshold: 8, Own: true, MaxBody: queue.MaxMessageBytes})
+			claimcheck.Config{Prefix: "results", Threshold: 8, MaxBody: queue.MaxMessageBytes})
 	},
 		queuetest.Exception{Claim: "ABatchFailsInPart", Reason: "a stored body may have any character"},
 		queuetest.Exception{Claim: "AttributesCountTowardTheSize", Reason: "what is too large is stored"},
@@ -184,7 +184,7 @@ func TestADeliveryWhosePointerMayNotBeFollowedComesAsItStands(t *testing.T) {
 func TestAnObjectThatIsGoneOrTooLargeIsAProblemOfItsDelivery(t *testing.T) {
 	f := setUp(claimcheck.Config{Threshold: 10, MaxBody: 1000})
 	send(t, f.queue, queue.Message{Body: large(100)})
-	f.store.Delete(t.Context(), f.store.Keys()[0])
+	f.store.Lose(f.store.Keys()[0])
 	if err := claimcheck.Problem(receive(t, f.queue)[0]); !errors.Is(err, claimcheck.ErrNoObject) {
 		t.Errorf("problem %v, want ErrNoObject", err)
 	}
@@ -263,36 +263,6 @@ type hangingStore struct{ *memstore.Store }
 func (s *hangingStore) Get(ctx context.Context, _ string, _ int) ([]byte, error) {
 	<-ctx.Done()
 	return nil, context.Cause(ctx)
-}
-
-func TestDeleteRemovesTheObjectWhereItIsOurs(t *testing.T) {
-	for _, own := range []bool{true, false} {
-		f := setUp(claimcheck.Config{Threshold: 10, Own: own})
-		send(t, f.queue, queue.Message{Body: large(100)})
-		d := receive(t, f.queue)[0]
-		if err := f.queue.Delete(t.Context(), []queue.Delivery{d})[0]; err != nil {
-			t.Fatal(err)
-		}
-		if left := len(f.store.Keys()) == 1; left == own {
-			t.Errorf("own %v: object left %v", own, left)
-		}
-	}
-}
-
-func TestAnObjectStaysWhileItsMessageDoes(t *testing.T) {
-	f := setUp(claimcheck.Config{Threshold: 10, Own: true})
-	send(t, f.queue, queue.Message{Body: large(100)})
-	lost, err := f.queue.Receive(t.Context(), queue.Poll{Max: 1}) // visibility of nothing
-	if err != nil {
-		t.Fatal(err)
-	}
-	receive(t, f.queue)
-	if err := f.queue.Delete(t.Context(), lost)[0]; !errors.Is(err, queue.ErrGone) {
-		t.Fatalf("delete = %v", err)
-	}
-	if len(f.store.Keys()) != 1 {
-		t.Error("the object was removed under its message's new owner")
-	}
 }
 
 func TestADeliverysAttributesMayBeSentOn(t *testing.T) {

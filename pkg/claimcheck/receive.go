@@ -92,7 +92,6 @@ func (q *Queue) redeemOne(ctx context.Context, d queue.Delivery) (queue.Delivery
 		var body []byte
 		if body, err = q.store.Get(ctx, p.Key, q.cfg.MaxBody); err == nil {
 			d.Body = body
-			d.Handle = p.Key + keyEnd + d.Handle
 			return d, nil
 		}
 	}

@@ -1,9 +1,8 @@
 // Package s3store keeps claim-checked bodies in an S3 bucket.
 //
-// The role needs s3:GetObject, PutObject and DeleteObject under the prefixes, and
-// s3:ListBucket on the bucket: without it S3 says of a missing object that access
-// is denied, and a delivery that nobody can redeem circles instead of being
-// rejected.
+// The role needs s3:GetObject and PutObject under the prefixes, and s3:ListBucket
+// on the bucket: without it S3 says of a missing object that access is denied, and
+// a delivery that nobody can redeem circles instead of being rejected.
 package s3store
 
 import (
@@ -23,7 +22,6 @@ import (
 type API interface {
 	PutObject(context.Context, *s3.PutObjectInput, ...func(*s3.Options)) (*s3.PutObjectOutput, error)
 	GetObject(context.Context, *s3.GetObjectInput, ...func(*s3.Options)) (*s3.GetObjectOutput, error)
-	DeleteObject(context.Context, *s3.DeleteObjectInput, ...func(*s3.Options)) (*s3.DeleteObjectOutput, error)
 }
 
 var _ API = (*s3.Client)(nil)
@@ -73,12 +71,4 @@ func (s *Store) Get(ctx context.Context, key string, limit int) ([]byte, error) 
 		return nil, fmt.Errorf("get object %s: %w", key, claimcheck.ErrTooLarge)
 	}
 	return body, nil
-}
-
-// Delete removes an object; one that is not there is no error.
-func (s *Store) Delete(ctx context.Context, key string) error {
-	if _, err := s.client.DeleteObject(ctx, &s3.DeleteObjectInput{Bucket: &s.bucket, Key: &key}); err != nil {
-		return fmt.Errorf("delete object %s: %w", key, err)
-	}
-	return nil
 }

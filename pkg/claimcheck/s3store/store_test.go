@@ -136,7 +136,7 @@ func TestWeReadWhatTheOfficialClientSends(t *testing.T) {
 	store := bucketOf(t, "theirs")
 	plain, url := queueOf(t, "theirs")
 	extended(t, "send", url, store.Bucket(), "acme", "2097152")
-	q := claimcheck.Wrap(plain, store, claimcheck.Config{Foreign: true, Own: true})
+	q := claimcheck.Wrap(plain, store, claimcheck.Config{Foreign: true})
 	ds, err := q.Receive(t.Context(), queue.Poll{Max: 10, Wait: 10 * time.Second, Visibility: time.Minute})
 	if err != nil || len(ds) != 1 {
 		t.Fatalf("receive = %d, %v", len(ds), err)

@@ -31,17 +31,6 @@ func Run(t *testing.T, s claimcheck.Store) {
 			t.Errorf("get = %v, want ErrNoObject", err)
 		}
 	})
-	t.Run("DeleteMayBeRepeated", func(t *testing.T) {
-		put(t, s, "storetest/gone", []byte("x"))
-		for range 2 {
-			if err := s.Delete(t.Context(), "storetest/gone"); err != nil {
-				t.Fatal(err)
-			}
-		}
-		if _, err := s.Get(t.Context(), "storetest/gone", 100); !errors.Is(err, claimcheck.ErrNoObject) {
-			t.Errorf("get = %v, want ErrNoObject", err)
-		}
-	})
 }
 
 func put(t *testing.T, s claimcheck.Store, key string, body []byte) {
