@@ -67,7 +67,7 @@ func TestDecodeReadsEveryField(t *testing.T) {
 		t.Errorf("envelope: %+v", r.Request)
 	}
 	d := r.Data
-	if d.Action != "extract_iocs" || d.Credential != "aws-prod" || r.Delivery() != AtMostOnce ||
+	if d.Action != "extract_iocs" || d.Credential != "aws-prod" || d.Delivery != AtMostOnce ||
 		!d.ExpiresAt.Equal(november.Add(10*time.Minute)) {
 		t.Errorf("data: %+v", d)
 	}
@@ -97,7 +97,7 @@ func TestDecodeFillsInTheDefaults(t *testing.T) {
 		if bad != nil {
 			t.Fatal(name, bad)
 		}
-		if r.Type != TypeRequested || r.SpecVersion != "1.0" || string(r.Input()) != "{}" || r.Delivery() != AtLeastOnce ||
+		if r.Type != TypeRequested || r.SpecVersion != "1.0" || string(r.Input()) != "{}" ||
 			r.Script.TimeoutSeconds != 10 || r.Script.Runtime.Name != "python3.13" || r.Script.EnvHash != "" || r.Expired(november) {
 			t.Errorf("%s: %+v", name, r)
 		}

@@ -56,7 +56,7 @@ type RequestData struct {
 	Input          json.RawMessage `json:"input,omitempty"`
 	TimeoutSeconds int             `json:"timeout_seconds,omitempty"`
 	Credential     string          `json:"credential,omitempty"`
-	Delivery       DeliveryMode    `json:"delivery,omitempty"`
+	Delivery       DeliveryMode    `json:"delivery,omitempty"` // empty means AtLeastOnce
 	ExpiresAt      *time.Time      `json:"expires_at,omitempty"`
 
 	// Run is set in a cancellation only: the id of the request to cancel, which
@@ -94,19 +94,11 @@ type Key string
 
 // Run is a request that was admitted: valid, and its identities computed. It is
 // immutable. The request stands in it as it was sent; the defaults are filled in
-// in Script, which is zero in a cancellation, and in Delivery.
+// in Script, which is zero in a cancellation, and by Input.
 type Run struct {
 	Request
 	Key    Key
 	Script Script
-}
-
-// Delivery is the delivery mode, at-least-once where the request sets none.
-func (r Run) Delivery() DeliveryMode {
-	if r.Data.Delivery == "" {
-		return AtLeastOnce
-	}
-	return r.Data.Delivery
 }
 
 // Input is what main is called with: an empty object where the request sets

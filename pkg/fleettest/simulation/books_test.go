@@ -232,7 +232,7 @@ func (f *fleet) forgotten(q *request) bool {
 // checkAgain looks for what explains that a run is executed another time.
 func (f *fleet) checkAgain(last, i *invocation) {
 	const margin = 20 * time.Second // of claims that could not be renewed
-	if i.of.want.Delivery() == run.AtMostOnce && !f.forgotten(i.of) {
+	if i.of.want.Data.Delivery == run.AtMostOnce && !f.forgotten(i.of) {
 		f.breaksLocked("%s is executed again, by %s at %s after %s at %s", i.of, i.by.name, i.at, last.by.name, last.at)
 		return
 	}
