@@ -17,6 +17,15 @@ var runtimesJSON []byte
 // runtimes.json, since Lambda's table changes and the code does not.
 type Catalog []Offer
 
+// Runtime is one that a request can name.
+type Runtime struct {
+	Name     string // as requests name it: python3.13, aws-cli
+	Lambda   string // Lambda's identifier: python3.13
+	Python   string // minor version of its interpreter: 3.13
+	Platform string // newest wheel platform that its C library takes: manylinux_2_34
+	Shell    bool   // the script is shell commands, not Python
+}
+
 // Offer is a runtime with the dates that Lambda has set for it.
 type Offer struct {
 	Runtime
