@@ -44,7 +44,7 @@ type AssumerDeps struct {
 type Assumer struct {
 	cfg    AssumerConfig
 	deps   AssumerDeps
-	kept   *keep
+	kept   *cache
 	probes *probes
 	meters meters
 }
@@ -70,7 +70,7 @@ func NewAssumer(cfg AssumerConfig, deps AssumerDeps) (*Assumer, error) {
 		deps.Log = zap.NewNop()
 	}
 	m := newMeters(deps.Registerer, "role")
-	return &Assumer{cfg: cfg, deps: deps, kept: newKeep(cfg.MaxKept), meters: m,
+	return &Assumer{cfg: cfg, deps: deps, kept: newCache(cfg.MaxKept), meters: m,
 		probes: &probes{sts: deps.STS, kept: map[string]probe{}}}, nil
 }
 

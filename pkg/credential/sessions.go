@@ -34,7 +34,7 @@ type SessionsDeps struct {
 type Sessions struct {
 	cfg    SessionsConfig
 	sts    STS
-	kept   *keep
+	kept   *cache
 	meters meters
 }
 
@@ -60,7 +60,7 @@ func NewSessions(cfg SessionsConfig, deps SessionsDeps) (*Sessions, error) {
 	if err := run.CheckPrefix(cfg.Prefix); err != nil {
 		return nil, fmt.Errorf("make tenant sessions: %w", err)
 	}
-	return &Sessions{cfg: cfg, sts: deps.STS, kept: newKeep(cfg.MaxKept), meters: newMeters(deps.Registerer, "session")}, nil
+	return &Sessions{cfg: cfg, sts: deps.STS, kept: newCache(cfg.MaxKept), meters: newMeters(deps.Registerer, "session")}, nil
 }
 
 // Session returns the tenant's credentials, good for five minutes at least. It

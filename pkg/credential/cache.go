@@ -1,0 +1,105 @@
+package credential
+
+import (
+	"context"
+	"sync"
+	"time"
+
+	"golang.org/x/sync/singleflight"
+)
+
+// cache remembers the answers of STS by key, and makes one call at a time for
+// each. It never holds more than most answers: a worker of many tenants must
+// not grow with them, and an answer that was dropped costs one call.
+type cache struct {
+	most    int
+	flights singleflight.Group
+
+	mu      sync.Mutex
+	answers map[string]answer
+}
+
+type answer struct {
+	creds AWS
+	err   error
+	until time.Time
+}
+
+func newCache(most int) *cache { return &cache{most: most, answers: map[string]answer{}} }
+
+// get returns what is remembered under key, or what call answers. The call
+// outlives the ctx of the first caller, since others may wait for it too; each
+// waits only as long as its own ctx.
+func (c *cache) get(ctx context.Context, key string, call func(context.Context) (AWS, error)) (AWS, error) {
+	if a, ok := c.remembered(key); ok {
+		return a.creds, a.err
+	}
+	flight := c.flights.DoChan(key, func() (any, error) {
+		// A flight may have landed since the answer was looked for.
+		if a, ok := c.remembered(key); ok {
+			return a, nil
+		}
+		return c.ask(context.WithoutCancel(ctx), key, call), nil
+	})
+	select {
+	case landed := <-flight:
+		a := landed.Val.(answer)
+		return a.creds, a.err
+	case <-ctx.Done():
+		return AWS{}, context.Cause(ctx)
+	}
+}
+
+// remembered is the answer under key, as long as it is good.
+func (c *cache) remembered(key string) (answer, bool) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	a, ok := c.answers[key]
+	return a, ok && time.Now().Before(a.until)
+}
+
+// ask calls, and remembers the answer.
+func (c *cache) ask(ctx context.Context, key string, call func(context.Context) (AWS, error)) (a answer) {
+	ctx, cancel := context.WithTimeout(ctx, callTimeout)
+	defer cancel()
+	a.creds, a.err = call(ctx)
+	a.until = lasts(a)
+
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	delete(c.answers, key)
+	c.makeRoom()
+	c.answers[key] = a
+	return a
+}
+
+// lasts is until when an answer is good.
+func lasts(a answer) time.Time {
+	switch {
+	case a.err == nil:
+		return a.creds.Expires.Add(-expiryMargin)
+	case denied(a.err):
+		return time.Now().Add(deniedFor)
+	}
+	return time.Now().Add(failedFor)
+}
+
+// makeRoom drops, of a few answers taken at random, the one that ends first:
+// near enough to the oldest, and it costs the same however many there are.
+func (c *cache) makeRoom() {
+	const few = 16
+	for len(c.answers) >= c.most {
+		var first string
+		var until time.Time
+		n := 0
+		for key, a := range c.answers { // the order of a map is random enough
+			if n == 0 || a.until.Before(until) {
+				first, until = key, a.until
+			}
+			if n++; n == few {
+				break
+			}
+		}
+		delete(c.answers, first)
+	}
+}
