@@ -27,13 +27,16 @@ func (b *Builder) compile(ctx context.Context, s run.Script, w workshop, sources
 		return false
 	}
 	var g errgroup.Group
-	for n, part := range shares(sources, compilers(s.Runtime.Python)) {
-		g.Go(func() error {
+	parts := shares(sources, compilers(s.Runtime.Python))
+	said := make([]string, len(parts))
+	for n, part := range parts {
+		g.Go(func() (err error) {
 			list := filepath.Join(w.root, fmt.Sprintf("compile-%d.txt", n))
 			if err := os.WriteFile(list, []byte(strings.Join(part, "\n")), 0o644); err != nil {
 				return err
 			}
-			return compileList(ctx, python, list, w, log)
+			said[n], err = compileList(ctx, python, list, w)
+			return err
 		})
 	}
 	err := g.Wait()
@@ -41,7 +44,9 @@ func (b *Builder) compile(ctx context.Context, s run.Script, w workshop, sources
 	case context.Cause(ctx) != nil:
 		return false
 	case exited(err):
-		log.line("bytecode compiled, except for files that are not for Python " + s.Runtime.Python)
+		for _, line := range notForPython(strings.Join(said, "\n"), sources, s.Runtime.Python) {
+			log.line(line)
+		}
 	case err != nil:
 		log.line(fmt.Sprintf("bytecode left out: %v", err))
 		return false
@@ -49,12 +54,14 @@ func (b *Builder) compile(ctx context.Context, s run.Script, w workshop, sources
 	return true
 }
 
-func compileList(ctx context.Context, python interpreter.Interpreter, list string, w workshop, log *buildLog) error {
-	args := []string{"-s", "-S", "-m", "compileall", "-qq", "--invalidation-mode", "unchecked-hash", "-s", w.target, "-p", "/opt/python", "-i", list}
+// compileList returns what the compiler said of files that it can't compile.
+func compileList(ctx context.Context, python interpreter.Interpreter, list string, w workshop) (string, error) {
+	args := []string{"-s", "-S", "-W", "ignore", "-m", "compileall", "-q", "--invalidation-mode", "unchecked-hash", "-s", w.target, "-p", "/opt/python", "-i", list}
 	// The seed decides in which order sets are written into bytecode.
 	env := []string{"PATH=/usr/bin:/bin", "HOME=" + w.home, "TMPDIR=" + w.home, "LANG=C.UTF-8", "PYTHONHASHSEED=0"}
-	_, err := command{path: python.Path, args: args, env: env, work: w, sees: pythonPaths(python)}.run(ctx, log)
-	return err
+	quiet := newBuildLog(func(string) {})
+	quiet.hide(w.root)
+	return command{path: python.Path, args: args, env: env, work: w, sees: pythonPaths(python), most: 20_000}.run(ctx, quiet)
 }
 
 // parallelFrom is the first minor version whose bytecode does not depend on

@@ -1,11 +1,8 @@
 package layer
 
 import (
-	"bytes"
-	"encoding/csv"
 	"fmt"
 	"os"
-	"path"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -24,13 +21,14 @@ import (
 func withoutShadows(installed tree, s run.Script, w workshop, log *buildLog) (tree, error) {
 	left := map[string]bool{}
 	for _, p := range installed.packages() {
-		shadows := slices.DeleteFunc(slices.Clone(p.modules), func(top string) bool {
+		modules := p.modules()
+		shadows := slices.DeleteFunc(slices.Clone(modules), func(top string) bool {
 			return !installed.imports(top) || !inStandardLibrary(moduleOf(top), s.Runtime.Python)
 		})
 		if len(shadows) == 0 {
 			continue
 		}
-		if line := lineOf(s.Requirements, p.name); line != "" && len(shadows) == len(p.modules) {
+		if line := lineOf(s.Requirements, p.name); line != "" && len(shadows) == len(modules) {
 			return nil, partOfPython(line, moduleOf(shadows[0]), s.Runtime)
 		}
 		for _, top := range shadows {
@@ -42,32 +40,6 @@ func withoutShadows(installed tree, s run.Script, w workshop, log *buildLog) (tr
 		}
 	}
 	return slices.DeleteFunc(installed, func(f file) bool { return left[topOf(f.name)] }), nil
-}
-
-// installedPackage is one that the installer has brought.
-type installedPackage struct {
-	name, version string
-	modules       []string // its files and folders right below python/, without its metadata and programs
-}
-
-// packages are those that were installed, by the lists that came with them.
-func (t tree) packages() []installedPackage {
-	var all []installedPackage
-	for _, f := range t {
-		dir, base := path.Split(f.name)
-		if base != "RECORD" || !strings.HasSuffix(strings.TrimSuffix(dir, "/"), distInfo) {
-			continue
-		}
-		p := installedPackage{name: distName(dir), version: distVersion(dir)}
-		rows, _ := csv.NewReader(bytes.NewReader(f.content)).ReadAll()
-		for _, row := range rows {
-			if top := topOf(row[0]); !strings.HasSuffix(top, distInfo) && !slices.Contains(p.modules, top) {
-				p.modules = append(p.modules, top)
-			}
-		}
-		all = append(all, p)
-	}
-	return all
 }
 
 // imports tells whether a file or folder right below python/ is a module. A

@@ -2,7 +2,6 @@ package layer
 
 import (
 	"bytes"
-	"cmp"
 	"encoding/csv"
 	"errors"
 	"fmt"
@@ -11,7 +10,6 @@ import (
 	"path"
 	"path/filepath"
 	"slices"
-	"strconv"
 	"strings"
 )
 
@@ -166,52 +164,6 @@ func (t tree) bytes() (n int64) {
 		n += f.size
 	}
 	return n
-}
-
-// sized is a package and what it takes.
-type sized struct {
-	name  string
-	bytes int64
-}
-
-// largest are the five largest packages, by the lists that came with them.
-func (t tree) largest() []sized {
-	var all []sized
-	for _, f := range t {
-		dir, base := path.Split(f.name)
-		if base != "RECORD" || !strings.HasSuffix(strings.TrimSuffix(dir, "/"), distInfo) {
-			continue
-		}
-		rows, _ := csv.NewReader(bytes.NewReader(f.content)).ReadAll()
-		p := sized{name: distName(dir)}
-		for _, row := range rows {
-			if len(row) > 2 {
-				n, _ := strconv.ParseInt(row[2], 10, 64)
-				p.bytes += n
-			}
-		}
-		all = append(all, p)
-	}
-	return topSized(all)
-}
-
-// distName is the package's name of a folder such as six-1.17.0.dist-info/.
-func distName(dir string) string {
-	name, _, _ := strings.Cut(path.Base(dir), "-")
-	return strings.ReplaceAll(name, "_", "-")
-}
-
-// distVersion is the version in such a name.
-func distVersion(dir string) string {
-	_, version, _ := strings.Cut(strings.TrimSuffix(path.Base(dir), distInfo), "-")
-	return version
-}
-
-func topSized(all []sized) []sized {
-	slices.SortFunc(all, func(a, b sized) int {
-		return cmp.Or(cmp.Compare(b.bytes, a.bytes), strings.Compare(a.name, b.name))
-	})
-	return all[:min(len(all), 5)]
 }
 
 // dropBytecode removes what wheels bring of it: it may be another version's, or
