@@ -81,7 +81,7 @@ func (w *Worker) giveSlots(ctx context.Context, asks []slot.Ask) {
 func (w *Worker) flushClaims(ctx context.Context, cs []ledger.Claim) ([]ledger.Answer, []error) {
 	ctx, cancel := context.WithTimeout(ctx, batchTimeout)
 	defer cancel()
-	answers, err := w.deps.Ledger.Claim(ctx, cs, w.cfg.ClaimTTL)
+	answers, err := w.deps.Ledger.Claim(ctx, cs, claimTTL)
 	return answers, same(err, len(cs))
 }
 

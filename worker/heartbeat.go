@@ -18,7 +18,7 @@ import (
 // and slots each time, a delivery's visibility once half of it is gone, so that
 // the common run extends nothing.
 func (w *Worker) heartbeat(ctx context.Context) {
-	tick := time.NewTicker(w.cfg.ClaimTTL / 3)
+	tick := time.NewTicker(claimTTL / 3)
 	defer tick.Stop()
 	for {
 		select {
@@ -26,7 +26,7 @@ func (w *Worker) heartbeat(ctx context.Context) {
 			return
 		case <-tick.C:
 		}
-		call, cancel := context.WithTimeout(ctx, w.cfg.ClaimTTL/3)
+		call, cancel := context.WithTimeout(ctx, claimTTL/3)
 		ledgerLost := w.renewClaims(call)
 		w.renewSlots(call)
 		w.endCancelled(call)
@@ -44,7 +44,7 @@ func (w *Worker) renewClaims(ctx context.Context) (outOfReach bool) {
 	w.inflight.each(func(h *held) {
 		hold, ok := h.currentHold()
 		switch {
-		case ok && h.lapsed(w.cfg.ClaimTTL):
+		case ok && h.lapsed(claimTTL):
 			h.endWait(errLapsed)
 		case ok:
 			hs, holds = append(hs, h), append(holds, hold)
@@ -54,7 +54,7 @@ func (w *Worker) renewClaims(ctx context.Context) (outOfReach bool) {
 		return false
 	}
 	sent := time.Now()
-	errs, err := w.deps.Ledger.Renew(ctx, holds, w.cfg.ClaimTTL)
+	errs, err := w.deps.Ledger.Renew(ctx, holds, claimTTL)
 	if err != nil {
 		w.log.Warn("cannot renew claims; trying again", zap.Int("claims", len(hs)), zap.Error(err))
 		w.breaker.Open(err)

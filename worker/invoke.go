@@ -63,7 +63,7 @@ func (w *Worker) payload(h *held) ([]byte, error) {
 func (w *Worker) begin(h *held) error {
 	hold, _ := h.currentHold()
 	hold, err := retryWhileAway(h.wait, w, func() (ledger.Hold, error) {
-		if h.lapsed(w.cfg.ClaimTTL) {
+		if h.lapsed(claimTTL) {
 			return hold, errLapsed
 		}
 		return w.deps.Ledger.Invoking(h.wait, hold)

@@ -54,7 +54,7 @@ func TestPanicFailsItsRunAndNoOther(t *testing.T) {
 		"credentials": {func(b *bench) { b.panicking.credentials = true }, false},
 	} {
 		t.Run(part, func(t *testing.T) {
-			with(t, worker.Config{Concurrency: 1, Reserve: -1}, func(b *bench) {
+			with(t, worker.Config{Concurrency: 1, Reserve: new(0)}, func(b *bench) {
 				c.set(b)
 				cursed := ask("r", of("cursed"), script("def main(input): cursed"), func(r *run.Request) { r.Data.Credential = "aws" })
 				b.send(ask("before"), cursed, ask("after"), ask("other", of("globex")))

@@ -119,7 +119,7 @@ func TestDuplicateOfAPublishedRunIsOnlyDeleted(t *testing.T) {
 
 func TestDuplicateThatComesAtOnceIsPutBackAndThenDeleted(t *testing.T) {
 	with(t, worker.Config{}, func(b *bench) {
-		b.lasting(10 * time.Second)
+		b.lasting(10*time.Second + time.Second/2) // no put-back ends then, when the result is not yet out
 		b.queueFaults.onDuplicate(func(string) bool { b.queueFaults.onDuplicate(nil); return true })
 		b.send(ask("r"))
 		b.want("r", run.Succeeded, 1)

@@ -36,7 +36,7 @@ func TestTenantThatHasAllTurnsAndFloodsKeepsNobodyWaiting(t *testing.T) {
 }
 
 func TestWhatIsAboveATenantsShareIsPutBackAndServedLater(t *testing.T) {
-	with(t, worker.Config{Concurrency: 2, Reserve: -1}, func(b *bench) {
+	with(t, worker.Config{Concurrency: 2, Reserve: new(0)}, func(b *bench) {
 		b.lasting(100 * time.Millisecond)
 		b.flood(40)
 		served := map[string]bool{}

@@ -24,6 +24,7 @@ func (w *Worker) slot(h *held) error {
 			return err
 		}
 		if patience == nil {
+			w.note(h, over.why)
 			ctx, cancel := context.WithTimeout(h.wait, cappedWait)
 			defer cancel()
 			patience = ctx

@@ -163,7 +163,9 @@ func judge(f facts) (verdict, effects) {
 	var over *overCap
 	var panicked *panics.Error
 	switch {
-	case errors.Is(f.err, errParked), errors.As(f.err, &over):
+	case errors.As(f.err, &over):
+		return later(f, f.err), effects{} // noted when it was met
+	case errors.Is(f.err, errParked):
 		return later(f, f.err), effects{waitsFor: f.err.Error()}
 	case is(ledger.ErrLost), is(errLost):
 		return verdict{kind: leave, why: "the claim is lost"}, effects{}

@@ -76,7 +76,7 @@ func TestJudge(t *testing.T) {
 		"build failed as it stops": {given(&builds.FailedError{Reason: author}, since(errStopping)), "answered build_failed author Bad"},
 		"builder closed":           {given(builds.ErrClosed), "put_back in 0s"},
 		"too many wait for builds": {given(errParked), "put_back in 8s, waits for a place among the runs that wait for builds here"},
-		"over a cap":               {given(&overCap{"the cap of tenant acme", false}), "put_back in 8s, waits for the cap of tenant acme"},
+		"over a cap":               {given(&overCap{"the cap of tenant acme", false}), "put_back in 8s"},
 		"ledger away":              {given(away), "put_back in 8s"},
 		// Before the invocation: why the waiting has ended.
 		"claim lost, says the ledger":    {given(fmt.Errorf("begin: %w", ledger.ErrLost)), "leave"},

@@ -62,32 +62,34 @@ import (
 type Config struct {
 	Name        string        // of this worker, unique in the fleet
 	Concurrency int           // runs that execute at a time; default 32
-	Reserve     int           // and so many more, of tenants that have hardly any; default a quarter, less than 0 for none
+	Reserve     *int          // and so many more, of tenants that have hardly any; default a quarter of Concurrency
 	MaxParked   int           // deliveries that wait for a build; default 1000
 	MaxParkedMB int           // and the sum of their bodies; default 256
 	PollWait    time.Duration // of one long poll; default 10 s
 
 	// Visibility is how long a delivery is ours without being extended. It
 	// covers a common run, and is how long the runs of a worker that died are
-	// hidden. Default 24 s.
+	// hidden. It is longer than claimTTL; default 24 s.
 	Visibility time.Duration
-	// ClaimTTL is how long a claim lasts without being renewed; it ends before
-	// the visibility of a dead worker's delivery does. Default 15 s.
-	ClaimTTL time.Duration
 
 	MaxAttempts int           // invocations of one run; default 3
 	GiveUpAfter time.Duration // how long a run that can't be invoked is tried; default 1 h
 }
 
+// claimTTL is how long a claim lasts without being renewed. It ends before the
+// visibility of a dead worker's delivery does, so that its next delivery can be
+// claimed at once.
+const claimTTL = 15 * time.Second
+
 func (c Config) withDefaults() Config {
 	setDefault(&c.Concurrency, 32)
-	setDefault(&c.Reserve, max(1, c.Concurrency/4))
-	c.Reserve = max(0, c.Reserve)
+	if c.Reserve == nil {
+		c.Reserve = new(max(1, c.Concurrency/4))
+	}
 	setDefault(&c.MaxParked, 1000)
 	setDefault(&c.MaxParkedMB, 256)
 	setDefault(&c.PollWait, 10*time.Second)
 	setDefault(&c.Visibility, 24*time.Second)
-	setDefault(&c.ClaimTTL, 15*time.Second)
 	setDefault(&c.MaxAttempts, 3)
 	setDefault(&c.GiveUpAfter, time.Hour)
 	return c
@@ -163,7 +165,7 @@ func New(cfg Config, deps Deps) *Worker {
 		deps:     deps,
 		log:      deps.Log.Named("worker"),
 		inflight: newInflight(cfg),
-		turns:    newTurns(cfg.Concurrency, cfg.Reserve),
+		turns:    newTurns(cfg.Concurrency, *cfg.Reserve),
 		budget:   newBudget(),
 	}
 	w.metrics = newMetrics(deps.Registerer, w)

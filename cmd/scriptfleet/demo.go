@@ -70,8 +70,11 @@ func (c *demoCommand) play(ctx context.Context, log *zap.Logger, line *progress.
 		Fleet:      config.Fleet{Prefix: "scriptfleet", Partitions: 4, MaxTimeout: 60, MemoryMB: 256, DefaultRuntime: "python3.13"},
 		Process:    config.Process{PollWait: time.Second, Drain: 5 * time.Second},
 		Dispatcher: config.Dispatcher{Pollers: 4},
-		Worker:     config.Worker{Concurrency: 16, MaxBuilds: 4},
-		Log:        log,
+		Worker: config.Worker{
+			Concurrency: 16, MaxBuilds: 4, MaxParked: 1000, MaxParkedMB: 256,
+			Visibility: 24 * time.Second, MaxAttempts: 3, GiveUpAfter: time.Hour,
+		},
+		Log: log,
 	})
 	if err != nil {
 		return err

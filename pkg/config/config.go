@@ -52,14 +52,19 @@ type Dispatcher struct {
 
 // Worker is the worker's own.
 type Worker struct {
-	Name          string `help:"Name of this worker, unique in the fleet; host and process by default."`
-	Concurrency   int    `default:"32" help:"Runs that execute at a time."`
-	MaxBuilds     int    `default:"4" help:"Builds that this worker makes at a time."`
-	MaxParked     int    `default:"1000" help:"Deliveries that wait for builds in this worker."`
-	RoleARN       string `name:"role-arn" help:"Role that functions run under: one without any permission."`
-	TenantRoleARN string `name:"tenant-role-arn" help:"Role that is assumed, narrowed to one tenant, for that tenant's invocations; empty invokes with the worker's own."`
-	CacheDir      string `type:"path" help:"Folder of built layers; the user's cache folder by default."`
-	UV            string `name:"uv" help:"Path of uv, or none for pip; the one on the PATH by default, else one that is fetched from the package index."`
+	Name          string        `help:"Name of this worker, unique in the fleet; host and process by default."`
+	Concurrency   int           `default:"32" help:"Runs that execute at a time."`
+	Reserve       *int          `help:"Runs beyond the concurrency, of tenants that have hardly any at work here; a quarter of the concurrency by default."`
+	MaxBuilds     int           `default:"4" help:"Builds that this worker makes at a time."`
+	MaxParked     int           `default:"1000" help:"Deliveries that wait for builds in this worker."`
+	MaxParkedMB   int           `name:"max-parked-mb" default:"256" help:"MiB of deliveries that wait for builds in this worker."`
+	Visibility    time.Duration `default:"24s" help:"How long a delivery is hidden from other workers without being extended, 20s to 10m; the runs of a worker that died come back after it."`
+	MaxAttempts   int           `default:"3" help:"Invocations of a run that gives no answer, up to 100."`
+	GiveUpAfter   time.Duration `default:"1h" help:"How long a run that cannot be invoked is tried, 1m to 72h."`
+	RoleARN       string        `name:"role-arn" help:"Role that functions run under: one without any permission."`
+	TenantRoleARN string        `name:"tenant-role-arn" help:"Role that is assumed, narrowed to one tenant, for that tenant's invocations; empty invokes with the worker's own."`
+	CacheDir      string        `type:"path" help:"Folder of built layers; the user's cache folder by default."`
+	UV            string        `name:"uv" help:"Path of uv, or none for pip; the one on the PATH by default, else one that is fetched from the package index."`
 }
 
 // Policy is the operator's rules for requests. tenantMemoryMB is the memory that
@@ -85,6 +90,35 @@ func (f Fleet) Check() error {
 	}
 	if f.Partitions < 1 || f.Partitions > 1000 {
 		return fmt.Errorf("--partitions is %d: use 1 to 1000", f.Partitions)
+	}
+	return nil
+}
+
+// Check says what is wrong with the settings, and which flag to change.
+func (w Worker) Check() error {
+	for _, c := range []struct {
+		flag         string
+		value        int
+		least, limit int
+	}{
+		{"concurrency", w.Concurrency, 1, 10_000},
+		{"max-builds", w.MaxBuilds, 1, 1000},
+		{"max-parked", w.MaxParked, 1, 100_000},
+		{"max-parked-mb", w.MaxParkedMB, 1, 100_000},
+		{"max-attempts", w.MaxAttempts, 1, 100},
+	} {
+		if c.value < c.least || c.value > c.limit {
+			return fmt.Errorf("--%s is %d: use %d to %d", c.flag, c.value, c.least, c.limit)
+		}
+	}
+	if w.Reserve != nil && (*w.Reserve < 0 || *w.Reserve > w.Concurrency) {
+		return fmt.Errorf("--reserve is %d: use 0 to the concurrency, %d", *w.Reserve, w.Concurrency)
+	}
+	if w.Visibility < 20*time.Second || w.Visibility > 10*time.Minute {
+		return fmt.Errorf("--visibility is %s: use 20s to 10m", w.Visibility)
+	}
+	if w.GiveUpAfter < time.Minute || w.GiveUpAfter > 72*time.Hour {
+		return fmt.Errorf("--give-up-after is %s: use 1m to 72h", w.GiveUpAfter)
 	}
 	return nil
 }

@@ -28,6 +28,9 @@ import (
 // Worker puts a worker together. progress, where it is not nil, is told what
 // layer builds say.
 func (f *Fleet) Worker(ctx context.Context, p config.Process, w config.Worker, progress func(run.EnvHash, string)) (Running, error) {
+	if err := w.Check(); err != nil {
+		return Running{}, err
+	}
 	if w.Name == "" {
 		w.Name = processName()
 	}
@@ -61,7 +64,8 @@ func (f *Fleet) Worker(ctx context.Context, p config.Process, w config.Worker, p
 		return Running{}, err
 	}
 	running := worker.New(worker.Config{
-		Name: w.Name, Concurrency: w.Concurrency, MaxParked: w.MaxParked, PollWait: p.PollWait,
+		Name: w.Name, Concurrency: w.Concurrency, Reserve: w.Reserve, MaxParked: w.MaxParked, MaxParkedMB: w.MaxParkedMB,
+		PollWait: p.PollWait, Visibility: w.Visibility, MaxAttempts: w.MaxAttempts, GiveUpAfter: w.GiveUpAfter,
 	}, worker.Deps{
 		Partitions: partitions, Side: side, Results: results, DeadLetter: dlq,
 		Ledger: f.Ledger, Builds: builds, Functions: functions, Credentials: credentials, Tenants: f.Tenants(),

@@ -57,7 +57,7 @@ func lines() []line {
 	fair := func(s *settings) { s.ungrouped = true }
 	share := func(s *settings) { s.strangers = true }
 	shares := func(s *settings) { s.weight = 1e12 }
-	reserve := func(s *settings) { s.reserve = -1 }
+	reserve := func(s *settings) { s.reserve = new(0) }
 	caps := func(s *settings) { s.maxRunning = tenant.NoCap }
 	side := func(s *settings) { s.noSide = true }
 	places := func(s *settings) { s.maxBuilds = 100 }

@@ -33,7 +33,8 @@ const (
 type settings struct {
 	shard, maxRunning, maxBacklog int
 	weight                        int
-	reserve, maxBuilds            int
+	maxBuilds                     int
+	reserve                       *int
 	ungrouped, strangers, noSide  bool
 }
 
