@@ -70,7 +70,8 @@ func (d *Dispatcher) reject(ctx context.Context, r run.Run, delivery queue.Deliv
 
 // cancel marks a run of the same tenant and source, and answers with the state
 // that it was in. One that was being invoked is not cancelled any more, unless
-// it would have to be invoked again.
+// it would have to be invoked again. One that is not known is not cancelled now;
+// the mark is for a request that is still on its way.
 func (d *Dispatcher) cancel(ctx context.Context, r run.Run) (run.Result, error) {
 	state, err := d.deps.Ledger.Cancel(ctx, ledger.Entry{
 		Key: r.CancelsKey(), Tenant: r.Tenant, Source: r.Source, ID: r.Data.Run,
@@ -78,12 +79,14 @@ func (d *Dispatcher) cancel(ctx context.Context, r run.Run) (run.Result, error) 
 	if err != nil {
 		return run.Result{}, fmt.Errorf("mark run %s as cancelled: %w", r.CancelsKey(), err)
 	}
-	inTime := state == ledger.Unknown || state == ledger.Queued || state == ledger.Claimed
+	output := run.CancelOutput{
+		Run: r.Data.Run, State: string(state), Cancelled: state == ledger.Queued || state == ledger.Claimed,
+	}
 	if state == ledger.Unknown {
-		state = "unknown"
+		output.State = "unknown"
 	}
 	res := r.Result(run.Succeeded, time.Now())
-	res.Data.Output, err = json.Marshal(map[string]any{"run": r.Data.Run, "state": state, "cancelled": inTime})
+	res.Data.Output, err = json.Marshal(output)
 	if err != nil {
 		return run.Result{}, fmt.Errorf("encode the answer to a cancellation: %w", err)
 	}
@@ -122,13 +125,13 @@ func (d *Dispatcher) publish(ctx context.Context, r run.Run, body []byte) error 
 // buryRequest puts a request that nobody can be answered for on the dead-letter
 // queue, with the reason.
 func (d *Dispatcher) buryRequest(ctx context.Context, delivery queue.Delivery, reason *run.Error) error {
-	d.log.Error("request is buried: it names no tenant, source and id that a result could go to",
-		zap.String("message", delivery.MessageID), zap.String("type", reason.Type), zap.String("reason", reason.Message))
 	err := d.sendBy(ctx, d.deadLetter, queue.Message{Body: delivery.Body, Attributes: map[string]string{
 		run.AttributeReason: reason.Message, run.AttributeErrorType: reason.Type,
 	}})
 	if err != nil {
 		return fmt.Errorf("send to the dead-letter queue: %w", err)
 	}
+	d.log.Error("request is buried: no result can go to anybody",
+		zap.String("message", delivery.MessageID), zap.String("type", reason.Type), zap.String("reason", reason.Message))
 	return nil
 }

@@ -121,10 +121,29 @@ func TestRequestThatNamesNobodyIsBuriedWithItsReason(t *testing.T) {
 			if len(ds) != 1 || string(ds[0].Body) != body || ds[0].Attributes[run.AttributeReason] == "" || ds[0].Attributes[run.AttributeErrorType] == "" {
 				t.Errorf("the dead letters are %+v", ds)
 			}
+			if n := b.logs.FilterMessageSnippet("request is buried").Len(); n != 1 {
+				t.Errorf("the log says %d times that it is buried", n)
+			}
 			b.answers(0)
 			b.nothingLeft()
 		})
 	}
+}
+
+func TestRequestIsNotCalledBuriedBeforeItIs(t *testing.T) {
+	with(t, func(b *bench) {
+		b.deadFaults.onCall(refuse(memqueue.OpSend))
+		b.sendBody([]byte("no JSON"))
+		time.Sleep(time.Minute)
+		if n := b.logs.FilterMessageSnippet("request is buried").Len(); n != 0 {
+			t.Errorf("the log says %d times that it is buried", n)
+		}
+		b.deadFaults.onCall(nil)
+		time.Sleep(time.Minute)
+		if n := b.logs.FilterMessageSnippet("request is buried").Len(); n != 1 || len(b.take(b.dead)) != 1 {
+			t.Errorf("the log says %d times that it is buried", n)
+		}
+	})
 }
 
 func TestRequestThatFitsOnNoPartitionIsRejected(t *testing.T) {
@@ -178,7 +197,7 @@ func TestCancellationTellsTheStateThatTheRunWasIn(t *testing.T) {
 			"queued":   `{"cancelled":true,"run":"queued","state":"queued"}`,
 			"invoking": `{"cancelled":false,"run":"invoking","state":"invoking"}`,
 			"done":     `{"cancelled":false,"run":"done","state":"published"}`,
-			"never":    `{"cancelled":true,"run":"never","state":"unknown"}`,
+			"never":    `{"cancelled":false,"run":"never","state":"unknown"}`,
 		} {
 			b.send(cancelling("c-"+id, id))
 			res := b.answers(1)[0]
@@ -301,6 +320,7 @@ func TestMetricsTellWhatBecameOfRequests(t *testing.T) {
 scriptfleet_dispatcher_handled_total{outcome="buried"} 1
 scriptfleet_dispatcher_handled_total{outcome="cancelled"} 1
 scriptfleet_dispatcher_handled_total{outcome="duplicate"} 0
+scriptfleet_dispatcher_handled_total{outcome="failed"} 0
 scriptfleet_dispatcher_handled_total{outcome="forwarded"} 1
 scriptfleet_dispatcher_handled_total{outcome="put_back"} 0
 scriptfleet_dispatcher_handled_total{outcome="rejected"} 1

@@ -33,16 +33,17 @@ var policy = func() *run.Policy {
 // bench is one dispatcher on parts in memory, in a bubble of its own time.
 type bench struct {
 	*testing.T
-	d                             *dispatcher.Dispatcher
-	requests, results, dead, side *memqueue.Queue
-	partitions                    []*memqueue.Queue
-	requestFaults, resultFaults   *faults
-	partitionFaults               faultsOfAll
-	ledger                        *faultyLedger
-	metrics                       *prometheus.Registry
-	logs                          *observer.ObservedLogs
-	unknown                       string // tenant that is refused
-	shard, backlog                int
+	d                                       *dispatcher.Dispatcher
+	requests, results, dead, side           *memqueue.Queue
+	partitions                              []*memqueue.Queue
+	requestFaults, resultFaults, deadFaults *faults
+	partitionFaults                         faultsOfAll
+	ledger                                  *faultyLedger
+	metrics                                 *prometheus.Registry
+	logs                                    *observer.ObservedLogs
+	unknown                                 string // tenant that is refused
+	cursed                                  string // tenant that our own code fails on
+	shard, backlog                          int
 
 	stopIntake, stopWork context.CancelFunc
 	over                 chan struct{}
@@ -66,12 +67,12 @@ func withConfig(t *testing.T, cfg dispatcher.Config, test func(*bench)) {
 
 func newBench(t *testing.T, cfg dispatcher.Config) *bench {
 	b := &bench{
-		T: t, requestFaults: &faults{}, resultFaults: &faults{},
+		T: t, requestFaults: &faults{}, resultFaults: &faults{}, deadFaults: &faults{},
 		ledger: &faultyLedger{Ledger: memledger.New(memledger.Config{})}, metrics: prometheus.NewRegistry(), shard: 2, backlog: 1000,
 	}
 	b.requests = memqueue.New("requests", b.requestFaults.options())
 	b.results = memqueue.New("results", b.resultFaults.options())
-	b.dead = memqueue.New("dlq", memqueue.Options{})
+	b.dead = memqueue.New("dlq", b.deadFaults.options())
 	b.side = memqueue.New("side", memqueue.Options{})
 	var partitions []queue.Queue
 	for i := range 4 {
@@ -119,6 +120,9 @@ func (b *bench) stop() {
 }
 
 func (b *bench) Admit(tenant string) *run.Error {
+	if tenant == b.cursed {
+		panic("a fault of our own")
+	}
 	if tenant == b.unknown {
 		return &run.Error{Owner: run.OwnerOperator, Type: "UnknownTenant", Message: "its operator adds it"}
 	}
@@ -229,9 +233,10 @@ func (b *bench) answers(want int) (all []run.Result) {
 // faultyLedger fails the calls that a test names.
 type faultyLedger struct {
 	*memledger.Ledger
-	mu      sync.Mutex
-	failing string
-	delay   time.Duration // of each call
+	mu        sync.Mutex
+	failing   string
+	delay     time.Duration // of each call
+	panicking bool          // where it is asked for a claim
 }
 
 func (l *faultyLedger) slow(delay time.Duration) {
@@ -267,6 +272,9 @@ func (l *faultyLedger) Accept(ctx context.Context, es []ledger.Entry) ([]ledger.
 }
 
 func (l *faultyLedger) Claim(ctx context.Context, cs []ledger.Claim, ttl time.Duration) ([]ledger.Answer, error) {
+	if l.panicking {
+		panic("a fault of the ledger's")
+	}
 	if err := l.before("claim"); err != nil {
 		return nil, err
 	}

@@ -42,7 +42,8 @@ func (d *Dispatcher) poll(intake, work context.Context, inHand *sync.WaitGroup) 
 		for _, delivery := range ds {
 			inHand.Go(func() {
 				defer d.room.gone(delivery)
-				d.handle(work, delivery)
+				// What panics past its answer comes again when its visibility runs out.
+				d.catch(delivery, func() { d.handle(work, delivery) })
 			})
 		}
 	}
@@ -51,7 +52,7 @@ func (d *Dispatcher) poll(intake, work context.Context, inHand *sync.WaitGroup) 
 // handle takes one request to its next queue and then off this one. Whatever
 // stands in the way, the request comes back after a delay.
 func (d *Dispatcher) handle(ctx context.Context, delivery queue.Delivery) {
-	outcome, err := d.admit(ctx, delivery)
+	outcome, err := d.dispatch(ctx, delivery)
 	if errors.Is(err, ledger.ErrUnavailable) {
 		d.pause(&d.ledgerAway, err)
 	}

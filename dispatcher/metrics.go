@@ -15,6 +15,7 @@ const (
 	outcomeDuplicate outcome = "duplicate" // of a run whose result is known
 	outcomeRejected  outcome = "rejected"  // answered with a result
 	outcomeCancelled outcome = "cancelled" // a cancellation, carried out
+	outcomeFailed    outcome = "failed"    // answered as platform_error: our own code failed on it
 	outcomeBuried    outcome = "buried"    // on the dead-letter queue
 	outcomePutBack   outcome = "put_back"  // something was out of reach
 )
@@ -24,6 +25,7 @@ type metrics struct {
 	outcomes map[outcome]prometheus.Counter
 	sent     *prometheus.CounterVec // by partition
 	intake   prometheus.Histogram
+	panics   prometheus.Counter
 }
 
 func newMetrics(reg prometheus.Registerer) *metrics {
@@ -46,9 +48,13 @@ func newMetrics(reg prometheus.Registerer) *metrics {
 			Help:    "From a request's arrival on its queue to its next queue.",
 			Buckets: prometheus.ExponentialBuckets(0.001, 2.5, 12),
 		}),
+		panics: f.NewCounter(prometheus.CounterOpts{
+			Name: "scriptfleet_dispatcher_panics_total",
+			Help: "Panics, each of which failed one request.",
+		}),
 		outcomes: map[outcome]prometheus.Counter{},
 	}
-	for _, o := range []outcome{outcomeForwarded, outcomeDuplicate, outcomeRejected, outcomeCancelled, outcomeBuried, outcomePutBack} {
+	for _, o := range []outcome{outcomeForwarded, outcomeDuplicate, outcomeRejected, outcomeCancelled, outcomeFailed, outcomeBuried, outcomePutBack} {
 		m.outcomes[o] = outcomes.WithLabelValues(string(o))
 	}
 	return m

@@ -139,3 +139,17 @@ func (f *fleet) checkOnce(t *testing.T, requests int) {
 		}
 	}
 }
+
+func TestCancellationOfARunThatIsNotKnownSaysSo(t *testing.T) {
+	t.Parallel()
+	f := startFleet(t)
+	f.send(Cancel("acme", "c", "not-there"))
+	res := f.Await(t, "c")
+	if want := `{"cancelled":false,"run":"not-there","state":"unknown"}`; res.Data.Status != run.Succeeded || string(res.Data.Output) != want {
+		t.Errorf("the answer is %s, %s, want %s", res.Data.Status, res.Data.Output, want)
+	}
+	f.send(request("not-there", Data{Script: "def main(input): return 1"}))
+	if res := f.Await(t, "not-there"); res.Data.Status != run.Cancelled || res.Data.MayHaveExecuted {
+		t.Errorf("the run that comes after its cancellation: %s", res.Body)
+	}
+}

@@ -79,6 +79,20 @@ type ResultData struct {
 	Timings         Timings         `json:"timings_ms"`
 }
 
+// CancelOutput is the output of the result of a cancellation, whose status is
+// succeeded once it was carried out, whatever it found.
+type CancelOutput struct {
+	// Cancelled is set where the run was waiting: it is answered as cancelled
+	// and not executed. A run that executes is let finish.
+	Cancelled bool   `json:"cancelled"`
+	Run       string `json:"run"` // the id that was to be cancelled
+	// State is what the run was in: queued or claimed (waiting), invoking, done,
+	// published. It is unknown where the fleet knows no run of this tenant,
+	// source and id: nothing was cancelled then, and should the request still
+	// come, its run is answered as cancelled.
+	State string `json:"state"`
+}
+
 // Logs is what the script printed, each stream bounded by the handler.
 type Logs struct {
 	Stdout    string `json:"stdout"`
