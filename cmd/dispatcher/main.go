@@ -42,5 +42,5 @@ Every flag is also an environment variable: --prefix is SCRIPTFLEET_PREFIX. The 
 
 Examples:
 
-  eval "$(cat scriptfleet.env)"; dispatcher             # beside scriptfleet local --no-fleet --env-file scriptfleet.env
+  . ./fleet.env; dispatcher                             # beside scriptfleet local --no-fleet --env-file fleet.env
   dispatcher --partitions 16 --admin-addr 0.0.0.0:9090  # in a cluster`

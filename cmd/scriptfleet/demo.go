@@ -66,6 +66,7 @@ func (c *demoCommand) Run(ctx context.Context) error {
 // play starts everything, sends the batch and collects the results.
 func (c *demoCommand) play(ctx context.Context, log *zap.Logger, line *progress.Line, p *play) (err error) {
 	line.Say("starting the embedded stack")
+	defer func() { err = interrupted(ctx, err) }()
 	stack, err := embedded.Start(ctx, embedded.Options{
 		Fleet:      config.Fleet{Prefix: "scriptfleet", Partitions: 4, MaxTimeout: 60, MemoryMB: 256, DefaultRuntime: "python3.13"},
 		Process:    config.Process{PollWait: time.Second, Drain: 5 * time.Second},
@@ -83,6 +84,7 @@ func (c *demoCommand) play(ctx context.Context, log *zap.Logger, line *progress.
 		return errors.Join(err, stack.Close(ctx))
 	}
 	defer func() { err = errors.Join(err, stack.Abandon(ctx)) }()
+	defer context.AfterFunc(ctx, stack.EndPolls)()
 	cl, err := stack.Client(ctx)
 	if err != nil {
 		return err

@@ -52,11 +52,15 @@ func (c *localCommand) detach() error {
 	return c.forward(told)
 }
 
-// forward prints the environment that the other process told as JSON.
+// forward prints the environment that the other process told as JSON, unless a
+// file has it.
 func (c *localCommand) forward(told []byte) error {
-	if c.JSON {
+	switch {
+	case c.JSON:
 		_, err := os.Stdout.Write(told)
 		return err
+	case c.EnvFile != "":
+		return nil
 	}
 	set := map[string]string{}
 	if err := json.Unmarshal(told, &set); err != nil {

@@ -51,19 +51,22 @@ func dial(ctx context.Context, f config.Fleet, log *zap.Logger) (*wire.Fleet, er
 }
 
 // connect reaches the fleet that the environment names or, where it names none,
-// starts an embedded one as the options have it. stop ends what was begun.
+// starts an embedded one as the options have it, and says which. stop ends what
+// was begun.
 func connect(ctx context.Context, o embedded.Options, line *progress.Line) (_ *wire.Fleet, stop func(), err error) {
 	if configured(o.Fleet) {
 		f, err := dial(ctx, o.Fleet, o.Log)
 		if err != nil {
 			return nil, nil, err
 		}
+		line.Print(os.Stderr, "scriptfleet: the fleet %s", f.Where())
 		return f, f.Close, nil
 	}
+	line.Print(os.Stderr, "scriptfleet: an embedded stack, started for this run alone")
 	line.Say("starting an embedded stack")
 	stack, err := embedded.Start(ctx, o)
 	if err != nil {
-		return nil, nil, err
+		return nil, nil, interrupted(ctx, err)
 	}
 	if err := stack.StartFleet(context.WithoutCancel(ctx)); err != nil {
 		return nil, nil, errors.Join(err, stack.Close(ctx))

@@ -26,7 +26,7 @@ type localCommand struct {
 	Data      string `type:"path" help:"Folder that keeps queues and functions across restarts; in memory by default."`
 	NoFleet   bool   `help:"Leave dispatcher and worker out, for separate processes."`
 	EnvFile   string `type:"path" help:"Write the export lines to this file as well, once everything can be called; its owner alone can read it."`
-	Detach    bool   `env:"-" xor:"act" help:"Return once everything can be called, and leave the stack running."`
+	Detach    bool   `env:"-" xor:"act" help:"Return once everything can be called, and leave the stack running; with --env-file, print nothing."`
 	Stop      bool   `env:"-" xor:"act" help:"Stop the stack that the environment names (SCRIPTFLEET_LOCAL_PID), and wait until it has."`
 	LogFile   string `type:"path" help:"Where a stack that is detached logs; a file in the user's cache folder by default."`
 	JSON      bool   `name:"json" help:"Print the environment as one JSON object instead of export lines."`
@@ -41,7 +41,7 @@ Examples:
   scriptfleet local                                    # stack, dispatcher and worker until Ctrl-C
   eval "$(scriptfleet local --detach)"                 # in the background; this shell's commands use it
   scriptfleet local --stop                             # and its end
-  scriptfleet local --no-fleet --env-file fleet.env    # then, elsewhere: . ./fleet.env; dispatcher & worker
+  scriptfleet local --no-fleet --env-file fleet.env    # then, elsewhere: . ./fleet.env; dispatcher
   scriptfleet local --data ~/.scriptfleet              # a small installation that survives restarts`
 }
 

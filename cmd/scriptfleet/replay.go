@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"os"
 	"strings"
+	"syscall"
 	"time"
 
 	"go.uber.org/zap"
@@ -28,7 +29,8 @@ type replayCommand struct {
 	Generate string `group:"What is sent" placeholder:"tenants=5,scripts=8,requests=200" help:"Make the requests up instead; also takes sleep=100ms, requirements=N and failing=N (so many of the scripts)."`
 	Set      string `name:"script-set" group:"What is sent" help:"Made-up scripts of one set are the same in every replay; by default each replay has new ones."`
 	RunLabel string `group:"What is sent" help:"Begins the ids of all runs; must be new to the fleet. Random by default."`
-	KeepIDs  bool   `name:"keep-ids" group:"What is sent" help:"Leave requests the source and the id that they have: a fleet that has seen them answers nothing."`
+	KeepIDs  bool   `name:"keep-ids" group:"What is sent" help:"Leave requests the source and the id that they have: runs that the fleet has answered are reported as answered before."`
+	Invalid  bool   `name:"allow-invalid" group:"What is sent" help:"Send a line that is no request as it is, to test rejections."`
 
 	Trace     string        `group:"A recorded day" type:"existingfile" help:"Invocations per minute of a trace in the Azure Functions format: owners become tenants, functions scripts that sleep."`
 	Durations string        `group:"A recorded day" type:"existingfile" help:"Percentiles of the functions' durations in ms, of the same trace."`
@@ -37,12 +39,12 @@ type replayCommand struct {
 	Herd      bool          `group:"A recorded day" help:"Send everything in the first second of its minute."`
 	MaxSleep  time.Duration `group:"A recorded day" default:"5s" help:"Longest that a function of the trace sleeps."`
 
-	Rate     float64 `group:"When it is sent" xor:"pace" help:"Requests a second; 100 by default."`
-	Speed    float64 `group:"When it is sent" xor:"pace" help:"As recorded (the events' time, the trace's minutes), so many times as fast."`
-	AtOnce   bool    `group:"When it is sent" xor:"pace" help:"Everything now."`
-	Arrivals string  `group:"When it is sent" default:"even" enum:"even,poisson" help:"even or poisson: how requests at a rate are spaced."`
-	Seed     uint64  `group:"When it is sent" default:"1" help:"Of what is drawn by chance."`
-	Senders  int     `group:"When it is sent" default:"32" help:"Calls that send at a time, of up to ten requests each."`
+	Rate     *float64 `group:"When it is sent" xor:"pace" help:"Requests a second, above 0; 100 by default."`
+	Speed    *float64 `group:"When it is sent" xor:"pace" help:"As recorded (the events' time, the trace's minutes), so many times as fast; above 0."`
+	AtOnce   bool     `group:"When it is sent" xor:"pace" help:"Everything now."`
+	Arrivals string   `group:"When it is sent" default:"even" enum:"even,poisson" help:"even or poisson: how requests at a rate are spaced."`
+	Seed     uint64   `group:"When it is sent" default:"1" help:"Of what is drawn by chance."`
+	Senders  int      `group:"When it is sent" default:"32" help:"Calls that send at a time, of up to ten requests each."`
 
 	Wait         time.Duration `group:"What is said of it" default:"5m" help:"How long to wait for results after the last send."`
 	Linger       time.Duration `group:"What is said of it" default:"2s" help:"How long to look for doubled results after the last one."`
@@ -51,6 +53,8 @@ type replayCommand struct {
 	JSON         bool          `name:"json" group:"What is said of it" help:"Print the report as JSON instead of as tables."`
 	ExpectBuilds *int          `group:"What is said of it" help:"Fail unless exactly so many builds were made."`
 	LogLevel     string        `group:"What is said of it" default:"error" enum:"debug,info,warn,error" help:"What the embedded stack says on stderr."`
+
+	labelled bool // by the user
 }
 
 // Help is shown below the flags.
@@ -69,7 +73,8 @@ Examples:
 }
 
 func (c *replayCommand) Run(ctx context.Context) error {
-	if c.RunLabel == "" {
+	c.labelled = c.RunLabel != ""
+	if !c.labelled {
 		c.RunLabel = strings.ToLower(rand.Text()[:8])
 	}
 	plan, err := c.plan()
@@ -83,15 +88,19 @@ func (c *replayCommand) Run(ctx context.Context) error {
 	ctx, stop := interruptible(ctx)
 	defer stop()
 	line := progress.Stderr()
+	file, err := c.openReport()
+	if err != nil {
+		return exitError{exitUsage, err}
+	}
 	report, err := c.replay(ctx, plan, log, line)
 	line.Stop()
 	if err != nil {
-		return err
+		return errors.Join(interrupted(ctx, err), file.discard())
 	}
 	if c.ExpectBuilds != nil {
 		report.ExpectBuilds(*c.ExpectBuilds)
 	}
-	return errors.Join(c.print(report), report.Err())
+	return errors.Join(c.print(report, file), report.Err())
 }
 
 // replay carries the plan out at the fleet that is configured, or at one of its
@@ -111,9 +120,13 @@ func (c *replayCommand) replay(ctx context.Context, plan replay.Plan, log *zap.L
 		return replay.Report{}, err
 	}
 	cl.Pollers, cl.PollWait = c.Pollers, time.Second
+	deps := replay.Deps{Requests: cl.Requests, Results: cl}
+	if c.KeepIDs || c.Invalid || c.labelled {
+		deps.Ledger = fleet.Ledger
+	}
 	r := replay.New(replay.Config{
 		Naming: c.naming(), Senders: c.Senders, Wait: c.Wait, Linger: c.Linger,
-	}, replay.Deps{Requests: cl.Requests, Results: cl}, plan)
+	}, deps, plan)
 	line.Print(os.Stderr, "Replay %s sends %d requests within %s.", c.RunLabel, len(plan), plan.Length().Round(time.Second))
 	showing, stopShowing := context.WithCancel(ctx)
 	defer stopShowing()
@@ -149,20 +162,65 @@ func showProgress(ctx context.Context, r *replay.Replay, line *progress.Line) {
 	}
 }
 
-func (c *replayCommand) print(report replay.Report) error {
+// print shows the report, whatever becomes of its file.
+func (c *replayCommand) print(report replay.Report, file *reportFile) error {
 	text, err := json.MarshalIndent(report, "", "  ")
 	if err != nil {
 		return fmt.Errorf("encode the report: %w", err)
 	}
 	text = append(text, '\n')
-	if c.Report != "" {
-		if err := os.WriteFile(c.Report, text, 0o644); err != nil {
-			return fmt.Errorf("write --report: %w", err)
-		}
-	}
 	if c.JSON {
-		_, err := os.Stdout.Write(text)
-		return err
+		_, err = os.Stdout.Write(text)
+	} else {
+		err = report.Print(os.Stdout)
 	}
-	return report.Print(os.Stdout)
+	return errors.Join(err, file.write(text))
+}
+
+// reportFile is where the report goes: opened before the first request, so that
+// no replay is lost to a path that can't be written. Nil is no file.
+type reportFile struct {
+	*os.File
+	made bool // it was not there before
+}
+
+func (c *replayCommand) openReport() (*reportFile, error) {
+	if c.Report == "" {
+		return nil, nil
+	}
+	_, err := os.Stat(c.Report)
+	made := errors.Is(err, os.ErrNotExist)
+	f, err := os.OpenFile(c.Report, os.O_WRONLY|os.O_CREATE, 0o644)
+	if err != nil {
+		return nil, fmt.Errorf("open --report: %w", err)
+	}
+	return &reportFile{f, made}, nil
+}
+
+func (f *reportFile) write(text []byte) error {
+	if f == nil {
+		return nil
+	}
+	err := f.Truncate(0)
+	if errors.Is(err, syscall.EINVAL) {
+		err = nil // a pipe has no size
+	}
+	if err == nil {
+		_, err = f.Write(text)
+	}
+	if err = errors.Join(err, f.Close()); err != nil {
+		return fmt.Errorf("write --report: %w", err)
+	}
+	return nil
+}
+
+// discard leaves the file as it was.
+func (f *reportFile) discard() error {
+	switch {
+	case f == nil:
+		return nil
+	case f.made:
+		return errors.Join(f.Close(), os.Remove(f.Name()))
+	}
+	return f.Close()
 }

@@ -22,16 +22,14 @@ func (c *replayCommand) plan() (replay.Plan, error) {
 		return nil, err
 	}
 	switch {
-	case c.Rate < 0 || c.Speed < 0:
-		return nil, errors.New("--rate and --speed take numbers above 0")
 	case c.AtOnce:
 		return replay.AtOnce(events), nil
-	case c.Speed > 0:
-		return replay.Recorded(events, c.Speed)
+	case c.Speed != nil:
+		return replay.Recorded(events, *c.Speed)
 	}
-	rate := c.Rate
-	if rate == 0 {
-		rate = 100
+	rate := 100.0
+	if c.Rate != nil {
+		rate = *c.Rate
 	}
 	if c.Arrivals == "poisson" {
 		return replay.Poisson(events, rate, c.Seed), nil
@@ -51,7 +49,9 @@ func (c *replayCommand) checkSource() error {
 		return errors.New("give one of FILE, --generate and --trace")
 	case c.Trace == "" && (c.Durations != "" || c.Minutes != "" || c.Herd):
 		return errors.New("--durations, --minutes and --herd are of --trace")
-	case c.Trace != "" && (c.Rate != 0 || c.AtOnce):
+	case c.Invalid && c.File == "":
+		return errors.New("--allow-invalid is of FILE")
+	case c.Trace != "" && (c.Rate != nil || c.AtOnce):
 		return errors.New("a --trace has its own pace: use --speed and --scale")
 	}
 	return nil
@@ -71,7 +71,7 @@ func (c *replayCommand) events() ([]*replay.Event, error) {
 		return nil, err
 	}
 	defer func() { _ = in.Close() }()
-	events, err := replay.ReadBatch(in)
+	events, err := replay.ReadBatch(in, c.Invalid)
 	if err != nil {
 		return nil, fmt.Errorf("read %s: %w", c.File, err)
 	}
@@ -86,9 +86,9 @@ func (c *replayCommand) set() string {
 }
 
 func (c *replayCommand) tracePlan() (_ replay.Plan, err error) {
-	o := replay.TraceOptions{Scale: c.Scale, Speed: c.Speed, Herd: c.Herd, Seed: c.Seed, MaxSleep: c.MaxSleep, Set: c.set()}
-	if o.Speed == 0 {
-		o.Speed = 1
+	o := replay.TraceOptions{Scale: c.Scale, Speed: 1, Herd: c.Herd, Seed: c.Seed, MaxSleep: c.MaxSleep, Set: c.set()}
+	if c.Speed != nil {
+		o.Speed = *c.Speed
 	}
 	if c.Minutes != "" {
 		if o.From, o.To, err = replay.ParseMinutes(c.Minutes); err != nil {

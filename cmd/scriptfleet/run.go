@@ -193,6 +193,9 @@ func await(ctx context.Context, cl *client.Client, key run.Key) (run.Result, err
 	case err != nil:
 		return run.Result{}, err
 	}
+	if errors.Is(ctx.Err(), context.Canceled) {
+		return run.Result{}, fmt.Errorf("%w before run %s had its result", errInterrupted, key)
+	}
 	return run.Result{}, fmt.Errorf("no result for run %s: %w; is a worker running? scriptfleet explain %s tells where it is", key, context.Cause(ctx), key)
 }
 

@@ -44,5 +44,5 @@ Every flag is also an environment variable: --concurrency is SCRIPTFLEET_CONCURR
 
 Examples:
 
-  eval "$(cat scriptfleet.env)"; worker --admin-addr 127.0.0.1:0  # beside scriptfleet local --no-fleet --env-file scriptfleet.env
-  worker --concurrency 64 --max-builds 8                          # in a cluster`
+  . ./fleet.env; worker                   # beside scriptfleet local --no-fleet --env-file fleet.env
+  worker --concurrency 64 --max-builds 8  # in a cluster`

@@ -36,7 +36,7 @@ type Fleet struct {
 
 // Process is what each process sets for itself.
 type Process struct {
-	AdminAddr string        `default:"127.0.0.1:9090" help:"Address of metrics, health and profiles; port 0 takes a free one."`
+	AdminAddr string        `default:"${admin_addr}" help:"Address of metrics, health and profiles; port 0 takes a free one."`
 	LogLevel  string        `default:"info" enum:"debug,info,warn,error" help:"debug, info, warn or error."`
 	LogFormat string        `default:"auto" enum:"auto,json,console" help:"auto, json or console."`
 	PollWait  time.Duration `default:"10s" help:"Length of a long poll, up to 20s."`
@@ -123,11 +123,17 @@ func (w Worker) Check() error {
 	return nil
 }
 
+// adminAddrs are the defaults of --admin-addr: one for each binary, so that all
+// three can run on one machine.
+var adminAddrs = map[string]string{
+	"dispatcher": "127.0.0.1:9090", "worker": "127.0.0.1:9091", "scriptfleet": "127.0.0.1:9092",
+}
+
 // Options are those that every command line of scriptfleet is parsed with.
 func Options(name, description string) []kong.Option {
 	return []kong.Option{
 		kong.Name(name), kong.Description(description),
-		kong.DefaultEnvars("SCRIPTFLEET"),
+		kong.DefaultEnvars("SCRIPTFLEET"), kong.Vars{"admin_addr": adminAddrs[name]},
 		kong.UsageOnError(),
 		kong.ConfigureHelp(kong.HelpOptions{Compact: true}),
 	}

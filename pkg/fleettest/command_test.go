@@ -43,7 +43,7 @@ func command(t *testing.T, env []string, stdin string, args ...string) told {
 func TestRunWithAStackOfItsOwnPrintsTheOutputAlone(t *testing.T) {
 	t.Parallel()
 	got := command(t, program.Environment(ofTheTests()...), "", "run", script(t, hello), "--input", `{"array_length": 5}`)
-	if got.code != 0 || got.stdout != helloOutput || got.stderr != "making 5\n" {
+	if got.code != 0 || got.stdout != helloOutput || got.stderr != "scriptfleet: an embedded stack, started for this run alone\nmaking 5\n" {
 		t.Errorf("exit code %d, stdout %q, stderr %q", got.code, got.stdout, got.stderr)
 	}
 }
@@ -87,7 +87,7 @@ func TestRunReachesEachOfItsExitCodes(t *testing.T) {
 		if err := json.Unmarshal([]byte(got.stdout), &res); err != nil || res.Data.Status != run.Failed || res.Data.Error.Type != "ValueError" || res.Data.Logs.Stdout != "before\n" {
 			t.Errorf("stdout is no event of the failure (%v): %s", err, got.stdout)
 		}
-		if got.code != 1 || got.stderr != "" {
+		if got.code != 1 || !strings.HasPrefix(got.stderr, "scriptfleet: the fleet scriptfleet at http://127.0.0.1:") {
 			t.Errorf("exit code %d, stderr %q", got.code, got.stderr)
 		}
 	})

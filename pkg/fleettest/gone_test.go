@@ -37,6 +37,7 @@ func TestRunTellsOnceThatItsFleetHasEnded(t *testing.T) {
 
 func oneSentence(t *testing.T, stderr string, code int, part string) {
 	t.Helper()
+	_, stderr, _ = strings.Cut(stderr, "\n") // the first line says which fleet it is
 	if code != 6 || strings.Count(stderr, "\n") != 1 || !strings.HasPrefix(stderr, "scriptfleet: ") || !strings.Contains(stderr, part) {
 		t.Errorf("exit code %d: %s", code, stderr)
 	}

@@ -13,8 +13,9 @@ import (
 const maxLine = 32 << 20
 
 // ReadBatch reads requests, one JSON event a line; blank lines are passed over.
-// Its errors name the line.
-func ReadBatch(r io.Reader) ([]*Event, error) {
+// Its errors name the line. Where invalid ones are allowed, they are sent as
+// they are.
+func ReadBatch(r io.Reader, allowInvalid bool) ([]*Event, error) {
 	lines := bufio.NewScanner(r)
 	lines.Buffer(make([]byte, 64<<10), maxLine)
 	var events []*Event
@@ -27,7 +28,10 @@ func ReadBatch(r io.Reader) ([]*Event, error) {
 			continue
 		}
 		e, err := ParseEvent(bytes.Clone(line))
-		if err != nil {
+		switch {
+		case err != nil && allowInvalid:
+			e = invalidEvent(bytes.Clone(line))
+		case err != nil:
 			return nil, fmt.Errorf("line %d: %w", number, err)
 		}
 		if id, ok := e.target(); ok {

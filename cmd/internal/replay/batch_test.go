@@ -39,7 +39,7 @@ func TestCancellationNamesTheNewIDOfWhatItCancels(t *testing.T) {
 {"tenant":"other","source":"/s","id":"one","data":{"script":"x"}}
 {"tenant":"acme","source":"/s","id":"two","type":"scriptfleet.run.cancelled","data":{"run":"one"}}
 {"tenant":"acme","source":"/s","id":"three","type":"scriptfleet.run.cancelled","data":{"run":"unheard-of"}}
-`))
+`), false)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -70,9 +70,41 @@ func TestReadBatchNamesTheLineAtFault(t *testing.T) {
 		{"nothing", "\n\n", "no request in it"},
 		{"too long", good + strings.Repeat("x", maxLine+1), "line 2: longer than 32 MiB"},
 	} {
-		if _, err := ReadBatch(strings.NewReader(c.batch)); err == nil || !strings.Contains(err.Error(), c.want) {
+		if _, err := ReadBatch(strings.NewReader(c.batch), false); err == nil || !strings.Contains(err.Error(), c.want) {
 			t.Errorf("%s: %v, not %q", c.name, err, c.want)
 		}
+	}
+}
+
+func TestAnInvalidLineIsSentAsItIsWhereThatIsAllowed(t *testing.T) {
+	lines := []string{
+		`{"tenant":"acme","source":"/s","id":"one","time":"noon","data":{"script":"x"}}`, // names a run, so it is answered
+		`{"tenant":"acme"`,
+	}
+	events, err := ReadBatch(strings.NewReader(strings.Join(lines, "\n")), true)
+	if err != nil || len(events) != 2 {
+		t.Fatalf("%d events, %v", len(events), err)
+	}
+	for i, e := range events {
+		if got := string(e.body("/replay/x", "x-000001", "", sent)); got != lines[i] {
+			t.Errorf("sent %s", got)
+		}
+	}
+	plan := AtOnce(events)
+	if got, want := (Naming{Label: "x"}).key(plan[0]), run.KeyOf("acme", "/s", "one"); got != want {
+		t.Errorf("the first is answered as %s, not as %s", got, want)
+	}
+	b := newBooks(Naming{Label: "x"}, 2)
+	b.begin(sent)
+	b.sending(plan, sent)
+	b.answered(plan, []error{nil, nil}, 0)
+	b.allSent()
+	rejected := answerTo(run.Request{Tenant: "acme", Source: "/s", ID: "one"})
+	if !b.take(rejected, sent) {
+		t.Error("its answer is taken for another's")
+	}
+	if r := b.report(false); r.Sent != 2 || r.Runs != 1 || r.Results != 1 || r.Unanswerable != 1 || !r.OK {
+		t.Errorf("%d sent, %d runs, %d results, %d unanswerable: %q", r.Sent, r.Runs, r.Results, r.Unanswerable, r.Failure)
 	}
 }
 
@@ -92,7 +124,7 @@ func FuzzReadBatch(f *testing.F) {
 		f.Fatal(err)
 	}
 	f.Fuzz(func(t *testing.T, batch []byte) {
-		events, err := ReadBatch(strings.NewReader(string(batch)))
+		events, err := ReadBatch(strings.NewReader(string(batch)), false)
 		if err != nil {
 			return
 		}

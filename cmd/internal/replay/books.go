@@ -24,6 +24,7 @@ type Books struct {
 	oldest    int      // all of order before it are settled
 
 	sent, sendErrors, results, failed   int
+	before, unanswerable                int // runs answered before; requests that name no run
 	repeated, doubled, unexpected       int
 	others, receiveErrors               int
 	firstSendError, lastReceiveError    error
@@ -39,12 +40,13 @@ type entry struct {
 	sends, failed int // calls, and those of them that failed
 	content       uint64
 	answered      bool
+	before        bool // its result came before this replay
 	doubled       bool
 }
 
 // pending tells whether a result is still to come. Where no send went through,
 // none is waited for.
-func (e *entry) pending() bool { return !e.answered && e.failed < e.sends }
+func (e *entry) pending() bool { return !e.answered && !e.before && e.failed < e.sends }
 
 // named bounds the runs that are named in reports.
 const named = 100
@@ -69,15 +71,19 @@ func (b *Books) sending(due Plan, now time.Time) {
 	defer b.mu.Unlock()
 	b.lastSend = now
 	for _, s := range due {
-		e := b.entry(s, now)
-		e.sends++
+		if e := b.entry(s, now); e != nil {
+			e.sends++
+		}
 		b.figures.late(now.Sub(b.start.Add(s.At)))
 	}
 }
 
+// entry is the run of a request; nil where it names none.
 func (b *Books) entry(s Send, now time.Time) *entry {
-	source, id := b.naming.of(s)
-	key := run.KeyOf(s.Event.Tenant, source, id)
+	key := b.naming.key(s)
+	if key == "" {
+		return nil
+	}
 	e := b.runs[key]
 	if e == nil {
 		e = &entry{key: key, send: s, sentAt: now}
@@ -96,10 +102,16 @@ func (b *Books) answered(due Plan, errs []error, took time.Duration) {
 	for i, s := range due {
 		if errs[i] == nil {
 			b.sent++
+			if b.naming.key(s) == "" {
+				b.unanswerable++
+			}
 			continue
 		}
 		e := b.entry(s, b.lastSend)
-		if e.failed++; e.failed == e.sends && !e.answered {
+		if e != nil {
+			e.failed++
+		}
+		if e != nil && e.failed == e.sends && !e.answered {
 			b.failed++
 		}
 		b.sendErrors++
@@ -118,7 +130,7 @@ func (b *Books) allSent() {
 }
 
 func (b *Books) checkComplete() {
-	if !b.ended || b.results+b.failed < len(b.runs) {
+	if !b.ended || b.results+b.failed+b.before < len(b.runs) {
 		return
 	}
 	select {
@@ -154,7 +166,10 @@ func (b *Books) take(r run.Result, at time.Time) (mine bool) {
 }
 
 func (b *Books) takeFirst(e *entry, r run.Result, content uint64, at time.Time) {
-	if e.failed == e.sends {
+	if e.before {
+		e.before = false
+		b.before-- // it was published again
+	} else if e.failed == e.sends {
 		b.failed-- // the send went through after all
 	}
 	e.answered, e.content = true, content
@@ -165,6 +180,30 @@ func (b *Books) takeFirst(e *entry, r run.Result, content uint64, at time.Time) 
 	}
 	b.figures.result(r, at.Sub(b.start.Add(e.send.At)))
 	b.checkComplete()
+}
+
+// pending are the runs that a result is still to come of.
+func (b *Books) pending() (keys []run.Key) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	for _, e := range b.order {
+		if e.pending() {
+			keys = append(keys, e.key)
+		}
+	}
+	return keys
+}
+
+// published notes that a run's result is out since then. One that was out when
+// the replay began is not waited for.
+func (b *Books) published(key run.Key, since time.Time) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if e := b.runs[key]; e.pending() && since.Before(b.start) {
+		e.before = true
+		b.before++
+		b.checkComplete()
+	}
 }
 
 func (b *Books) receiveFailed(err error) {

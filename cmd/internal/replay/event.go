@@ -22,6 +22,30 @@ type Event struct {
 	cancels    *int       // the place in the batch of the request that it cancels
 	envelope   object     // the other fields, without data
 	data       object     // of data, where something in it has to be changed
+
+	invalid []byte  // the whole line, where it is sent as it is
+	answers run.Key // of an invalid one, the run that is answered; empty where it names none
+}
+
+// invalidEvent is a line that goes to the fleet as it is. The fleet answers it
+// where it names a run, and buries it where it names none.
+func invalidEvent(line []byte) *Event {
+	r, _ := reading.Decode(line, time.Time{})
+	e := &Event{invalid: line, answers: r.Key}
+	if r.Key != "" {
+		e.Tenant = r.Tenant
+	}
+	return e
+}
+
+// reading are rules for requests of which only the identity is wanted.
+var reading = must(run.NewPolicy(run.PolicyConfig{MaxTimeoutSeconds: 900, DefaultRuntime: "python3.13", MemoryMB: 128, Handler: "none"}))
+
+func must(p *run.Policy, err error) *run.Policy {
+	if err != nil {
+		panic(err)
+	}
+	return p
 }
 
 // ParseEvent reads an event. It fails where no result could name it, or its
@@ -92,6 +116,9 @@ func (e *Event) target() (id string, ok bool) {
 
 // body is the event under its identity, sent at now.
 func (e *Event) body(source, id, cancels string, now time.Time) []byte {
+	if e.invalid != nil {
+		return e.invalid
+	}
 	out := object{quoted("id", id), quoted("source", source)}
 	if e.time != nil {
 		out = append(out, quoted("time", now.UTC().Format(time.RFC3339Nano)))

@@ -41,6 +41,7 @@ type figures struct {
 	scripts                  map[run.ScriptHash]*script
 	tenants                  map[string]*tenant
 	coldStarts, attempted    int
+	ahead                    int // builds that no run of the script asked for
 }
 
 type script struct {
@@ -107,6 +108,9 @@ func (f *figures) build(r run.Result, t *tenant) {
 	}
 	fn := r.Data.Function
 	if fn == nil {
+		if outcome == run.BuildBuilt {
+			f.ahead++
+		}
 		return
 	}
 	if fn.ColdStart {

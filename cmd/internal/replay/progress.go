@@ -20,7 +20,7 @@ func (b *Books) progress(now time.Time, wait time.Duration) Progress {
 	defer b.mu.Unlock()
 	p := Progress{
 		Requests: b.requests, Sent: b.sent, SendErrors: b.sendErrors,
-		Results: b.results, InFlight: len(b.runs) - b.results - b.failed, Doubled: b.doubled,
+		Results: b.results, InFlight: len(b.runs) - b.results - b.failed - b.before, Doubled: b.doubled,
 	}
 	for b.oldest < len(b.order) && !b.order[b.oldest].pending() {
 		b.oldest++

@@ -31,7 +31,9 @@ import (
 	"time"
 
 	"github.com/scriptfleet/scriptfleet/cmd/internal/client"
+	"github.com/scriptfleet/scriptfleet/pkg/ledger"
 	"github.com/scriptfleet/scriptfleet/pkg/queue"
+	"github.com/scriptfleet/scriptfleet/pkg/run"
 )
 
 // Config says how a plan is carried out. Zero values stand for the defaults that
@@ -54,10 +56,18 @@ type Results interface {
 	Consume(ctx context.Context, take func(client.Received) (mine bool)) error
 }
 
+// Ledger tells what the fleet knows of a run.
+type Ledger interface {
+	Lookup(ctx context.Context, key run.Key) (ledger.Record, error)
+}
+
 // Deps are the two ends of the fleet.
 type Deps struct {
 	Requests Queue
 	Results  Results
+	// Ledger tells which runs were answered before. It is nil where all ids are
+	// new to the fleet.
+	Ledger Ledger
 }
 
 // Replay carries out one plan.
@@ -108,6 +118,11 @@ func (r *Replay) Run(ctx context.Context) Report {
 func (r *Replay) await(ctx context.Context) {
 	wait := time.NewTimer(r.cfg.Wait)
 	defer wait.Stop()
+	if r.deps.Ledger != nil {
+		looking, stop := context.WithCancel(ctx)
+		defer stop()
+		go r.lookUp(looking)
+	}
 	select {
 	case <-r.books.complete:
 	case <-wait.C:
@@ -116,6 +131,21 @@ func (r *Replay) await(ctx context.Context) {
 		return
 	}
 	pause(ctx, r.cfg.Linger)
+}
+
+// lookEvery is how often runs without a result are looked up.
+const lookEvery = time.Second
+
+// lookUp finds the runs that were answered before this replay: their results
+// came then, and don't come again.
+func (r *Replay) lookUp(ctx context.Context) {
+	for pause(ctx, lookEvery) {
+		for _, key := range r.books.pending() {
+			if record, err := r.deps.Ledger.Lookup(ctx, key); err == nil && record.State == ledger.Published {
+				r.books.published(key, record.Since)
+			}
+		}
+	}
 }
 
 // consume goes on after an error: a load test tells of a fault, and does not end
@@ -157,6 +187,15 @@ type Naming struct {
 func (n Naming) Source() string { return "/replay/" + n.Label }
 
 func (n Naming) id(seq int) string { return fmt.Sprintf("%s-%06d", n.Label, seq+1) }
+
+// key is that of the run that answers a request; empty where none does.
+func (n Naming) key(s Send) run.Key {
+	if s.Event.invalid != nil {
+		return s.Event.answers
+	}
+	source, id := n.of(s)
+	return run.KeyOf(s.Event.Tenant, source, id)
+}
 
 func (n Naming) of(s Send) (source, id string) {
 	source, id = n.Source(), n.id(s.Seq)

@@ -3,11 +3,13 @@ package replay
 import (
 	"context"
 	"errors"
+	"slices"
 	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
 
+	"github.com/scriptfleet/scriptfleet/pkg/ledger"
 	"github.com/scriptfleet/scriptfleet/pkg/run"
 )
 
@@ -210,18 +212,49 @@ func TestRequestsThatKeepOneIDAreOneRun(t *testing.T) {
 	}
 }
 
-func TestAnInterruptedReplaySaysWhatItDidNotSend(t *testing.T) {
+// known is a ledger that knows when results came out.
+type known map[run.Key]time.Time
+
+func (k known) Lookup(_ context.Context, key run.Key) (ledger.Record, error) {
+	if since, ok := k[key]; ok {
+		return ledger.Record{State: ledger.Published, Since: since}, nil
+	}
+	return ledger.Record{State: ledger.Queued}, nil
+}
+
+func TestARunWhoseResultCameBeforeIsNotLost(t *testing.T) {
 	f := newFleet()
+	f.answer = func(run.Request) []run.Result { return nil }
+	var events []*Event
+	for _, id := range []string{"before", "lost", "swallowed"} {
+		events = append(events, event(t, `{"tenant":"acme","source":"/s","id":"`+id+`","data":{"script":"x"}}`))
+	}
+	lost, swallowed := run.KeyOf("acme", "/s", "lost"), run.KeyOf("acme", "/s", "swallowed")
+	var r Report
+	synctest.Test(t, func(t *testing.T) {
+		f.results = make(chan run.Result, 100)
+		published := known{run.KeyOf("acme", "/s", "before"): time.Now().Add(-time.Hour), swallowed: time.Now().Add(time.Second)}
+		r = New(Config{Naming: Naming{Label: "test", Keep: true}, Wait: time.Minute}, Deps{f, f, published}, AtOnce(events)).Run(t.Context())
+	})
+	if r.Before != 1 || !slices.Equal(r.Lost.Runs, []run.Key{lost, swallowed}) || r.OK {
+		t.Errorf("%d answered before, %v lost", r.Before, r.Lost)
+	}
+}
+
+func TestAnInterruptedReplaySaysWhatItDidNotSendAndWhatIsInFlight(t *testing.T) {
+	f := newFleet()
+	f.after = 950 * time.Millisecond
 	plan := Even(copies(t, 100), 10)
 	var r Report
 	synctest.Test(t, func(t *testing.T) {
 		f.results = make(chan run.Result, 100)
 		ctx, cancel := context.WithTimeout(t.Context(), 4950*time.Millisecond)
 		defer cancel()
-		r = New(Config{Naming: Naming{Label: "test"}}, Deps{f, f}, plan).Run(ctx)
+		r = New(Config{Naming: Naming{Label: "test"}}, Deps{f, f, nil}, plan).Run(ctx)
 	})
-	if r.Sent != 50 || r.Unsent != 50 || r.OK || r.Failure != "50 requests were not sent; the replay was interrupted" {
-		t.Errorf("%d sent, %d unsent: %q", r.Sent, r.Unsent, r.Failure)
+	if r.Sent != 50 || r.Unsent != 50 || r.Lost.Count != 0 || r.InFlight.Count < 9 || r.InFlight.Count > 10 || r.OK ||
+		!strings.Contains(r.Failure, "50 requests were not sent; the replay was interrupted while") {
+		t.Errorf("%d sent, %d unsent, %d lost, %d in flight: %q", r.Sent, r.Unsent, r.Lost.Count, r.InFlight.Count, r.Failure)
 	}
 }
 
@@ -246,7 +279,7 @@ func TestProgressTellsWhatIsOverdue(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		f.results = make(chan run.Result, 2000)
 		ctx, cancel := context.WithCancel(t.Context())
-		r := New(Config{Naming: Naming{Label: "test"}, Wait: time.Second}, Deps{f, f}, Even(copies(t, 2000), 100))
+		r := New(Config{Naming: Naming{Label: "test"}, Wait: time.Second}, Deps{f, f, nil}, Even(copies(t, 2000), 100))
 		if got := r.Progress(); got.Sent != 0 || got.Rate != 0 {
 			t.Errorf("before the beginning: %s", got)
 		}

@@ -16,15 +16,17 @@ type Report struct {
 	StartedAt time.Time `json:"started_at"`
 	Seconds   float64   `json:"seconds"` // from the beginning to the last send or result
 	// Interrupted is set where the replay ended before its time: what was still
-	// to come counts as lost.
+	// to come is in flight, and not lost.
 	Interrupted bool `json:"interrupted"`
 
-	Requests   int    `json:"requests"`
-	Runs       int    `json:"runs"` // less than sent where requests repeat each other
-	Sent       int    `json:"sent"`
-	Unsent     int    `json:"unsent"` // given up when the replay was interrupted
-	SendErrors int    `json:"send_errors"`
-	SendError  string `json:"send_error,omitempty"` // the first
+	Requests   int `json:"requests"`
+	Runs       int `json:"runs"` // less than sent where requests repeat each other
+	Sent       int `json:"sent"`
+	Unsent     int `json:"unsent"` // given up when the replay was interrupted
+	SendErrors int `json:"send_errors"`
+	// Unanswerable are requests that named no run, so the fleet buried them.
+	Unanswerable int    `json:"unanswerable"`
+	SendError    string `json:"send_error,omitempty"` // the first
 
 	Results       int                `json:"results"`
 	ByStatus      map[run.Status]int `json:"by_status"`
@@ -45,6 +47,8 @@ type Report struct {
 	Tenants    []TenantReport `json:"tenants"` // the busiest first
 
 	Lost       RunList `json:"lost"`
+	InFlight   RunList `json:"in_flight"`       // when the replay was interrupted
+	Before     int     `json:"answered_before"` // this replay began
 	Doubled    RunList `json:"doubled"`
 	Unexpected RunList `json:"unexpected"`
 	Reruns     RunList `json:"attempts_over_one"`
@@ -58,6 +62,7 @@ type Report struct {
 type BuildReport struct {
 	Scripts   int                      `json:"scripts"` // that ran
 	Built     int                      `json:"built"`
+	Ahead     int                      `json:"built_ahead"` // of Built, those that script.saved asked for
 	Expected  *int                     `json:"expected,omitempty"`
 	ByOutcome map[run.BuildOutcome]int `json:"by_outcome"`
 	// Again are the scripts that were built more than once.
@@ -105,7 +110,8 @@ func (b *Books) report(interrupted bool) Report {
 		Lateness: f.lateness.percentiles(), SendCalls: f.calls.percentiles(),
 		Latency: f.latency.percentiles(), Stages: map[string]Percentiles{},
 		Builds: f.buildReport(), ColdStarts: f.coldStarts, Tenants: f.tenantReports(),
-		Lost:       b.lost(),
+		Lost: RunList{Runs: []run.Key{}}, InFlight: RunList{Runs: []run.Key{}},
+		Before: b.before, Unanswerable: b.unanswerable,
 		Doubled:    RunList{b.doubled, list(b.doubledRuns)},
 		Unexpected: RunList{b.unexpected, list(b.unexpectedRuns)},
 		Reruns:     RunList{f.attempted, list(b.reruns)},
@@ -114,11 +120,16 @@ func (b *Books) report(interrupted bool) Report {
 	for name, h := range f.stages {
 		r.Stages[name] = h.percentiles()
 	}
+	if interrupted {
+		r.InFlight = b.unanswered()
+	} else {
+		r.Lost = b.unanswered()
+	}
 	r.judge()
 	return r
 }
 
-func (b *Books) lost() RunList {
+func (b *Books) unanswered() RunList {
 	l := RunList{Runs: []run.Key{}}
 	for _, e := range b.order {
 		if e.pending() {
@@ -131,7 +142,7 @@ func (b *Books) lost() RunList {
 
 func (f *figures) buildReport() BuildReport {
 	r := BuildReport{
-		Scripts: len(f.scripts), Built: f.outcomes[run.BuildBuilt], ByOutcome: f.outcomes, Again: []ScriptReport{},
+		Scripts: len(f.scripts), Built: f.outcomes[run.BuildBuilt], Ahead: f.ahead, ByOutcome: f.outcomes, Again: []ScriptReport{},
 	}
 	for _, hash := range slices.Sorted(maps.Keys(f.scripts)) {
 		if s := f.scripts[hash]; s.built > 1 {

@@ -67,8 +67,12 @@ func (r *Report) printBuilds(w io.Writer) {
 			outcomes = append(outcomes, fmt.Sprintf("%s %s", grouped(n), strings.ReplaceAll(string(o), "_", " ")))
 		}
 	}
-	fmt.Fprintf(w, "\n%s scripts, %s builds, %s cold starts (runs by build: %s)\n",
-		grouped(r.Builds.Scripts), grouped(r.Builds.Built), grouped(r.ColdStarts), orNone(outcomes))
+	ahead := ""
+	if r.Builds.Ahead > 0 {
+		ahead = fmt.Sprintf(" (%s ahead, by script.saved)", grouped(r.Builds.Ahead))
+	}
+	fmt.Fprintf(w, "\n%s scripts ran, %s builds%s, %s cold starts (runs by build: %s)\n",
+		grouped(r.Builds.Scripts), grouped(r.Builds.Built), ahead, grouped(r.ColdStarts), orNone(outcomes))
 	for i, s := range r.Builds.Again {
 		if i == shown {
 			fmt.Fprintf(w, "  … and %d more\n", len(r.Builds.Again)-shown)
@@ -107,6 +111,15 @@ func (r *Report) printBooks(w io.Writer) {
 	fmt.Fprintf(w, "\n%s lost, %s doubled, %s sends failed; %s repeated, %s unexpected, %s with more than one attempt\n",
 		grouped(r.Lost.Count), grouped(r.Doubled.Count), grouped(r.SendErrors),
 		grouped(r.Repeated), grouped(r.Unexpected.Count), grouped(r.Reruns.Count))
+	if r.Interrupted {
+		fmt.Fprintf(w, "%s in flight when the replay was interrupted\n", grouped(r.InFlight.Count))
+	}
+	if r.Before > 0 {
+		fmt.Fprintf(w, "%s answered before this replay, under the ids that they kept\n", grouped(r.Before))
+	}
+	if r.Unanswerable > 0 {
+		fmt.Fprintf(w, "%s requests named no run: they are dead letters (scriptfleet dlq list --requests)\n", grouped(r.Unanswerable))
+	}
 	if r.Others > 0 {
 		fmt.Fprintf(w, "%s times a result of somebody else's was received and put back: their consumers may have waited for it\n", grouped(r.Others))
 	}

@@ -34,7 +34,7 @@ func (r *Report) judge() {
 	add(r.SendErrors, "%s requests could not be sent (%s)", grouped(r.SendErrors), r.SendError)
 	add(r.Unsent, "%s requests were not sent", grouped(r.Unsent))
 	if r.Interrupted {
-		add(1, "the replay was interrupted")
+		add(1, "the replay was interrupted while %s runs were in flight", grouped(r.InFlight.Count))
 	}
 	if want := r.Builds.Expected; want != nil && *want != r.Builds.Built {
 		add(1, "%d builds were made, not %d", r.Builds.Built, *want)

@@ -117,6 +117,15 @@ func (f *Fleet) openRedis() error {
 	return nil
 }
 
+// Where says which fleet this is, without a secret.
+func (f *Fleet) Where() string {
+	at := "on AWS in " + f.aws.Region
+	if f.aws.BaseEndpoint != nil {
+		at = "at " + *f.aws.BaseEndpoint
+	}
+	return fmt.Sprintf("%s %s, Redis at %s", f.Settings.Prefix, at, f.redis.Options().Addr)
+}
+
 // Close ends what Open began.
 func (f *Fleet) Close() { _ = f.redis.Close() }
 
