@@ -12,6 +12,7 @@ import (
 	"go.uber.org/zap"
 
 	"github.com/scriptfleet/scriptfleet/dispatcher"
+	"github.com/scriptfleet/scriptfleet/pkg/fleettest/inmemory"
 	"github.com/scriptfleet/scriptfleet/pkg/ledger/memledger"
 	"github.com/scriptfleet/scriptfleet/pkg/queue"
 	"github.com/scriptfleet/scriptfleet/pkg/queue/memqueue"
@@ -101,7 +102,7 @@ func dispatching(requests *memqueue.Queue, qs []target) (stop func()) {
 	d := dispatcher.New(dispatcher.Config{PollWait: 10 * time.Millisecond}, dispatcher.Deps{
 		Requests: requests, Partitions: partitions,
 		Results: memqueue.New("results", memqueue.Options{}), DeadLetter: memqueue.New("dlq", memqueue.Options{}),
-		Ledger: memledger.New(memledger.Config{}), Tenants: oneEach{}, Policy: policy,
+		Ledger: memledger.New(memledger.Config{}), Tenants: oneEach{}, Policy: inmemory.Policy,
 		Log: zap.NewNop(), Registerer: prometheus.NewRegistry(),
 	})
 	ctx, cancel := context.WithCancel(context.Background())

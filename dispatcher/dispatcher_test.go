@@ -12,6 +12,7 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus/testutil"
 
+	"github.com/scriptfleet/scriptfleet/pkg/fleettest/inmemory"
 	"github.com/scriptfleet/scriptfleet/pkg/ledger"
 	"github.com/scriptfleet/scriptfleet/pkg/partition"
 	"github.com/scriptfleet/scriptfleet/pkg/queue"
@@ -101,7 +102,7 @@ func TestRefusedRequestIsAnsweredOnceWithTheSameEvent(t *testing.T) {
 
 func TestAnswerThatCameOutTwiceIsTheSame(t *testing.T) {
 	with(t, func(b *bench) {
-		b.ledger.fail("published") // as if it had died right after the send
+		b.ledger.Fail("published") // as if it had died right after the send
 		bad := ask("bad", func(r *run.Request) { r.Data.Runtime = "cobol" })
 		b.send(bad)
 		time.Sleep(time.Minute)
@@ -132,13 +133,13 @@ func TestRequestThatNamesNobodyIsBuriedWithItsReason(t *testing.T) {
 
 func TestRequestIsNotCalledBuriedBeforeItIs(t *testing.T) {
 	with(t, func(b *bench) {
-		b.deadFaults.onCall(refuse(memqueue.OpSend))
+		b.deadFaults.OnCall(refuse(memqueue.OpSend))
 		b.sendBody([]byte("no JSON"))
 		time.Sleep(time.Minute)
 		if n := b.logs.FilterMessageSnippet("request is buried").Len(); n != 0 {
 			t.Errorf("the log says %d times that it is buried", n)
 		}
-		b.deadFaults.onCall(nil)
+		b.deadFaults.OnCall(nil)
 		time.Sleep(time.Minute)
 		if n := b.logs.FilterMessageSnippet("request is buried").Len(); n != 1 || len(b.take(b.dead)) != 1 {
 			t.Errorf("the log says %d times that it is buried", n)
@@ -224,14 +225,14 @@ func (b *bench) claim(id string) ledger.Hold {
 
 func TestNothingIsDeletedBeforeItIsOnItsNextQueue(t *testing.T) {
 	for name, break_ := range map[string]func(*bench) (mend func()){
-		"the ledger is out of reach": func(b *bench) func() { b.ledger.fail("all"); return func() { b.ledger.fail("") } },
+		"the ledger is out of reach": func(b *bench) func() { b.ledger.Fail("all"); return func() { b.ledger.Fail("") } },
 		"the partitions refuse": func(b *bench) func() {
-			b.partitionFaults.onCall(refuse(memqueue.OpSend))
-			return func() { b.partitionFaults.onCall(nil) }
+			b.partitionFaults.OnCall(refuse(memqueue.OpSend))
+			return func() { b.partitionFaults.OnCall(nil) }
 		},
 		"the results refuse": func(b *bench) func() {
-			b.resultFaults.onCall(refuse(memqueue.OpSend))
-			return func() { b.resultFaults.onCall(nil) }
+			b.resultFaults.OnCall(refuse(memqueue.OpSend))
+			return func() { b.resultFaults.OnCall(nil) }
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -268,14 +269,14 @@ func TestBatchThatFailsInPartIsSentInFull(t *testing.T) {
 			}
 			return nil
 		}
-		b.partitionFaults.onEntry(some)
+		b.partitionFaults.OnEntry(some)
 		for i := range 30 {
 			b.send(ask(fmt.Sprint(i)))
 		}
 		time.Sleep(5 * time.Minute)
 		ids := map[string]bool{}
 		for _, d := range b.sent() {
-			r, _ := policy.Decode(d.Body, time.Now())
+			r, _ := inmemory.Policy.Decode(d.Body, time.Now())
 			ids[r.ID] = true
 		}
 		if len(ids) != 30 {
@@ -287,7 +288,7 @@ func TestBatchThatFailsInPartIsSentInFull(t *testing.T) {
 
 func TestLostDeleteIsMadeGoodByTheNextDelivery(t *testing.T) {
 	with(t, func(b *bench) {
-		b.requestFaults.onDelete(func(queue.Delivery) bool { b.requestFaults.onDelete(nil); return true })
+		b.requestFaults.OnDelete(func(queue.Delivery) bool { b.requestFaults.OnDelete(nil); return true })
 		b.send(ask("r"))
 		time.Sleep(2 * time.Minute)
 		if n := len(b.sent()); n != 2 {
@@ -300,8 +301,8 @@ func TestLostDeleteIsMadeGoodByTheNextDelivery(t *testing.T) {
 func TestStopFinishesWhatIsInHandAndTakesNoMore(t *testing.T) {
 	with(t, func(b *bench) {
 		b.send(ask("r"))
-		b.stopIntake()
-		<-b.over
+		b.StopIntake()
+		<-b.Over
 		b.nothingLeft()
 		b.send(ask("late"))
 		if n := len(b.sent()); n != 1 {

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -14,21 +13,12 @@ import (
 	"go.uber.org/zap/zaptest/observer"
 
 	"github.com/scriptfleet/scriptfleet/dispatcher"
-	"github.com/scriptfleet/scriptfleet/pkg/ledger"
-	"github.com/scriptfleet/scriptfleet/pkg/ledger/memledger"
+	"github.com/scriptfleet/scriptfleet/pkg/fleettest/inmemory"
 	"github.com/scriptfleet/scriptfleet/pkg/queue"
 	"github.com/scriptfleet/scriptfleet/pkg/queue/memqueue"
 	"github.com/scriptfleet/scriptfleet/pkg/run"
 	"github.com/scriptfleet/scriptfleet/pkg/tenant"
 )
-
-var policy = func() *run.Policy {
-	p, err := run.NewPolicy(run.PolicyConfig{Handler: "h1"})
-	if err != nil {
-		panic(err)
-	}
-	return p
-}()
 
 // bench is one dispatcher on parts in memory, in a bubble of its own time.
 type bench struct {
@@ -36,17 +26,16 @@ type bench struct {
 	d                                       *dispatcher.Dispatcher
 	requests, results, dead, side           *memqueue.Queue
 	partitions                              []*memqueue.Queue
-	requestFaults, resultFaults, deadFaults *faults
+	requestFaults, resultFaults, deadFaults *inmemory.Faults
 	partitionFaults                         faultsOfAll
-	ledger                                  *faultyLedger
+	ledger                                  *inmemory.Ledger
 	metrics                                 *prometheus.Registry
 	logs                                    *observer.ObservedLogs
 	unknown                                 string // tenant that is refused
 	cursed                                  string // tenant that our own code fails on
 	shard, backlog                          int
 
-	stopIntake, stopWork context.CancelFunc
-	over                 chan struct{}
+	*inmemory.Running
 }
 
 func with(t *testing.T, test func(*bench)) {
@@ -59,7 +48,7 @@ func withConfig(t *testing.T, cfg dispatcher.Config, test func(*bench)) {
 	synctest.Test(t, func(t *testing.T) {
 		b := newBench(t, cfg)
 		b.start()
-		defer func() { b.stop() }()
+		defer func() { b.Stop() }()
 		synctest.Wait() // it has looked at the queues
 		test(b)
 	})
@@ -67,25 +56,25 @@ func withConfig(t *testing.T, cfg dispatcher.Config, test func(*bench)) {
 
 func newBench(t *testing.T, cfg dispatcher.Config) *bench {
 	b := &bench{
-		T: t, requestFaults: &faults{}, resultFaults: &faults{}, deadFaults: &faults{},
-		ledger: &faultyLedger{Ledger: memledger.New(memledger.Config{})}, metrics: prometheus.NewRegistry(), shard: 2, backlog: 1000,
+		T: t, requestFaults: &inmemory.Faults{}, resultFaults: &inmemory.Faults{}, deadFaults: &inmemory.Faults{},
+		ledger: inmemory.NewLedger(), metrics: prometheus.NewRegistry(), shard: 2, backlog: 1000,
 	}
-	b.requests = memqueue.New("requests", b.requestFaults.options())
-	b.results = memqueue.New("results", b.resultFaults.options())
-	b.dead = memqueue.New("dlq", b.deadFaults.options())
+	b.requests = b.requestFaults.Queue("requests")
+	b.results = b.resultFaults.Queue("results")
+	b.dead = b.deadFaults.Queue("dlq")
 	b.side = memqueue.New("side", memqueue.Options{})
 	var partitions []queue.Queue
 	for i := range 4 {
-		f := &faults{}
+		f := &inmemory.Faults{}
 		b.partitionFaults = append(b.partitionFaults, f)
-		q := memqueue.New(fmt.Sprint("partition-", i), f.options())
+		q := f.Queue(fmt.Sprint("partition-", i))
 		b.partitions, partitions = append(b.partitions, q), append(partitions, q)
 	}
 	core, logs := observer.New(zap.InfoLevel)
 	b.logs = logs
 	b.d = dispatcher.New(cfg, dispatcher.Deps{
 		Requests: b.requests, Partitions: partitions, Side: b.side, Results: b.results, DeadLetter: b.dead,
-		Ledger: b.ledger, Tenants: b, Policy: policy, Log: zap.New(core), Registerer: b.metrics,
+		Ledger: b.ledger, Tenants: b, Policy: inmemory.Policy, Log: zap.New(core), Registerer: b.metrics,
 	})
 	return b
 }
@@ -100,24 +89,7 @@ func refuse(what memqueue.Op) func(memqueue.Op, int) error {
 	}
 }
 
-func (b *bench) start() {
-	var intake, work context.Context
-	intake, b.stopIntake = context.WithCancel(context.Background())
-	work, b.stopWork = context.WithCancel(context.Background())
-	b.over = make(chan struct{})
-	go func() {
-		defer close(b.over)
-		if err := b.d.Run(intake, work); err != nil {
-			b.Error(err)
-		}
-	}()
-}
-
-func (b *bench) stop() {
-	b.stopIntake()
-	b.stopWork()
-	<-b.over
-}
+func (b *bench) start() { b.Running = inmemory.Run(b.T, b.d.Run) }
 
 func (b *bench) Admit(tenant string) *run.Error {
 	if tenant == b.cursed {
@@ -230,62 +202,19 @@ func (b *bench) answers(want int) (all []run.Result) {
 	return all
 }
 
-// faultyLedger fails the calls that a test names.
-type faultyLedger struct {
-	*memledger.Ledger
-	mu        sync.Mutex
-	failing   string
-	delay     time.Duration // of each call
-	panicking bool          // where it is asked for a claim
-}
+// faultsOfAll are those of the partitions, in order; its methods change all.
+type faultsOfAll []*inmemory.Faults
 
-func (l *faultyLedger) slow(delay time.Duration) {
-	l.mu.Lock()
-	l.delay = delay
-	l.mu.Unlock()
-}
-
-func (l *faultyLedger) fail(op string) {
-	l.mu.Lock()
-	l.failing = op
-	l.mu.Unlock()
-}
-
-func (l *faultyLedger) before(op string) error {
-	l.mu.Lock()
-	delay := l.delay
-	l.mu.Unlock()
-	time.Sleep(delay)
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	if l.failing == op || l.failing == "all" {
-		return fmt.Errorf("%w: a test says so", ledger.ErrUnavailable)
+func (all faultsOfAll) OnCall(do func(memqueue.Op, int) error) {
+	for _, f := range all {
+		f.OnCall(do)
 	}
-	return nil
 }
 
-func (l *faultyLedger) Accept(ctx context.Context, es []ledger.Entry) ([]ledger.State, error) {
-	if err := l.before("accept"); err != nil {
-		return nil, err
+func (all faultsOfAll) OnEntry(do func(memqueue.Op, int) error) {
+	for _, f := range all {
+		f.OnEntry(do)
 	}
-	return l.Ledger.Accept(ctx, es)
-}
-
-func (l *faultyLedger) Claim(ctx context.Context, cs []ledger.Claim, ttl time.Duration) ([]ledger.Answer, error) {
-	if l.panicking {
-		panic("a fault of the ledger's")
-	}
-	if err := l.before("claim"); err != nil {
-		return nil, err
-	}
-	return l.Ledger.Claim(ctx, cs, ttl)
-}
-
-func (l *faultyLedger) Published(ctx context.Context, keys []run.Key) error {
-	if err := l.before("published"); err != nil {
-		return err
-	}
-	return l.Ledger.Published(ctx, keys)
 }
 
 // oneEach gives each tenant one partition, and no bound of its backlog.

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/scriptfleet/scriptfleet/dispatcher"
+	"github.com/scriptfleet/scriptfleet/pkg/fleettest/inmemory"
 	"github.com/scriptfleet/scriptfleet/pkg/partition"
 	"github.com/scriptfleet/scriptfleet/pkg/queue/memqueue"
 	"github.com/scriptfleet/scriptfleet/pkg/run"
@@ -50,7 +51,7 @@ func TestOtherTenantsPassAtOnceWhileOnePartitionIsAway(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			with(t, func(b *bench) {
 				b.shard, b.backlog = 1, 1_000_000
-				b.partitionFaults[0].onCall(fault)
+				b.partitionFaults[0].OnCall(fault)
 				held := make([][]byte, 1000)
 				for i := range held {
 					held[i], _ = ask(fmt.Sprint("held-", i), of(tenants[0])).Encode()
@@ -69,11 +70,11 @@ func TestOtherTenantsPassAtOnceWhileOnePartitionIsAway(t *testing.T) {
 				if err := b.d.Ready(); err != nil {
 					t.Errorf("the dispatcher is not ready: %v", err)
 				}
-				b.partitionFaults[0].onCall(nil)
+				b.partitionFaults[0].OnCall(nil)
 				time.Sleep(10 * time.Minute)
 				ids := map[string]bool{}
 				for _, d := range b.take(b.partitions[0]) {
-					r, _ := policy.Decode(d.Body, time.Now())
+					r, _ := inmemory.Policy.Decode(d.Body, time.Now())
 					ids[r.ID] = true
 				}
 				if len(ids) != 1000 {
@@ -89,12 +90,12 @@ func TestAQueuesAbsenceIsLoggedOnceAndItsReturnOnce(t *testing.T) {
 	with(t, func(b *bench) {
 		b.shard = 1
 		away := partition.Shard("acme", 4, 1)[0]
-		b.partitionFaults[away].onCall(refuse(memqueue.OpSend))
+		b.partitionFaults[away].OnCall(refuse(memqueue.OpSend))
 		for i := range 50 {
 			b.send(ask(fmt.Sprint(i)))
 		}
 		time.Sleep(3 * time.Minute)
-		b.partitionFaults[away].onCall(nil)
+		b.partitionFaults[away].OnCall(nil)
 		time.Sleep(time.Minute)
 		var lines []string
 		for _, e := range b.logs.All() {
@@ -110,7 +111,7 @@ func TestAQueuesAbsenceIsLoggedOnceAndItsReturnOnce(t *testing.T) {
 func TestTenantGoesByItsOtherPartitionWhileOneIsAway(t *testing.T) {
 	with(t, func(b *bench) {
 		shard := partition.Shard("acme", 4, 2)
-		b.partitionFaults[shard[0]].onCall(refuse(memqueue.OpSend))
+		b.partitionFaults[shard[0]].OnCall(refuse(memqueue.OpSend))
 		for i := range 20 {
 			b.send(ask(fmt.Sprint(i)))
 		}
@@ -126,7 +127,7 @@ func TestSlowSendHoldsUpNoOtherRequest(t *testing.T) {
 	tenants := tenantsByPartition(4)
 	withConfig(t, dispatcher.Config{Pollers: 1}, func(b *bench) {
 		b.shard = 1
-		b.partitionFaults[0].onCall(func(op memqueue.Op, _ int) error {
+		b.partitionFaults[0].OnCall(func(op memqueue.Op, _ int) error {
 			if op == memqueue.OpSend {
 				time.Sleep(5 * time.Second)
 			}
@@ -160,7 +161,7 @@ func TestNoMoreIsTakenInHandThanIsConfigured(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			withConfig(t, c.cfg, func(b *bench) {
-				b.ledger.slow(8 * time.Second)
+				b.ledger.Hook(func(string) { time.Sleep(8 * time.Second) })
 				input := fmt.Appendf(nil, `{"a":"%s"}`, strings.Repeat("a", c.size))
 				bodies := make([][]byte, 100)
 				for i := range bodies {
@@ -170,7 +171,7 @@ func TestNoMoreIsTakenInHandThanIsConfigured(t *testing.T) {
 				if d, _ := b.requests.Depth(context.Background()); d.InFlight != c.want {
 					t.Errorf("%d requests are in hand, want %d", d.InFlight, c.want)
 				}
-				b.ledger.slow(0)
+				b.ledger.Hook(nil)
 				time.Sleep(time.Minute)
 				if n := len(b.sent()); n != 100 {
 					t.Errorf("%d of 100 came through", n)
@@ -183,13 +184,13 @@ func TestNoMoreIsTakenInHandThanIsConfigured(t *testing.T) {
 
 func TestReadyNamesWhatIsAwayAndForgetsItWhenItIsBack(t *testing.T) {
 	with(t, func(b *bench) {
-		b.requestFaults.onCall(refuse(memqueue.OpReceive))
+		b.requestFaults.OnCall(refuse(memqueue.OpReceive))
 		time.Sleep(time.Minute)
 		synctest.Wait()
 		if err := b.d.Ready(); err == nil || !strings.Contains(err.Error(), "the requests queue is away") {
 			t.Errorf("the dispatcher says %v", err)
 		}
-		b.requestFaults.onCall(nil)
+		b.requestFaults.OnCall(nil)
 		time.Sleep(time.Minute) // nothing comes, and the polls say that it is back
 		if err := b.d.Ready(); err != nil {
 			t.Errorf("the dispatcher still says %v", err)

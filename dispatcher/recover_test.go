@@ -44,7 +44,11 @@ func TestPanicFailsItsRequestAndNoOther(t *testing.T) {
 func TestRequestThatCannotEvenBeAnsweredIsBuried(t *testing.T) {
 	with(t, func(b *bench) {
 		b.cursed = "cursed"
-		b.ledger.panicking = true
+		b.ledger.Hook(func(op string) {
+			if op == "claim" {
+				panic("a fault of the ledger's")
+			}
+		})
 		b.send(ask("r", of("cursed")))
 		ds := b.take(b.dead)
 		if len(ds) != 1 || ds[0].Attributes[run.AttributeErrorType] != "InternalError" {

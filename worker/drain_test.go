@@ -22,7 +22,7 @@ func TestDrainFinishesWhatExecutesAndPutsBackWhatWaits(t *testing.T) {
 		b.send(ask("waits for a turn"), ask("waits for a build", script("slow")))
 		synctest.Wait()
 
-		b.stopIntake()
+		b.StopIntake()
 		synctest.Wait()
 		b.depth(b.partition, queue.Depth{Visible: 2, InFlight: 2})
 		b.send(ask("comes too late"))
@@ -30,7 +30,7 @@ func TestDrainFinishesWhatExecutesAndPutsBackWhatWaits(t *testing.T) {
 		b.state(ask("waits for a build", script("slow")), ledger.Queued)
 
 		began := time.Now()
-		<-b.over
+		<-b.Over
 		if d := time.Since(began); d != 30*time.Second {
 			t.Errorf("the drain lasted %s, want the 30 s of what executes", d)
 		}
@@ -47,17 +47,17 @@ func TestDrainFinishesWhatExecutesAndPutsBackWhatWaits(t *testing.T) {
 
 func TestDrainLeavesNoClaimThatWasUnderWay(t *testing.T) {
 	with(t, worker.Config{}, func(b *bench) {
-		b.ledger.hook = func(op string) {
+		b.ledger.Hook(func(op string) {
 			if op == "claim" {
 				time.Sleep(time.Second)
 			}
-		}
+		})
 		for i := range 30 {
 			b.send(ask(fmt.Sprint(i)))
 		}
 		synctest.Wait()
-		b.stopIntake()
-		<-b.over
+		b.StopIntake()
+		<-b.Over
 		b.depth(b.partition, queue.Depth{Visible: 30})
 		open, err := b.ledger.Open(context.Background(), 100)
 		if err != nil || len(open) != 30 {
@@ -77,7 +77,7 @@ func TestEndOfTheWorkLeavesWhatExecutesToAnother(t *testing.T) {
 		b.lasting(50 * time.Second)
 		b.send(ask("r"), ask("once", atMostOnce))
 		synctest.Wait()
-		b.stop()
+		b.Stop()
 		b.depth(b.partition, queue.Depth{Visible: 2})
 
 		b.lasting(0)
@@ -98,11 +98,11 @@ func TestResultThatCannotBeWrittenDownIsNotPublished(t *testing.T) {
 		b.lasting(10 * time.Second)
 		b.send(ask("r"))
 		synctest.Wait()
-		b.ledger.goAway(true)
+		b.ledger.Fail("all")
 		time.Sleep(12 * time.Second)
-		b.stop()
+		b.Stop()
 		b.noMore(10 * time.Second)
-		b.ledger.goAway(false)
+		b.ledger.Fail("")
 		b.start()
 		b.want("r", run.Succeeded, 2)
 		b.noMore(10 * time.Second)

@@ -13,10 +13,10 @@ import (
 	"go.uber.org/zap/zaptest/observer"
 
 	"github.com/scriptfleet/scriptfleet/pkg/builds"
+	"github.com/scriptfleet/scriptfleet/pkg/fleettest/inmemory"
 	"github.com/scriptfleet/scriptfleet/pkg/function"
 	"github.com/scriptfleet/scriptfleet/pkg/function/memfunction"
 	"github.com/scriptfleet/scriptfleet/pkg/ledger"
-	"github.com/scriptfleet/scriptfleet/pkg/ledger/memledger"
 	"github.com/scriptfleet/scriptfleet/pkg/queue"
 	"github.com/scriptfleet/scriptfleet/pkg/queue/memqueue"
 	"github.com/scriptfleet/scriptfleet/pkg/run"
@@ -25,23 +25,15 @@ import (
 	"github.com/scriptfleet/scriptfleet/worker"
 )
 
-var policy = func() *run.Policy {
-	p, err := run.NewPolicy(run.PolicyConfig{Handler: "h1"})
-	if err != nil {
-		panic(err)
-	}
-	return p
-}()
-
 // bench is one worker on parts in memory, in a bubble of its own time.
 type bench struct {
 	*testing.T
 	w                        *worker.Worker
 	partition, results, dead *memqueue.Queue
 	side                     *memqueue.Queue
-	queueFaults              *faults // of the partition
-	resultFaults             *faults
-	ledger                   *faultyLedger
+	queueFaults              *inmemory.Faults // of the partition
+	resultFaults             *inmemory.Faults
+	ledger                   *inmemory.Ledger
 	functions                *memfunction.Functions
 	builds                   *fakeBuilder
 	slots                    *memslot.Slots
@@ -51,8 +43,7 @@ type bench struct {
 	logs                     *observer.ObservedLogs             // warnings and errors
 	panicking                struct{ limits, credentials bool } // for the tenant cursed
 
-	stopIntake, stopWork context.CancelFunc
-	over                 chan struct{}
+	*inmemory.Running
 }
 
 // with runs a test on a worker that works, and ends it when the test is over.
@@ -61,21 +52,21 @@ func with(t *testing.T, cfg worker.Config, test func(*bench)) {
 	synctest.Test(t, func(t *testing.T) {
 		b := newBench(t, cfg)
 		b.start()
-		defer func() { b.stop() }()
+		defer func() { b.Stop() }()
 		test(b)
 	})
 }
 
 func newBench(t *testing.T, cfg worker.Config, change ...func(*worker.Deps)) *bench {
 	b := &bench{
-		T: t, queueFaults: &faults{}, resultFaults: &faults{},
-		ledger: &faultyLedger{Ledger: memledger.New(memledger.Config{})}, builds: newFakeBuilder(), slots: memslot.New(),
+		T: t, queueFaults: &inmemory.Faults{}, resultFaults: &inmemory.Faults{},
+		ledger: inmemory.NewLedger(), builds: newFakeBuilder(), slots: memslot.New(),
 		functions: memfunction.New(memfunction.Config{}), metrics: prometheus.NewRegistry(),
 		limits: tenant.Limits{MaxRunning: tenant.NoCap, MaxRunningPerScript: tenant.NoCap, Weight: 1},
 	}
-	b.partition = memqueue.New("partition", b.queueFaults.options())
+	b.partition = b.queueFaults.Queue("partition")
 	b.side = memqueue.New("side", memqueue.Options{})
-	b.results = memqueue.New("results", b.resultFaults.options())
+	b.results = b.resultFaults.Queue("results")
 	b.dead = memqueue.New("dlq", memqueue.Options{})
 	if cfg.Name == "" {
 		cfg.Name = "w"
@@ -85,7 +76,7 @@ func newBench(t *testing.T, cfg worker.Config, change ...func(*worker.Deps)) *be
 	deps := worker.Deps{
 		Partitions: []queue.Queue{b.partition}, Side: b.side, Results: b.results, DeadLetter: b.dead,
 		Ledger: b.ledger, Builds: b.builds, Functions: b.functions, Credentials: b, Slots: b.slots, Tenants: b,
-		Policy: policy, Log: zap.New(log), Registerer: b.metrics,
+		Policy: inmemory.Policy, Log: zap.New(log), Registerer: b.metrics,
 	}
 	for _, c := range change {
 		c(&deps)
@@ -94,24 +85,7 @@ func newBench(t *testing.T, cfg worker.Config, change ...func(*worker.Deps)) *be
 	return b
 }
 
-func (b *bench) start() {
-	var intake, work context.Context
-	intake, b.stopIntake = context.WithCancel(context.Background())
-	work, b.stopWork = context.WithCancel(context.Background())
-	b.over = make(chan struct{})
-	go func() {
-		defer close(b.over)
-		if err := b.w.Run(intake, work); err != nil {
-			b.Error(err)
-		}
-	}()
-}
-
-func (b *bench) stop() {
-	b.stopIntake()
-	b.stopWork()
-	<-b.over
-}
+func (b *bench) start() { b.Running = inmemory.Run(b.T, b.w.Run) }
 
 func (b *bench) Limits(name string) tenant.Limits {
 	if b.panicking.limits && name == "cursed" {
@@ -190,7 +164,7 @@ func decode(t *testing.T, r run.Request) run.Run {
 	if err != nil {
 		t.Fatal(err)
 	}
-	admitted, refused := policy.Decode(body, time.Now())
+	admitted, refused := inmemory.Policy.Decode(body, time.Now())
 	if refused != nil {
 		t.Fatal(refused)
 	}

@@ -116,7 +116,7 @@ func TestSavedScriptIsBuiltAheadAndNotInvoked(t *testing.T) {
 // extensions counts those of the partition, by how long they last.
 func (b *bench) extensions() func() int {
 	var n atomic.Int64
-	b.queueFaults.onCall(func(op memqueue.Op, entries int) error {
+	b.queueFaults.OnCall(func(op memqueue.Op, entries int) error {
 		if op == memqueue.OpExtend {
 			n.Add(int64(entries))
 		}
@@ -164,7 +164,7 @@ func TestLongRunsAreKeptFromOthers(t *testing.T) {
 
 func TestRunWhoseDeliveryIsLostIsPublishedAllTheSame(t *testing.T) {
 	with(t, worker.Config{}, func(b *bench) {
-		b.queueFaults.onCall(func(op memqueue.Op, _ int) error {
+		b.queueFaults.OnCall(func(op memqueue.Op, _ int) error {
 			if op == memqueue.OpExtend {
 				return errors.New("refused")
 			}
@@ -173,7 +173,7 @@ func TestRunWhoseDeliveryIsLostIsPublishedAllTheSame(t *testing.T) {
 		b.lasting(40 * time.Second)
 		b.send(ask("r"))
 		b.want("r", run.Succeeded, 1)
-		b.queueFaults.onCall(nil)
+		b.queueFaults.OnCall(nil)
 		time.Sleep(2 * time.Minute)
 		b.noMore(time.Second)
 		b.executions(1)
@@ -186,13 +186,13 @@ func TestRunWhoseClaimIsLostPublishesNothing(t *testing.T) {
 		b.lasting(30 * time.Second)
 		b.send(ask("r"))
 		synctest.Wait()
-		b.ledger.goAway(true)
+		b.ledger.Fail("all")
 		time.Sleep(16 * time.Second)
 		as, err := b.ledger.Ledger.Claim(context.Background(), []ledger.Claim{{Entry: ledger.EntryOf(decode(t, ask("r"))), Owner: "other"}}, time.Hour)
 		if err != nil || !as[0].Granted || as[0].Attempts != 1 {
 			t.Fatalf("%+v, %v", as, err)
 		}
-		b.ledger.goAway(false)
+		b.ledger.Fail("")
 		for range 4 {
 			b.noMore(20 * time.Second)
 		}
@@ -205,10 +205,10 @@ func TestNothingIsInvokedUnderAClaimThatHasLapsed(t *testing.T) {
 		built := b.builds.hold("slow")
 		b.send(ask("r", script("slow"), atMostOnce))
 		synctest.Wait()
-		b.ledger.goAway(true)
+		b.ledger.Fail("all")
 		time.Sleep(20 * time.Second)
 		b.ledger.Forget() // and with it whom it granted the run meanwhile
-		b.ledger.goAway(false)
+		b.ledger.Fail("")
 		built()
 		if d := b.want("r", run.PlatformError, 1).Data; d.Error.Type != "MayHaveExecuted" {
 			t.Errorf("the result is %+v", d)
@@ -220,11 +220,11 @@ func TestNothingIsInvokedUnderAClaimThatHasLapsed(t *testing.T) {
 func TestNothingIsInvokedUnderAClaimThatTheHeartbeatCouldNotRenew(t *testing.T) {
 	with(t, worker.Config{}, func(b *bench) {
 		built := b.builds.hold("slow")
-		b.ledger.hook = func(op string) {
+		b.ledger.Hook(func(op string) {
 			if op == "renew" {
 				time.Sleep(time.Minute)
 			}
-		}
+		})
 		b.send(ask("r", script("slow"), atMostOnce))
 		time.Sleep(20 * time.Second)
 		b.ledger.Forget() // and with it whom it granted the run meanwhile
@@ -241,7 +241,7 @@ func TestIntakePausesWhileTheLedgerIsOutOfReachAndNothingIsLost(t *testing.T) {
 		b.lasting(20 * time.Second)
 		b.send(ask("in-hand"))
 		synctest.Wait()
-		b.ledger.goAway(true)
+		b.ledger.Fail("all")
 		time.Sleep(12 * time.Second)
 		for i := range 30 {
 			b.send(ask(fmt.Sprint("later-", i)))
@@ -252,7 +252,7 @@ func TestIntakePausesWhileTheLedgerIsOutOfReachAndNothingIsLost(t *testing.T) {
 		}
 		b.executions(1)
 		b.noMore(time.Second) // not written down, so not published
-		b.ledger.goAway(false)
+		b.ledger.Fail("")
 		b.want("in-hand", run.Succeeded, 1)
 		for range 30 {
 			if d := b.result().Data; d.Status != run.Succeeded || d.Attempt != 1 {

@@ -35,7 +35,7 @@ func TestRunsOfATenantThatTheFileStopsWaitUntilItIsLetGoOn(t *testing.T) {
 		defer stop()
 		go func() { _ = b.settings.Run(following) }()
 		b.start()
-		defer b.stop()
+		defer b.Stop()
 
 		stopped := ask("stopped")
 		b.send(stopped, ask("other", of("globex")))

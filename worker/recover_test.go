@@ -92,7 +92,7 @@ func TestPanicWhileADeliveryIsReadBuriesIt(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		b := newBench(t, worker.Config{}, func(d *worker.Deps) { d.Policy = nil })
 		b.start()
-		defer func() { b.stop() }()
+		defer func() { b.Stop() }()
 		b.send(ask("r"))
 		b.depth(b.partition, queue.Depth{})
 		ds, err := b.dead.Receive(context.Background(), queue.Poll{Max: 10, Visibility: time.Minute})
@@ -109,7 +109,7 @@ func TestPanicWhileADeliveryIsSettledLeavesItToTheNextOne(t *testing.T) {
 	with(t, worker.Config{}, func(b *bench) {
 		b.failing(1, memfunction.Behaviour{Fault: function.Throttled})
 		var once sync.Once
-		b.queueFaults.onCall(func(op memqueue.Op, _ int) error {
+		b.queueFaults.OnCall(func(op memqueue.Op, _ int) error {
 			if op == memqueue.OpExtend {
 				once.Do(func() { panic("extend") })
 			}

@@ -27,18 +27,18 @@ func TestResultIsWrittenDownThenPublishedThenTheDeliveryIsDeleted(t *testing.T) 
 			defer mu.Unlock()
 			order = append(order, what)
 		}
-		b.ledger.hook = func(op string) {
+		b.ledger.Hook(func(op string) {
 			if op == "finish" {
 				note("written down")
 			}
-		}
-		b.resultFaults.onCall(func(op memqueue.Op, _ int) error {
+		})
+		b.resultFaults.OnCall(func(op memqueue.Op, _ int) error {
 			if op == memqueue.OpSend {
 				note("published")
 			}
 			return nil
 		})
-		b.queueFaults.onCall(func(op memqueue.Op, _ int) error {
+		b.queueFaults.OnCall(func(op memqueue.Op, _ int) error {
 			if op == memqueue.OpDelete {
 				note("deleted")
 			}
@@ -120,7 +120,7 @@ func TestDuplicateOfAPublishedRunIsOnlyDeleted(t *testing.T) {
 func TestDuplicateThatComesAtOnceIsPutBackAndThenDeleted(t *testing.T) {
 	with(t, worker.Config{}, func(b *bench) {
 		b.lasting(10*time.Second + time.Second/2) // no put-back ends then, when the result is not yet out
-		b.queueFaults.onDuplicate(func(string) bool { b.queueFaults.onDuplicate(nil); return true })
+		b.queueFaults.OnDuplicate(func(string) bool { b.queueFaults.OnDuplicate(nil); return true })
 		b.send(ask("r"))
 		b.want("r", run.Succeeded, 1)
 		time.Sleep(time.Minute)
@@ -133,7 +133,7 @@ func TestDuplicateThatComesAtOnceIsPutBackAndThenDeleted(t *testing.T) {
 func TestStoredResultIsPublishedAgainAndNothingIsInvoked(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		b := newBench(t, worker.Config{})
-		b.resultFaults.onCall(func(op memqueue.Op, _ int) error {
+		b.resultFaults.OnCall(func(op memqueue.Op, _ int) error {
 			if op == memqueue.OpSend {
 				return errors.New("refused")
 			}
@@ -147,15 +147,15 @@ func TestStoredResultIsPublishedAgainAndNothingIsInvoked(t *testing.T) {
 		if b.w.Ready() == nil {
 			t.Error("the worker takes runs though it can't publish results")
 		}
-		b.stop()
+		b.Stop()
 
-		b.resultFaults.onCall(nil)
+		b.resultFaults.OnCall(nil)
 		b.start()
 		b.want("r", run.Succeeded, 1)
 		b.executions(1)
 		b.noMore(time.Second)
 		b.depth(b.partition, queue.Depth{})
-		b.stop()
+		b.Stop()
 	})
 }
 
@@ -175,7 +175,7 @@ func TestResultThatIsTooLargeIsReplacedByOneThatSaysSo(t *testing.T) {
 
 func TestLostDeleteIsMadeGoodByTheNextDelivery(t *testing.T) {
 	with(t, worker.Config{}, func(b *bench) {
-		b.queueFaults.onDelete(func(queue.Delivery) bool { b.queueFaults.onDelete(nil); return true })
+		b.queueFaults.OnDelete(func(queue.Delivery) bool { b.queueFaults.OnDelete(nil); return true })
 		b.send(ask("r"))
 		b.want("r", run.Succeeded, 1)
 		time.Sleep(time.Minute)

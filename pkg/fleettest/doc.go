@@ -27,15 +27,21 @@
 // # What tests share
 //
 // This package has what speaks to a fleet from outside: [Mailbox] sends requests
-// and takes results, [StartLocal] starts an embedded stack. What knows nothing of
-// a fleet lies below, in packages that import nothing of the project but each
-// other, so that the tests of every package can use them:
+// and takes results, [StartLocal] starts an embedded stack. The rest lies below,
+// in packages that import as little of the project as they can, so that the tests
+// of every package can use them:
 //
 //	wait       until a condition holds
+//	files      files of a test
 //	process    programs beside a test, and how they end
 //	program    the project's binaries, the tools of make setup, environments
 //	redistest  a redis-server
 //	mototest   an AWS that others wrote
+//	stack      an embedded stack within the test's process
+//	sqstest    the contract of queues for an SQS
+//	inmemory   queues and a ledger that fail when a test says so
+//
+// No six lines stand in two test packages: architecture tests that.
 //
 // The tests need what `make setup` brings. Nothing waits for a fixed time: they
 // poll for what should become true, for as long as a busy machine may take.

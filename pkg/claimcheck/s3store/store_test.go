@@ -2,7 +2,6 @@ package s3store_test
 
 import (
 	"bytes"
-	"context"
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
@@ -22,6 +21,7 @@ import (
 	"github.com/scriptfleet/scriptfleet/pkg/claimcheck/storetest"
 	"github.com/scriptfleet/scriptfleet/pkg/fleettest/mototest"
 	"github.com/scriptfleet/scriptfleet/pkg/fleettest/program"
+	"github.com/scriptfleet/scriptfleet/pkg/fleettest/stack"
 	"github.com/scriptfleet/scriptfleet/pkg/localaws"
 	"github.com/scriptfleet/scriptfleet/pkg/queue"
 	"github.com/scriptfleet/scriptfleet/pkg/queue/sqsqueue"
@@ -78,18 +78,7 @@ func extended(t *testing.T, args ...string) []byte {
 func TestKeepsTheContractOnMoto(t *testing.T) { storetest.Run(t, bucketOf(t, "contract")) }
 
 func TestKeepsTheContractOnTheEmbeddedStack(t *testing.T) {
-	stack, err := localaws.Start(t.Context(), localaws.Config{})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
-		defer cancel()
-		if err := stack.Close(ctx); err != nil {
-			t.Error(err)
-		}
-	})
-	client := s3.NewFromConfig(stack.AWSConfig(), func(o *s3.Options) { o.UsePathStyle = true })
+	client := s3.NewFromConfig(stack.Start(t, localaws.Config{}).AWSConfig(), func(o *s3.Options) { o.UsePathStyle = true })
 	name := "contract"
 	if _, err := client.CreateBucket(t.Context(), &s3.CreateBucketInput{Bucket: &name}); err != nil {
 		t.Fatal(err)

@@ -10,7 +10,10 @@
 //     the one SDK that it is for. No other package imports an SDK.
 //   - Policy is pure: no clock, no goroutine, no input or output.
 //   - The production binaries carry no embedded stack.
-//   - Test suites are imported by tests only.
+//   - Test suites, and what lies below pkg/fleettest, are imported by tests only.
+//
+// It also keeps the tests from copying each other: no six lines stand in two test
+// packages (repeated_test.go).
 //
 // A package that is new falls under the rules by where it lies; only an adapter
 // has to be added to the table of adapters.

@@ -14,6 +14,9 @@ import (
 	"testing"
 )
 
+// root is the folder of the module.
+var root = filepath.Join("..", "..", "..")
+
 const module = "github.com/scriptfleet/scriptfleet/"
 
 // graph is what the files of each package import, tests left out. Packages of
@@ -21,7 +24,7 @@ const module = "github.com/scriptfleet/scriptfleet/"
 type graph map[string][]string
 
 func TestEveryPackageImportsOnlyWhatTheRulesAllow(t *testing.T) {
-	g, err := read(filepath.Join("..", "..", ".."))
+	g, err := read(root)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -31,7 +34,7 @@ func TestEveryPackageImportsOnlyWhatTheRulesAllow(t *testing.T) {
 }
 
 func TestTheRulesNamePackagesThatExist(t *testing.T) {
-	g, err := read(filepath.Join("..", "..", ".."))
+	g, err := read(root)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -1,7 +1,6 @@
 package chaos
 
 import (
-	"context"
 	"fmt"
 	"os/exec"
 	"path/filepath"
@@ -9,13 +8,13 @@ import (
 	"strings"
 	"syscall"
 	"testing"
-	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/google/uuid"
 
 	"github.com/scriptfleet/scriptfleet/pkg/fleettest/process"
 	"github.com/scriptfleet/scriptfleet/pkg/fleettest/redistest"
+	"github.com/scriptfleet/scriptfleet/pkg/fleettest/stack"
 	"github.com/scriptfleet/scriptfleet/pkg/fleettest/wait"
 	"github.com/scriptfleet/scriptfleet/pkg/localaws"
 	"github.com/scriptfleet/scriptfleet/pkg/localaws/lambda"
@@ -59,17 +58,7 @@ type part struct {
 // and a redis-server.
 func newFleet(t *testing.T) *fleet {
 	t.Helper()
-	stack, err := localaws.Start(t.Context(), localaws.Config{Partitions: partitions, CacheDir: cache})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)
-		defer cancel()
-		if err := stack.Close(ctx); err != nil {
-			t.Errorf("close the stack: %v", err)
-		}
-	})
+	stack := stack.Start(t, localaws.Config{Partitions: partitions, CacheDir: cache})
 	redis := redistest.Start(t)
 	f := &fleet{
 		t: t, stack: stack, redis: redis, config: stack.AWSConfig(), endpoint: stack.Endpoint(),

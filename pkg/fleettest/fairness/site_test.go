@@ -15,6 +15,7 @@ import (
 	"github.com/scriptfleet/scriptfleet/pkg/builds/memrecords"
 	"github.com/scriptfleet/scriptfleet/pkg/builds/redisrecords"
 	"github.com/scriptfleet/scriptfleet/pkg/fleettest/redistest"
+	"github.com/scriptfleet/scriptfleet/pkg/fleettest/stack"
 	"github.com/scriptfleet/scriptfleet/pkg/function"
 	"github.com/scriptfleet/scriptfleet/pkg/lease"
 	"github.com/scriptfleet/scriptfleet/pkg/lease/memlease"
@@ -51,15 +52,7 @@ type parts struct {
 
 // realSite has the embedded stack behind HTTP and a redis-server.
 func realSite(t *testing.T) *site {
-	stack, err := localaws.Start(t.Context(), localaws.Config{CacheDir: t.TempDir()})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
-		defer cancel()
-		_ = stack.Close(ctx)
-	})
+	stack := stack.Start(t, localaws.Config{CacheDir: t.TempDir()})
 	client := redistest.Connect(t, redistest.Start(t).Addr)
 	return &site{sqs: sqsqueue.NewClient(stack.AWSConfig()), parts: func(prefix string) parts {
 		return parts{

@@ -1,24 +1,18 @@
 package sqs_test
 
 import (
-	"context"
-	"fmt"
 	"net/http"
 	"net/http/httptest"
-	"sync/atomic"
 	"testing"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/credentials"
 	awssqs "github.com/aws/aws-sdk-go-v2/service/sqs"
-	"github.com/aws/aws-sdk-go-v2/service/sqs/types"
 	"go.uber.org/goleak"
 
+	"github.com/scriptfleet/scriptfleet/pkg/fleettest/sqstest"
 	"github.com/scriptfleet/scriptfleet/pkg/localaws/auth"
 	"github.com/scriptfleet/scriptfleet/pkg/localaws/sqs"
-	"github.com/scriptfleet/scriptfleet/pkg/queue"
-	"github.com/scriptfleet/scriptfleet/pkg/queue/queuetest"
-	"github.com/scriptfleet/scriptfleet/pkg/queue/sqsqueue"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -57,25 +51,5 @@ func as(id auth.Identity, next http.Handler) http.Handler {
 
 func TestKeepsTheContractOfQueues(t *testing.T) {
 	_, client := served(t, sqs.Config{})
-	var opened atomic.Int64
-	queuetest.Run(t, func(t *testing.T, o queuetest.Options) queue.Queue {
-		want := map[string]string{}
-		if o.DeadLetter != nil {
-			arn, err := sqsqueue.EnsureOne(t.Context(), client, o.DeadLetter.Name(), nil)
-			if err != nil {
-				t.Fatal(err)
-			}
-			want[string(types.QueueAttributeNameRedrivePolicy)] =
-				fmt.Sprintf(`{"deadLetterTargetArn":%q,"maxReceiveCount":%d}`, arn, o.MaxReceiveCount)
-		}
-		name := fmt.Sprint("contract-", opened.Add(1))
-		if _, err := sqsqueue.EnsureOne(t.Context(), client, name, want); err != nil {
-			t.Fatal(err)
-		}
-		q, err := sqsqueue.Open(context.WithoutCancel(t.Context()), client, name)
-		if err != nil {
-			t.Fatal(err)
-		}
-		return q
-	})
+	sqstest.Run(t, client)
 }

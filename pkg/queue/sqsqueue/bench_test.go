@@ -7,6 +7,9 @@ import (
 	"testing"
 	"time"
 
+	"github.com/scriptfleet/scriptfleet/pkg/fleettest/sqstest"
+	"github.com/scriptfleet/scriptfleet/pkg/fleettest/stack"
+	"github.com/scriptfleet/scriptfleet/pkg/localaws"
 	"github.com/scriptfleet/scriptfleet/pkg/queue"
 	"github.com/scriptfleet/scriptfleet/pkg/queue/memqueue"
 	"github.com/scriptfleet/scriptfleet/pkg/queue/sqsqueue"
@@ -17,8 +20,8 @@ import (
 func BenchmarkBatchOfTen(b *testing.B) {
 	b.Run("memory", func(b *testing.B) { benchmark(b, memqueue.New("q", memqueue.Options{})) })
 	b.Run("embedded", func(b *testing.B) {
-		client := sqsqueue.NewClient(embedded(b).AWSConfig())
-		benchmark(b, open(b, client, "bench", nil))
+		client := sqsqueue.NewClient(stack.Start(b, localaws.Config{}).AWSConfig())
+		benchmark(b, sqstest.Open(b, client, "bench", nil))
 	})
 }
 

@@ -1,7 +1,6 @@
 package sqsqueue_test
 
 import (
-	"context"
 	"os"
 	"testing"
 
@@ -23,23 +22,4 @@ func clientOf(url string) *sqs.Client {
 	cfg := mototest.Config()
 	cfg.BaseEndpoint = aws.String(url)
 	return sqsqueue.NewClient(cfg)
-}
-
-// open ensures the queue of that name, and opens it.
-func open(t testing.TB, client *sqs.Client, name string, want map[string]string) *sqsqueue.Queue {
-	t.Helper()
-	if _, err := sqsqueue.EnsureOne(t.Context(), client, name, want); err != nil {
-		t.Fatal(err)
-	}
-	q, err := sqsqueue.Open(t.Context(), client, name)
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		url, err := client.GetQueueUrl(context.Background(), &sqs.GetQueueUrlInput{QueueName: &name})
-		if err == nil {
-			client.DeleteQueue(context.Background(), &sqs.DeleteQueueInput{QueueUrl: url.QueueUrl})
-		}
-	})
-	return q
 }

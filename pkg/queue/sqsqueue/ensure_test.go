@@ -11,6 +11,8 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/sqs/types"
 
 	"github.com/scriptfleet/scriptfleet/pkg/fleettest/mototest"
+	"github.com/scriptfleet/scriptfleet/pkg/fleettest/stack"
+	"github.com/scriptfleet/scriptfleet/pkg/localaws"
 	"github.com/scriptfleet/scriptfleet/pkg/queue"
 	"github.com/scriptfleet/scriptfleet/pkg/queue/sqsqueue"
 )
@@ -28,7 +30,7 @@ func (c *counted) SetQueueAttributes(ctx context.Context, in *sqs.SetQueueAttrib
 
 func TestEnsureMakesAFleetsQueuesOnceAndForAll(t *testing.T) {
 	t.Run("Moto", func(t *testing.T) { ensured(t, clientOf(mototest.URL)) })
-	t.Run("EmbeddedStack", func(t *testing.T) { ensured(t, sqsqueue.NewClient(embedded(t).AWSConfig())) })
+	t.Run("EmbeddedStack", func(t *testing.T) { ensured(t, sqsqueue.NewClient(stack.Start(t, localaws.Config{}).AWSConfig())) })
 }
 
 func ensured(t *testing.T, plain *sqs.Client) {

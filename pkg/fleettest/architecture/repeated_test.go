@@ -1,0 +1,153 @@
+package architecture
+
+import (
+	"fmt"
+	"io/fs"
+	"os"
+	"path"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+)
+
+// A run of so many lines that stands in two test packages is a copy: what both
+// need belongs into pkg/fleettest, or into the suite of a contract.
+const tooManyLines = 6
+
+func TestNoSixLinesStandInTwoTestPackages(t *testing.T) {
+	files, err := testFiles(root)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(files) < 100 {
+		t.Fatalf("only %d files of tests were found", len(files))
+	}
+	for _, copied := range repeated(files) {
+		t.Error(copied)
+	}
+}
+
+func TestACopyIsFoundHoweverItIsLaidOut(t *testing.T) {
+	const original = `package a
+
+import "testing"
+
+// eventually waits.
+func eventually(t *testing.T, ok func() bool) {
+	t.Helper()
+	for range 100 {
+		if ok() {
+			return
+		}
+		tick()
+	}
+	t.Fatal("it does not come")
+}
+`
+	moved := strings.NewReplacer("package a", "package b", "\t", "    ", "// eventually waits.", "// another comment\n", "import \"testing\"", "import (\n\t\"os\"\n)\n\nvar x = 1").Replace(original)
+	both := []source{countedLines("pkg/a/a_test.go", original), countedLines("pkg/b/b_test.go", moved)}
+	if found := repeated(both); len(found) != 1 || !strings.HasPrefix(found[0], "pkg/a/a_test.go:6-14 and pkg/b/b_test.go:11-19 ") {
+		t.Errorf("of a copy it says %q", found)
+	}
+	inOne := []source{countedLines("pkg/a/a_test.go", original), countedLines("pkg/a/b_test.go", moved)}
+	if found := repeated(inOne); len(found) > 0 {
+		t.Errorf("of a copy within one package it says %q", found)
+	}
+	shorter := []source{both[0], countedLines("pkg/b/b_test.go", strings.Replace(moved, "tick()", "", 1))}
+	if found := repeated(shorter); len(found) > 0 {
+		t.Errorf("of fewer than six lines in a row it says %q", found)
+	}
+}
+
+// source is a file of tests: its lines that count, and where they stand.
+type source struct {
+	file  string
+	lines []string
+	at    []int
+}
+
+var (
+	importBlock = regexp.MustCompile(`(?m)^import (\((?s:.*?)^\)|.*)$`)
+	saysNothing = regexp.MustCompile(`^(//.*|package \w+|[^\pL\pN]*)$`)
+)
+
+// countedLines leaves out what says nothing of its own: imports, comments, and lines of
+// punctuation alone.
+func countedLines(file, text string) source {
+	s := source{file: file}
+	text = importBlock.ReplaceAllStringFunc(text, func(block string) string { return strings.Repeat("\n", strings.Count(block, "\n")) })
+	n := 0
+	for line := range strings.Lines(text) {
+		n++
+		if line = strings.TrimSpace(line); !saysNothing.MatchString(line) {
+			s.lines, s.at = append(s.lines, line), append(s.at, n)
+		}
+	}
+	return s
+}
+
+// run is where some lines begin.
+type run struct{ file, line int }
+
+// repeated finds the runs of lines that stand in two packages, each of them once.
+func repeated(files []source) (found []string) {
+	first := map[string][]run{} // by their lines: where six stand
+	said := map[[2]run]bool{}
+	for f, s := range files {
+		for n := 0; n+tooManyLines <= len(s.lines); n++ {
+			window := strings.Join(s.lines[n:n+tooManyLines], "\n")
+			for _, other := range first[window] {
+				if path.Dir(files[other.file].file) == path.Dir(s.file) {
+					continue
+				}
+				pair := [2]run{other, {f, n}}
+				said[pair] = true
+				if !said[[2]run{{other.file, other.line - 1}, {f, n - 1}}] { // else told with the line before
+					found = append(found, tell(files[other.file], other.line, s, n))
+				}
+			}
+			first[window] = append(first[window], run{f, n})
+		}
+	}
+	return found
+}
+
+func tell(a source, at int, b source, bt int) string {
+	n := 0
+	for at+n < len(a.lines) && bt+n < len(b.lines) && a.lines[at+n] == b.lines[bt+n] {
+		n++
+	}
+	return fmt.Sprintf("%s:%d-%d and %s:%d-%d are the same %d lines: put what both need into pkg/fleettest",
+		a.file, a.at[at], a.at[at+n-1], b.file, b.at[bt], b.at[bt+n-1], n)
+}
+
+// testFiles reads the tests of all packages, and the suites that they import.
+func testFiles(root string) (files []source, err error) {
+	err = filepath.WalkDir(root, func(file string, d fs.DirEntry, err error) error {
+		switch {
+		case err != nil:
+			return err
+		case d.IsDir() && file != root && (strings.HasPrefix(d.Name(), ".") || slices.Contains([]string{"testdata", "bin"}, d.Name())):
+			return filepath.SkipDir
+		case d.IsDir() || !strings.HasSuffix(file, ".go"):
+			return nil
+		}
+		name, err := filepath.Rel(root, file)
+		if err != nil {
+			return err
+		}
+		name = filepath.ToSlash(name)
+		if !strings.HasSuffix(name, "_test.go") && !isSuite(path.Dir(name)) {
+			return nil
+		}
+		text, err := os.ReadFile(file)
+		if os.IsNotExist(err) { // removed since it was listed
+			return nil
+		}
+		files = append(files, countedLines(name, string(text)))
+		return err
+	})
+	return files, err
+}

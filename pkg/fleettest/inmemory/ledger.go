@@ -1,0 +1,110 @@
+package inmemory
+
+import (
+	"context"
+	"fmt"
+	"sync"
+	"time"
+
+	"github.com/scriptfleet/scriptfleet/pkg/ledger"
+	"github.com/scriptfleet/scriptfleet/pkg/ledger/memledger"
+	"github.com/scriptfleet/scriptfleet/pkg/run"
+)
+
+// Ledger fails the calls that a test names. The calls of the test itself go to
+// the ledger in it, which never fails.
+type Ledger struct {
+	*memledger.Ledger
+
+	mu      sync.Mutex
+	failing string
+	hook    func(op string)
+}
+
+// NewLedger is a ledger that fails nothing yet.
+func NewLedger() *Ledger { return &Ledger{Ledger: memledger.New(memledger.Config{})} }
+
+// Fail has a call fail from now on as if the ledger was out of reach: "accept",
+// "claim", "renew", "invoking", "release", "finish" or "published"; "all" are all
+// of them, and "" is none.
+func (l *Ledger) Fail(op string) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.failing = op
+}
+
+// Hook has a function called before each call.
+func (l *Ledger) Hook(before func(op string)) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.hook = before
+}
+
+func (l *Ledger) before(op string) error {
+	l.mu.Lock()
+	failing, hook := l.failing, l.hook
+	l.mu.Unlock()
+	if hook != nil {
+		hook(op)
+	}
+	if failing == op || failing == "all" {
+		return fmt.Errorf("%w: a test says so", ledger.ErrUnavailable)
+	}
+	return nil
+}
+
+// Accept, as ledger.Ledger has it.
+func (l *Ledger) Accept(ctx context.Context, es []ledger.Entry) ([]ledger.State, error) {
+	if err := l.before("accept"); err != nil {
+		return nil, err
+	}
+	return l.Ledger.Accept(ctx, es)
+}
+
+// Claim, as ledger.Ledger has it.
+func (l *Ledger) Claim(ctx context.Context, cs []ledger.Claim, ttl time.Duration) ([]ledger.Answer, error) {
+	if err := l.before("claim"); err != nil {
+		return nil, err
+	}
+	return l.Ledger.Claim(ctx, cs, ttl)
+}
+
+// Renew, as ledger.Ledger has it.
+func (l *Ledger) Renew(ctx context.Context, hs []ledger.Hold, ttl time.Duration) ([]error, error) {
+	if err := l.before("renew"); err != nil {
+		return nil, err
+	}
+	return l.Ledger.Renew(ctx, hs, ttl)
+}
+
+// Invoking, as ledger.Ledger has it.
+func (l *Ledger) Invoking(ctx context.Context, h ledger.Hold) (ledger.Hold, error) {
+	if err := l.before("invoking"); err != nil {
+		return h, err
+	}
+	return l.Ledger.Invoking(ctx, h)
+}
+
+// Release, as ledger.Ledger has it.
+func (l *Ledger) Release(ctx context.Context, h ledger.Hold, executed bool) error {
+	if err := l.before("release"); err != nil {
+		return err
+	}
+	return l.Ledger.Release(ctx, h, executed)
+}
+
+// Finish, as ledger.Ledger has it.
+func (l *Ledger) Finish(ctx context.Context, fs []ledger.Finish) ([]error, error) {
+	if err := l.before("finish"); err != nil {
+		return nil, err
+	}
+	return l.Ledger.Finish(ctx, fs)
+}
+
+// Published, as ledger.Ledger has it.
+func (l *Ledger) Published(ctx context.Context, keys []run.Key) error {
+	if err := l.before("published"); err != nil {
+		return err
+	}
+	return l.Ledger.Published(ctx, keys)
+}
