@@ -114,6 +114,7 @@ type outcome struct {
 	by          string // the worker that led it
 	led, waited time.Duration
 	err         error
+	cause       error // what the build failed with, for the log
 }
 
 func (b *Builder) answer(s run.Script, out outcome) (Built, error) {

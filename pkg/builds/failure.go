@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"regexp"
 	"strings"
 	"time"
 
@@ -19,14 +20,26 @@ const (
 	BuildError            = "BuildError"
 	EnvTooLarge           = "EnvTooLarge"
 	FunctionRefused       = "FunctionRefused"
+	RuntimeNotInstalled   = "RuntimeNotInstalled" // the embedded Lambda has no such Python
 	FunctionAccessDenied  = "FunctionAccessDenied"
 	FunctionServiceFault  = "FunctionServiceFault"
 	FunctionFailed        = "FunctionFailed"
 	FunctionServiceFailed = "FunctionServiceUnavailable"
 )
 
-// reason is what a result says of a build that failed with err.
+// reason is what a result says of a build that failed with err. It names no
+// folder of the worker's: they say nothing to an author, and too much of the
+// machine. The worker's log has them.
 func reason(err error) *run.Error {
+	why := *judge(err)
+	why.Message = paths.ReplaceAllString(why.Message, "$1$2")
+	return &why
+}
+
+// paths are absolute, with their last part in the second group.
+var paths = regexp.MustCompile(`(^|[\s"'(\[=:])(?:/[^/\s"'()\[\]:;,]+)*/([^/\s"'()\[\]:;,]+)/?`)
+
+func judge(err error) *run.Error {
 	var known *run.Error
 	if errors.As(err, &known) {
 		return known
@@ -79,7 +92,21 @@ func refused(e *function.Error) *run.Error {
 		return &run.Error{Owner: run.OwnerAuthor, Type: run.RetiredRuntime, Field: "data.runtime",
 			Message: "Lambda has retired the script's runtime and makes no new functions with it: set data.runtime to a newer one."}
 	}
-	return operator(FunctionRefused, fmt.Sprintf("Lambda refuses %s (%s): %v. The operator has to mend the fleet's configuration.", e.Op, e.Reason, e.Err))
+	if strings.Contains(text, "runtime") && strings.Contains(text, "not supported here") {
+		missing := operator(RuntimeNotInstalled, words(e.Err))
+		missing.Retryable = false
+		return missing
+	}
+	return operator(FunctionRefused, fmt.Sprintf("Lambda refuses %s (%s): %s. The operator has to mend the fleet's configuration.", e.Op, e.Reason, strings.TrimRight(words(e.Err), ".")))
+}
+
+// words are the service's own, without the SDK's around them.
+func words(err error) string {
+	var said interface{ ErrorMessage() string }
+	if errors.As(err, &said) && said.ErrorMessage() != "" {
+		return said.ErrorMessage()
+	}
+	return err.Error()
 }
 
 // An operator's failure is retryable, since mending it makes the same run work.

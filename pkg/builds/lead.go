@@ -90,7 +90,7 @@ func (t *turn) outcome(m made, err error, before Record) outcome {
 		out.how, out.by = env.how, env.by
 		out.record.fail(env.record)
 	case err != nil:
-		out.how = run.BuildDidFail
+		out.how, out.cause = run.BuildDidFail, err
 		out.record.fail(t.cfg.failure(reason(err), before.Failures+1))
 	case m.found:
 		out.how = run.BuildReused
@@ -171,7 +171,7 @@ func (t *turn) finished(out outcome) {
 	if failure.Owner == run.OwnerAuthor {
 		t.deps.Log.Info("build failed", fields...)
 	} else {
-		t.deps.Log.Warn("build failed", fields...)
+		t.deps.Log.Warn("build failed", append(fields, zap.NamedError("cause", out.cause))...)
 	}
 }
 

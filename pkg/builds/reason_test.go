@@ -3,7 +3,9 @@ package builds
 import (
 	"errors"
 	"fmt"
+	"os"
 	"strings"
+	"syscall"
 	"testing"
 
 	"github.com/scriptfleet/scriptfleet/pkg/function"
@@ -35,6 +37,37 @@ func TestReasonsNameWhoseTheyAre(t *testing.T) {
 		got := reason(c.err)
 		if got.Owner != c.owner || got.Type != c.kind || got.Retryable != c.retryable {
 			t.Errorf("%v: %+v, want %s of the %s", c.err, got, c.kind, c.owner)
+		}
+	}
+}
+
+// apiError is a service's error as its SDK has it.
+type apiError string
+
+func (e apiError) Error() string {
+	return "https response error StatusCode: 400, RequestID: 1, " + string(e)
+}
+func (e apiError) ErrorMessage() string { return string(e) }
+
+func TestReasonsReadAsSentences(t *testing.T) {
+	service := func(c function.Class, text string) error {
+		return &function.Error{Class: c, Op: "CreateFunction", Name: "f", Reason: "InvalidParameterValueException", Err: fmt.Errorf("operation error Lambda: %w", apiError(text))}
+	}
+	for _, c := range []struct {
+		err  error
+		want run.Error
+	}{
+		{service(function.Refused, "The runtime parameter of python3.14 is not supported here: it is not installed on this machine."),
+			run.Error{Owner: run.OwnerOperator, Type: RuntimeNotInstalled, Message: "The runtime parameter of python3.14 is not supported here: it is not installed on this machine."}},
+		{service(function.Refused, "The role is bad."),
+			run.Error{Owner: run.OwnerOperator, Type: FunctionRefused, Retryable: true, Message: "Lambda refuses CreateFunction (InvalidParameterValueException): The role is bad. The operator has to mend the fleet's configuration."}},
+		{&os.PathError{Op: "mkdir", Path: "/root/.cache/scriptfleet/layers/build-1", Err: syscall.EACCES},
+			run.Error{Owner: run.OwnerPlatform, Type: BuildError, Retryable: true, Message: "The build broke down (mkdir build-1: permission denied). Send the run again; should it fail again, tell the operator."}},
+		{&run.Error{Owner: run.OwnerPlatform, Type: "X", Message: `start "/opt/x/uv": no <index>/six, https://a.test/b, 3/4 or and/or`},
+			run.Error{Owner: run.OwnerPlatform, Type: "X", Message: `start "uv": no <index>/six, https://a.test/b, 3/4 or and/or`}},
+	} {
+		if got := reason(c.err); *got != c.want {
+			t.Errorf("got  %+v\nwant %+v", *got, c.want)
 		}
 	}
 }

@@ -110,6 +110,8 @@ func unsafe(line string) fault {
 	named, _, _ := strings.Cut(lower, ";")
 	named = strings.Trim(named, " \t")
 	switch {
+	case strings.HasSuffix(line, `\`):
+		return invalid("a backslash continues a line only where it ends it: remove the spaces after it")
 	case strings.HasPrefix(line, "-") || strings.Contains(line, " -") || strings.Contains(line, "\t-"):
 		return fault{UnsafeRequirement, "options are not taken: write the packages alone, by name"}
 	case strings.Contains(line, "$"):

@@ -46,6 +46,14 @@ func TestWhatIsNoRequirementIsRefused(t *testing.T) {
 	}
 }
 
+func TestASpaceAfterAContinuingBackslashIsNamed(t *testing.T) {
+	for _, text := range []string{"six==1.17.0 \\ ", "six==1.17.0 \\\t\n  --hash=sha256:aaaa"} {
+		if _, bad := NormalizeRequirements(text); bad == nil || bad.Type != InvalidRequirement || !strings.Contains(bad.Message, "remove the spaces after it") {
+			t.Errorf("%q: got %v", text, bad)
+		}
+	}
+}
+
 func TestWhatAnInstallerWouldTakeForMoreThanANameIsUnsafe(t *testing.T) {
 	for _, line := range []string{
 		"-r other.txt", "--requirement=other.txt", "-c constraints.txt", "-e .", "-e git+https://example.org/x.git", "--editable ./x", "--index-url https://example.org",

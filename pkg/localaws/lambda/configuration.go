@@ -139,11 +139,8 @@ func (s *Server) interpreterOf(name string) (interpreter.Interpreter, error) {
 	if python && ok {
 		return i, nil
 	}
-	installed := make([]string, 0, len(s.deps.Interpreters))
-	for _, m := range s.deps.Interpreters.Minors() {
-		installed = append(installed, "python"+m)
-	}
-	return i, invalid("The runtime parameter of %s is not supported here: no such interpreter is installed. Installed are: %s.", name, strings.Join(installed, ", "))
+	newest, _ := s.deps.Interpreters.Newest()
+	return i, invalid("The runtime parameter of %s is not supported here: it is not installed on this machine. Install Python %s, or use another runtime, such as python%s.", name, minor, newest.Minor)
 }
 
 func rangeError(field string, value, low, high int) error {
