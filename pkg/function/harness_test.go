@@ -34,6 +34,7 @@ type ran struct {
 	Killed   bool     `json:"killed"`
 	Exit     string   `json:"exit"`
 	Seconds  float64  `json:"seconds"`
+	folder   string
 }
 
 var findOnce = sync.OnceValues(func() (interpreter.Set, error) { return interpreter.Find(context.Background()) })
@@ -96,7 +97,17 @@ func (h *harness) invoke(t *testing.T, s run.Script, timeoutMS int, calls ...Cal
 // the later ones repeat its end.
 func (h *harness) invokeEach(t *testing.T, s run.Script, timeoutMS int, calls ...Call) ([]Outcome, ran) {
 	t.Helper()
+	return h.invokeWith(t, s, nil, timeoutMS, calls...)
+}
+
+// invokeWith is invokeEach with further files in the function's folder, as of
+// requirements.
+func (h *harness) invokeWith(t *testing.T, s run.Script, files map[string]string, timeoutMS int, calls ...Call) ([]Outcome, ran) {
+	t.Helper()
 	folder := t.TempDir()
+	for name, text := range files {
+		write(t, filepath.Join(folder, name), text)
+	}
 	name := pythonFile
 	if s.Runtime.Shell {
 		name = shellFile
@@ -107,6 +118,7 @@ func (h *harness) invokeEach(t *testing.T, s run.Script, timeoutMS int, calls ..
 		}
 	}
 	r := h.run(t, folder, timeoutMS, calls)
+	r.folder = folder
 	s.TimeoutSeconds, s.MemoryMB = 10, 128
 	outcomes := make([]Outcome, len(calls))
 	for n := range calls {
