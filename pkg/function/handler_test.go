@@ -115,6 +115,8 @@ var slowCases = []aCase{
 		status: run.TimedOut, kind: "Timeout", says: "script.py, line 4: re.match", stdout: "matching"},
 	{name: "loops in C", script: "import collections, itertools\ndef main(input):\n    collections.deque(itertools.repeat(0), maxlen=0)\n",
 		status: run.TimedOut, kind: "Timeout", says: "script.py, line 3: collections.deque"},
+	{name: "sleeps far below", script: "import time\nexec('def f(n):\\n    return f(n - 1) if n else time.sleep(100)')\ndef main(input):\n    f(100)\n",
+		status: run.TimedOut, kind: "Timeout", says: "script.py, line 4: f(100)"},
 	{name: "returns what never ends", script: "class L(list):\n    def __iter__(self):\n        while True: pass\ndef main(input): return L()\n",
 		status: run.TimedOut, kind: "Timeout", says: "script.py, line 3"},
 	{name: "waits for a child", script: "import os\ndef main(input):\n    os.system('echo from a child; sleep 100')\n",

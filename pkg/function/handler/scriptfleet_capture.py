@@ -237,9 +237,12 @@ class Run:
         finally:
             self.lock.release()
         if not more:
-            words["beside"] = stacks_beside(words["stack"], main_thread)
-            if words["beside"]:
-                self.say(words)
+            try:
+                words["beside"] = stacks_beside(main_thread, self.coroutine)
+                if words["beside"]:
+                    self.say(words)
+            except Exception:
+                pass  # the script's own objects are among what was looked at
 
     def say(self, words):
         for keep in (1400, 900, 500, 200, 0):

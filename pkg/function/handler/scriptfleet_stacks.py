@@ -8,7 +8,7 @@ FOLDER = os.path.dirname(os.path.abspath(__file__))
 SCRIPT = os.path.join(FOLDER, "script.py")
 HANDLER = os.path.join(FOLDER, "scriptfleet_")  # how the handler's own files begin
 PATH = sorted((p + "/" for p in live_sys.path if p.startswith("/")), key=len, reverse=True)  # before the script came
-STACKS, FRAMES = 5, 10
+STACKS, FRAMES, FRAMES_BESIDE = 5, 5, 2
 
 
 async def nothing():
@@ -27,22 +27,22 @@ def short(filename):
     return filename[-120:]
 
 
-def told(frames):
-    """The script's frames and those below; none if there are none of its own."""
-    while frames and frames[0].f_code.co_filename != SCRIPT:
-        frames.pop(0)
-    return [[short(f.f_code.co_filename), f.f_lineno, f.f_code.co_name[:80]] for f in frames[-FRAMES:]]
+def told(frames, most=FRAMES):
+    """The script's frames and those below, at most so many of each; none if there
+    are none of its own."""
+    own = [n for n, frame in enumerate(frames) if frame.f_code.co_filename == SCRIPT]
+    if not own:
+        return []
+    last = own[-1] + 1
+    frames = frames[max(own[0], last - most):last] + frames[last:][-most:]
+    return [[short(f.f_code.co_filename), f.f_lineno, f.f_code.co_name[:80]] for f in frames]
 
 
 def stack_of(frame, coroutine=None):
     """The stack that called main, or that of the coroutine that main returned."""
     while frame is not None and frame.f_code.co_filename.startswith(HANDLER):
         frame = frame.f_back  # main is in alarm()
-    frames = []
-    while frame is not None and not frame.f_code.co_filename.startswith(HANDLER):
-        frames.insert(0, frame)
-        frame = frame.f_back
-    return told(frames) or (told(awaiting(coroutine)) if coroutine is not None else [])
+    return told(frames_of(frame)) or (told(awaiting(coroutine)) if coroutine is not None else [])
 
 
 def awaiting(awaitable):
@@ -57,32 +57,33 @@ def awaiting(awaitable):
     return frames
 
 
-def stacks_beside(main, main_thread):
+def stacks_beside(main_thread, coroutine):
     """The stacks of all but main's, as [what, how many stand so, stack]."""
-    found = [("thread", told(frames_of(frame)))
+    found = [("thread", told(frames_of(frame), FRAMES_BESIDE))
              for ident, frame in sys._current_frames().items() if ident != main_thread]
     if "asyncio" in live_sys.modules or "trio" in live_sys.modules or "greenlet" in live_sys.modules:
-        found += suspended()
+        found += suspended(coroutine)
     counts = {}
     for what, stack in found:
-        if stack and stack != main:
+        if stack:
             key = what, tuple(map(tuple, stack))
             counts[key] = counts.get(key, 0) + 1
     beside = sorted(counts.items(), key=lambda item: -item[1])[:STACKS]
-    return [[what, count, [list(frame) for frame in stack[-4:]]] for (what, stack), count in beside]
+    return [[what, count, [list(frame) for frame in stack]] for (what, stack), count in beside]
 
 
 def frames_of(frame):
+    """The frames from the outermost, or from what the handler called, inwards."""
     frames = []
-    while frame is not None:
-        frames.insert(0, frame)
+    while frame is not None and not frame.f_code.co_filename.startswith(HANDLER):
+        frames.append(frame)
         frame = frame.f_back
-    return frames
+    return frames[::-1]
 
 
-def suspended():
-    """The coroutines that nothing else awaits, of whichever event loop, and the
-    greenlets."""
+def suspended(coroutine):
+    """The coroutines that nothing else awaits, of whichever event loop, but main's,
+    and the greenlets."""
     greenlet = getattr(live_sys.modules.get("greenlet"), "greenlet", ())
     coroutines, greenlets = [], []
     for o in gc.get_objects():
@@ -90,6 +91,6 @@ def suspended():
             coroutines.append(o)
         elif greenlet and type.__subclasscheck__(greenlet, type(o)):
             greenlets.append(o)
-    inner = {id(c.cr_await) for c in coroutines}
-    found = [("coroutine", told(awaiting(c))) for c in coroutines if id(c) not in inner and not c.cr_running]
-    return found + [("greenlet", told(frames_of(g.gr_frame))) for g in greenlets]
+    inner = {id(c.cr_await) for c in coroutines} | {id(coroutine)}
+    found = [("coroutine", told(awaiting(c), FRAMES_BESIDE)) for c in coroutines if id(c) not in inner and not c.cr_running]
+    return found + [("greenlet", told(frames_of(g.gr_frame), FRAMES_BESIDE)) for g in greenlets]
