@@ -17,6 +17,7 @@ const (
 	handlerFile = "scriptfleet_handler.py"
 	pythonFile  = "script.py"
 	shellFile   = "script.sh"
+	timeoutFile = "scriptfleet_timeout" // in seconds
 )
 
 //go:embed handler/scriptfleet_*.py

@@ -20,11 +20,12 @@ import (
 // harness is one Python interpreter that runs handlers for tests, each in a
 // process of its own.
 type harness struct {
-	minor   string
-	pauseMS int // between the runs of a process
-	mu      sync.Mutex
-	stdin   io.WriteCloser
-	answers *bufio.Reader
+	minor    string
+	pauseMS  int // between the runs of a process
+	importMS int // that an import may take
+	mu       sync.Mutex
+	stdin    io.WriteCloser
+	answers  *bufio.Reader
 }
 
 // ran is what a case came to.
@@ -74,7 +75,7 @@ func startHarness(t testing.TB, minor, path string) *harness {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { stdin.Close(); cmd.Wait() })
-	return &harness{minor: minor, stdin: stdin, answers: bufio.NewReaderSize(stdout, 1<<20)}
+	return &harness{minor: minor, importMS: 30000, stdin: stdin, answers: bufio.NewReaderSize(stdout, 1<<20)}
 }
 
 func (h *harness) python() run.Runtime {
@@ -137,7 +138,7 @@ func (h *harness) run(t *testing.T, folder string, timeoutMS int, calls []Call) 
 		}
 		events = append(events, payload)
 	}
-	line, _ := json.Marshal(map[string]any{"folder": folder, "events": events, "timeout_ms": timeoutMS, "pause_ms": h.pauseMS})
+	line, _ := json.Marshal(map[string]any{"folder": folder, "events": events, "timeout_ms": timeoutMS, "pause_ms": h.pauseMS, "import_ms": h.importMS})
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	if _, err := h.stdin.Write(append(line, '\n')); err != nil {

@@ -14,13 +14,15 @@ func readLambdaError(e lambdaError, inv Invocation, s run.Script) Outcome {
 	words, spoke := parseLastWords(inv.LogTail, inv.RequestID)
 	var o Outcome
 	switch {
-	case words.By != "":
-		o = exited(e, words, inv.LogTail)
 	case e.Type == "Sandbox.Timedout" || strings.Contains(e.Message, "Task timed out after"):
-		if !spoke {
-			words.Stack = parseFaultStack(inv.LogTail)
+		if !spoke || words.Request == "" { // nothing, or of the import alone
+			if stack := parseFaultStack(inv.LogTail); stack != nil {
+				words.Stack = stack
+			}
 		}
 		o = timedOut(words, s)
+	case words.By != "":
+		o = exited(e, words, inv.LogTail)
 	case e.Type == "Runtime.OutOfMemory", e.Type == "MemoryError",
 		e.Type == "Runtime.ExitError" && strings.Contains(e.Message, "signal: killed"):
 		o = failure(run.OutOfMemory, "MemoryError", fmt.Sprintf(

@@ -15,8 +15,8 @@ const lastWordsMark = "SCRIPTFLEET-LAST-WORDS "
 
 // lastWords is what a process told before it was ended.
 type lastWords struct {
-	Request   string   `json:"request"`
-	Stack     []frame  `json:"stack"` // the script's frames and those below, innermost last
+	Request   string   `json:"request"` // empty while the script is imported
+	Stack     []frame  `json:"stack"`   // the script's frames and those below, innermost last
 	Stdout    string   `json:"stdout"`
 	Stderr    string   `json:"stderr"`
 	Truncated bool     `json:"truncated"`

@@ -35,7 +35,7 @@ func (p Packager) Pack(ctx context.Context, s run.Script) ([]byte, error) {
 	if s.Runtime.Shell {
 		name = shellFile
 	}
-	files = append(files, file{name, []byte(s.Source)})
+	files = append(files, file{name, []byte(s.Source)}, file{timeoutFile, fmt.Append(nil, s.TimeoutSeconds)})
 	return zipOf(append(files, handlerFiles()...))
 }
 

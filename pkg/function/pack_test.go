@@ -45,7 +45,7 @@ func TestPackLeavesTheAuthorsBytesAsTheyAre(t *testing.T) {
 			t.Errorf("%s is not the handler's", f.name)
 		}
 	}
-	if len(files) != 1+len(handlerFiles()) {
+	if len(files) != 2+len(handlerFiles()) {
 		t.Errorf("the zip holds %d files", len(files))
 	}
 }

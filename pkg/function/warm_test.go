@@ -89,3 +89,24 @@ func TestLogsAreBoundedAndSaySo(t *testing.T) {
 		t.Errorf("an answer of %d bytes: %s", len(r.Payloads[0]), o.Status)
 	}
 }
+
+// Which of the two ends of an import is near, the runtime does not say.
+func TestAnImportThatDoesNotEndTellsWhereItStood(t *testing.T) {
+	newest, _ := interpreters(t).Newest()
+	for how, hang := range map[string]string{
+		"sleeping": "import time\ntime.sleep(100)\n", "looping": "x = 1\nwhile True: pass\n", "in C": "import collections, itertools\ncollections.deque(itertools.repeat(0), maxlen=0)\n",
+	} {
+		t.Run(how, func(t *testing.T) {
+			t.Parallel()
+			h := startHarness(t, newest.Minor, newest.Path)
+			h.importMS = 2000
+			o, r := h.invokeWith(t, run.Script{Source: "print('so far')\n" + hang, Runtime: h.python()}, map[string]string{timeoutFile: "2"}, 2000, Call{})
+			if o[0].Status != run.TimedOut || !strings.Contains(o[0].Error.Message, "It stood in script.py, line 3: ") {
+				t.Errorf("%s %+v\n%+v", o[0].Status, o[0].Error, r)
+			}
+			if how != "in C" && o[0].Logs.Stdout != "so far\n" {
+				t.Errorf("stdout %q", o[0].Logs.Stdout)
+			}
+		})
+	}
+}

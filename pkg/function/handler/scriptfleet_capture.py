@@ -172,6 +172,7 @@ class Run:
 
     def __init__(self):
         self.request, self.soft_end, self.spoke = "", None, False
+        self.later = []  # further moments for last words, of an import
         self.coroutine = None  # what main returned, where that is awaited
         self.over = False
         self.lock = _thread.allocate_lock()
@@ -195,8 +196,9 @@ class Run:
                         poller.unregister(fd)
                         streams.pop(fd).close(fd)
                 if self.soft_end is not None and monotonic() >= self.soft_end:
-                    self.soft_end = None
+                    self.soft_end = self.later.pop(0) if self.later else None
                     self.last_words(sys._current_frames().get(main_thread))
+                    self.spoke = self.soft_end is None
             except MemoryError:
                 pass  # the script's; who writes must not be blocked by it
 

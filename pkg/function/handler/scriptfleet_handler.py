@@ -34,6 +34,7 @@ from scriptfleet_output import MAX_OUTPUT, a_value, plain
 from scriptfleet_stacks import FOLDER, SCRIPT, Coroutine
 
 MAX_ANSWER = 6200000
+INIT_SECONDS = 10  # that Lambda gives an import
 SOFT_SECONDS = 0.4  # last words come this long before the end, faulthandler's half as long
 LONGEST = 3600.0  # no function lasts longer: a deadline further off comes of a broken clock
 TIMERS = _signal.ITIMER_REAL, _signal.ITIMER_VIRTUAL, _signal.ITIMER_PROF
@@ -190,8 +191,24 @@ def seconds_left(context):
         return 0
 
 
+def arm_import():
+    """An import that does not end is ended after INIT_SECONDS, and then once more
+    after the function's timeout: which of the two it is, the runtime does not say.
+    The timeout is in a file of the function's."""
+    ends = [INIT_SECONDS]
+    try:
+        with live_os.fdopen(os.open(FOLDER + "/scriptfleet_timeout", os.O_RDONLY)) as f:
+            ends.append(int(f.read()))
+    except (OSError, ValueError):
+        pass
+    ends = sorted({max(end - SOFT_SECONDS, end / 2) for end in ends})
+    faulthandler.dump_traceback_later(ends[0] + SOFT_SECONDS / 2, file=stdout.real)
+    current.run.later = [monotonic() + soft for soft in ends[1:]]
+    current.run.soft_end = monotonic() + ends[0]
+
+
 def disarm():
-    current.run.soft_end = None
+    current.run.soft_end, current.run.later, current.run.spoke = None, [], False
     faulthandler.cancel_dump_traceback_later()
 
 
@@ -309,6 +326,7 @@ def load():
     live_os.killpg = kill_with_words("killpg", lambda: (0, os.getpgrp()))
     faulthandler.enable(file=stdout.real)
     current.take()
+    arm_import()
     try:
         if live_os.path.exists(FOLDER + "/script.sh"):
             from scriptfleet_commands import Commands
@@ -319,6 +337,7 @@ def load():
         leave_if_forked()
         return loaded, Surroundings()
     finally:
+        disarm()
         current.give_back(imported=True)
 
 

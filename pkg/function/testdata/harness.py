@@ -1,7 +1,7 @@
 """Runs handlers as Lambda does, one forked process a case: imports the handler
 from the case's folder, invokes it, and kills it when its time is up.
 
-Reads cases as JSON lines: {"folder", "events", "timeout_ms", "pause_ms"}. Answers each with
+Reads cases as JSON lines: {"folder", "events", "import_ms", "timeout_ms", "pause_ms"}. Answers each with
 a line: {"payloads": [...], "log", "killed", "exit", "seconds"}.
 """
 import json
@@ -54,7 +54,7 @@ def run(case):
         finally:
             os._exit(code)
     os.close(answers_w)
-    data, end, killed = b"", time.monotonic() + 30, False
+    data, end, killed = b"", time.monotonic() + case["import_ms"] / 1000.0, False
     started = time.monotonic()
     while data.count(b"\n") < 2 * len(case["events"]):
         ready, _, _ = select.select([answers], [], [], max(0, end - time.monotonic()))
