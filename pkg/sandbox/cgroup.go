@@ -23,6 +23,7 @@ type group struct {
 	version int
 	dir     string
 	self    *os.File // version 2: the directory, to be born in
+	watched bool     // its limit is not the memory's, which watchMemory has to see to
 }
 
 // groupPrefix and the starter's pid name the groups, so that those of a starter
@@ -76,8 +77,10 @@ func canMake(parent, file string) bool {
 	return unix.Access(filepath.Join(dir, file), unix.W_OK) == nil
 }
 
-// newGroup makes a group with a limit in bytes; nil where version is 0.
-func newGroup(version int, limit int64) (*group, error) {
+// newGroup makes a group with a limit of its memory, and of what lies beside it
+// in a tmpfs, in bytes; nil where version is 0. Where the kernel does not tell
+// the two apart, the memory is the limit of both.
+func newGroup(version int, memory, beside int64) (*group, error) {
 	if version == 0 {
 		return nil, nil
 	}
@@ -86,7 +89,11 @@ func newGroup(version int, limit int64) (*group, error) {
 	if err := os.Mkdir(g.dir, 0o755); err != nil {
 		return nil, &startError{wallCgroup, err.Error()}
 	}
-	if err := g.limit(limit); err != nil {
+	_, told := g.anonymous()
+	if g.watched = told && beside > 0; g.watched {
+		memory += beside
+	}
+	if err := g.limit(memory); err != nil {
 		g.remove()
 		return nil, &startError{wallCgroup, err.Error()}
 	}

@@ -23,6 +23,7 @@ var ErrGone = errors.New("sandbox: the process has ended")
 // It does not wait until the process is seen to stand: with the signal sent,
 // nothing of it returns from the kernel to its own code.
 func (p *Process) Freeze() (peak int64, err error) {
+	defer func() { p.halted.Store(err == nil) }()
 	if p.main != nil {
 		return p.freezeFromOutside()
 	}
@@ -61,6 +62,7 @@ func (p *Process) members() []int {
 
 // Thaw lets a frozen process go on.
 func (p *Process) Thaw() error {
+	p.halted.Store(false)
 	if p.main != nil {
 		if p.main.Signal(syscall.SIGCONT) != nil {
 			return ErrGone
@@ -138,9 +140,10 @@ func descendants(root int) []int {
 
 // status is what the kernel tells of a process.
 type status struct {
-	state  byte
-	parent int
-	peak   int64 // of resident memory, in bytes
+	state    byte
+	parent   int
+	peak     int64 // of resident memory, in bytes
+	resident int64 // memory, in bytes
 }
 
 func readStatus(pid int) (status, error) {
@@ -148,7 +151,7 @@ func readStatus(pid int) (status, error) {
 	if err != nil {
 		return status{}, fmt.Errorf("look at process: %w", err)
 	}
-	s := status{parent: int(number(data, "\nPPid:")), peak: number(data, "\nVmHWM:") << 10}
+	s := status{parent: int(number(data, "\nPPid:")), peak: number(data, "\nVmHWM:") << 10, resident: number(data, "\nVmRSS:") << 10}
 	if _, rest, ok := bytes.Cut(data, []byte("\nState:\t")); ok && len(rest) > 0 {
 		s.state = rest[0]
 	}

@@ -42,10 +42,14 @@ func attributes(w Report, network bool, uid int) *syscall.SysProcAttr {
 	return attr
 }
 
+// hostname is the name of the host as the sandbox sees it. Its /etc/hosts knows
+// it; without one of its own, the host's name stays.
+const hostname = "sandbox"
+
 // raiseLoopback brings up lo in a network namespace of the sandbox's own.
 func (pl *plan) raiseLoopback() error {
-	if pl.Walls.IPCNamespace {
-		_ = unix.Sethostname([]byte("sandbox"))
+	if pl.Walls.IPCNamespace && pl.Walls.MountNamespace {
+		_ = unix.Sethostname([]byte(hostname))
 	}
 	if pl.Spec.Network || !pl.Walls.NetworkNamespace {
 		return nil

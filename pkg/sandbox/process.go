@@ -23,6 +23,7 @@ type Process struct {
 	group   *group // nil where no cgroup bounds it
 	scratch string
 	walls   Report
+	memory  int64       // bytes; 0 is no limit
 	uid     int         // on the host, where the starter is root
 	main    *os.Process // what the init started; nil where it cannot be told from outside
 
@@ -30,6 +31,9 @@ type Process struct {
 	gone   chan struct{} // closed once everything ended, with exit set
 	exit   Exit
 	killed sync.Once
+
+	halted  atomic.Bool // nothing of it runs
+	overran atomic.Bool // it was killed for its memory by the warden
 }
 
 // Start starts the process. When ctx ends, it is killed as by Kill.
@@ -42,7 +46,7 @@ func start(ctx context.Context, s Spec, walls Report) (*Process, error) {
 		return nil, fmt.Errorf("start sandbox: %w", err)
 	}
 	s = s.withDefaults()
-	p := &Process{walls: walls, uid: hostUID(s.Binds), frozen: make(chan int64, 1), gone: make(chan struct{})}
+	p := &Process{walls: walls, memory: s.MemoryBytes, uid: hostUID(s.Binds), frozen: make(chan int64, 1), gone: make(chan struct{})}
 	if err := p.launch(s); err != nil {
 		p.cleanup()
 		return nil, err
@@ -52,6 +56,9 @@ func start(ctx context.Context, s Spec, walls Report) (*Process, error) {
 	if err := <-started; err != nil {
 		p.Kill()
 		return nil, err
+	}
+	if p.group != nil && p.group.watched {
+		go p.watchMemory(s.MemoryBytes + initBytes)
 	}
 	stop := context.AfterFunc(ctx, p.Kill)
 	go func() { <-p.gone; stop() }()
@@ -116,7 +123,7 @@ func (p *Process) prepare(s Spec) (plan, error) {
 	}
 	if s.MemoryBytes > 0 {
 		var err error
-		if p.group, err = newGroup(p.walls.MemoryCgroup, s.MemoryBytes+initBytes); err != nil {
+		if p.group, err = newGroup(p.walls.MemoryCgroup, s.MemoryBytes+initBytes, p.beside(s)); err != nil {
 			return pl, err
 		}
 		if p.group == nil {
@@ -132,6 +139,15 @@ func (p *Process) prepare(s Spec) (plan, error) {
 		s.Binds = append([]Bind{{Source: dir, Target: dir, Writable: true}}, s.Binds...)
 	}
 	return pl, p.give(s.Binds)
+}
+
+// beside is what of /tmp is charged to the sandbox's group: its size where it is
+// a tmpfs, else nothing.
+func (p *Process) beside(s Spec) int64 {
+	if p.walls.MountNamespace {
+		return s.TmpBytes
+	}
+	return 0
 }
 
 // give makes the writable binds the sandbox's own.
@@ -198,9 +214,9 @@ func (p *Process) judge(last event, err error) Exit {
 		exit.Err = fmt.Errorf("a descendant still holds an output of the sandbox: %w", err)
 	}
 	if p.group != nil {
-		exit.OutOfMemory = p.group.killedSome()
+		exit.OutOfMemory = p.overran.Load() || p.group.killedSome()
 		if exit.PeakMemory == 0 {
-			exit.PeakMemory = max(0, p.group.peak()-initBytes)
+			exit.PeakMemory = min(max(0, p.group.peak()-initBytes), p.memory) // what lay in /tmp is among it
 		}
 	}
 	return exit

@@ -32,7 +32,7 @@ func (pl *plan) makeRoot() error {
 	if err := makeDev(); err != nil {
 		return err
 	}
-	if err := makeEtc(pl.Spec); err != nil {
+	if err := pl.makeEtc(); err != nil {
 		return err
 	}
 	if err := pl.makeProc(); err != nil {
@@ -171,12 +171,15 @@ var (
 	etcBound  = []string{"ssl", "pki", "ca-certificates", "crypto-policies", "alternatives"}
 )
 
-func makeEtc(s wireSpec) error {
+func (pl *plan) makeEtc() error {
 	if err := os.MkdirAll("/etc", 0o755); err != nil {
 		return err
 	}
 	for _, name := range etcCopied {
 		data, err := os.ReadFile(old + followed("/etc/"+name))
+		if name == "hosts" && pl.Walls.IPCNamespace { // which the name of the host goes with
+			data, err = fmt.Appendf(data, "\n127.0.0.1\t%s\n", hostname), nil
+		}
 		if err == nil && len(data) < 1<<20 {
 			err = os.WriteFile("/etc/"+name, data, 0o644)
 		}

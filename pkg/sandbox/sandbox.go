@@ -22,7 +22,8 @@
 //     make namespaces; Landlock refuses writes outside /tmp and the writable
 //     binds a second time, abstract sockets and signals to the outside.
 //   - Memory is bounded for all processes together by a cgroup, else per
-//     process by RLIMIT_DATA; processes, files and file sizes by rlimits.
+//     process by RLIMIT_DATA; processes, files and file sizes by rlimits. /tmp
+//     has its own size, beside the memory (see watchMemory).
 //   - The environment is what the caller gave. No file descriptor but the
 //     caller's is open.
 //
@@ -101,7 +102,7 @@ type Spec struct {
 	MaxProcesses int   // processes and threads; default 256
 	MaxFileBytes int64 // size of one file; default 1 GiB
 	MaxOpenFiles int   // default 1024
-	TmpBytes     int64 // size of the private /tmp, which counts as memory; default 512 MiB
+	TmpBytes     int64 // size of the private /tmp, beside the memory; default 512 MiB
 
 	ExtraFiles     []*os.File // file descriptors 3, 4, … inside
 	Stdin          io.Reader  // nil means none

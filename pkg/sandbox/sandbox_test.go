@@ -9,6 +9,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"syscall"
 	"testing"
@@ -262,6 +263,44 @@ try:
 except OSError as e: print(e.errno, n < 64)`)
 	s.MaxProcesses = 64
 	if out, _ := run(t, s); out != "11 True" {
+		t.Error(out)
+	}
+}
+
+func TestTmpIsBesideTheMemory(t *testing.T) {
+	s := script(t, `
+f = open("/tmp/x", "wb", buffering=0)
+n = 0
+try:
+    while True: f.write(b"x" * 1048576); n += 1
+except OSError as e: print(e.errno, n)`)
+	s.MemoryBytes, s.TmpBytes = 64<<20, 96<<20
+	if out, exit := run(t, s); out != "28 96" || exit.OutOfMemory { // ENOSPC
+		t.Errorf("%s %+v", out, exit)
+	}
+}
+
+func TestMemoryIsBoundedBesideAFullTmp(t *testing.T) {
+	if Probe().MemoryCgroup == 0 {
+		return // rlimits do not see /tmp
+	}
+	s := script(t, `
+import time
+with open("/tmp/x", "wb") as f:
+    for _ in range(90): f.write(b"x" * 1048576)
+x = []
+while True: x.append(bytearray(1 << 20)); print(len(x), flush=True); time.sleep(0.002)`)
+	s.MemoryBytes, s.TmpBytes = 64<<20, 96<<20
+	out, exit := run(t, s)
+	lines := append([]string{"0"}, strings.Fields(out)...)
+	if took, _ := strconv.Atoi(lines[len(lines)-1]); !exit.OutOfMemory || exit.Signal != "killed" || took < 20 || took > 110 {
+		t.Errorf("it took %d MB: %+v", took, exit)
+	}
+}
+
+func TestTheNameOfTheHostResolves(t *testing.T) {
+	out, _ := run(t, script(t, "import socket\nprint(socket.gethostbyname(socket.gethostname()) != '')"))
+	if out != "True" {
 		t.Error(out)
 	}
 }

@@ -53,6 +53,36 @@ class RuntimeAPI:
         self.pending += data
 
 
+class NoSharedMemory:
+    """Lambda has no /dev/shm, and its C library says so by ENOSYS, where a newer
+    one says ENOENT. Locks, queues and pools of processes fail there; they fail
+    here in the same words. A finder, since few handlers import multiprocessing.
+    """
+
+    @staticmethod
+    def find_spec(name, path=None, target=None):
+        if name != "_multiprocessing":
+            return None
+        sys.meta_path.remove(NoSharedMemory)
+        import _multiprocessing as module
+
+        class SemLock(module.SemLock):
+            def __new__(cls, *args):
+                raise OSError(38, os.strerror(38))
+
+        module.SemLock, NoSharedMemory.module = SemLock, module
+        module.__spec__ = type(module.__spec__)(name, NoSharedMemory)
+        return module.__spec__
+
+    @staticmethod
+    def create_module(spec):
+        return NoSharedMemory.module
+
+    @staticmethod
+    def exec_module(module):
+        """It is executed already."""
+
+
 class LambdaContext:
     def __init__(self, headers):
         env = os.environ
@@ -123,6 +153,7 @@ def main():
     minor = "python%d.%d" % sys.version_info[:2]
     sys.path[:1] = [env["LAMBDA_TASK_ROOT"]] + [p for opt in sys.argv[1:] for p in (opt + "/python/lib/" + minor + "/site-packages", opt + "/python")]
     del sys.argv[1:]
+    sys.meta_path.insert(0, NoSharedMemory)
     handler, failed = load(env["_HANDLER"])
     if failed:
         api.call("POST", "init/error", failed[1], failed[0])

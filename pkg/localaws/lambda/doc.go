@@ -8,8 +8,8 @@
 // over a socket which it inherits and which nothing else can reach: it can
 // answer its own invocations and no others. It starts with Lambda's own
 // variables and no credentials, sees its function's code at /var/task, the
-// layers at /opt, a private /tmp (which counts as its memory), and may reach the
-// network. It serves one invocation at a time and is kept warm.
+// layers at /opt, a private /tmp of its own size beside its memory, no /dev/shm,
+// and may reach the network. It serves one invocation at a time and is kept warm.
 //
 // Between two invocations an environment is frozen, as on Lambda: before an
 // invocation's answer is sent, every process but the runtime itself is killed

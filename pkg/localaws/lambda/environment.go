@@ -88,8 +88,8 @@ func (p *program) start(ctx context.Context) (*environment, error) {
 	return &environment{program: p, proc: proc, api: ours, reader: bufio.NewReaderSize(ours, 64<<10), log: log, started: began}, nil
 }
 
-// spec walls the process in. What a function may write to is /tmp, which counts
-// as its memory.
+// spec walls the process in. What a function may write to is /tmp, which has its
+// own size beside the memory.
 func (p *program) spec(api, out *os.File) sandbox.Spec {
 	task := sandbox.Bind{Source: p.code, Target: "/var/task"}
 	runtime := sandbox.Bind{Source: p.bootstrap, Target: "/var/runtime"}
