@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"strings"
 	"text/tabwriter"
 	"time"
 
@@ -12,6 +13,7 @@ import (
 	"github.com/scriptfleet/scriptfleet/pkg/ledger"
 	"github.com/scriptfleet/scriptfleet/pkg/queue"
 	"github.com/scriptfleet/scriptfleet/pkg/run"
+	"github.com/scriptfleet/scriptfleet/pkg/shape"
 )
 
 type checkCommand struct {
@@ -22,7 +24,7 @@ type checkCommand struct {
 
 // Help is shown below the flags.
 func (checkCommand) Help() string {
-	return `The books: every accepted run has a result, is in flight, or is a dead letter. Exits 1 if runs are lost: accepted, without a result, and on no queue.
+	return `The books: every accepted run has a result, is in flight, or is a dead letter. Exits 1 if runs are lost: accepted, without a result, and on no queue; and if processes of the fleet were started with settings that do not fit together, or with others than this command.
 
 Examples:
 
@@ -43,6 +45,21 @@ type books struct {
 	Waiting     int64                `json:"waiting"`      // requests that no dispatcher has taken yet
 	Lost        int64                `json:"lost"`
 	Oldest      *openRun             `json:"oldest,omitempty"`
+
+	// Differences are settings of processes, or of this command, that do not fit
+	// together: runs may then be where nothing takes them or counts them.
+	Differences []string `json:"differences,omitempty"`
+	note        string   // of a roll under way
+}
+
+func (b *books) compare(differences []shape.Difference) {
+	for _, d := range differences {
+		if d.Passing {
+			b.note = d.Text
+		} else {
+			b.Differences = append(b.Differences, d.Text)
+		}
+	}
 }
 
 type openRun struct {
@@ -62,6 +79,11 @@ func (c *checkCommand) Run(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	differ, err := differences(ctx, fleet)
+	if err != nil {
+		return err
+	}
+	b.compare(differ)
 	if c.JSON {
 		err = printJSON(b)
 	} else {
@@ -70,6 +92,8 @@ func (c *checkCommand) Run(ctx context.Context) error {
 	switch {
 	case err != nil:
 		return err
+	case len(b.Differences) > 0:
+		return fmt.Errorf("the books can't be trusted, since settings differ:\n  %s", strings.Join(b.Differences, "\n  "))
 	case b.Lost > 0:
 		return fmt.Errorf("%d runs are lost: accepted, without a result, and on no queue; the oldest open one is %s (scriptfleet explain %s)", b.Lost, b.Oldest.Run, b.Oldest.Run)
 	case c.Idle && b.Open > 0:
@@ -175,6 +199,9 @@ func (b books) print(w io.Writer) {
 	row(b.Waiting, "requests waiting", "for a dispatcher")
 	row(b.Lost, "lost", "")
 	_ = table.Flush()
+	if b.note != "" {
+		fmt.Fprintf(w, "\nnote: %s\n", b.note)
+	}
 	if b.Oldest != nil {
 		fmt.Fprintf(w, "\noldest open run: %s of %s, %s since %s\n", b.Oldest.Run, b.Oldest.Tenant, b.Oldest.State, b.Oldest.Since.Local().Format(time.DateTime))
 	}

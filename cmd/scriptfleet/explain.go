@@ -70,6 +70,17 @@ func (c *explainCommand) Run(ctx context.Context) error {
 			return err
 		}
 	}
+	if record.State != ledger.Published {
+		differ, err := differences(ctx, fleet)
+		if err != nil {
+			return err
+		}
+		for _, d := range differ {
+			if !d.Passing {
+				e.Text += "\nThe fleet's settings differ: " + d.Text + "."
+			}
+		}
+	}
 	if c.JSON {
 		err = printJSON(e)
 	} else {

@@ -14,6 +14,7 @@ import (
 	"github.com/scriptfleet/scriptfleet/cmd/internal/progress"
 	"github.com/scriptfleet/scriptfleet/cmd/internal/wire"
 	"github.com/scriptfleet/scriptfleet/pkg/config"
+	"github.com/scriptfleet/scriptfleet/pkg/shape"
 	"github.com/scriptfleet/scriptfleet/pkg/telemetry"
 )
 
@@ -83,4 +84,14 @@ func printJSON(v any) error {
 		return fmt.Errorf("print JSON: %w", err)
 	}
 	return nil
+}
+
+// differences are what does not fit together: among the fleet's processes, and
+// between them and this command.
+func differences(ctx context.Context, fleet *wire.Fleet) ([]shape.Difference, error) {
+	all, err := fleet.Shape().Processes(ctx)
+	if err != nil {
+		return nil, err
+	}
+	return append(shape.Differences(fleet.Process(shape.Command, ""), all), shape.Within(all)...), nil
 }

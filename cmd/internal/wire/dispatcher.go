@@ -6,6 +6,7 @@ import (
 	"github.com/scriptfleet/scriptfleet/dispatcher"
 	"github.com/scriptfleet/scriptfleet/pkg/config"
 	"github.com/scriptfleet/scriptfleet/pkg/service"
+	"github.com/scriptfleet/scriptfleet/pkg/shape"
 )
 
 // Running is a part of a process, and whether it takes work.
@@ -47,5 +48,6 @@ func (f *Fleet) Dispatcher(ctx context.Context, p config.Process, d config.Dispa
 		Side: side, PartitionDeadLetter: partitionDLQ,
 		Ledger: f.Ledger, Tenants: f.Tenants(), Policy: f.Policy, Log: f.Log, Registerer: f.Registry,
 	})
-	return Running{service.Part{Name: "dispatcher", Run: running.Run}, running.Ready}, nil
+	part := Running{service.Part{Name: "dispatcher", Run: running.Run}, running.Ready}
+	return f.announced(shape.Dispatcher, processName(), part), nil
 }

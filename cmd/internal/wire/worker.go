@@ -21,6 +21,7 @@ import (
 	"github.com/scriptfleet/scriptfleet/pkg/ratelimit/redisratelimit"
 	"github.com/scriptfleet/scriptfleet/pkg/run"
 	"github.com/scriptfleet/scriptfleet/pkg/service"
+	"github.com/scriptfleet/scriptfleet/pkg/shape"
 	"github.com/scriptfleet/scriptfleet/pkg/slot/redisslot"
 	"github.com/scriptfleet/scriptfleet/worker"
 )
@@ -72,7 +73,7 @@ func (f *Fleet) Worker(ctx context.Context, p config.Process, w config.Worker, p
 		Slots:  f.Slots(),
 		Policy: f.Policy, Log: f.Log, Registerer: f.Registry,
 	})
-	return Running{
+	part := Running{
 		Part: service.Part{Name: "worker", Run: func(intake, work context.Context) error {
 			// Builds that nobody in hand waits for any more end with the worker:
 			// their leases are given back, and whoever needs them begins anew.
@@ -80,7 +81,8 @@ func (f *Fleet) Worker(ctx context.Context, p config.Process, w config.Worker, p
 			return running.Run(intake, work)
 		}},
 		Ready: running.Ready,
-	}, nil
+	}
+	return f.announced(shape.Worker, w.Name, part), nil
 }
 
 // Functions are the fleet's, for as many invocations at a time; nil sessions

@@ -27,7 +27,7 @@ type rule struct {
 // Contracts and policy: what the running parts are written in terms of.
 var contracts = []string{
 	"pkg/run", "pkg/queue", "pkg/lease", "pkg/ledger", "pkg/slot", "pkg/ratelimit", "pkg/function", "pkg/builds",
-	"pkg/credential", "pkg/claimcheck", "pkg/partition", "pkg/fair", "pkg/batch", "pkg/breaker",
+	"pkg/credential", "pkg/claimcheck", "pkg/partition", "pkg/fair", "pkg/batch", "pkg/breaker", "pkg/shape",
 }
 
 // Adapters, with the SDK that each is for.
@@ -37,6 +37,7 @@ var adapters = map[string]string{
 	"pkg/credential/awssts":        aws,
 	"pkg/claimcheck/s3store":       aws,
 	"pkg/lease/redislease":         redis,
+	"pkg/shape/redisshape":         redis,
 	"pkg/ledger/redisledger":       redis,
 	"pkg/slot/redisslot":           redis,
 	"pkg/ratelimit/redisratelimit": redis,

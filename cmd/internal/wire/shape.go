@@ -1,0 +1,39 @@
+package wire
+
+import (
+	"context"
+	"errors"
+	"sync"
+
+	"github.com/scriptfleet/scriptfleet/pkg/function"
+	"github.com/scriptfleet/scriptfleet/pkg/shape"
+	"github.com/scriptfleet/scriptfleet/pkg/shape/redisshape"
+)
+
+// Shape is where the fleet's processes write down what they were started with.
+func (f *Fleet) Shape() shape.Board { return redisshape.New(f.redis, f.Settings.Prefix) }
+
+// Process is a process with the settings of this one.
+func (f *Fleet) Process(role shape.Role, name string) shape.Process {
+	return shape.Process{
+		Role: role, Name: name, Partitions: f.Settings.Partitions, Bucket: f.Settings.Bucket,
+		Version: function.HandlerVersion(),
+	}
+}
+
+// announced is a part that is written down while it runs, and that is not ready
+// while it does not fit the others.
+func (f *Fleet) announced(role shape.Role, name string, r Running) Running {
+	watch := shape.New(f.Process(role, name), f.Shape(), f.Log.Named(string(role)))
+	run, ready := r.Part.Run, r.Ready
+	r.Part.Run = func(intake, work context.Context) error {
+		watching, stop := context.WithCancel(context.WithoutCancel(work))
+		var wg sync.WaitGroup
+		wg.Go(func() { watch.Run(watching) })
+		defer wg.Wait()
+		defer stop()
+		return run(intake, work)
+	}
+	r.Ready = func() error { return errors.Join(ready(), watch.Ready()) }
+	return r
+}
