@@ -2,38 +2,32 @@ package worker
 
 import (
 	"context"
+	"errors"
 	"time"
 
 	"github.com/scriptfleet/scriptfleet/pkg/ledger"
+	"github.com/scriptfleet/scriptfleet/pkg/outbox"
 	"github.com/scriptfleet/scriptfleet/pkg/run"
 )
 
 // claim asks the ledger for the run, and so learns what became of it before:
-// nothing is answered without it. A call under way is let finish, whatever ends
-// the waiting, since the claim that it brings is to be given back.
+// nothing is answered without it.
 func (w *Worker) claim(h *held) error {
 	if err := context.Cause(h.wait); err != nil {
 		return err
 	}
-	known, err := retryWhileAway(h.wait, w, func() (ledger.Answer, error) {
-		h.renew(time.Now())
-		return w.claims.Do(uncut(h.work), ledger.Claim{Entry: ledger.EntryOf(h.run), Owner: h.owner(w.cfg.Name)})
-	})
+	grant, err := w.outbox.Claim(h.wait, ledger.Claim{Entry: ledger.EntryOf(h.run), Owner: h.owner(w.cfg.Name)})
+	var held *outbox.HeldError
+	if err == nil || errors.Is(err, outbox.ErrPublished) || errors.As(err, &held) {
+		w.breaker.Close() // the ledger answers
+	}
 	if err != nil {
 		return err
 	}
-	w.breaker.Close()
-	switch {
-	case known.State == ledger.Published:
-		return errPublished
-	case known.State == ledger.Done:
-		return &storedError{known.Result}
-	case !known.Granted:
-		return &heldError{known.HeldFor}
-	}
-	h.granted(known.Hold, false)
-	h.attempts = known.Attempts
-	return w.admit(h, known.Cancelled)
+	h.granted(grant.Hold, false)
+	h.renew(grant.Sent)
+	h.attempts = grant.Attempts
+	return w.admit(h, grant.Cancelled)
 }
 
 // admit decides whether a run that is claimed is to be begun at all.

@@ -62,14 +62,18 @@ func (w *Worker) payload(h *held) ([]byte, error) {
 // begin counts the attempt in the ledger: from here on the script may have run.
 func (w *Worker) begin(h *held) error {
 	hold, _ := h.currentHold()
-	hold, err := retryWhileAway(h.wait, w, func() (ledger.Hold, error) {
+	for try := 1; ; try++ {
 		if h.lapsed(claimTTL) {
-			return hold, errLapsed
+			return errLapsed
 		}
-		return w.deps.Ledger.Invoking(h.wait, hold)
-	})
-	if err != nil {
-		return err
+		counted, err := w.deps.Ledger.Invoking(h.wait, hold)
+		if err == nil {
+			hold = counted
+			break
+		}
+		if !errors.Is(err, ledger.ErrUnavailable) || !w.again(h.wait, err, try) {
+			return err
+		}
 	}
 	h.granted(hold, true)
 	h.attempts = max(hold.Attempts, h.attempts+1)

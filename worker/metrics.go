@@ -64,13 +64,13 @@ func newMetrics(reg prometheus.Registerer, w *Worker) *metrics {
 	for _, c := range []function.Class{function.Throttled, function.NotReady, function.NotFound, function.Denied, function.Unsent, function.Ambiguous} {
 		m.refused.WithLabelValues(string(c))
 	}
-	for _, k := range []kind{answered, republish, remove, putBack, bury, leave} {
+	for _, k := range []kind{answered, remove, putBack, bury, leave} {
 		m.verdicts.WithLabelValues(string(k))
 	}
 	return m
 }
 
-func (m *metrics) result(status string) { m.results.WithLabelValues(status).Inc() }
+func (m *metrics) result(status run.Status) { m.results.WithLabelValues(string(status)).Inc() }
 
 func (m *metrics) settled(h *held, v verdict) {
 	m.verdicts.WithLabelValues(string(v.kind)).Inc()

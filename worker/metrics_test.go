@@ -57,7 +57,6 @@ scriptfleet_worker_settled_total{verdict="bury"} 0
 scriptfleet_worker_settled_total{verdict="leave"} 0
 scriptfleet_worker_settled_total{verdict="put_back"} 1
 scriptfleet_worker_settled_total{verdict="remove"} 0
-scriptfleet_worker_settled_total{verdict="republish"} 0
 # HELP scriptfleet_worker_turns_in_use Runs that execute.
 # TYPE scriptfleet_worker_turns_in_use gauge
 scriptfleet_worker_turns_in_use 0

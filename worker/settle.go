@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
-	"sync"
 	"time"
 
 	"go.uber.org/zap"
@@ -20,9 +19,7 @@ func (w *Worker) settle(h *held, v verdict) {
 	var err error
 	switch v.kind {
 	case answered:
-		err = w.answer(h, h.result(v))
-	case republish:
-		err = w.publish(h, v.stored, nil)
+		err = w.answer(h, v)
 	case remove:
 		err = w.remove(h)
 	case putBack:
@@ -38,6 +35,7 @@ func (w *Worker) settle(h *held, v verdict) {
 func (h *held) result(v verdict) run.Result {
 	r := h.run.Result(v.outcome.Status, time.Now())
 	r.Data.Error, r.Data.Output, r.Data.Logs = v.outcome.Error, v.outcome.Output, v.outcome.Logs
+	r.Data.Timings = h.timeline.Timings()
 	r.Data.Attempt = max(1, h.attempts)
 	r.Data.MayHaveExecuted = h.mayHaveExecuted()
 	r.Data.Build.Outcome = h.built.Outcome
@@ -61,101 +59,18 @@ func (h *held) result(v verdict) run.Result {
 	return r
 }
 
-// answer writes the result down, publishes it and deletes the delivery, in this
-// order.
-func (w *Worker) answer(h *held, res run.Result) error {
-	h.timeline.Mark(run.StagePublish, time.Now())
-	res.Data.Timings = h.timeline.Timings()
-	body, err := res.Encode()
-	if err != nil {
-		return w.answer(h, h.result(answers(run.PlatformError, &run.Error{
-			Owner: run.OwnerPlatform, Type: "ResultNotEncodable", Message: fmt.Sprintf("The result could not be written: %v.", err),
-		})))
-	}
+// answer has the result go out, and then deletes the delivery. The claim is not
+// renewed any more once the result is written down: nobody can take the run.
+func (w *Worker) answer(h *held, v verdict) error {
 	hold, ok := h.currentHold()
 	if !ok {
 		return fmt.Errorf("write the result down: %w", ledger.ErrLost)
 	}
-	_, err = retryWhileAway(h.work, w, func() (struct{}, error) {
-		return w.finishes.Do(uncut(h.work), ledger.Finish{Hold: hold, Status: res.Data.Status, Result: body})
-	})
-	if err != nil {
-		// Also where the drain is over and the ledger out of reach: the delivery
-		// comes again, and a result that the ledger does not know would then be
-		// followed by another, and leave the books open.
-		return fmt.Errorf("write the result down: %w", err)
+	h.timeline.Mark(run.StagePublish, time.Now())
+	if err := w.outbox.Finish(h.work, hold, h.result(v), h.dropHold); err != nil {
+		return err
 	}
-	h.dropHold() // settled: nobody can take it any more
-	return w.publish(h, body, res.Attributes())
-}
-
-// publish sends the result event, for as long as it takes, and then lets go of
-// the run: the ledger drops the result and the partition the delivery.
-func (w *Worker) publish(h *held, body []byte, attributes map[string]string) error {
-	if attributes == nil {
-		res, err := run.DecodeResult(body)
-		if err != nil {
-			return fmt.Errorf("read the stored result: %w", err)
-		}
-		attributes = res.Attributes()
-	}
-	m := queue.Message{Body: body, Group: h.run.Tenant, Attributes: attributes}
-	for pause := 100 * time.Millisecond; ; pause = min(2*pause, 5*time.Second) {
-		err := w.results.Send(uncut(h.work), m)
-		if err == nil {
-			break
-		}
-		if refusedForGood(err) {
-			return w.publishTooLarge(h, body)
-		}
-		w.breaker.Open(err)
-		w.log.Warn("cannot publish a result; trying again", zap.String("run", string(h.run.Key)), zap.Error(err))
-		select {
-		case <-h.work.Done():
-			// It is written down: the next delivery publishes it.
-			return fmt.Errorf("publish: %w", err)
-		case <-time.After(rand.N(pause)):
-		}
-	}
-	w.metrics.result(attributes[run.AttributeStatus])
-	var wg sync.WaitGroup
-	wg.Go(func() {
-		if _, err := w.published.Do(uncut(h.work), h.run.Key); err != nil {
-			w.log.Warn("cannot note that a result is out; a duplicate would repeat it", zap.String("run", string(h.run.Key)), zap.Error(err))
-		}
-	})
-	err := w.remove(h)
-	wg.Wait()
-	return err
-}
-
-// refusedForGood tells whether no queue would take a message, however often it
-// is sent.
-func refusedForGood(err error) bool {
-	return errors.Is(err, queue.ErrTooLarge) || errors.Is(err, queue.ErrInvalid)
-}
-
-// publishTooLarge publishes, in the place of a result that its queue does not
-// take, the same without its output and logs. It is made of the stored result
-// alone, so that it is the same whenever it is made.
-func (w *Worker) publishTooLarge(h *held, body []byte) error {
-	res, err := run.DecodeResult(body)
-	if err != nil {
-		return fmt.Errorf("read the result that is too large: %w", err)
-	}
-	if res.Data.Status == run.Succeeded {
-		res.Data.Status = run.Failed
-	}
-	res.Data.Output, res.Data.Logs, res.Data.Build.Log = nil, run.Logs{Truncated: true}, nil
-	res.Data.Error = &run.Error{
-		Owner: run.OwnerAuthor, Type: "ResultTooLarge",
-		Message: fmt.Sprintf("The script has run, and its result of %d bytes is more than the results queue takes: return less, or a reference to it.", len(body)),
-	}
-	small, err := res.Encode()
-	if err != nil {
-		return fmt.Errorf("encode the result in place of one that is too large: %w", err)
-	}
-	return w.publish(h, small, res.Attributes())
+	return w.remove(h)
 }
 
 func (w *Worker) remove(h *held) error {

@@ -12,6 +12,7 @@ import (
 	"github.com/scriptfleet/scriptfleet/pkg/builds"
 	"github.com/scriptfleet/scriptfleet/pkg/function"
 	"github.com/scriptfleet/scriptfleet/pkg/ledger"
+	"github.com/scriptfleet/scriptfleet/pkg/outbox"
 	"github.com/scriptfleet/scriptfleet/pkg/panics"
 	"github.com/scriptfleet/scriptfleet/pkg/run"
 )
@@ -20,19 +21,17 @@ import (
 type kind string
 
 const (
-	answered  kind = "answered"  // a result ends the run
-	republish kind = "republish" // the stored result is published again
-	remove    kind = "remove"    // the run was settled before; only the delivery is left
-	putBack   kind = "put_back"  // to be tried again after a delay
-	bury      kind = "bury"      // to the dead-letter queue, with the reason
-	leave     kind = "leave"     // it is another worker's now
+	answered kind = "answered" // a result ends the run
+	remove   kind = "remove"   // the run was settled before; only the delivery is left
+	putBack  kind = "put_back" // to be tried again after a delay
+	bury     kind = "bury"     // to the dead-letter queue, with the reason
+	leave    kind = "leave"    // it is another worker's now
 )
 
 // verdict is made once for each delivery, and carried out by settle.
 type verdict struct {
 	kind     kind
 	outcome  function.Outcome // of answered
-	stored   []byte           // of republish
 	reason   *run.Error       // of bury
 	within   time.Duration    // of putBack: it comes again after 1 s to this; 0 for at once
 	executed bool             // of putBack: the script may have run
@@ -72,7 +71,6 @@ type facts struct {
 
 // Errors with which a step ends a run that it could not take further.
 var (
-	errPublished = errors.New("worker: the run has had its result")
 	errExhausted = errors.New("worker: the run has had all its attempts")
 	errExecuted  = errors.New("worker: the run is at-most-once, and may have been executed")
 	errParked    = errors.New("a place among the runs that wait for builds here")
@@ -90,16 +88,6 @@ func (e *endError) Error() string { return e.reason.Error() }
 type unreadableError struct{ reason *run.Error }
 
 func (e *unreadableError) Error() string { return e.reason.Error() }
-
-// storedError is a run whose result is written down and not yet published.
-type storedError struct{ result []byte }
-
-func (e *storedError) Error() string { return "worker: the run's result is not yet published" }
-
-// heldError is a run that another worker has.
-type heldError struct{ left time.Duration } // of its claim
-
-func (e *heldError) Error() string { return "another worker has it" }
 
 // judge is the verdict on how a way has ended. It carries its effects out too.
 func (w *Worker) judge(h *held, out function.Outcome, err error) verdict {
@@ -191,8 +179,7 @@ func judge(f facts) (verdict, effects) {
 func decided(f facts) (verdict, bool) {
 	var end *endError
 	var unreadable *unreadableError
-	var stored *storedError
-	var held *heldError
+	var held *outbox.HeldError
 	var failed *builds.FailedError
 	switch {
 	case errors.As(f.err, &end):
@@ -206,12 +193,10 @@ func decided(f facts) (verdict, bool) {
 			"A worker was lost while this run was under way, so the script may have run. %s", notAgain)), true
 	case errors.As(f.err, &unreadable):
 		return verdict{kind: bury, reason: unreadable.reason}, true
-	case errors.Is(f.err, errPublished):
+	case errors.Is(f.err, outbox.ErrPublished):
 		return verdict{kind: remove}, true
-	case errors.As(f.err, &stored):
-		return verdict{kind: republish, stored: stored.result}, true
 	case errors.As(f.err, &held):
-		return verdict{kind: putBack, within: max(held.left, time.Second), why: held.Error()}, true
+		return verdict{kind: putBack, within: max(held.For, time.Second), why: held.Error()}, true
 	case errors.Is(f.err, builds.ErrClosed):
 		return verdict{kind: putBack, why: "the worker is stopping"}, true
 	}

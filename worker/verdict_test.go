@@ -10,6 +10,7 @@ import (
 	"github.com/scriptfleet/scriptfleet/pkg/builds"
 	"github.com/scriptfleet/scriptfleet/pkg/function"
 	"github.com/scriptfleet/scriptfleet/pkg/ledger"
+	"github.com/scriptfleet/scriptfleet/pkg/outbox"
 	"github.com/scriptfleet/scriptfleet/pkg/panics"
 	"github.com/scriptfleet/scriptfleet/pkg/run"
 )
@@ -60,10 +61,9 @@ func TestJudge(t *testing.T) {
 		want  string
 	}{
 		// Before the invocation: what the claim found.
-		"published before":             {given(errPublished), "remove"},
-		"written down before":          {given(&storedError{[]byte("{}")}), "republish"},
-		"another worker's":             {given(&heldError{9 * time.Second}), "put_back in 9s"},
-		"another's claim about to end": {given(&heldError{0}), "put_back in 1s"},
+		"published before":             {given(outbox.ErrPublished), "remove"},
+		"another worker's":             {given(&outbox.HeldError{By: "w2", For: 9 * time.Second}), "put_back in 9s"},
+		"another's claim about to end": {given(&outbox.HeldError{By: "w2"}), "put_back in 1s"},
 		"cannot be read":               {given(&unreadableError{author}), "bury"},
 		"refused":                      {given(&endError{run.Rejected, author}), "answered rejected author Bad"},
 		"refused as it expires":        {given(&endError{run.Rejected, author}, since(errExpired)), "answered rejected author Bad"},

@@ -17,9 +17,8 @@
 //
 //   - A run is invoked only under a claim in the ledger, and the ledger counts
 //     the attempt before the invocation is sent.
-//   - The order at the end is: the result is written down, published, and only
-//     then is the delivery deleted. A crash between any two of these repeats the
-//     same event and never loses it.
+//   - The result is written down, published, and only then is the delivery
+//     deleted: the order that package outbox keeps.
 //   - Waiting for a build takes no turn: such a delivery is parked, within bounds
 //     of number and bytes, and put back above them.
 //   - While a delivery is in hand, heartbeat.go keeps it: its visibility, its claim
@@ -52,6 +51,7 @@ import (
 	"github.com/scriptfleet/scriptfleet/pkg/builds"
 	"github.com/scriptfleet/scriptfleet/pkg/function"
 	"github.com/scriptfleet/scriptfleet/pkg/ledger"
+	"github.com/scriptfleet/scriptfleet/pkg/outbox"
 	"github.com/scriptfleet/scriptfleet/pkg/queue"
 	"github.com/scriptfleet/scriptfleet/pkg/run"
 	"github.com/scriptfleet/scriptfleet/pkg/slot"
@@ -150,11 +150,8 @@ type Worker struct {
 	breaker  breaker.Breaker
 	budget   *budget
 
-	claims    *batch.Batcher[ledger.Claim, ledger.Answer]
-	finishes  *batch.Batcher[ledger.Finish, struct{}]
-	published *batch.Batcher[run.Key, struct{}]
-	slots     *batch.Batcher[slot.Ask, bool]
-	results   *queue.Sender
+	outbox *outbox.Outbox
+	slots  *batch.Batcher[slot.Ask, bool]
 }
 
 // New makes a worker.
@@ -169,13 +166,13 @@ func New(cfg Config, deps Deps) *Worker {
 		budget:   newBudget(),
 	}
 	w.metrics = newMetrics(deps.Registerer, w)
-	w.claims = batch.New(batch.Config[ledger.Claim]{Max: 100, Concurrency: 2}, w.flushClaims)
-	w.finishes = batch.New(batch.Config[ledger.Finish]{
-		Max: 100, MaxWeight: 4 << 20, Weight: func(f ledger.Finish) int { return len(f.Result) }, Concurrency: 2,
-	}, w.flushFinishes)
-	w.published = batch.New(batch.Config[run.Key]{Max: 100, Concurrency: 2}, w.flushPublished)
+	results := queue.NewSender(deps.Results, 4)
+	w.outbox = outbox.New(claimTTL, outbox.Deps{
+		Ledger: deps.Ledger,
+		Send:   func(ctx context.Context, m queue.Message) error { return results.Send(uncut(ctx), m) },
+		Again:  w.again, Sent: w.metrics.result, Log: w.log,
+	})
 	w.slots = batch.New(batch.Config[slot.Ask]{Max: 100, Concurrency: 2}, w.flushSlots)
-	w.results = queue.NewSender(deps.Results, 4)
 	return w
 }
 
