@@ -77,8 +77,8 @@ type Queue struct {
 
 // Wrap lets q's large bodies travel through store.
 func Wrap(q queue.Queue, store Store, cfg Config) *Queue {
-	if cfg.Threshold <= 0 || cfg.Threshold > queue.MaxMessageBytes {
-		cfg.Threshold = queue.MaxMessageBytes
+	if cfg.Threshold <= 0 || cfg.Threshold > q.MaxBytes() {
+		cfg.Threshold = q.MaxBytes()
 	}
 	if cfg.MaxBody <= 0 {
 		cfg.MaxBody = DefaultMaxBody
@@ -88,6 +88,9 @@ func Wrap(q queue.Queue, store Store, cfg Config) *Queue {
 	}
 	return &Queue{Queue: q, store: store, cfg: cfg}
 }
+
+// MaxBytes is the size of the largest body.
+func (q *Queue) MaxBytes() int { return q.cfg.MaxBody }
 
 // storeWithin bounds what is done with the store for one call of a queue.
 const storeWithin = 30 * time.Second

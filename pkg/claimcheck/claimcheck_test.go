@@ -2,6 +2,7 @@ package claimcheck_test
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -66,7 +67,7 @@ func TestKeepsTheContractOfAQueue(t *testing.T) {
 		}
 		// A low threshold, so that most of the claims are about stored bodies.
 		return claimcheck.Wrap(memqueue.New(name, options), store,
-			claimcheck.Config{Prefix: "results", Threshold: 8, MaxBody: queue.MaxMessageBytes})
+			claimcheck.Config{Prefix: "results", Threshold: 8, MaxBody: cmp.Or(o.MaxBytes, queue.MaxMessageBytes)})
 	},
 		queuetest.Exception{Claim: "ABatchFailsInPart", Reason: "a stored body may have any character"},
 		queuetest.Exception{Claim: "AttributesCountTowardTheSize", Reason: "what is too large is stored"},
@@ -104,6 +105,15 @@ func TestAttributesCountTowardTheThreshold(t *testing.T) {
 	send(t, f.queue, queue.Message{Body: body}, queue.Message{Body: body, Attributes: map[string]string{"a": strings.Repeat("y", 200)}})
 	if n := len(f.store.Keys()); n != 1 {
 		t.Errorf("%d bodies were stored, want only the one that its attributes make too large", n)
+	}
+}
+
+func TestBodyAboveTheQueuesOwnLimitIsStored(t *testing.T) {
+	store := memstore.New("bucket")
+	plain := memqueue.New("results", memqueue.Options{MaxBytes: 256 << 10})
+	send(t, claimcheck.Wrap(plain, store, claimcheck.Config{Prefix: "results"}), queue.Message{Body: large(256 << 10)}, queue.Message{Body: large(256<<10 + 1)})
+	if n := len(store.Keys()); n != 1 {
+		t.Errorf("%d bodies were stored, want only the one that the queue does not take", n)
 	}
 }
 

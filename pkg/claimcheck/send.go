@@ -46,7 +46,7 @@ func (q *Queue) checkIn(ctx context.Context, m queue.Message) (queue.Message, er
 	maps.Copy(attributes, m.Attributes)
 	attributes[queue.AttributePayloadSize] = strconv.Itoa(len(body))
 	m.Attributes = attributes
-	if err := m.Validate(); err != nil {
+	if err := m.Validate(q.Queue.MaxBytes()); err != nil {
 		return m, err
 	}
 	if err := q.store.Put(ctx, key, body); err != nil {

@@ -22,7 +22,7 @@ type Sender struct {
 // NewSender sends to q, with at most so many calls under way at once.
 func NewSender(q Queue, concurrency int) *Sender {
 	return &Sender{batch.New(batch.Config[Message]{
-		Max: MaxBatch, MaxWeight: MaxMessageBytes, Weight: Message.Size, Concurrency: concurrency,
+		Max: MaxBatch, MaxWeight: min(MaxMessageBytes, q.MaxBytes()), Weight: Message.Size, Concurrency: concurrency,
 	}, func(ctx context.Context, ms []Message) ([]struct{}, []error) {
 		ctx, cancel := context.WithTimeout(ctx, callWithin)
 		defer cancel()

@@ -30,7 +30,7 @@ func DataType(attribute string) string {
 // too many or empty attributes, a delay out of range.
 var ErrInvalid = errors.New("queue: the message is not valid")
 
-// Size is what counts toward MaxMessageBytes: the body, and the name, type and
+// Size is what counts toward a queue's MaxBytes: the body, and the name, type and
 // value of each attribute.
 func (m Message) Size() int {
 	n := len(m.Body)
@@ -40,12 +40,12 @@ func (m Message) Size() int {
 	return n
 }
 
-// Validate says whether a queue takes the message: nil, ErrTooLarge or
-// ErrInvalid. Adapters refuse what it refuses before they call, so that the
+// Validate says whether a queue takes the message that takes up to maxBytes: nil,
+// ErrTooLarge or ErrInvalid. Adapters refuse what it refuses before they call, so that the
 // same message fails in the same way on every queue.
-func (m Message) Validate() error {
-	if n := m.Size(); n > MaxMessageBytes {
-		return fmt.Errorf("%w: %d bytes, at most %d", ErrTooLarge, n, MaxMessageBytes)
+func (m Message) Validate(maxBytes int) error {
+	if n := m.Size(); n > maxBytes {
+		return fmt.Errorf("%w: %d bytes, at most %d", ErrTooLarge, n, maxBytes)
 	}
 	if len(m.Body) == 0 {
 		return fmt.Errorf("%w: its body is empty", ErrInvalid)

@@ -47,7 +47,7 @@ func TestValidateRefusesWhatSQSWouldRefuse(t *testing.T) {
 		{"a noncharacter", queue.Message{Body: []byte("\uffff")}, queue.ErrInvalid},
 		{"white space, and all planes", queue.Message{Body: []byte("\t\n\r é 汉 🙂 \ufffd")}, nil},
 	} {
-		if err := c.m.Validate(); !errors.Is(err, c.want) {
+		if err := c.m.Validate(queue.MaxMessageBytes); !errors.Is(err, c.want) {
 			t.Errorf("%s: %v, want %v", c.name, err, c.want)
 		}
 	}
@@ -73,7 +73,7 @@ func FuzzCharactersAreThoseOfXML(f *testing.F) {
 			escaped.WriteRune(r)
 		}
 		escaped.WriteString("</a>")
-		takes := queue.Message{Body: []byte(body)}.Validate() == nil
+		takes := queue.Message{Body: []byte(body)}.Validate(queue.MaxMessageBytes) == nil
 		if wants := utf8.ValidString(body) && parses(escaped.String()); takes != wants {
 			t.Errorf("%q: valid %v, XML %v", body, takes, wants)
 		}

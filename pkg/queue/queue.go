@@ -13,7 +13,7 @@ import (
 // Limits that SQS sets for one call; adapters split what callers hand them.
 const (
 	MaxBatch        = 10               // entries of one call
-	MaxMessageBytes = 1 << 20          // a message, and the sum of a batch: body and attributes
+	MaxMessageBytes = 1 << 20          // a message, and the sum of a batch: body and attributes; a queue may take less
 	MaxWait         = 20 * time.Second // of a long poll
 	MaxVisibility   = 12 * time.Hour   // counted from the first receive
 	MaxDelay        = 15 * time.Minute
@@ -24,7 +24,7 @@ const (
 var ErrGone = errors.New("queue: the delivery is no longer ours")
 
 // ErrTooLarge is why an entry's Send fails when body and attributes together
-// exceed MaxMessageBytes.
+// exceed the queue's MaxBytes.
 var ErrTooLarge = errors.New("queue: the message is larger than the queue takes")
 
 // Message is what Send puts on a queue.
@@ -70,6 +70,11 @@ func (d Depth) Total() int { return d.Visible + d.InFlight + d.Delayed }
 // for each, nil where the entry went through: a batch may fail in part.
 type Queue interface {
 	Name() string
+
+	// MaxBytes is the size of the largest message that the queue takes, as it
+	// was when the queue was opened: at most MaxMessageBytes, unless bodies
+	// travel beside the queue.
+	MaxBytes() int
 
 	// Receive returns as soon as at least one message is there, and with none
 	// when the wait is over. A poll that was begun should be let finish: a

@@ -2,8 +2,10 @@
 package sqstest
 
 import (
+	"cmp"
 	"context"
 	"fmt"
+	"strconv"
 	"sync/atomic"
 	"testing"
 
@@ -21,7 +23,9 @@ var opened atomic.Int64
 func Run(t *testing.T, client *sqs.Client, exceptions ...queuetest.Exception) {
 	t.Helper()
 	queuetest.Run(t, func(t *testing.T, o queuetest.Options) queue.Queue {
-		want := map[string]string{}
+		want := map[string]string{
+			string(types.QueueAttributeNameMaximumMessageSize): strconv.Itoa(cmp.Or(o.MaxBytes, queue.MaxMessageBytes)),
+		}
 		if o.DeadLetter != nil {
 			arn, err := sqsqueue.EnsureOne(t.Context(), client, o.DeadLetter.Name(), nil)
 			if err != nil {

@@ -15,7 +15,7 @@ func TestKeepsTheContract(t *testing.T) {
 	n := 0
 	queuetest.RunInBubbles(t, func(_ *testing.T, o queuetest.Options) queue.Queue {
 		n++
-		options := memqueue.Options{MaxReceiveCount: o.MaxReceiveCount}
+		options := memqueue.Options{MaxReceiveCount: o.MaxReceiveCount, MaxBytes: o.MaxBytes}
 		if o.DeadLetter != nil {
 			options.DeadLetter = o.DeadLetter.(*memqueue.Queue)
 		}

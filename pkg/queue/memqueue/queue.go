@@ -36,6 +36,9 @@ type Options struct {
 	// brings nothing, and says so no more than SQS does. 0 means 120,000.
 	MaxInFlight int
 
+	// MaxBytes is the size of the largest message; 0 means queue.MaxMessageBytes.
+	MaxBytes int
+
 	Faults Faults
 }
 
@@ -57,16 +60,22 @@ func New(name string, o Options) *Queue {
 	if o.MaxInFlight == 0 {
 		o.MaxInFlight = 120_000
 	}
+	if o.MaxBytes == 0 {
+		o.MaxBytes = queue.MaxMessageBytes
+	}
 	return &Queue{name: name, opts: o, store: newStore()}
 }
 
 // Name is the name that New was given.
 func (q *Queue) Name() string { return q.name }
 
+// MaxBytes is what the options say.
+func (q *Queue) MaxBytes() int { return q.opts.MaxBytes }
+
 // Send puts messages on the queue. The bodies must not be changed afterwards.
 func (q *Queue) Send(ctx context.Context, ms []queue.Message) []error {
 	return q.each(ctx, OpSend, len(ms), func(i int, now time.Time) error {
-		if err := ms[i].Validate(); err != nil {
+		if err := ms[i].Validate(q.opts.MaxBytes); err != nil {
 			return err
 		}
 		q.put(&message{

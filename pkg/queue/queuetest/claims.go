@@ -24,6 +24,7 @@ var claims = []claim{
 	{"EmptyBatchesAreAnswered", emptyBatchesAreAnswered},
 	{"ABatchFailsInPart", aBatchFailsInPart},
 	{"AttributesCountTowardTheSize", attributesCountTowardTheSize},
+	{"AQueueThatTakesLessSaysSoAndIsKeptTo", aQueueThatTakesLess},
 	{"WhatIsSentArrivesByteForByte", whatIsSentArrivesByteForByte},
 	{"GroupAndAttributesTravel", groupAndAttributesTravel},
 	{"NumbersTravel", numbersTravel},
@@ -110,6 +111,31 @@ func attributesCountTowardTheSize(t *testing.T, open Open) {
 	if err := q.Send(t.Context(), []queue.Message{m})[0]; !errors.Is(err, queue.ErrTooLarge) {
 		t.Errorf("send = %v, want ErrTooLarge", err)
 	}
+}
+
+func aQueueThatTakesLess(t *testing.T, open Open) {
+	if n := open(t, Options{}).MaxBytes(); n != queue.MaxMessageBytes {
+		t.Errorf("a plain queue takes %d bytes, want %d", n, queue.MaxMessageBytes)
+	}
+	const limit = 256 << 10
+	q := open(t, Options{MaxBytes: limit})
+	if q.MaxBytes() != limit {
+		t.Fatalf("it takes %d bytes, want %d", q.MaxBytes(), limit)
+	}
+	ms := numbered(5)
+	ms[1].Body = bytes.Repeat([]byte("x"), limit)
+	ms[2].Body = bytes.Repeat([]byte("x"), limit+1)
+	ms[3].Body = bytes.Repeat([]byte("x"), limit-10)
+	for i, err := range q.Send(t.Context(), ms) {
+		if want := i == 2; errors.Is(err, queue.ErrTooLarge) != want || err != nil && !want {
+			t.Errorf("message %d of %d bytes: %v", i, len(ms[i].Body), err)
+		}
+	}
+	sender := queue.NewSender(q, 1)
+	if err := sender.Send(t.Context(), ms[2]); !errors.Is(err, queue.ErrTooLarge) {
+		t.Errorf("the batched send = %v, want ErrTooLarge", err)
+	}
+	settled(t, "delete", q.Delete(t.Context(), collect(t, q, 4, time.Minute)))
 }
 
 func whatIsSentArrivesByteForByte(t *testing.T, open Open) {

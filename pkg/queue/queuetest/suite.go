@@ -24,6 +24,7 @@ import (
 type Options struct {
 	MaxReceiveCount int         // 0 for no redrive
 	DeadLetter      queue.Queue // opened before, by the same Open
+	MaxBytes        int         // of a message; 0 for queue.MaxMessageBytes
 }
 
 // Open makes a new empty queue under a name of its own; what it opens it closes

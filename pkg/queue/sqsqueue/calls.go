@@ -20,9 +20,9 @@ var ids = [queue.MaxBatch]string{"0", "1", "2", "3", "4", "5", "6", "7", "8", "9
 // id names entry n of a call.
 func id(n int) *string { return &ids[n] }
 
-// split cuts entries, by index, into calls that SQS takes, in order. Where size
-// is nil only the number counts.
-func split(entries []int, size func(i int) int) [][]int {
+// split cuts entries, by index, into calls that SQS takes, in order: of at most
+// ten entries and maxBytes. Where size is nil only the number counts.
+func split(entries []int, size func(i int) int, maxBytes int) [][]int {
 	var calls [][]int
 	first, sum := 0, 0
 	for n, i := range entries {
@@ -30,7 +30,7 @@ func split(entries []int, size func(i int) int) [][]int {
 		if size != nil {
 			bytes = size(i)
 		}
-		if n-first == queue.MaxBatch || n > first && sum+bytes > queue.MaxMessageBytes {
+		if n-first == queue.MaxBatch || n > first && sum+bytes > maxBytes {
 			calls = append(calls, entries[first:n])
 			first, sum = n, 0
 		}
@@ -95,11 +95,12 @@ func (a *answers) succeed(id *string) {
 	}
 }
 
-// settle fails the entries that failed, and those that nothing was said of.
-func (a *answers) settle(failed []types.BatchResultErrorEntry) {
+// settle fails the entries that failed, by their class, and those that nothing
+// was said of.
+func (a *answers) settle(failed []types.BatchResultErrorEntry, class func(*EntryError) error) {
 	for i := range failed {
 		if n, ok := a.place(failed[i].Id); ok {
-			a.errs[a.call[n]] = a.wrap(entryError(&failed[i]))
+			a.errs[a.call[n]] = a.wrap(class(entryError(&failed[i])))
 		}
 	}
 	for n, i := range a.call {

@@ -3,10 +3,12 @@ package sqsqueue
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 
 	"github.com/aws/aws-sdk-go-v2/service/sqs"
 	"github.com/aws/aws-sdk-go-v2/service/sqs/types"
+	"github.com/aws/smithy-go"
 
 	"github.com/scriptfleet/scriptfleet/pkg/queue"
 )
@@ -36,7 +38,7 @@ type Admin interface {
 var _ Admin = (*sqs.Client)(nil)
 
 // Ensure makes the queues of a fleet where they are missing, and sets what the
-// fleet relies on: redrive, retention, message size. It may be called again at
+// fleet relies on: redrive, retention, and the largest message size that it takes. It may be called again at
 // any time, also by several processes at once; it removes nothing.
 func Ensure(ctx context.Context, client Admin, names queue.Names) error {
 	redrives := names.Redrives()
@@ -86,10 +88,27 @@ func EnsureOne(ctx context.Context, client Admin, name string, want map[string]s
 	if len(missing) == 0 {
 		return arn, nil
 	}
-	if _, err := client.SetQueueAttributes(ctx, &sqs.SetQueueAttributesInput{QueueUrl: made.QueueUrl, Attributes: missing}); err != nil {
+	if err := set(ctx, client, made.QueueUrl, missing); err != nil {
 		return "", fmt.Errorf("set attributes of %s: %w", name, err)
 	}
 	return arn, nil
+}
+
+// set changes attributes. An SQS that takes no messages of 1 MiB refuses them
+// all for that one: the queue then keeps its own limit, which Open reads.
+func set(ctx context.Context, client Admin, url *string, attributes map[string]string) error {
+	_, err := client.SetQueueAttributes(ctx, &sqs.SetQueueAttributesInput{QueueUrl: url, Attributes: attributes})
+	var api smithy.APIError
+	if _, large := attributes[string(types.QueueAttributeNameMaximumMessageSize)]; !large || !errors.As(err, &api) ||
+		api.ErrorCode() != "InvalidAttributeValue" && api.ErrorCode() != "InvalidParameterValue" {
+		return err
+	}
+	delete(attributes, string(types.QueueAttributeNameMaximumMessageSize))
+	if len(attributes) == 0 {
+		return nil
+	}
+	_, err = client.SetQueueAttributes(ctx, &sqs.SetQueueAttributesInput{QueueUrl: url, Attributes: attributes})
+	return err
 }
 
 func redrivePolicy(arn string, maxReceiveCount int) string {

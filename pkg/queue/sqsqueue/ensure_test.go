@@ -2,6 +2,7 @@ package sqsqueue_test
 
 import (
 	"context"
+	"strconv"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -66,5 +67,39 @@ func ensured(t *testing.T, plain *sqs.Client) {
 	}
 	if _, err := sqsqueue.Open(t.Context(), client, names.Results); err != nil {
 		t.Error(err)
+	}
+}
+
+// small is an SQS that takes no messages of 1 MiB, as some regions' did.
+type small struct{ *sqs.Client }
+
+func (c small) SetQueueAttributes(ctx context.Context, in *sqs.SetQueueAttributesInput, o ...func(*sqs.Options)) (*sqs.SetQueueAttributesOutput, error) {
+	if n, _ := strconv.Atoi(in.Attributes["MaximumMessageSize"]); n > 256<<10 {
+		return nil, &types.InvalidAttributeValue{}
+	}
+	return c.Client.SetQueueAttributes(ctx, in, o...)
+}
+
+func TestEnsureLeavesTheLimitWhereLargeMessagesAreRefused(t *testing.T) {
+	client := sqsqueue.NewClient(stack.Start(t, localaws.Config{}).AWSConfig())
+	names := queue.NamesOf("small", 1)
+	for _, name := range names.All() {
+		if _, err := sqsqueue.EnsureOne(t.Context(), client, name, map[string]string{"MaximumMessageSize": "262144"}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := sqsqueue.Ensure(t.Context(), small{client}, names); err != nil {
+		t.Fatal(err)
+	}
+	q, err := sqsqueue.Open(t.Context(), client, names.Requests)
+	if err != nil || q.MaxBytes() != 256<<10 {
+		t.Fatalf("the queue takes %d bytes, %v", q.MaxBytes(), err)
+	}
+	url, _ := client.GetQueueUrl(t.Context(), &sqs.GetQueueUrlInput{QueueName: &names.Requests})
+	out, err := client.GetQueueAttributes(t.Context(), &sqs.GetQueueAttributesInput{
+		QueueUrl: url.QueueUrl, AttributeNames: []types.QueueAttributeName{types.QueueAttributeNameRedrivePolicy},
+	})
+	if err != nil || out.Attributes["RedrivePolicy"] == "" {
+		t.Errorf("the redrive policy is %v, %v, want the fleet's", out.Attributes, err)
 	}
 }

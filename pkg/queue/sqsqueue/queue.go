@@ -1,7 +1,7 @@
 // Package sqsqueue keeps the promises of package queue on a standard SQS queue.
 //
 //   - Any number of entries: they are split into calls of at most ten entries
-//     and 1 MiB in sum, a few of which are under way at once.
+//     and, in sum, of the queue's MaximumMessageSize, a few of which are under way at once.
 //   - An answer of 200 may hide failures: every entry gets its own error, and one
 //     that the answer does not mention has failed.
 //   - There is one layer of retry, the SDK's, and it is for whole calls (see
@@ -46,21 +46,47 @@ var _ API = (*sqs.Client)(nil)
 
 // Queue is a queue.Queue on SQS.
 type Queue struct {
-	client API
-	name   string
-	url    string
+	client   API
+	name     string
+	url      string
+	maxBytes int
 }
 
 var _ queue.Queue = (*Queue)(nil)
 
-// Open finds the queue of that name. It fails where there is none.
+// Open finds the queue of that name, and reads how large its messages may be. It
+// fails where there is none.
 func Open(ctx context.Context, client API, name string) (*Queue, error) {
 	out, err := client.GetQueueUrl(ctx, &sqs.GetQueueUrlInput{QueueName: &name})
 	if err != nil {
 		return nil, fmt.Errorf("open queue %s: %w", name, err)
 	}
-	return &Queue{client: client, name: name, url: *out.QueueUrl}, nil
+	q := &Queue{client: client, name: name, url: *out.QueueUrl}
+	if q.maxBytes, err = q.limit(ctx); err != nil {
+		return nil, fmt.Errorf("open queue %s: %w", name, err)
+	}
+	return q, nil
 }
+
+// limit reads the queue's MaximumMessageSize: 256 KiB on many queues that were
+// made before SQS took more.
+func (q *Queue) limit(ctx context.Context) (int, error) {
+	const name = types.QueueAttributeNameMaximumMessageSize
+	out, err := q.client.GetQueueAttributes(ctx, &sqs.GetQueueAttributesInput{
+		QueueUrl: &q.url, AttributeNames: []types.QueueAttributeName{name},
+	})
+	if err != nil {
+		return 0, fmt.Errorf("read %s: %w", name, err)
+	}
+	n, err := strconv.Atoi(out.Attributes[string(name)])
+	if err != nil {
+		return 0, fmt.Errorf("read %s: %w", name, err)
+	}
+	return min(n, queue.MaxMessageBytes), nil
+}
+
+// MaxBytes is the queue's MaximumMessageSize when it was opened.
+func (q *Queue) MaxBytes() int { return q.maxBytes }
 
 // Name is the queue's name, without its account and region.
 func (q *Queue) Name() string { return q.name }

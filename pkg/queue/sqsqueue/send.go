@@ -2,6 +2,7 @@ package sqsqueue
 
 import (
 	"context"
+	"errors"
 
 	"github.com/aws/aws-sdk-go-v2/service/sqs"
 	"github.com/aws/aws-sdk-go-v2/service/sqs/types"
@@ -17,12 +18,12 @@ func (q *Queue) Send(ctx context.Context, ms []queue.Message) []error {
 	errs := make([]error, len(ms))
 	var valid []int
 	for i := range ms {
-		if errs[i] = ms[i].Validate(); errs[i] == nil {
+		if errs[i] = ms[i].Validate(q.maxBytes); errs[i] == nil {
 			valid = append(valid, i)
 		}
 	}
 	size := func(i int) int { return ms[i].Size() }
-	inCalls(split(valid, size), func(call []int) {
+	inCalls(split(valid, size, q.maxBytes), func(call []int) {
 		q.sendCall(ctx, ms, call, errs)
 	})
 	return errs
@@ -36,13 +37,20 @@ func (q *Queue) sendCall(ctx context.Context, ms []queue.Message, call []int, er
 	out, err := q.client.SendMessageBatch(ctx, in)
 	a := answers{verb: "send to", queue: q.name, call: call, errs: errs}
 	if err != nil {
+		err = sendError(err)
+		if errors.Is(err, queue.ErrTooLarge) && len(call) > 1 {
+			for _, i := range call { // one of them is too large; the others are not
+				q.sendCall(ctx, ms, []int{i}, errs)
+			}
+			return
+		}
 		a.failAll(err)
 		return
 	}
 	for i := range out.Successful {
 		a.succeed(out.Successful[i].Id)
 	}
-	a.settle(out.Failed)
+	a.settle(out.Failed, sendEntryError)
 }
 
 func entryOf(m *queue.Message, id *string) types.SendMessageBatchRequestEntry {

@@ -13,7 +13,7 @@ import (
 // Delete ends messages by their deliveries.
 func (q *Queue) Delete(ctx context.Context, ds []queue.Delivery) []error {
 	errs := make([]error, len(ds))
-	inCalls(split(upTo(len(ds)), nil), func(call []int) {
+	inCalls(split(upTo(len(ds)), nil, 0), func(call []int) {
 		in := &sqs.DeleteMessageBatchInput{QueueUrl: &q.url, Entries: make([]types.DeleteMessageBatchRequestEntry, len(call))}
 		for n, i := range call {
 			in.Entries[n] = types.DeleteMessageBatchRequestEntry{Id: id(n), ReceiptHandle: &ds[i].Handle}
@@ -27,7 +27,7 @@ func (q *Queue) Delete(ctx context.Context, ds []queue.Delivery) []error {
 		for i := range out.Successful {
 			a.succeed(out.Successful[i].Id)
 		}
-		a.settle(out.Failed)
+		a.settle(out.Failed, settleEntryError)
 	})
 	return errs
 }
@@ -35,7 +35,7 @@ func (q *Queue) Delete(ctx context.Context, ds []queue.Delivery) []error {
 // Extend makes deliveries ours for visibility from now on.
 func (q *Queue) Extend(ctx context.Context, ds []queue.Delivery, visibility time.Duration) []error {
 	errs := make([]error, len(ds))
-	inCalls(split(upTo(len(ds)), nil), func(call []int) {
+	inCalls(split(upTo(len(ds)), nil, 0), func(call []int) {
 		in := &sqs.ChangeMessageVisibilityBatchInput{QueueUrl: &q.url, Entries: make([]types.ChangeMessageVisibilityBatchRequestEntry, len(call))}
 		for n, i := range call {
 			in.Entries[n] = types.ChangeMessageVisibilityBatchRequestEntry{
@@ -51,7 +51,7 @@ func (q *Queue) Extend(ctx context.Context, ds []queue.Delivery, visibility time
 		for i := range out.Successful {
 			a.succeed(out.Successful[i].Id)
 		}
-		a.settle(out.Failed)
+		a.settle(out.Failed, settleEntryError)
 	})
 	return errs
 }

@@ -49,6 +49,10 @@ func (w *wire) ServeHTTP(rw http.ResponseWriter, r *http.Request) {
 		fmt.Fprint(rw, `{"QueueUrl":"http://127.0.0.1/000000000000/wire"}`)
 		return
 	}
+	if op == "GetQueueAttributes" {
+		fmt.Fprint(rw, `{"Attributes":{"MaximumMessageSize":"1048576"}}`)
+		return
+	}
 	w.mu.Lock()
 	w.calls[op]++
 	call := w.calls[op]
@@ -124,6 +128,43 @@ func TestEntriesThatFailAreNeitherRetriedNorHidden(t *testing.T) {
 	}
 	if w.calls["SendMessageBatch"] != 1 {
 		t.Errorf("%d calls, want 1: entries are tried again by their callers", w.calls["SendMessageBatch"])
+	}
+}
+
+func TestMessageThatIsRefusedForItsOwnSakeIsRefusedForGood(t *testing.T) {
+	_, q := wired(t, func(_ string, _ int, in input) (int, string, any) {
+		return 200, "", allBut(in, map[string]entry{
+			"0": {"Code": "InvalidParameterValue", "SenderFault": true,
+				"Message": "One or more parameters are invalid. Reason: Message must be shorter than 262144 bytes."},
+			"1": {"Code": "InvalidParameterValue", "SenderFault": true, "Message": "Value for parameter MessageAttributes is invalid."},
+			"2": {"Code": "AccessDenied", "SenderFault": true, "Message": "mended by the operator"},
+		})
+	})
+	errs := q.Send(t.Context(), messages(4))
+	if !errors.Is(errs[0], queue.ErrTooLarge) || !errors.Is(errs[1], queue.ErrInvalid) {
+		t.Errorf("the entries fail with %v and %v, want ErrTooLarge and ErrInvalid", errs[0], errs[1])
+	}
+	if errs[2] == nil || errors.Is(errs[2], queue.ErrTooLarge) || errors.Is(errs[2], queue.ErrInvalid) {
+		t.Errorf("an entry that may go through later fails with %v", errs[2])
+	}
+}
+
+// A queue may take less than when it was opened.
+func TestCallThatIsTooLongFailsTheMessageThatIs(t *testing.T) {
+	for _, code := range []string{"BatchRequestTooLong", "AWS.SimpleQueueService.BatchRequestTooLong"} {
+		_, q := wired(t, func(_ string, _ int, in input) (int, string, any) {
+			for _, e := range in.Entries {
+				if e.MessageBody == "1" {
+					return 400, code, nil
+				}
+			}
+			return 200, "", allBut(in, nil)
+		})
+		for i, err := range q.Send(t.Context(), messages(3)) {
+			if large := i == 1; errors.Is(err, queue.ErrTooLarge) != large || err != nil && !large {
+				t.Errorf("%s: message %d: %v", code, i, err)
+			}
+		}
 	}
 }
 
