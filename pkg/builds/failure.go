@@ -118,14 +118,19 @@ func platform(kind, message string) *run.Error {
 	return &run.Error{Owner: run.OwnerPlatform, Type: kind, Message: message, Retryable: true}
 }
 
-// failure is the record of the nth failure in a row. What only the author can
-// mend will fail again in the same way, and mending it makes another script, so
-// it is remembered for long. All else is tried again soon, and less often the
-// longer it lasts.
+// RememberedForLong tells whether a build's failure is taken for permanent: what
+// only the author can mend will fail again in the same way, on any worker, and
+// mending it makes another script.
+func RememberedForLong(why *run.Error) bool {
+	return why.Owner == run.OwnerAuthor && !why.Retryable
+}
+
+// failure is the record of the nth failure in a row. What is not permanent is
+// tried again soon, and less often the longer it lasts.
 func (c Config) failure(why *run.Error, n int) Record {
-	d := c.PermanentFailure
-	if why.Owner != run.OwnerAuthor || why.Retryable {
-		d = min(c.TransientFailure<<min(n-1, 10), c.MaxTransientFailure)
+	d := min(c.TransientFailure<<min(n-1, 10), c.MaxTransientFailure)
+	if RememberedForLong(why) {
+		d = c.PermanentFailure
 	}
 	return Record{Failure: why, Failures: n, Until: time.Now().Add(d).UTC()}
 }

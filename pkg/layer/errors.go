@@ -37,7 +37,7 @@ func unresolved(tried []string) *run.Error {
 	if len(tried) > 0 {
 		versions = "many versions (" + strings.Join(tried, ", ") + ")"
 	}
-	e := authorError(TypeRequirementConflict, "No versions of the required packages were found that fit together: pip tried %s and was stopped. Require the exact versions that work together, as pip freeze prints them where the script works.", versions)
+	e := authorError(TypeRequirementConflict, "No versions of the required packages were found that fit together: pip tried %s and was stopped. Require the exact versions that work together, as pip freeze prints them where the script works; a worker with uv, which the operator can give it, finds them by itself.", versions)
 	e.Retryable = true
 	return e
 }
@@ -48,16 +48,20 @@ func diskFull() *run.Error {
 
 // tooLarge names the size, where it is known, and the packages that make it.
 func tooLarge(size, limit int64, largest []sized) *run.Error {
-	what := "more than " + megabytes(limit)
+	what := "more than " + megabytes(limit) + " unpacked"
 	if size > 0 {
-		what = megabytes(size) + ", more than the " + megabytes(limit) + " that there is room for"
+		what = megabytes(size) + " unpacked, more than the " + megabytes(limit) + " that there is room for"
 	}
 	var names []string
 	for _, p := range largest {
 		names = append(names, p.name+" "+megabytes(p.bytes))
 	}
-	message := "The requirements take " + what + " unpacked: Lambda allows 250 MB for a function and its layers together."
-	if len(names) > 0 {
+	message := "The requirements take " + what + ": Lambda allows 250 MB for a function and its layers together."
+	switch len(names) {
+	case 0:
+	case 1:
+		message += " The largest package is " + names[0] + "."
+	default:
 		message += " The largest packages are " + strings.Join(names, ", ") + "."
 	}
 	return authorError(TypeEnvTooLarge, "%s Leave out what the script does not need, or take a smaller variant of a package.", message)

@@ -98,7 +98,7 @@ func noWheel(w wanted, s run.Script) *run.Error {
 }
 
 func wrongPython(w wanted, pythons string, s run.Script) *run.Error {
-	return authorError(TypeNoWheel, "%s needs Python %s, and the script's runtime has Python %s. Choose another version of %s, or another runtime.", strings.TrimSuffix(w.needed(), ","), pythons, s.Runtime.Python, nameOf(w.what))
+	return authorError(TypeNoWheel, "%s needs Python %s, and the script's runtime has Python %s. Choose another version of %s, or another runtime.", w.needed(), pythons, s.Runtime.Python, nameOf(w.what))
 }
 
 func brokenWheel(what string) *run.Error {
