@@ -133,10 +133,10 @@ var hostileStreams = []hostile{
 }
 
 var hostilePatches = []hostile{
-	{name: "stops time.time", body: "import time\ntime.time = lambda: 4102444800.0\nprint('x')\nreturn 1", stdout: "x\n"},
+	{name: "stops time.time", body: "import time\ntime.time = lambda: 4102444800.0\nprint('x')\nreturn 1", stdout: "x\n", second: "import time; assert time.time() < 4e9"},
 	{name: "stops every clock at module level", module: "import time\nfor name in ('time', 'monotonic', 'perf_counter', 'time_ns', 'clock_gettime', 'sleep'): setattr(time, name, lambda *a: 0)"},
 	{name: "freezes every reference to a clock", module: "import sys, time\nold = {id(getattr(time, n)): n for n in ('time', 'monotonic', 'perf_counter')}\nfor m in list(sys.modules.values()):\n    for n, v in list(vars(m).items()):\n        if id(v) in old: setattr(m, n, lambda: 1.5)"},
-	{name: "sets the time zone", body: "import os, time\nos.environ['TZ'] = 'Asia/Tokyo'\ntime.tzset()\nreturn time.timezone", output: "-32400"},
+	{name: "sets the time zone", body: "import os, time\nos.environ['TZ'] = 'Asia/Tokyo'\ntime.tzset()\nreturn time.timezone", output: "-32400", second: "import os, time; assert time.timezone != -32400 and time.localtime().tm_zone != 'JST' and 'TZ' not in os.environ"},
 	{name: "breaks json", body: "import json\njson.dumps = json.loads = None\njson.JSONEncoder.default = lambda self, o: 'x'\njson.JSONEncoder.iterencode = json.JSONDecoder.decode = None\njson.encoder.c_make_encoder = json.scanner.c_make_scanner = None\njson.encoder.encode_basestring = None\nreturn 1.5", output: "1.5"},
 	{name: "teaches json another type", module: "import json\njson.JSONEncoder.default = lambda self, o: 'x'", body: "return {1}", status: run.Failed, kind: "OutputNotJSON", says: "output is a set: list() it"},
 	{name: "breaks os", body: "import os\nfor name in ('write', 'read', 'dup2', 'dup', 'pipe', 'close', 'getpid', 'getcwd', 'chdir', 'fstat', '_exit', 'readv', 'open', 'umask'): setattr(os, name, None)\nos.environ = {}\nos.path = None\nreturn 1"},
@@ -162,8 +162,8 @@ var hostilePatches = []hostile{
 	{name: "breaks the import", body: "import sys\nsys.meta_path[:] = []\nsys.path[:] = []\nsys.path_hooks[:] = []\nraise ValueError('x')", status: run.Failed, kind: "ValueError", says: "line 10"},
 	{name: "registers at exit", body: "import atexit\natexit.register(print, 'late')\nreturn 1"},
 	{name: "turns the collector off", body: "import gc\ngc.disable()\ngc.collect = None\nx = []; x.append(x)\nreturn 1"},
-	{name: "changes its environment", body: "import os\nos.environ.clear()\nos.environ['HOME'] = '/x'\nos.putenv('TZ', 'Asia/Tokyo')\nos.chdir('/')\nos.umask(0o777)\nreturn 1"},
-	{name: "replaces os.environ", body: "import os\nos.environ = {'HOME': '/x'}\nreturn 1"},
+	{name: "changes its environment", body: "import os\nos.environ.clear()\nos.environ['HOME'] = '/x'\nos.putenv('TZ', 'Asia/Tokyo')\nos.chdir('/')\nos.umask(0o777)\nreturn 1", second: "import os; assert (os.environ['HOME'], os.getcwd(), 'PATH' in os.environ) == ('/tmp', '/tmp', True) and os.umask(18) != 0o777"},
+	{name: "replaces os.environ", body: "import os\nos.environ = {'HOME': '/x'}\nreturn 1", second: "import os; assert os.environ['HOME'] == '/tmp' and 'PATH' in os.environ"},
 	{name: "takes every descriptor", body: "import resource\nresource.setrlimit(resource.RLIMIT_NOFILE, (32, resource.getrlimit(resource.RLIMIT_NOFILE)[1]))\nfiles = []\ntry:\n    while True: files.append(open('/dev/null'))\nexcept OSError: pass\nreturn 1"},
 	{name: "audits everything", body: "import sys\ncalls = []\nsys.addaudithook(lambda *a: calls.append(a[0]))\nreturn 1"},
 }

@@ -21,22 +21,25 @@ func TestReadJudgesLambdasOwnErrors(t *testing.T) {
 		owner   run.Owner
 		kind    string
 	}{
-		"timeout":              {`{"errorType":"Sandbox.Timedout","errorMessage":"RequestId: 8f507cfc-example Error: Task timed out after 3.00 seconds"}`, false, run.TimedOut, run.OwnerAuthor, "Timeout"},
-		"timeout, older":       {`{"errorMessage":"2026-11-23T09:00:00.000Z 8f507cfc-example Task timed out after 3.00 seconds"}`, false, run.TimedOut, run.OwnerAuthor, "Timeout"},
-		"killed":               {`{"errorType":"Runtime.ExitError","errorMessage":"RequestId: 8f507cfc-example Error: Runtime exited with error: signal: killed"}`, false, run.OutOfMemory, run.OwnerAuthor, "MemoryError"},
-		"out of memory":        {`{"errorType":"Runtime.OutOfMemory","errorMessage":"RequestId: 8f507cfc-example Error: Runtime exited with error: signal: killed"}`, false, run.OutOfMemory, run.OwnerAuthor, "MemoryError"},
-		"exit":                 {`{"errorType":"Runtime.ExitError","errorMessage":"RequestId: 8f507cfc-example Error: Runtime exited with error: exit status 3"}`, false, run.Failed, run.OwnerAuthor, "ExitError"},
-		"exit with 0":          {`{"errorType":"Runtime.ExitError","errorMessage":"RequestId: 8f507cfc-example Error: Runtime exited without providing a reason"}`, false, run.Failed, run.OwnerAuthor, "ExitError"},
-		"crash":                {`{"errorType":"Runtime.ExitError","errorMessage":"RequestId: 8f507cfc-example Error: Runtime exited with error: signal: segmentation fault"}`, false, run.Failed, run.OwnerAuthor, "ExitError"},
-		"too large":            {`{"errorType":"Function.ResponseSizeTooLarge","errorMessage":"Response payload size exceeded maximum allowed payload size (6291556 bytes)."}`, false, run.Failed, run.OwnerAuthor, "OutputTooLarge"},
-		"backport":             {`{"errorType":"Runtime.ImportModuleError","errorMessage":"Unable to import module 'scriptfleet_handler': cannot import name 'IntFlag'"}`, false, run.Failed, run.OwnerAuthor, "ImportModuleError"},
-		"handler gone":         {`{"errorType":"Runtime.ImportModuleError","errorMessage":"Unable to import module 'scriptfleet_handler': No module named 'scriptfleet_handler'"}`, true, run.PlatformError, run.OwnerPlatform, "ImportModuleError"},
-		"handler does not fit": {`{"errorType":"Runtime.HandlerNotFound","errorMessage":"Handler 'handle' missing"}`, true, run.PlatformError, run.OwnerPlatform, "HandlerNotFound"},
-		"syntax":               {`{"errorType":"Runtime.UserCodeSyntaxError","errorMessage":"Syntax error in module"}`, true, run.PlatformError, run.OwnerPlatform, "UserCodeSyntaxError"},
-		"handler raised":       {`{"errorType":"RecursionError","errorMessage":"maximum recursion depth","stackTrace":[]}`, false, run.PlatformError, run.OwnerPlatform, "RecursionError"},
-		"no memory to answer":  {`{"errorType":"MemoryError","errorMessage":""}`, false, run.OutOfMemory, run.OwnerAuthor, "MemoryError"},
-		"no JSON":              {`<html>`, false, run.PlatformError, run.OwnerPlatform, "FunctionFailed"},
-		"nothing":              {``, false, run.PlatformError, run.OwnerPlatform, "FunctionFailed"},
+		"timeout":                     {`{"errorType":"Sandbox.Timedout","errorMessage":"RequestId: 8f507cfc-example Error: Task timed out after 3.00 seconds"}`, false, run.TimedOut, run.OwnerAuthor, "Timeout"},
+		"timeout, older":              {`{"errorMessage":"2026-11-23T09:00:00.000Z 8f507cfc-example Task timed out after 3.00 seconds"}`, false, run.TimedOut, run.OwnerAuthor, "Timeout"},
+		"killed":                      {`{"errorType":"Runtime.ExitError","errorMessage":"RequestId: 8f507cfc-example Error: Runtime exited with error: signal: killed"}`, false, run.OutOfMemory, run.OwnerAuthor, "MemoryError"},
+		"out of memory":               {`{"errorType":"Runtime.OutOfMemory","errorMessage":"RequestId: 8f507cfc-example Error: Runtime exited with error: signal: killed"}`, false, run.OutOfMemory, run.OwnerAuthor, "MemoryError"},
+		"exit":                        {`{"errorType":"Runtime.ExitError","errorMessage":"RequestId: 8f507cfc-example Error: Runtime exited with error: exit status 3"}`, false, run.Failed, run.OwnerAuthor, "ExitError"},
+		"exit with 0":                 {`{"errorType":"Runtime.ExitError","errorMessage":"RequestId: 8f507cfc-example Error: Runtime exited without providing a reason"}`, false, run.Failed, run.OwnerAuthor, "ExitError"},
+		"crash":                       {`{"errorType":"Runtime.ExitError","errorMessage":"RequestId: 8f507cfc-example Error: Runtime exited with error: signal: segmentation fault"}`, false, run.Failed, run.OwnerAuthor, "ExitError"},
+		"too large":                   {`{"errorType":"Function.ResponseSizeTooLarge","errorMessage":"Response payload size exceeded maximum allowed payload size (6291556 bytes)."}`, false, run.Failed, run.OwnerAuthor, "OutputTooLarge"},
+		"backport":                    {`{"errorType":"Runtime.ImportModuleError","errorMessage":"Unable to import module 'scriptfleet_handler': cannot import name 'IntFlag'"}`, false, run.Failed, run.OwnerAuthor, "ImportModuleError"},
+		"handler gone":                {`{"errorType":"Runtime.ImportModuleError","errorMessage":"Unable to import module 'scriptfleet_handler': No module named 'scriptfleet_handler'"}`, true, run.PlatformError, run.OwnerPlatform, "ImportModuleError"},
+		"handler does not fit":        {`{"errorType":"Runtime.HandlerNotFound","errorMessage":"Handler 'handle' missing"}`, true, run.PlatformError, run.OwnerPlatform, "HandlerNotFound"},
+		"syntax":                      {`{"errorType":"Runtime.UserCodeSyntaxError","errorMessage":"Syntax error in module"}`, true, run.PlatformError, run.OwnerPlatform, "UserCodeSyntaxError"},
+		"handler raised":              {`{"errorType":"RecursionError","errorMessage":"maximum recursion depth","stackTrace":[]}`, false, run.PlatformError, run.OwnerPlatform, "RecursionError"},
+		"no memory to answer":         {`{"errorType":"MemoryError","errorMessage":""}`, false, run.OutOfMemory, run.OwnerAuthor, "MemoryError"},
+		"no form in JSON":             {`{"errorType":"Runtime.MarshalError","errorMessage":"Unable to marshal response: x"}`, false, run.Failed, run.OwnerAuthor, "OutputNotJSON"},
+		"older backport":              {`{"errorType":"AttributeError","errorMessage":"module 'enum' has no attribute 'IntFlag'"}`, false, run.Failed, run.OwnerAuthor, "AttributeError"},
+		"handler does not fit Python": {`{"errorType":"AttributeError","errorMessage":"module 'json' has no attribute 'encoder'"}`, true, run.PlatformError, run.OwnerPlatform, "AttributeError"},
+		"no JSON":                     {`<html>`, false, run.PlatformError, run.OwnerPlatform, "FunctionFailed"},
+		"nothing":                     {``, false, run.PlatformError, run.OwnerPlatform, "FunctionFailed"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			s := run.Script{TimeoutSeconds: 3, MemoryMB: 128, Requirements: "enum34==1.1.10"}
@@ -165,6 +168,17 @@ func BenchmarkRead(b *testing.B) {
 	for b.Loop() {
 		if o := Read(inv, run.Script{}); o.Status != run.Succeeded {
 			b.Fatal(o.Error)
+		}
+	}
+}
+
+// A class of a script's may have any name: what is ours is said, not guessed.
+func TestReadTellsAnErrorOfTheScriptsFromOneOfOursByIdentity(t *testing.T) {
+	for _, kind := range []string{"MemoryError", "SyntaxError", "MissingMain", "MainNotCallable", "MainTakesOtherArguments", "SystemExit", "OutputNotJSON", "OutputTooLarge", "CommandFailed", "Timeout", "ExitError", "PythonBroken"} {
+		body := fmt.Sprintf(`{"output":null,"stdout":"","error":{"type":%q,"message":"mine","phase":"run","line":3}}`, kind)
+		o := Read(Invocation{Payload: []byte(body)}, run.Script{MemoryMB: 128})
+		if o.Status != run.Failed || o.Error.Message != "main raised "+kind+": mine (script.py, line 3)." {
+			t.Errorf("%s: %s %+v", kind, o.Status, o.Error)
 		}
 	}
 }

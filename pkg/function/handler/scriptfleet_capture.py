@@ -213,10 +213,10 @@ class Run:
 
     def end(self):
         """Takes the last of it; what is written later is dropped."""
+        self.over = True  # first, so that the thread ends with the streams
         for stream in (self.out, self.err):
             stream.close(stream.write_end)
         self.settle()
-        self.over = True
 
     def forget(self):
         with self.lock:

@@ -27,7 +27,7 @@ errors, coroutines or commands need is imported when they do.
 """
 
 from scriptfleet_own import (builtins as __builtins__, _signal, encode, environ, faulthandler, is_a, live_classes,
-                             live_modules, live_os, live_sys, monotonic, os, sys, time)
+                             live_modules, live_os, live_sys, live_time, monotonic, os, sys, time)
 from scriptfleet_capture import LOG_BYTES, Run, alarm, current, process, stderr, stdout
 from scriptfleet_errors import Failure, describe, told, type_name
 from scriptfleet_output import MAX_OUTPUT, a_value, plain
@@ -47,7 +47,8 @@ class Surroundings:
     def __init__(self):
         self.modules = [(vars(module), dict(vars(module))) for module in live_modules]
         self.classes = [(kind, dict(vars(kind))) for kind in live_classes]
-        self.environment = variables()
+        self.environment, self.zone = variables(), live_time.tzname
+        self.zone_left = False
         self.stdin = live_sys.stdin
         try:
             self.folder = os.getcwd()
@@ -75,6 +76,7 @@ class Surroundings:
         sys.setprofile(None)
 
     def names(self):
+        self.zone_left = live_time.tzname is not self.zone  # tzset makes another
         for live, names in self.modules:
             live.update(names)
         for kind, names in self.classes:
@@ -106,15 +108,20 @@ class Surroundings:
         now = variables()
         if now != self.environment:
             for name in now.keys() - self.environment.keys():
-                del environ[name]
-            environ.update(self.environment)
-        if "TZ" not in self.environment:
-            os.unsetenv("TZ")
-        time.tzset()
+                del environ[live_os.fsdecode(name)]
+            for name, value in self.environment.items():
+                environ[live_os.fsdecode(name)] = live_os.fsdecode(value)
+        if self.zone_left:
+            if b"TZ" not in self.environment:
+                os.unsetenv("TZ")
+            time.tzset()
 
 
 def variables():
-    return {k: v for k, v in environ.items() if k != "_X_AMZN_TRACE_ID"}
+    """The environment as bytes, without what the runtime sets for each run."""
+    now = dict(environ._data)
+    now.pop(b"_X_AMZN_TRACE_ID", None)
+    return now
 
 
 class Script:

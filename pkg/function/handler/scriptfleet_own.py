@@ -18,7 +18,7 @@ import time
 import _signal
 import _thread
 
-live_os, live_sys = os, sys  # as the script sees them
+live_os, live_sys, live_time = os, sys, time  # as the script sees them
 live_modules = sys.modules["builtins"], json, json.decoder, json.encoder, json.scanner, os, time
 live_classes = json.JSONEncoder, json.JSONDecoder
 
