@@ -2,6 +2,7 @@ package localaws
 
 import (
 	"cmp"
+	"context"
 	"fmt"
 	"net"
 	"os"
@@ -30,6 +31,10 @@ type Config struct {
 	Roles  []Role        // that can be assumed, beside the stack's own
 	Lambda lambda.Config // its limits; where and whose it is follows from the rest
 	Log    *zap.Logger
+
+	// SDK returns a layer with boto3 for a runtime, such as python3.13, which
+	// scripts find as on Lambda; nil gives them none.
+	SDK func(ctx context.Context, runtime string) (zip []byte, err error)
 
 	Registerer prometheus.Registerer // of the stack's own metrics; nil registers none
 }

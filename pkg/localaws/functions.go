@@ -43,7 +43,7 @@ func (s *Stack) openFunctions() error {
 	var ctx context.Context
 	ctx, f.cancel = context.WithCancel(context.Background())
 	s.functions = f
-	go f.open(ctx, cfg, lambda.Deps{Log: s.cfg.Log.Named("lambda"), FetchS3: s.s3.Fetch, Panicked: s.panics.Inc})
+	go f.open(ctx, cfg, lambda.Deps{Log: s.cfg.Log.Named("lambda"), FetchS3: s.s3.Fetch, SDK: s.cfg.SDK, Panicked: s.panics.Inc})
 	return nil
 }
 

@@ -58,8 +58,8 @@ func Start(ctx context.Context, o Options) (*Stack, error) {
 	}
 	registry := telemetry.NewRegistry()
 	local := localaws.Config{
-		Registerer: registry,
-		AWSAddr:    o.AWSAddr, RedisAddr: o.RedisAddr, DataDir: o.DataDir,
+		SDK: sdkBuilder(o.Fleet, o.Worker, o.Log), Registerer: registry,
+		AWSAddr: o.AWSAddr, RedisAddr: o.RedisAddr, DataDir: o.DataDir,
 		Prefix: o.Fleet.Prefix, Partitions: o.Fleet.Partitions, Log: o.Log,
 	}
 	stack, err := localaws.Start(ctx, local)

@@ -151,7 +151,9 @@ def invoke(handler, event, context):
 def main():
     api, env = RuntimeAPI(), os.environ
     minor = "python%d.%d" % sys.version_info[:2]
-    sys.path[:1] = [env["LAMBDA_TASK_ROOT"]] + [p for opt in sys.argv[1:] for p in (opt + "/python/lib/" + minor + "/site-packages", opt + "/python")]
+    layers, sdk = sys.argv[1:]
+    sys.path[:1] = [env["LAMBDA_TASK_ROOT"]] + ([layers + "/python/lib/" + minor + "/site-packages", layers + "/python"] if layers else [])
+    sys.path += [sdk + "/python"] if sdk else []
     del sys.argv[1:]
     sys.meta_path.insert(0, NoSharedMemory)
     handler, failed = load(env["_HANDLER"])

@@ -9,7 +9,8 @@
 // answer its own invocations and no others. It starts with Lambda's own
 // variables and no credentials, sees its function's code at /var/task, the
 // layers at /opt, a private /tmp of its own size beside its memory, no /dev/shm,
-// and may reach the network. It serves one invocation at a time and is kept warm.
+// and may reach the network. boto3 lies last on its path where its code names it
+// (see sdks). It serves one invocation at a time and is kept warm.
 //
 // Between two invocations an environment is frozen, as on Lambda: before an
 // invocation's answer is sent, every process but the runtime itself is killed

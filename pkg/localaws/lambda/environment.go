@@ -60,8 +60,9 @@ type outcome struct {
 	dead          bool // the environment is of no more use
 }
 
-// start starts an environment's process; its init phase goes on.
-func (p *program) start(ctx context.Context) (*environment, error) {
+// start starts an environment's process; its init phase goes on. sdk is the
+// directory of boto3, or empty.
+func (p *program) start(ctx context.Context, sdk string) (*environment, error) {
 	began := time.Now()
 	fds, err := unix.Socketpair(unix.AF_UNIX, unix.SOCK_STREAM|unix.SOCK_CLOEXEC, 0)
 	if err != nil {
@@ -80,7 +81,7 @@ func (p *program) start(ctx context.Context) (*environment, error) {
 	}
 	defer out.Close()
 	log.printf("INIT_START Runtime Version: %s\tRuntime Version ARN: \n", p.interpreter.Version)
-	proc, err := sandbox.Start(ctx, p.spec(theirs, out))
+	proc, err := sandbox.Start(ctx, p.spec(sdk, theirs, out))
 	if err != nil {
 		ours.Close()
 		return nil, err
@@ -90,14 +91,17 @@ func (p *program) start(ctx context.Context) (*environment, error) {
 
 // spec walls the process in. What a function may write to is /tmp, which has its
 // own size beside the memory.
-func (p *program) spec(api, out *os.File) sandbox.Spec {
+func (p *program) spec(sdk string, api, out *os.File) sandbox.Spec {
 	task := sandbox.Bind{Source: p.code, Target: "/var/task"}
 	runtime := sandbox.Bind{Source: p.bootstrap, Target: "/var/runtime"}
 	binds := []sandbox.Bind{task, runtime, {Source: p.interpreter.Prefix}}
 	args := []string{"-u", "-B", "-s", filepath.Join(runtime.Path(), "bootstrap.py")}
-	if p.layers != "" {
-		layers := sandbox.Bind{Source: p.layers, Target: "/opt"}
-		binds, args = append(binds, layers), append(args, layers.Path())
+	for _, b := range []sandbox.Bind{{Source: p.layers, Target: "/opt"}, {Source: sdk, Target: "/var/lang/sdk"}} {
+		path := ""
+		if b.Source != "" {
+			binds, path = append(binds, b), b.Path()
+		}
+		args = append(args, path)
 	}
 	return sandbox.Spec{
 		Path: p.interpreter.Path, Args: args, Env: p.environ(task.Path(), runtime.Path()), Dir: task.Path(), Binds: binds,

@@ -148,7 +148,12 @@ func (s *Server) prepare(f *function) {
 	defer wait.Stop()
 	var program *program
 	var err error
-	if caught := s.guard(f.Name, func() { program, err = s.programOf(f) }); caught != nil {
+	caught := s.guard(f.Name, func() {
+		if program, err = s.programOf(f); err == nil {
+			s.sdk(program)
+		}
+	})
+	if caught != nil {
 		err = caught
 	}
 	select {

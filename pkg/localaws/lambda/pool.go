@@ -280,7 +280,7 @@ func (p *pool) coldStart() supply {
 // initialise starts a process and waits for the end of its init phase; late
 // tells that this did not come in time.
 func (p *pool) initialise(patience time.Duration) (got supply, late bool) {
-	env, err := p.program.start(p.server.life)
+	env, err := p.program.start(p.server.life, p.server.sdk(p.program))
 	if err != nil {
 		p.server.log.Error("start environment", zap.String("function", p.program.name), zap.Error(err))
 		return supply{err: fmt.Errorf("start environment: %w", err)}, false

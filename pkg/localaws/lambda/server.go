@@ -43,6 +43,8 @@ type Deps struct {
 	Interpreters interpreter.Set
 	// FetchS3 reads an object; nil refuses code and layers that lie in S3.
 	FetchS3 func(ctx context.Context, bucket, key string) ([]byte, error)
+	// SDK returns a layer with boto3 for a runtime; nil gives functions none.
+	SDK func(ctx context.Context, runtime string) (zip []byte, err error)
 	// Panicked counts panics that were caught; it may be nil.
 	Panicked func()
 }
@@ -56,6 +58,7 @@ type Server struct {
 	files  *files
 	store  *store
 	starts *starter
+	sdks   sdks
 	faults *Faults
 
 	control, getFunction *rate.Limiter
@@ -87,7 +90,7 @@ func New(cfg Config, deps Deps) (*Server, error) {
 		return nil, err
 	}
 	s := &Server{
-		cfg: cfg, deps: deps, log: deps.Log, files: files, store: &store{cfg.DB}, starts: newStarter(), faults: &Faults{},
+		cfg: cfg, deps: deps, log: deps.Log, files: files, sdks: sdks{made: map[string]sdk{}}, store: &store{cfg.DB}, starts: newStarter(), faults: &Faults{},
 		control: limiter(cfg.ControlRate), getFunction: limiter(cfg.GetFunctionRate),
 		functions: map[string]*function{}, layers: map[string]*layer{}, pins: map[string]int{},
 	}
