@@ -3,7 +3,6 @@ package dispatcher
 import (
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"time"
 
@@ -18,45 +17,30 @@ import (
 // and is how long one dispatcher that died on it holds up the next.
 const concludeWithin = 10 * time.Second
 
-// errHeld is why a request is put back that another dispatcher, or another
-// delivery, is about to answer.
-var errHeld = errors.New("dispatcher: another is about to answer it")
-
 // conclude answers a request that goes no further: one that is refused, or a
-// cancellation. Its result is written down before it is published, as that of a
-// run is, so that a request that comes again gets the same event, byte for byte,
-// and the books count it.
+// cancellation. Its result goes out as that of a run does, so that a request that
+// comes again gets the same event, byte for byte, and the books count it.
 func (d *Dispatcher) conclude(
 	ctx context.Context, r run.Run, delivery queue.Delivery, decide func(context.Context) (run.Result, error),
 ) error {
 	ctx, cancel := context.WithTimeout(ctx, concludeWithin)
 	defer cancel()
-	answers, err := d.deps.Ledger.Claim(ctx, []ledger.Claim{{Entry: ledger.EntryOf(r), Owner: "dispatcher/" + delivery.Handle}}, concludeWithin)
-	if err != nil {
-		return fmt.Errorf("claim request %s: %w", r.Key, err)
+	claim := ledger.Claim{Entry: ledger.EntryOf(r), Owner: "dispatcher/" + delivery.Handle}
+	err := d.outbox.Answer(ctx, claim, func(ctx context.Context) (run.Result, error) {
+		res, err := decide(ctx)
+		if err != nil {
+			return run.Result{}, err
+		}
+		timeline := run.NewTimeline(delivery.SentAt)
+		timeline.Mark(run.StageIntake, time.Now())
+		res.Data.Timings = timeline.Timings()
+		res.Data.Attempt = 1
+		return res, nil
+	})
+	if err == nil {
+		d.goOn(&d.ledgerAway)
 	}
-	d.goOn(&d.ledgerAway)
-	switch known := answers[0]; {
-	case known.State == ledger.Published:
-		return nil
-	case known.State == ledger.Done:
-		return d.publish(ctx, r, known.Result)
-	case !known.Granted:
-		return fmt.Errorf("claim request %s, which %s has: %w", r.Key, known.HeldBy, errHeld)
-	}
-	res, err := decide(ctx)
-	if err != nil {
-		return err
-	}
-	body, err := encode(res, delivery)
-	if err != nil {
-		return err
-	}
-	errs, err := d.deps.Ledger.Finish(ctx, []ledger.Finish{{Hold: answers[0].Hold, Status: res.Data.Status, Result: body}})
-	if err = errors.Join(append(errs, err)...); err != nil {
-		return fmt.Errorf("write the answer to request %s down: %w", r.Key, err)
-	}
-	return d.publish(ctx, r, body)
+	return err
 }
 
 // reject answers a request that is refused.
@@ -91,35 +75,6 @@ func (d *Dispatcher) cancel(ctx context.Context, r run.Run) (run.Result, error) 
 		return run.Result{}, fmt.Errorf("encode the answer to a cancellation: %w", err)
 	}
 	return res, nil
-}
-
-// encode completes the result of a request that goes no further.
-func encode(res run.Result, delivery queue.Delivery) ([]byte, error) {
-	timeline := run.NewTimeline(delivery.SentAt)
-	timeline.Mark(run.StageIntake, time.Now())
-	res.Data.Timings = timeline.Timings()
-	res.Data.Attempt = 1
-	body, err := res.Encode()
-	if err != nil {
-		return nil, fmt.Errorf("encode result %s: %w", res.ID, err)
-	}
-	return body, nil
-}
-
-// publish sends a result that is written down, and notes that it is out.
-func (d *Dispatcher) publish(ctx context.Context, r run.Run, body []byte) error {
-	res, err := run.DecodeResult(body)
-	if err != nil {
-		return fmt.Errorf("read the stored result: %w", err)
-	}
-	err = d.sendBy(ctx, d.results, queue.Message{Body: body, Group: res.Tenant, Attributes: res.Attributes()})
-	if err != nil {
-		return fmt.Errorf("publish result %s: %w", res.ID, err)
-	}
-	if err := d.deps.Ledger.Published(ctx, []run.Key{r.Key}); err != nil {
-		d.log.Warn("cannot note that a result is out; a duplicate would repeat it", zap.String("run", string(r.Key)), zap.Error(err))
-	}
-	return nil
 }
 
 // buryRequest puts a request that nobody can be answered for on the dead-letter

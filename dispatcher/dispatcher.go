@@ -28,6 +28,7 @@ import (
 	"github.com/scriptfleet/scriptfleet/pkg/batch"
 	"github.com/scriptfleet/scriptfleet/pkg/breaker"
 	"github.com/scriptfleet/scriptfleet/pkg/ledger"
+	"github.com/scriptfleet/scriptfleet/pkg/outbox"
 	"github.com/scriptfleet/scriptfleet/pkg/queue"
 	"github.com/scriptfleet/scriptfleet/pkg/run"
 	"github.com/scriptfleet/scriptfleet/pkg/tenant"
@@ -65,9 +66,7 @@ func (c Config) withDefaults() Config {
 type Ledger interface {
 	Accept(ctx context.Context, es []ledger.Entry) ([]ledger.State, error)
 	Cancel(ctx context.Context, e ledger.Entry) (ledger.State, error)
-	Claim(ctx context.Context, cs []ledger.Claim, ttl time.Duration) ([]ledger.Answer, error)
-	Finish(ctx context.Context, fs []ledger.Finish) ([]error, error)
-	Published(ctx context.Context, keys []run.Key) error
+	outbox.Ledger
 	Backlogs(ctx context.Context, tenants []string) ([]int, error)
 }
 
@@ -110,6 +109,7 @@ type Dispatcher struct {
 	ledgerAway   breaker.Breaker // these two pause the intake
 	requestsAway breaker.Breaker
 
+	outbox *outbox.Outbox
 	accept *batch.Batcher[ledger.Entry, ledger.State]
 	delete *queue.Deleter
 	extend *queue.Extender
@@ -139,6 +139,11 @@ func New(cfg Config, deps Deps) *Dispatcher {
 		results:    newWay(deps.Results, nil),
 		deadLetter: newWay(deps.DeadLetter, nil),
 	}
+	d.outbox = outbox.New(concludeWithin, outbox.Deps{
+		Ledger: deps.Ledger,
+		Send:   func(ctx context.Context, m queue.Message) error { return d.sendBy(ctx, d.results, m) },
+		Log:    d.log,
+	})
 	d.accept = batch.New(batch.Config[ledger.Entry]{Max: 100, Concurrency: 2}, d.flushAccepts)
 	d.route = newRouter(len(deps.Partitions), func(p int) bool { return d.partitions[p].away.Paused() })
 	for p, q := range deps.Partitions {

@@ -54,7 +54,7 @@ func withConfig(t *testing.T, cfg dispatcher.Config, test func(*bench)) {
 	})
 }
 
-func newBench(t *testing.T, cfg dispatcher.Config) *bench {
+func newBench(t *testing.T, cfg dispatcher.Config, change ...func(*dispatcher.Deps)) *bench {
 	b := &bench{
 		T: t, requestFaults: &inmemory.Faults{}, resultFaults: &inmemory.Faults{}, deadFaults: &inmemory.Faults{},
 		ledger: inmemory.NewLedger(), metrics: prometheus.NewRegistry(), shard: 2, backlog: 1000,
@@ -72,10 +72,14 @@ func newBench(t *testing.T, cfg dispatcher.Config) *bench {
 	}
 	core, logs := observer.New(zap.InfoLevel)
 	b.logs = logs
-	b.d = dispatcher.New(cfg, dispatcher.Deps{
+	deps := dispatcher.Deps{
 		Requests: b.requests, Partitions: partitions, Side: b.side, Results: b.results, DeadLetter: b.dead,
 		Ledger: b.ledger, Tenants: b, Policy: inmemory.Policy, Log: zap.New(core), Registerer: b.metrics,
-	})
+	}
+	for _, c := range change {
+		c(&deps)
+	}
+	b.d = dispatcher.New(cfg, deps)
 	return b
 }
 

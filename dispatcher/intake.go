@@ -10,6 +10,7 @@ import (
 	"go.uber.org/zap"
 
 	"github.com/scriptfleet/scriptfleet/pkg/ledger"
+	"github.com/scriptfleet/scriptfleet/pkg/outbox"
 	"github.com/scriptfleet/scriptfleet/pkg/queue"
 )
 
@@ -74,7 +75,8 @@ func (d *Dispatcher) handle(ctx context.Context, delivery queue.Delivery) {
 // What all requests meet has been logged once already.
 func (d *Dispatcher) putBack(ctx context.Context, delivery queue.Delivery, why error) {
 	level := zap.WarnLevel
-	if errors.Is(why, ledger.ErrUnavailable) || errors.Is(why, errAway) || errors.Is(why, errHeld) {
+	var held *outbox.HeldError
+	if errors.Is(why, ledger.ErrUnavailable) || errors.Is(why, errAway) || errors.As(why, &held) {
 		level = zap.DebugLevel
 	}
 	d.log.Log(level, "request is put back", zap.String("message", delivery.MessageID),

@@ -3,10 +3,12 @@ package dispatcher_test
 import (
 	"strings"
 	"testing"
+	"testing/synctest"
 
 	"github.com/prometheus/client_golang/prometheus/testutil"
 	"go.uber.org/zap/zapcore"
 
+	"github.com/scriptfleet/scriptfleet/dispatcher"
 	"github.com/scriptfleet/scriptfleet/pkg/run"
 )
 
@@ -42,14 +44,11 @@ func TestPanicFailsItsRequestAndNoOther(t *testing.T) {
 }
 
 func TestRequestThatCannotEvenBeAnsweredIsBuried(t *testing.T) {
-	with(t, func(b *bench) {
-		b.cursed = "cursed"
-		b.ledger.Hook(func(op string) {
-			if op == "claim" {
-				panic("a fault of the ledger's")
-			}
-		})
-		b.send(ask("r", of("cursed")))
+	synctest.Test(t, func(t *testing.T) {
+		b := newBench(t, dispatcher.Config{}, func(d *dispatcher.Deps) { d.Policy = nil })
+		b.start()
+		defer func() { b.Stop() }()
+		b.send(ask("r"))
 		ds := b.take(b.dead)
 		if len(ds) != 1 || ds[0].Attributes[run.AttributeErrorType] != "InternalError" {
 			t.Errorf("the dead letters are %+v", ds)

@@ -67,7 +67,7 @@ func (d *Dispatcher) forward(ctx context.Context, r run.Run, delivery queue.Deli
 			to, err = other, d.sendBy(ctx, other, m)
 		}
 	}
-	if refusedForGood(err) {
+	if queue.Refused(err) {
 		return outcomeRejected, d.reject(ctx, r, delivery, &run.Error{
 			Owner: run.OwnerAuthor, Type: "RequestTooLarge",
 			Message: fmt.Sprintf("The request of %d bytes does not fit on the queue to the workers: pass less, or a reference to it.", len(delivery.Body)),
@@ -98,7 +98,7 @@ func (d *Dispatcher) sendBy(ctx context.Context, w *way, m queue.Message) error 
 			d.log.Info("queue answers again", zap.String("queue", w.queue))
 		}
 		return nil
-	case refusedForGood(err) || ctx.Err() != nil:
+	case queue.Refused(err) || ctx.Err() != nil:
 		return err
 	case waiting.Err() != nil && !d.room.silent(w, within):
 		return errAway // it answers, and is behind
@@ -107,12 +107,6 @@ func (d *Dispatcher) sendBy(ctx context.Context, w *way, m queue.Message) error 
 		d.log.Warn("queue is away; what goes to it is put back until it answers", zap.String("queue", w.queue), zap.Error(err))
 	}
 	return fmt.Errorf("%w: %w", errAway, err)
-}
-
-// refusedForGood tells whether no queue would take a message, however often
-// it is sent.
-func refusedForGood(err error) bool {
-	return errors.Is(err, queue.ErrTooLarge) || errors.Is(err, queue.ErrInvalid)
 }
 
 // place chooses the tenant's partition: the emptier of its shard, or the side

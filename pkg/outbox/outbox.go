@@ -228,7 +228,7 @@ func (o *Outbox) publishStored(ctx context.Context, key run.Key, stored []byte) 
 // publish sends an event that is written down, and notes that it is out.
 func (o *Outbox) publish(ctx context.Context, key run.Key, res run.Result, stored []byte) error {
 	err := o.send(ctx, res, stored)
-	if refusedForGood(err) {
+	if queue.Refused(err) {
 		if res, stored, err = tooLarge(stored); err == nil {
 			err = o.send(ctx, res, stored)
 		}
@@ -247,7 +247,7 @@ func (o *Outbox) send(ctx context.Context, res run.Result, body []byte) error {
 	m := queue.Message{Body: body, Group: res.Tenant, Attributes: res.Attributes()}
 	for try := 1; ; try++ {
 		err := o.deps.Send(ctx, m)
-		if err == nil || refusedForGood(err) || !o.deps.Again(ctx, err, try) {
+		if err == nil || queue.Refused(err) || !o.deps.Again(ctx, err, try) {
 			return err
 		}
 	}
@@ -261,12 +261,6 @@ func (o *Outbox) repeat(ctx context.Context, call func() error) error {
 			return err
 		}
 	}
-}
-
-// refusedForGood tells whether no queue would take a message, however often it
-// is sent.
-func refusedForGood(err error) bool {
-	return errors.Is(err, queue.ErrTooLarge) || errors.Is(err, queue.ErrInvalid)
 }
 
 // tooLarge is the event in the place of one that its queue does not take. It

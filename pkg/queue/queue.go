@@ -27,6 +27,10 @@ var ErrGone = errors.New("queue: the delivery is no longer ours")
 // exceed the queue's MaxBytes.
 var ErrTooLarge = errors.New("queue: the message is larger than the queue takes")
 
+// Refused tells whether Send failed with err because no queue would take the
+// message, however often it is sent.
+func Refused(err error) bool { return errors.Is(err, ErrTooLarge) || errors.Is(err, ErrInvalid) }
+
 // Message is what Send puts on a queue.
 type Message struct {
 	Body       []byte
