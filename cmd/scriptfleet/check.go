@@ -18,7 +18,7 @@ import (
 
 type checkCommand struct {
 	operator
-	Settle time.Duration `default:"20s" help:"How long to look again while the books do not balance: the queues' counts lag."`
+	Settle time.Duration `default:"20s" min:"0s" max:"1h" help:"How long to look again while the books do not balance: the queues' counts lag."`
 	Idle   bool          `help:"Also fail while runs are in flight."`
 }
 

@@ -21,7 +21,7 @@ import (
 
 type demoCommand struct {
 	JSON     bool          `name:"json" help:"Print every result event, one a line, instead of the table."`
-	Wait     time.Duration `default:"5m" help:"How long to wait for the results."`
+	Wait     time.Duration `default:"5m" min:"1s" max:"1d" help:"How long to wait for the results."`
 	LogLevel string        `default:"error" enum:"debug,info,warn,error" help:"What the fleet says on stderr."`
 }
 
@@ -68,7 +68,7 @@ func (c *demoCommand) play(ctx context.Context, log *zap.Logger, line *progress.
 	line.Say("starting the embedded stack")
 	defer func() { err = interrupted(ctx, err) }()
 	stack, err := embedded.Start(ctx, embedded.Options{
-		Fleet:      config.Fleet{Prefix: "scriptfleet", Partitions: 4, MaxTimeout: 60, MemoryMB: 256, DefaultRuntime: "python3.13"},
+		Fleet:      config.Fleet{Named: config.Named{Prefix: "scriptfleet"}, Partitioned: config.Partitioned{Partitions: 4}, MaxTimeout: 60, MemoryMB: 256, DefaultRuntime: "python3.13"},
 		Process:    config.Process{PollWait: time.Second, Drain: 5 * time.Second},
 		Dispatcher: config.Dispatcher{Pollers: 4},
 		Worker: config.Worker{

@@ -25,7 +25,7 @@ type dlqCommand struct {
 type letters struct {
 	operator
 	Requests bool          `help:"The dead letters of the requests queue: requests that name no tenant, source and id. Default: those of the partitions."`
-	Look     time.Duration `default:"2s" help:"How long to look: a queue shows its messages in parts."`
+	Look     time.Duration `default:"2s" min:"1s" max:"10m" help:"How long to look: a queue shows its messages in parts."`
 }
 
 // letter is a dead letter as it is shown.
@@ -125,7 +125,7 @@ type dlqShow struct {
 
 // Help is shown below the flags.
 func (dlqShow) Help() string {
-	return "Example:\n\n  scriptfleet dlq show 8c1f… | jq .data.script"
+	return "Examples:\n\n  scriptfleet dlq show 8c1f… | jq .data.script"
 }
 
 func (c *dlqShow) Run(ctx context.Context) error {

@@ -77,14 +77,14 @@ type functionsBuild struct {
 	File         string        `arg:"" help:"The script; - reads it from standard input."`
 	Requirements string        `help:"File of requirements, in the form of requirements.txt." type:"existingfile"`
 	Runtime      string        `help:"Such as python3.12; the fleet's default if empty."`
-	Timeout      int           `help:"Seconds; it is part of the function, so it has to be that of the runs to come."`
+	Timeout      *int          `min:"1" max:"900" help:"Seconds; it is part of the function, so it has to be that of the runs to come."`
 	Tenant       string        `required:"" help:"Tenant that the script belongs to."`
-	Wait         time.Duration `default:"10m" help:"How long to wait for the build."`
+	Wait         time.Duration `default:"10m" min:"1s" max:"1d" help:"How long to wait for the build."`
 }
 
 // Help is shown below the flags.
 func (functionsBuild) Help() string {
-	return `Example:
+	return `Examples:
 
   scriptfleet functions build report.py --tenant acme --requirements requirements.txt --timeout 30`
 }
@@ -131,16 +131,16 @@ func (c *functionsBuild) Run(ctx context.Context) error {
 
 type functionsRemove struct {
 	operator
-	Older  time.Duration `default:"720h" name:"older-than" help:"Remove functions that were made longer ago than this."`
+	Older  time.Duration `default:"30d" min:"0s" max:"10000d" name:"older-than" help:"Remove functions that were made longer ago than this."`
 	Tenant string        `help:"Only those of this tenant."`
 	DryRun bool          `help:"Only tell which would go."`
 }
 
 // Help is shown below the flags.
 func (functionsRemove) Help() string {
-	return `Example:
+	return `Examples:
 
-  scriptfleet functions remove --older-than 2160h --dry-run`
+  scriptfleet functions remove --older-than 90d --dry-run`
 }
 
 func (c *functionsRemove) Run(ctx context.Context) error {

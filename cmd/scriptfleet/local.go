@@ -21,13 +21,13 @@ type localCommand struct {
 	config.Dispatcher
 	config.Worker
 
-	AWSAddr   string `name:"aws-addr" default:"127.0.0.1:4566" help:"Loopback address of SQS, Lambda, STS and S3; port 0 takes a free one."`
-	RedisAddr string `name:"redis-addr" default:"127.0.0.1:6399" help:"Loopback address of Redis; port 0 takes a free one."`
+	AWSAddr   string `name:"aws-addr" env:"SCRIPTFLEET_AWS_ADDR" default:"127.0.0.1:4566" help:"Loopback address of SQS, Lambda, STS and S3; port 0 takes a free one."`
+	RedisAddr string `name:"redis-addr" env:"SCRIPTFLEET_REDIS_ADDR" default:"127.0.0.1:6399" help:"Loopback address of Redis; port 0 takes a free one."`
 	Data      string `type:"path" help:"Folder that keeps queues and functions across restarts; in memory by default."`
 	NoFleet   bool   `help:"Leave dispatcher and worker out, for separate processes."`
 	EnvFile   string `type:"path" help:"Write the export lines to this file as well, once everything can be called; its owner alone can read it."`
-	Detach    bool   `env:"-" xor:"act" help:"Return once everything can be called, and leave the stack running; with --env-file, print nothing."`
-	Stop      bool   `env:"-" xor:"act" help:"Stop the stack that the environment names (SCRIPTFLEET_LOCAL_PID), and wait until it has."`
+	Detach    bool   `xor:"act" help:"Return once everything can be called, and leave the stack running; with --env-file, print nothing."`
+	Stop      bool   `xor:"act" help:"Stop the stack that the environment names (SCRIPTFLEET_LOCAL_PID), and wait until it has."`
 	LogFile   string `type:"path" help:"Where a stack that is detached logs; a file in the user's cache folder by default."`
 	JSON      bool   `name:"json" help:"Print the environment as one JSON object instead of export lines."`
 }

@@ -35,23 +35,23 @@ type replayCommand struct {
 	Trace     string        `group:"A recorded day" type:"existingfile" help:"Invocations per minute of a trace in the Azure Functions format: owners become tenants, functions scripts that sleep."`
 	Durations string        `group:"A recorded day" type:"existingfile" help:"Percentiles of the functions' durations in ms, of the same trace."`
 	Minutes   string        `group:"A recorded day" placeholder:"A:B" help:"Minutes of the trace as it names them, B excluded; all by default."`
-	Scale     float64       `group:"A recorded day" default:"1" help:"What the trace's counts are multiplied by."`
+	Scale     float64       `group:"A recorded day" default:"1" min:"0.0001" max:"10000" help:"What the trace's counts are multiplied by."`
 	Herd      bool          `group:"A recorded day" help:"Send everything in the first second of its minute."`
-	MaxSleep  time.Duration `group:"A recorded day" default:"5s" help:"Longest that a function of the trace sleeps."`
+	MaxSleep  time.Duration `group:"A recorded day" default:"5s" min:"0s" max:"15m" help:"Longest that a function of the trace sleeps."`
 
-	Rate     *float64 `group:"When it is sent" xor:"pace" help:"Requests a second, above 0; 100 by default."`
-	Speed    *float64 `group:"When it is sent" xor:"pace" help:"As recorded (the events' time, the trace's minutes), so many times as fast; above 0."`
+	Rate     *float64 `group:"When it is sent" xor:"pace" min:"0.001" max:"100000" help:"Requests a second; 100 by default."`
+	Speed    *float64 `group:"When it is sent" xor:"pace" min:"0.001" max:"100000" help:"As recorded (the events' time, the trace's minutes), so many times as fast."`
 	AtOnce   bool     `group:"When it is sent" xor:"pace" help:"Everything now."`
 	Arrivals string   `group:"When it is sent" default:"even" enum:"even,poisson" help:"even or poisson: how requests at a rate are spaced."`
-	Seed     uint64   `group:"When it is sent" default:"1" help:"Of what is drawn by chance."`
-	Senders  int      `group:"When it is sent" default:"32" help:"Calls that send at a time, of up to ten requests each."`
+	Seed     uint64   `group:"When it is sent" default:"1" min:"0" max:"18446744073709551615" help:"Of what is drawn by chance."`
+	Senders  int      `group:"When it is sent" default:"32" min:"1" max:"10000" help:"Calls that send at a time, of up to ten requests each."`
 
-	Wait         time.Duration `group:"What is said of it" default:"5m" help:"How long to wait for results after the last send."`
-	Linger       time.Duration `group:"What is said of it" default:"2s" help:"How long to look for doubled results after the last one."`
-	Pollers      int           `group:"What is said of it" default:"8" help:"Polls for results at a time."`
+	Wait         time.Duration `group:"What is said of it" default:"5m" min:"0s" max:"1d" help:"How long to wait for results after the last send."`
+	Linger       time.Duration `group:"What is said of it" default:"2s" min:"0s" max:"1h" help:"How long to look for doubled results after the last one."`
+	Pollers      int           `group:"What is said of it" default:"8" min:"1" max:"1000" help:"Polls for results at a time."`
 	Report       string        `group:"What is said of it" type:"path" help:"Write the whole report to this file, as JSON."`
 	JSON         bool          `name:"json" group:"What is said of it" help:"Print the report as JSON instead of as tables."`
-	ExpectBuilds *int          `group:"What is said of it" help:"Fail unless exactly so many builds were made."`
+	ExpectBuilds *int          `group:"What is said of it" min:"0" max:"1000000" help:"Fail unless exactly so many builds were made."`
 	LogLevel     string        `group:"What is said of it" default:"error" enum:"debug,info,warn,error" help:"What the embedded stack says on stderr."`
 
 	labelled bool // by the user

@@ -31,12 +31,12 @@ type runCommand struct {
 	Input        string        `help:"JSON object that main gets; @FILE reads it from a file." default:"{}"`
 	Requirements string        `help:"File of requirements, in the form of requirements.txt." type:"existingfile"`
 	Runtime      string        `help:"Such as python3.12 or aws-cli; the fleet's default if empty."`
-	Timeout      int           `help:"Seconds before the script is ended."`
+	Timeout      *int          `min:"1" max:"900" help:"Seconds before the script is ended."`
 	Tenant       string        `default:"local" help:"Tenant that the run belongs to."`
 	Credential   string        `help:"Name of a credential of the tenant's."`
 	Event        bool          `help:"Print the whole result event instead of the output alone."`
 	JSON         bool          `name:"json" help:"The same as --event."`
-	Wait         time.Duration `default:"20m" help:"How long to wait for the result."`
+	Wait         time.Duration `default:"20m" min:"1s" max:"1d" help:"How long to wait for the result."`
 	LogLevel     string        `default:"error" enum:"debug,info,warn,error" help:"What the embedded stack says on stderr."`
 }
 
@@ -107,9 +107,17 @@ func (c *runCommand) request() (run.Request, error) {
 		SpecVersion: run.SpecVersion, Type: run.TypeRequested, Source: "/scriptfleet/run", ID: uuid.NewString(), Tenant: c.Tenant,
 		Data: run.RequestData{
 			Action: c.File, Runtime: c.Runtime, Script: string(script), Requirements: string(requirements),
-			Input: input, TimeoutSeconds: c.Timeout, Credential: c.Credential,
+			Input: input, TimeoutSeconds: seconds(c.Timeout), Credential: c.Credential,
 		},
 	}, nil
+}
+
+// seconds are 0, which stands for the fleet's default, where none are given.
+func seconds(n *int) int {
+	if n == nil {
+		return 0
+	}
+	return *n
 }
 
 func readFile(name string) ([]byte, error) {

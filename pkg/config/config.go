@@ -15,16 +15,41 @@ import (
 	"github.com/scriptfleet/scriptfleet/pkg/run"
 )
 
+// Named is a fleet's name.
+type Named struct {
+	Prefix string `default:"scriptfleet" help:"Prefix of the names of queues, functions and Redis keys."`
+}
+
+// Partitioned is how many partitions a fleet has.
+type Partitioned struct {
+	Partitions int `default:"8" min:"1" max:"1000" help:"Number of partition queues."`
+}
+
+// Redis is where a fleet's Redis is.
+type Redis struct {
+	RedisURL string `name:"redis-url" env:"REDIS_URL" help:"Redis, such as redis://:password@127.0.0.1:6379/0."`
+}
+
+// Large is where large bodies go.
+type Large struct {
+	Bucket string `help:"S3 bucket for bodies that are too large for a queue, and for large layers; empty for none."`
+}
+
+// Tenants is where the tenants' settings are.
+type Tenants struct {
+	TenantsFile string `name:"tenants" type:"path" help:"JSON file of the tenants' settings; read again when it changes."`
+}
+
 // Fleet is what all processes of a fleet must agree on.
 type Fleet struct {
-	Prefix      string `default:"scriptfleet" help:"Prefix of the names of queues, functions and Redis keys."`
-	Partitions  int    `default:"8" help:"Number of partition queues."`
-	RedisURL    string `name:"redis-url" env:"REDIS_URL" help:"Redis, such as redis://:password@127.0.0.1:6379/0."`
-	Bucket      string `help:"S3 bucket for bodies that are too large for a queue, and for large layers; empty for none."`
-	TenantsFile string `name:"tenants" type:"path" help:"JSON file of the tenants' settings; read again when it changes."`
+	Named
+	Partitioned
+	Redis
+	Large
+	Tenants
 
-	MaxTimeout     int    `default:"60" help:"Longest timeout in seconds that a request may ask for, up to 900."`
-	MemoryMB       int    `name:"memory-mb" default:"256" help:"Memory of the functions of tenants for which none is set."`
+	MaxTimeout     int    `default:"60" min:"1" max:"900" help:"Longest timeout in seconds that a request may ask for."`
+	MemoryMB       int    `name:"memory-mb" default:"256" min:"128" max:"10240" help:"Memory of the functions of tenants for which none is set."`
 	Arch           string `default:"x86_64" enum:"x86_64,arm64" help:"Processor of functions and layers: x86_64, or arm64, which Lambda bills a fifth less. A change builds every script again."`
 	DefaultRuntime string `default:"python3.13" help:"Runtime of requests that name none."`
 	ShellBase      string `help:"Python version under the aws-cli runtime; the catalog's own by default."`
@@ -39,28 +64,28 @@ type Process struct {
 	AdminAddr string        `default:"${admin_addr}" help:"Address of metrics, health and profiles; port 0 takes a free one."`
 	LogLevel  string        `default:"info" enum:"debug,info,warn,error" help:"debug, info, warn or error."`
 	LogFormat string        `default:"auto" enum:"auto,json,console" help:"auto, json or console."`
-	PollWait  time.Duration `default:"10s" help:"Length of a long poll, up to 20s."`
-	Drain     time.Duration `default:"90s" help:"How long a stop waits for what is in hand."`
+	PollWait  time.Duration `default:"10s" min:"100ms" max:"20s" help:"Length of a long poll."`
+	Drain     time.Duration `default:"90s" min:"0s" max:"1h" help:"How long a stop waits for what is in hand."`
 }
 
 // Dispatcher is the dispatcher's own.
 type Dispatcher struct {
-	Pollers     int `default:"4" help:"Polls of the requests queue at a time."`
-	MaxInHand   int `default:"500" help:"Requests that the dispatcher has in hand at a time."`
-	MaxInHandMB int `name:"max-in-hand-mb" default:"16" help:"MiB of requests in hand above which no more are received."`
+	Pollers     int `default:"4" min:"1" max:"100" help:"Polls of the requests queue at a time."`
+	MaxInHand   int `default:"500" min:"10" max:"100000" help:"Requests that the dispatcher has in hand at a time."`
+	MaxInHandMB int `name:"max-in-hand-mb" default:"16" min:"1" max:"100000" help:"MiB of requests in hand above which no more are received."`
 }
 
 // Worker is the worker's own.
 type Worker struct {
 	Name          string        `help:"Name of this worker, unique in the fleet; host and process by default."`
-	Concurrency   int           `default:"32" help:"Runs that execute at a time."`
-	Reserve       *int          `help:"Runs beyond the concurrency, of tenants that have hardly any at work here; a quarter of the concurrency by default."`
-	MaxBuilds     int           `default:"4" help:"Builds that this worker makes at a time."`
-	MaxParked     int           `default:"1000" help:"Deliveries that wait for builds in this worker."`
-	MaxParkedMB   int           `name:"max-parked-mb" default:"256" help:"MiB of deliveries that wait for builds in this worker."`
-	Visibility    time.Duration `default:"24s" help:"How long a delivery is hidden from other workers without being extended, 20s to 10m; the runs of a worker that died come back after it."`
-	MaxAttempts   int           `default:"3" help:"Invocations of a run that gives no answer, up to 100."`
-	GiveUpAfter   time.Duration `default:"1h" help:"How long a run that cannot be invoked is tried, 1m to 72h."`
+	Concurrency   int           `default:"32" min:"1" max:"10000" help:"Runs that execute at a time."`
+	Reserve       *int          `min:"0" max:"10000" help:"Runs beyond the concurrency, of tenants that have hardly any at work here; a quarter of the concurrency by default."`
+	MaxBuilds     int           `default:"4" min:"1" max:"1000" help:"Builds that this worker makes at a time."`
+	MaxParked     int           `default:"1000" min:"1" max:"100000" help:"Deliveries that wait for builds in this worker."`
+	MaxParkedMB   int           `name:"max-parked-mb" default:"256" min:"1" max:"100000" help:"MiB of deliveries that wait for builds in this worker."`
+	Visibility    time.Duration `default:"24s" min:"20s" max:"10m" help:"How long a delivery is hidden from other workers without being extended; the runs of a worker that died come back after it."`
+	MaxAttempts   int           `default:"3" min:"1" max:"100" help:"Invocations of a run that gives no answer."`
+	GiveUpAfter   time.Duration `default:"1h" min:"1m" max:"72h" help:"How long a run that cannot be invoked is tried."`
 	RoleARN       string        `name:"role-arn" help:"Role that functions run under: one without any permission."`
 	TenantRoleARN string        `name:"tenant-role-arn" help:"Role that is assumed, narrowed to one tenant, for that tenant's invocations; empty invokes with the worker's own."`
 	CacheDir      string        `type:"path" help:"Folder of built layers; the user's cache folder by default."`
@@ -88,37 +113,13 @@ func (f Fleet) Check() error {
 	if err := run.CheckPrefix(f.Prefix); err != nil {
 		return fmt.Errorf("--prefix: %w", err)
 	}
-	if f.Partitions < 1 || f.Partitions > 1000 {
-		return fmt.Errorf("--partitions is %d: use 1 to 1000", f.Partitions)
-	}
 	return nil
 }
 
-// Check says what is wrong with the settings, and which flag to change.
+// Check says which settings do not go together, and which flag to change.
 func (w Worker) Check() error {
-	for _, c := range []struct {
-		flag         string
-		value        int
-		least, limit int
-	}{
-		{"concurrency", w.Concurrency, 1, 10_000},
-		{"max-builds", w.MaxBuilds, 1, 1000},
-		{"max-parked", w.MaxParked, 1, 100_000},
-		{"max-parked-mb", w.MaxParkedMB, 1, 100_000},
-		{"max-attempts", w.MaxAttempts, 1, 100},
-	} {
-		if c.value < c.least || c.value > c.limit {
-			return fmt.Errorf("--%s is %d: use %d to %d", c.flag, c.value, c.least, c.limit)
-		}
-	}
 	if w.Reserve != nil && (*w.Reserve < 0 || *w.Reserve > w.Concurrency) {
 		return fmt.Errorf("--reserve is %d: use 0 to the concurrency, %d", *w.Reserve, w.Concurrency)
-	}
-	if w.Visibility < 20*time.Second || w.Visibility > 10*time.Minute {
-		return fmt.Errorf("--visibility is %s: use 20s to 10m", w.Visibility)
-	}
-	if w.GiveUpAfter < time.Minute || w.GiveUpAfter > 72*time.Hour {
-		return fmt.Errorf("--give-up-after is %s: use 1m to 72h", w.GiveUpAfter)
 	}
 	return nil
 }
@@ -133,7 +134,8 @@ var adminAddrs = map[string]string{
 func Options(name, description string) []kong.Option {
 	return []kong.Option{
 		kong.Name(name), kong.Description(description),
-		kong.DefaultEnvars("SCRIPTFLEET"), kong.Vars{"admin_addr": adminAddrs[name]},
+		kong.PostBuild(environment), kong.PostBuild(describeBounds), kong.Vars{"admin_addr": adminAddrs[name]},
+		kong.TypeMapper(durationType, kong.MapperFunc(durations)),
 		kong.UsageOnError(),
 		kong.ConfigureHelp(kong.HelpOptions{Compact: true}),
 	}
@@ -148,6 +150,9 @@ func Parse(settings any, args []string, out io.Writer, exit func(int), options .
 	}
 	ctx, err := parser.Parse(args)
 	if err != nil {
+		return nil, err
+	}
+	if err := checkBounds(ctx.Flags()); err != nil {
 		return nil, err
 	}
 	return ctx, nil

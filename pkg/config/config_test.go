@@ -4,6 +4,7 @@ import (
 	"io"
 	"strings"
 	"testing"
+	"time"
 )
 
 func TestWorkerRefusesSettingsOutOfTheirBounds(t *testing.T) {
@@ -16,16 +17,42 @@ func TestWorkerRefusesSettingsOutOfTheirBounds(t *testing.T) {
 		"--give-up-after=0s": false, "--give-up-after=1m": true, "--give-up-after=100h": false,
 	} {
 		var w Worker
-		if _, err := Parse(&w, []string{flag}, io.Discard, func(int) {}, Options("worker", "")...); err != nil {
-			t.Errorf("%s: %v", flag, err)
-			continue
+		_, err := Parse(&w, []string{flag}, io.Discard, func(int) {}, Options("worker", "")...)
+		if err == nil {
+			err = w.Check()
 		}
-		err := w.Check()
 		if (err == nil) != ok {
 			t.Errorf("%s: %v", flag, err)
 		}
 		if name, _, _ := strings.Cut(flag, "="); err != nil && !strings.Contains(err.Error(), name+" is ") {
 			t.Errorf("%s: %q does not name the flag", flag, err)
+		}
+	}
+}
+
+func TestOnlySettingsHaveEnvironmentVariables(t *testing.T) {
+	t.Setenv("SCRIPTFLEET_CONCURRENCY", "7")
+	t.Setenv("SCRIPTFLEET_ALL", "true")
+	var c struct {
+		Worker
+		All bool
+	}
+	if _, err := Parse(&c, nil, io.Discard, func(int) {}, Options("worker", "")...); err != nil || c.Concurrency != 7 || c.All {
+		t.Errorf("%v, concurrency %d, all %t", err, c.Concurrency, c.All)
+	}
+}
+
+func TestANumberWithoutBoundsIsNoFlag(t *testing.T) {
+	var c struct{ Loose int }
+	if _, err := Parse(&c, nil, io.Discard, func(int) {}, Options("worker", "")...); err == nil || !strings.Contains(err.Error(), "--loose has no bounds") {
+		t.Errorf("got %v", err)
+	}
+}
+
+func TestDurationsTakeDays(t *testing.T) {
+	for text, want := range map[string]time.Duration{"7d": 168 * time.Hour, "1d12h": 36 * time.Hour, "90m": 90 * time.Minute, "d": 0, "-1d": 0, "1.5d": 0, "7": 0} {
+		if got, err := ParseDuration(text); got != want || (err == nil) != (want != 0) {
+			t.Errorf("%s is %s, %v", text, got, err)
 		}
 	}
 }
