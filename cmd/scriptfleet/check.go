@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/scriptfleet/scriptfleet/cmd/internal/wire"
+	"github.com/scriptfleet/scriptfleet/pkg/config"
 	"github.com/scriptfleet/scriptfleet/pkg/ledger"
 	"github.com/scriptfleet/scriptfleet/pkg/queue"
 	"github.com/scriptfleet/scriptfleet/pkg/run"
@@ -18,6 +19,8 @@ import (
 
 type checkCommand struct {
 	operator
+	config.Partitioned
+	config.Redis
 	Settle time.Duration `default:"20s" min:"0s" max:"1h" help:"How long to look again while the books do not balance: the queues' counts lag."`
 	Idle   bool          `help:"Also fail while runs are in flight."`
 }
@@ -70,7 +73,7 @@ type openRun struct {
 }
 
 func (c *checkCommand) Run(ctx context.Context) error {
-	fleet, err := c.open(ctx)
+	fleet, err := c.openLedger(ctx, config.Fleet{Partitioned: c.Partitioned, Redis: c.Redis})
 	if err != nil {
 		return err
 	}

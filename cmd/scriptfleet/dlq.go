@@ -6,11 +6,12 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"os"
-	"text/tabwriter"
 	"time"
 
 	"github.com/scriptfleet/scriptfleet/cmd/internal/wire"
+	"github.com/scriptfleet/scriptfleet/pkg/config"
 	"github.com/scriptfleet/scriptfleet/pkg/queue"
 	"github.com/scriptfleet/scriptfleet/pkg/run"
 )
@@ -19,11 +20,13 @@ type dlqCommand struct {
 	List    dlqList    `cmd:"" help:"List dead letters."`
 	Show    dlqShow    `cmd:"" help:"Print one dead letter, whole."`
 	Redrive dlqRedrive `cmd:"" help:"Send dead letters to the requests queue again."`
+	Delete  dlqDelete  `cmd:"" help:"Delete dead letters for good."`
 }
 
-// letters is what the three have in common.
+// letters is what the four have in common.
 type letters struct {
 	operator
+	config.Large
 	Requests bool          `help:"The dead letters of the requests queue: requests that name no tenant, source and id. Default: those of the partitions."`
 	Look     time.Duration `default:"2s" min:"1s" max:"10m" help:"How long to look: a queue shows its messages in parts."`
 }
@@ -43,7 +46,7 @@ type letter struct {
 // each hands every letter that a look finds to f, which tells whether the look
 // goes on. What f does not delete shows up again when the look is over.
 func (l letters) each(ctx context.Context, f func(q queue.Queue, fleet *wire.Fleet, found letter) (bool, error)) error {
-	fleet, err := l.open(ctx)
+	fleet, err := l.open(ctx, config.Fleet{Large: l.Large})
 	if err != nil {
 		return err
 	}
@@ -110,12 +113,12 @@ func (c *dlqList) Run(ctx context.Context) error {
 	if c.JSON {
 		return printJSON(found)
 	}
-	table := tabwriter.NewWriter(os.Stdout, 0, 0, 2, ' ', 0)
-	fmt.Fprintln(table, "LETTER\tSINCE\tTENANT\tREQUEST\tTYPE\tREASON")
-	for _, l := range found {
-		fmt.Fprintf(table, "%s\t%s\t%s\t%s\t%s\t%s\n", l.ID, l.Since.Local().Format(time.DateTime), l.Tenant, l.Run, l.Type, l.Reason)
-	}
-	return table.Flush()
+	return printTable(func(w io.Writer) {
+		fmt.Fprintln(w, "LETTER\tSINCE\tTENANT\tREQUEST\tTYPE\tREASON")
+		for _, l := range found {
+			fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\t%s\n", l.ID, l.Since.Local().Format(time.DateTime), l.Tenant, l.Run, l.Type, l.Reason)
+		}
+	})
 }
 
 type dlqShow struct {
@@ -175,32 +178,22 @@ func (c *dlqRedrive) Run(ctx context.Context) error {
 	if c.All == (len(c.IDs) > 0) {
 		return exitError{exitUsage, errors.New("name the letters to send again, or --all")}
 	}
-	wanted := map[string]bool{}
-	for _, id := range c.IDs {
-		wanted[id] = true
-	}
 	sent := []redriven{}
-	err := c.each(ctx, func(q queue.Queue, fleet *wire.Fleet, l letter) (bool, error) {
-		if !c.All && !wanted[l.ID] {
-			return true, nil
-		}
+	err := c.pick(ctx, choice{ids: c.IDs, all: c.All}, func(q queue.Queue, fleet *wire.Fleet, l letter) error {
 		r, err := redrive(ctx, q, fleet, l)
-		if err != nil {
-			return false, err
+		if err == nil {
+			sent = append(sent, r)
 		}
-		delete(wanted, l.ID)
-		sent = append(sent, r)
-		return c.All || len(wanted) > 0, nil
+		return err
 	})
-	if c.JSON {
-		err = errors.Join(err, printJSON(sent))
-	} else {
-		for _, r := range sent {
-			fmt.Printf("%s sent again %s\n", r.Letter, r.Run)
-		}
+	switch {
+	case c.JSON:
+		return errors.Join(err, printJSON(sent))
+	case err == nil && len(sent) == 0:
+		fmt.Println(c.none())
 	}
-	if err == nil && len(wanted) > 0 {
-		err = fmt.Errorf("%d of the letters were not seen in %s: look longer with --look", len(wanted), c.Look)
+	for _, r := range sent {
+		fmt.Printf("%s sent again %s\n", r.Letter, r.Run)
 	}
 	return err
 }

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/scriptfleet/scriptfleet/cmd/internal/wire"
+	"github.com/scriptfleet/scriptfleet/pkg/config"
 	"github.com/scriptfleet/scriptfleet/pkg/ledger"
 	"github.com/scriptfleet/scriptfleet/pkg/run"
 	"github.com/scriptfleet/scriptfleet/pkg/slot"
@@ -15,6 +16,8 @@ import (
 
 type explainCommand struct {
 	operator
+	config.Redis
+	config.Tenants
 	ID     string `arg:"" name:"run" help:"The run: the id of its result event, as logs name it; or, with --tenant and --source, the id of its request."`
 	Tenant string `help:"Tenant of the request whose id is given."`
 	Source string `help:"Source of the request whose id is given."`
@@ -27,6 +30,7 @@ func (explainCommand) Help() string {
 Examples:
 
   scriptfleet explain 4hhavceakbso5qpd7bo7oh7ul4
+  scriptfleet explain 01JD…                                       # the id of an open run's request
   scriptfleet explain 01JD… --tenant acme --source /stories/phishing-triage`
 }
 
@@ -39,7 +43,7 @@ type explanation struct {
 	State     string     `json:"state"`
 	Since     time.Time  `json:"since,omitzero"`
 	Worker    string     `json:"worker,omitempty"`
-	Attempts  int        `json:"attempts"`
+	Attempts  int        `json:"attempts,omitempty"` // a published run has none on record
 	Cancelled bool       `json:"cancelled,omitempty"`
 	Status    run.Status `json:"status,omitempty"`
 	Waiting   string     `json:"waiting_for,omitempty"`
@@ -54,16 +58,19 @@ func (c *explainCommand) Run(ctx context.Context) error {
 	if c.Tenant != "" {
 		key = run.KeyOf(c.Tenant, c.Source, c.ID)
 	}
-	fleet, err := c.open(ctx)
+	fleet, err := c.openLedger(ctx, config.Fleet{Redis: c.Redis, Tenants: c.Tenants})
 	if err != nil {
 		return err
 	}
 	defer fleet.Close()
-	record, err := fleet.Ledger.Lookup(ctx, key)
+	record, err := c.find(ctx, fleet.Ledger, key)
 	if err != nil {
-		return fmt.Errorf("look run %s up in the ledger: %w", key, err)
+		return err
 	}
 	e := explain(record)
+	if record.State == ledger.Unknown && c.Tenant == "" {
+		e.Text += " If this is the id of its request, add --tenant and --source."
+	}
 	stopped := fleet.Tenants().Limits(record.Entry.Tenant).MaxRunning == 0
 	if record.State == ledger.Queued && (record.Waiting == "" || stopped) {
 		if e.Text, err = c.queued(ctx, fleet, record.Entry.Tenant); err != nil {
@@ -91,6 +98,31 @@ func (c *explainCommand) Run(ctx context.Context) error {
 	}
 	return err
 }
+
+// find looks a run up; of an id alone that no run has, the open run whose request
+// has it.
+func (c *explainCommand) find(ctx context.Context, l ledger.Ledger, key run.Key) (ledger.Record, error) {
+	record, err := l.Lookup(ctx, key)
+	if err != nil {
+		return record, fmt.Errorf("look run %s up in the ledger: %w", key, err)
+	}
+	if record.State != ledger.Unknown || c.Tenant != "" {
+		return record, nil
+	}
+	open, err := l.Open(ctx, searched)
+	if err != nil {
+		return record, fmt.Errorf("look for request %s in the ledger: %w", c.ID, err)
+	}
+	for _, r := range open {
+		if r.Entry.ID == c.ID {
+			return r, nil
+		}
+	}
+	return record, nil
+}
+
+// searched is how many open runs are searched for the id of a request.
+const searched = 10_000
 
 // queued tells what a run on a partition waits for: its tenant's backlog, where
 // that is over its budget; its tenant's cap, where that is reached, for workers

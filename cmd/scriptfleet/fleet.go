@@ -18,24 +18,34 @@ import (
 	"github.com/scriptfleet/scriptfleet/pkg/telemetry"
 )
 
-// operator is what commands on a running fleet have in common.
+// operator is what commands on a running fleet have in common. Each takes beside
+// it what it uses, and no other flags.
 type operator struct {
-	config.Fleet
+	config.Named
 	JSON bool `name:"json" help:"Print JSON."`
 }
 
-var errNoFleet = errors.New("no fleet is configured: set AWS_ENDPOINT_URL and REDIS_URL, for example by the lines that scriptfleet local prints")
-
-// open connects to the fleet that the environment names.
-func (o operator) open(ctx context.Context) (*wire.Fleet, error) {
-	if !configured(o.Fleet) {
-		return nil, exitError{exitUsage, errNoFleet}
-	}
+// open reaches the fleet that the AWS SDK's configuration leads to: by
+// environment, files, or the machine's own role.
+func (o operator) open(ctx context.Context, settings config.Fleet) (*wire.Fleet, error) {
+	settings.Named = o.Named
 	log, err := telemetry.NewLogger("error", "auto")
 	if err != nil {
 		return nil, err
 	}
-	return dial(ctx, o.Fleet, log)
+	cfg, err := wire.AWS(ctx)
+	if err != nil {
+		return nil, exitError{exitUsage, err}
+	}
+	return wire.Dial(settings, cfg, log, prometheus.NewRegistry())
+}
+
+// openLedger is open for commands that ask Redis too.
+func (o operator) openLedger(ctx context.Context, settings config.Fleet) (*wire.Fleet, error) {
+	if settings.RedisURL == "" {
+		return nil, exitError{exitUsage, wire.ErrNoRedis}
+	}
+	return o.open(ctx, settings)
 }
 
 // configured tells whether the environment names a fleet.

@@ -2,15 +2,17 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"io"
 	"os"
-	"text/tabwriter"
 	"time"
 
 	"github.com/google/uuid"
 
 	"github.com/scriptfleet/scriptfleet/cmd/internal/embedded"
 	"github.com/scriptfleet/scriptfleet/cmd/internal/progress"
+	"github.com/scriptfleet/scriptfleet/pkg/config"
 	"github.com/scriptfleet/scriptfleet/pkg/function"
 	"github.com/scriptfleet/scriptfleet/pkg/ratelimit"
 	"github.com/scriptfleet/scriptfleet/pkg/run"
@@ -36,7 +38,7 @@ func (functionsList) Help() string {
 }
 
 func (c *functionsList) Run(ctx context.Context) error {
-	fleet, err := c.open(ctx)
+	fleet, err := c.open(ctx, config.Fleet{})
 	if err != nil {
 		return err
 	}
@@ -47,14 +49,14 @@ func (c *functionsList) Run(ctx context.Context) error {
 	}
 	found = ofTenant(found, c.Prefix, c.Tenant)
 	if c.JSON {
-		return printJSON(found)
+		return printJSON(shownAs(found))
 	}
-	table := tabwriter.NewWriter(os.Stdout, 0, 0, 2, ' ', 0)
-	fmt.Fprintln(table, "FUNCTION\tRUNTIME\tMADE\tCODE")
-	for _, f := range found {
-		fmt.Fprintf(table, "%s\t%s\t%s\t%d bytes\n", f.Name, f.Runtime, f.LastModified.Local().Format(time.DateTime), f.CodeBytes)
-	}
-	return table.Flush()
+	return printTable(func(w io.Writer) {
+		fmt.Fprintln(w, "FUNCTION\tRUNTIME\tMADE\tCODE")
+		for _, f := range found {
+			fmt.Fprintf(w, "%s\t%s\t%s\t%d bytes\n", f.Name, f.Runtime, f.LastModified.Local().Format(time.DateTime), f.CodeBytes)
+		}
+	})
 }
 
 // ofTenant keeps the functions of a tenant, or all where it is empty.
@@ -72,8 +74,25 @@ func ofTenant(all []function.Info, prefix, tenant string) []function.Info {
 	return mine
 }
 
+// shownFunction is a function as JSON shows it.
+type shownFunction struct {
+	Function  string    `json:"function"`
+	Runtime   string    `json:"runtime"`
+	Made      time.Time `json:"made"`
+	CodeBytes int64     `json:"code_bytes"`
+}
+
+func shownAs(found []function.Info) []shownFunction {
+	shown := make([]shownFunction, len(found))
+	for i, f := range found {
+		shown[i] = shownFunction{f.Name, f.Runtime, f.LastModified, f.CodeBytes}
+	}
+	return shown
+}
+
 type functionsBuild struct {
 	operator
+	config.Large
 	File         string        `arg:"" help:"The script; - reads it from standard input."`
 	Requirements string        `help:"File of requirements, in the form of requirements.txt." type:"existingfile"`
 	Runtime      string        `help:"Such as python3.12; the fleet's default if empty."`
@@ -98,7 +117,10 @@ func (c *functionsBuild) Run(ctx context.Context) error {
 		return exitError{exitUsage, err}
 	}
 	request.Type, request.Source, request.ID = run.TypeSaved, "/scriptfleet/functions", uuid.NewString()
-	fleet, err := c.open(ctx)
+	if refused := unattributable(request); refused != nil {
+		return exitError{exitCodes[run.Rejected], errors.New(refused.Message)}
+	}
+	fleet, err := c.open(ctx, config.Fleet{Large: c.Large})
 	if err != nil {
 		return err
 	}
@@ -131,6 +153,7 @@ func (c *functionsBuild) Run(ctx context.Context) error {
 
 type functionsRemove struct {
 	operator
+	config.Redis
 	Older  time.Duration `default:"30d" min:"0s" max:"10000d" name:"older-than" help:"Remove functions that were made longer ago than this."`
 	Tenant string        `help:"Only those of this tenant."`
 	DryRun bool          `help:"Only tell which would go."`
@@ -144,7 +167,7 @@ func (functionsRemove) Help() string {
 }
 
 func (c *functionsRemove) Run(ctx context.Context) error {
-	fleet, err := c.open(ctx)
+	fleet, err := c.openLedger(ctx, config.Fleet{Redis: c.Redis})
 	if err != nil {
 		return err
 	}
@@ -177,7 +200,7 @@ func (c *functionsRemove) Run(ctx context.Context) error {
 		}
 	}
 	if c.JSON {
-		return printJSON(removed)
+		return printJSON(shownAs(removed))
 	}
 	return nil
 }

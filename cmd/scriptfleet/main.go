@@ -20,7 +20,7 @@ type commands struct {
 	Run       runCommand       `cmd:"" help:"Run one script and print what main returned."`
 	Replay    replayCommand    `cmd:"" help:"Send a batch of requests at a rate; report latency, builds, and what was lost or doubled."`
 	Explain   explainCommand   `cmd:"" help:"Tell where a run is, and what it waits for."`
-	DLQ       dlqCommand       `cmd:"" name:"dlq" help:"List, show and redrive dead letters."`
+	DLQ       dlqCommand       `cmd:"" name:"dlq" help:"List, show, redrive and delete dead letters."`
 	Functions functionsCommand `cmd:"" help:"List, build ahead and remove functions."`
 	Check     checkCommand     `cmd:"" help:"Check the books: every accepted run has a result, is in flight, or is a dead letter."`
 }

@@ -65,6 +65,9 @@ func (c *runCommand) Run(ctx context.Context) error {
 	if err != nil {
 		return exitError{exitUsage, err}
 	}
+	if refused := unattributable(request); refused != nil {
+		return exitError{exitCodes[run.Rejected], fmt.Errorf("%s: %s: %s", run.Rejected, refused.Type, refused.Message)}
+	}
 	log, err := telemetry.NewLogger(c.LogLevel, "auto")
 	if err != nil {
 		return exitError{exitUsage, err}
@@ -84,32 +87,49 @@ func (c *runCommand) Run(ctx context.Context) error {
 
 // request reads the files and makes the request.
 func (c *runCommand) request() (run.Request, error) {
-	script, err := readFile(c.File)
+	script, err := readText(c.File)
 	if err != nil {
 		return run.Request{}, fmt.Errorf("read the script: %w", err)
 	}
-	input := []byte(c.Input)
+	input := c.Input
 	if name, ok := strings.CutPrefix(c.Input, "@"); ok {
-		if input, err = readFile(name); err != nil {
+		if input, err = readText(name); err != nil {
 			return run.Request{}, fmt.Errorf("read --input: %w", err)
 		}
 	}
-	if !json.Valid(input) {
+	if !json.Valid([]byte(input)) {
 		return run.Request{}, fmt.Errorf("--input is not JSON: %s", c.Input)
 	}
-	var requirements []byte
+	requirements := ""
 	if c.Requirements != "" {
-		if requirements, err = readFile(c.Requirements); err != nil {
+		if requirements, err = readText(c.Requirements); err != nil {
 			return run.Request{}, fmt.Errorf("read --requirements: %w", err)
 		}
 	}
 	return run.Request{
 		SpecVersion: run.SpecVersion, Type: run.TypeRequested, Source: "/scriptfleet/run", ID: uuid.NewString(), Tenant: c.Tenant,
 		Data: run.RequestData{
-			Action: c.File, Runtime: c.Runtime, Script: string(script), Requirements: string(requirements),
-			Input: input, TimeoutSeconds: seconds(c.Timeout), Credential: c.Credential,
+			Action: c.File, Runtime: c.Runtime, Script: script, Requirements: requirements,
+			Input: json.RawMessage(input), TimeoutSeconds: seconds(c.Timeout), Credential: c.Credential,
 		},
 	}, nil
+}
+
+// unattributable is why the fleet could not answer a request; nil where it can.
+func unattributable(request run.Request) *run.Error {
+	if request.Attributable() {
+		return nil
+	}
+	rules, err := run.NewPolicy(run.PolicyConfig{})
+	if err != nil {
+		return &run.Error{Type: "InvalidRequest", Message: err.Error()}
+	}
+	body, err := request.Encode()
+	if err != nil {
+		return &run.Error{Type: "InvalidRequest", Message: err.Error()}
+	}
+	_, refused := rules.Decode(body, time.Now())
+	return refused
 }
 
 // seconds are 0, which stands for the fleet's default, where none are given.
@@ -118,13 +138,6 @@ func seconds(n *int) int {
 		return 0
 	}
 	return *n
-}
-
-func readFile(name string) ([]byte, error) {
-	if name == "-" {
-		return io.ReadAll(os.Stdin)
-	}
-	return os.ReadFile(name)
 }
 
 // execute sends the request to the fleet that is configured, or to one of its
@@ -153,9 +166,11 @@ func send(ctx context.Context, fleet *wire.Fleet, cl *client.Client, request run
 		return run.Result{}, err
 	}
 	key := run.KeyOf(request.Tenant, request.Source, request.ID)
-	watching, stopWatching := context.WithCancel(ctx)
-	defer stopWatching()
-	go watch(watching, fleet, key, line)
+	if fleet.Ledger != nil {
+		watching, stopWatching := context.WithCancel(ctx)
+		defer stopWatching()
+		go watch(watching, fleet, key, line)
+	}
 	return await(ctx, cl, key)
 }
 

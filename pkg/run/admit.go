@@ -12,6 +12,9 @@ func (p *Policy) script(r *Request, now time.Time) (Script, *Error) {
 	if bad != nil {
 		return Script{}, bad
 	}
+	if bad = checkCoding(offer, r.Data.Script); bad != nil {
+		return Script{}, bad
+	}
 	s := Script{Tenant: r.Tenant, Runtime: offer.Runtime, Source: r.Data.Script, MemoryMB: p.memoryMB(r.Tenant), Arch: p.c.Arch}
 	if s.TimeoutSeconds, bad = p.timeout(r.Data.TimeoutSeconds); bad != nil {
 		return Script{}, bad

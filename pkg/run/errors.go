@@ -18,7 +18,7 @@ const (
 	InvalidSource      = "InvalidSource"      // source is empty, too long or has control characters
 	InvalidID          = "InvalidID"          // id, or data.run, likewise
 	InvalidTime        = "InvalidTime"        // time or data.expires_at is not RFC 3339
-	InvalidScript      = "InvalidScript"      // the script is empty, too long or has a NUL byte
+	InvalidScript      = "InvalidScript"      // the script is empty, too long, has a NUL byte or names another encoding
 	InvalidInput       = "InvalidInput"       // input is no object, or more than Lambda takes
 	InvalidTimeout     = "InvalidTimeout"     // timeout_seconds is no whole number from 1 to the maximum
 	InvalidDelivery    = "InvalidDelivery"    // delivery is no delivery mode

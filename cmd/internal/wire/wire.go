@@ -14,6 +14,7 @@ import (
 	awsconfig "github.com/aws/aws-sdk-go-v2/config"
 	"github.com/aws/aws-sdk-go-v2/service/s3"
 	"github.com/aws/aws-sdk-go-v2/service/sqs"
+	sqstypes "github.com/aws/aws-sdk-go-v2/service/sqs/types"
 	"github.com/aws/smithy-go/logging"
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/redis/go-redis/v9"
@@ -60,9 +61,36 @@ func AWS(ctx context.Context) (aws.Config, error) {
 	return cfg, nil
 }
 
-// Open makes the clients. It calls nothing yet but, where asked for, creates the
-// queues. Close ends it.
+// Open makes the clients, and the rules for requests. It calls nothing yet but,
+// where asked for, creates the queues. Close ends it.
 func Open(ctx context.Context, settings config.Fleet, cfg aws.Config, log *zap.Logger, reg *prometheus.Registry) (*Fleet, error) {
+	if settings.RedisURL == "" {
+		return nil, ErrNoRedis
+	}
+	f, err := Dial(settings, cfg, log, reg)
+	if err != nil {
+		return nil, err
+	}
+	memoryMB := func(name string) int { return f.tenants.Limits(name).MemoryMB }
+	f.Policy, err = settings.Policy(function.HandlerVersion(), memoryMB)
+	if err == nil && settings.CreateQueues {
+		if err = sqsqueue.Ensure(ctx, f.sqs, f.Names()); err != nil {
+			err = fmt.Errorf("create the queues: %w", err)
+		}
+	}
+	if err != nil {
+		f.Close()
+		return nil, err
+	}
+	return f, nil
+}
+
+// ErrNoRedis says that the settings name no Redis.
+var ErrNoRedis = errors.New("no Redis is set: give --redis-url or REDIS_URL, or take the environment that scriptfleet local prints")
+
+// Dial makes the clients alone, for commands that take no requests: that of
+// Redis where it is set.
+func Dial(settings config.Fleet, cfg aws.Config, log *zap.Logger, reg *prometheus.Registry) (*Fleet, error) {
 	if err := settings.Check(); err != nil {
 		return nil, err
 	}
@@ -78,20 +106,10 @@ func Open(ctx context.Context, settings config.Fleet, cfg aws.Config, log *zap.L
 	if f.tenants, err = tenant.New(tenant.Config{Path: settings.TenantsFile}, tenant.Deps{Log: log, Registerer: reg}); err != nil {
 		return nil, err
 	}
-	memoryMB := func(name string) int { return f.tenants.Limits(name).MemoryMB }
-	if f.Policy, err = settings.Policy(function.HandlerVersion(), memoryMB); err != nil {
-		return nil, err
+	if settings.RedisURL == "" {
+		return f, nil
 	}
-	if err := f.openRedis(); err != nil {
-		return nil, err
-	}
-	if settings.CreateQueues {
-		if err := sqsqueue.Ensure(ctx, f.sqs, f.Names()); err != nil {
-			f.Close()
-			return nil, fmt.Errorf("create the queues: %w", err)
-		}
-	}
-	return f, nil
+	return f, f.openRedis()
 }
 
 // openRedis makes the client. Whoever calls Redis here decides by itself when to
@@ -99,9 +117,6 @@ func Open(ctx context.Context, settings config.Fleet, cfg aws.Config, log *zap.L
 // is opened on the time of the call that needs it: a greeting of more round trips
 // than HELLO would take longer than any call may, while Redis is seconds slow.
 func (f *Fleet) openRedis() error {
-	if f.Settings.RedisURL == "" {
-		return errors.New("no Redis is set: give --redis-url or REDIS_URL, or take the environment that scriptfleet local prints")
-	}
 	options, err := redis.ParseURL(f.Settings.RedisURL)
 	if err != nil {
 		return fmt.Errorf("read --redis-url: %w", err)
@@ -127,7 +142,11 @@ func (f *Fleet) Where() string {
 }
 
 // Close ends what Open began.
-func (f *Fleet) Close() { _ = f.redis.Close() }
+func (f *Fleet) Close() {
+	if f.redis != nil {
+		_ = f.redis.Close()
+	}
+}
 
 // FollowTenants is the part that reads the tenants' settings again when they
 // change.
@@ -190,7 +209,11 @@ func (f *Fleet) partition(ctx context.Context, name string) (queue.Queue, error)
 func (f *Fleet) open(ctx context.Context, name string, cfg claimcheck.Config) (queue.Queue, error) {
 	q, err := sqsqueue.Open(ctx, f.sqs, name)
 	if err != nil {
-		return nil, fmt.Errorf("%w (is --prefix right? --create-queues makes the queues that are missing)", err)
+		var missing *sqstypes.QueueDoesNotExist
+		if errors.As(err, &missing) {
+			err = fmt.Errorf("%w (is --prefix right? --create-queues of dispatcher and worker makes the queues that are missing)", err)
+		}
+		return nil, err
 	}
 	if f.Settings.Bucket == "" {
 		return q, nil

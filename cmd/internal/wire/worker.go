@@ -109,6 +109,9 @@ func (f *Fleet) builder(ctx context.Context, w config.Worker, functions *awslamb
 	if err != nil {
 		return nil, fmt.Errorf("find Python: %w", err)
 	}
+	if _, err := os.UserCacheDir(); err != nil && w.CacheDir == "" {
+		return nil, fmt.Errorf("find a folder for built layers: %w; give --cache-dir", err)
+	}
 	layers, err := layer.New(layer.Config{CacheDir: w.CacheDir, UV: w.UV, Index: f.Settings.Index},
 		layer.Deps{Log: f.Log, Registerer: f.Registry, Interpreters: interpreters, Progress: progress})
 	if err != nil {

@@ -5,4 +5,6 @@
 //     (readme_test.go).
 //   - Ctrl-C ends a command within a second and leaves nothing behind
 //     (interrupt_test.go).
+//   - Operators' commands ask for no more than they use, and what can't be read
+//     never leaves the command line (operator_test.go).
 package commands

@@ -1,0 +1,114 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+
+	"github.com/scriptfleet/scriptfleet/cmd/internal/wire"
+	"github.com/scriptfleet/scriptfleet/pkg/queue"
+)
+
+// choice is which letters a command is about.
+type choice struct {
+	ids  []string
+	kind string // of their reason, as list shows it under TYPE
+	all  bool
+}
+
+// pick hands the letters of a choice to do. It fails where one that was named
+// was not seen.
+func (l letters) pick(ctx context.Context, c choice, do func(queue.Queue, *wire.Fleet, letter) error) error {
+	wanted := map[string]bool{}
+	for _, id := range c.ids {
+		wanted[id] = true
+	}
+	done := map[string]bool{} // a queue may show one twice
+	err := l.each(ctx, func(q queue.Queue, fleet *wire.Fleet, found letter) (bool, error) {
+		if done[found.ID] || !c.all && !wanted[found.ID] && (c.kind == "" || found.Type != c.kind) {
+			return true, nil
+		}
+		if err := do(q, fleet, found); err != nil {
+			return false, err
+		}
+		done[found.ID] = true
+		delete(wanted, found.ID)
+		return c.all || c.kind != "" || len(wanted) > 0, nil
+	})
+	if err == nil && len(wanted) > 0 {
+		err = fmt.Errorf("%d of the letters were not seen in %s: look longer with --look, or at the other queue with or without --requests", len(wanted), l.Look)
+	}
+	return err
+}
+
+// none says that there was no letter to be seen.
+func (l letters) none() string {
+	other := "with --requests, those of the requests queue are looked at"
+	if l.Requests {
+		other = "without --requests, those of the partitions are looked at"
+	}
+	return fmt.Sprintf("No such dead letter was seen in %s; %s.", l.Look, other)
+}
+
+type dlqDelete struct {
+	letters
+	IDs    []string `arg:"" optional:"" name:"letter" help:"Letters, as list names them."`
+	Type   string   `placeholder:"TYPE" help:"All letters with this type of reason, as list shows it."`
+	All    bool     `help:"All letters that are there."`
+	DryRun bool     `help:"Only tell which would go."`
+}
+
+// Help is shown below the flags.
+func (dlqDelete) Help() string {
+	return `A letter that is deleted is gone for good, with its request: nothing answers for it any more.
+
+Examples:
+
+  scriptfleet dlq delete 8c1f…
+  scriptfleet dlq delete --requests --type InvalidJSON --dry-run
+  scriptfleet dlq delete --all --requests --look 30s`
+}
+
+// deletedLetter is what delete prints of each letter.
+type deletedLetter struct {
+	Letter string `json:"letter"`
+	Tenant string `json:"tenant,omitempty"`
+	Type   string `json:"error_type,omitempty"`
+}
+
+func (c *dlqDelete) Run(ctx context.Context) error {
+	ways := 0
+	for _, given := range []bool{len(c.IDs) > 0, c.Type != "", c.All} {
+		if given {
+			ways++
+		}
+	}
+	if ways != 1 {
+		return exitError{exitUsage, errors.New("say which: name letters, or give --type or --all")}
+	}
+	gone := []deletedLetter{}
+	err := c.pick(ctx, choice{ids: c.IDs, kind: c.Type, all: c.All}, func(q queue.Queue, _ *wire.Fleet, l letter) error {
+		if !c.DryRun {
+			if err := q.Delete(ctx, []queue.Delivery{l.delivery})[0]; err != nil {
+				return fmt.Errorf("delete letter %s: %w", l.ID, err)
+			}
+		}
+		gone = append(gone, deletedLetter{l.ID, l.Tenant, l.Type})
+		return nil
+	})
+	if c.JSON {
+		return errors.Join(err, printJSON(gone))
+	}
+	did := "deleted"
+	if c.DryRun {
+		did = "would be deleted"
+	}
+	for _, l := range gone {
+		fmt.Fprintf(os.Stdout, "%s %s: %s %s\n", l.Letter, did, l.Tenant, l.Type)
+	}
+	if err == nil && len(gone) == 0 {
+		fmt.Println(c.none())
+	}
+	return err
+}

@@ -1,0 +1,41 @@
+package main
+
+import (
+	"bytes"
+	"fmt"
+	"io"
+	"os"
+	"strings"
+	"text/tabwriter"
+
+	"golang.org/x/term"
+)
+
+// printTable writes rows, with tabs between their cells, in columns. On a
+// terminal no line is longer than it is wide.
+func printTable(rows func(io.Writer)) error {
+	var b bytes.Buffer
+	table := tabwriter.NewWriter(&b, 0, 0, 2, ' ', 0)
+	rows(table)
+	if err := table.Flush(); err != nil {
+		return err
+	}
+	text := b.String()
+	if width, _, err := term.GetSize(int(os.Stdout.Fd())); err == nil && width > 20 {
+		text = cut(text, width)
+	}
+	_, err := fmt.Print(text)
+	return err
+}
+
+// cut shortens the lines that are longer than so many characters.
+func cut(text string, width int) string {
+	var b strings.Builder
+	for line := range strings.Lines(text) {
+		if r := []rune(strings.TrimSuffix(line, "\n")); len(r) > width {
+			line = string(r[:width-1]) + "…\n"
+		}
+		b.WriteString(line)
+	}
+	return b.String()
+}

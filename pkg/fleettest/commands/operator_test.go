@@ -1,0 +1,187 @@
+package commands
+
+import (
+	"encoding/json"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/credentials"
+	"github.com/aws/aws-sdk-go-v2/service/sqs"
+
+	"github.com/scriptfleet/scriptfleet/pkg/fleettest/wait"
+)
+
+// without is an environment without some variables.
+func without(env []string, names ...string) []string {
+	return slices.DeleteFunc(slices.Clone(env), func(line string) bool {
+		name, _, _ := strings.Cut(line, "=")
+		return slices.Contains(names, name)
+	})
+}
+
+// value is the last that an environment gives a variable.
+func value(env []string, name string) (v string) {
+	for _, line := range env {
+		if rest, ok := strings.CutPrefix(line, name+"="); ok {
+			v = rest
+		}
+	}
+	return v
+}
+
+// send puts bodies on the requests queue.
+func (l local) send(t *testing.T, bodies ...string) {
+	t.Helper()
+	client := sqs.New(sqs.Options{
+		Region: value(l.env, "AWS_REGION"), BaseEndpoint: aws.String(value(l.env, "AWS_ENDPOINT_URL")),
+		Credentials: credentials.NewStaticCredentialsProvider(value(l.env, "AWS_ACCESS_KEY_ID"), value(l.env, "AWS_SECRET_ACCESS_KEY"), ""),
+	})
+	for _, body := range bodies {
+		_, err := client.SendMessage(t.Context(), &sqs.SendMessageInput{
+			QueueUrl: aws.String(value(l.env, "AWS_ENDPOINT_URL") + "/123456789012/scriptfleet-requests"), MessageBody: aws.String(body),
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+func TestDeadLettersAreDeletedOneManyAndByReasonWithoutRedis(t *testing.T) {
+	t.Parallel()
+	l := startLocal(t, environment(), "--poll-wait", "1s")
+	env := without(l.env, "REDIS_URL")
+	for _, act := range [][]string{{"delete", "--all"}, {"redrive", "--all"}} {
+		if got := scriptfleet(t, env, append([]string{"dlq"}, append(act, "--requests", "--look", "1s")...)...); got.code != 0 || !strings.Contains(got.stdout, "No such dead letter was seen") {
+			t.Errorf("dlq %s of nothing: exit code %d, %q, %q", act, got.code, got.stdout, got.stderr)
+		}
+	}
+	l.send(t, "junk", "more junk", `{"id": "nobody's"}`, "last junk")
+	type letter struct {
+		ID   string `json:"id"`
+		Type string `json:"error_type"`
+	}
+	list := func() (all []letter) {
+		got := scriptfleet(t, env, "dlq", "list", "--requests", "--json", "--look", "1s")
+		if err := json.Unmarshal([]byte(got.stdout), &all); err != nil {
+			t.Fatalf("%v: %s%s", err, got.stdout, got.stderr)
+		}
+		return all
+	}
+	var all []letter
+	wait.Until(t, within, "the letters do not come", func() bool { all = list(); return len(all) == 4 })
+	ofJunk, other := "", ""
+	for _, one := range all {
+		if n := strings.Count(strings.Join(types(all, func(x letter) string { return x.Type }), " "), one.Type); n == 3 {
+			ofJunk = one.Type
+		} else {
+			other = one.ID
+		}
+	}
+	scriptfleet(t, env, "dlq", "delete", "--requests", "--type", ofJunk, "--dry-run", "--look", "1s").says(t, 0)
+	wait.Until(t, within, "a dry run deleted letters", func() bool { return len(list()) == 4 })
+	scriptfleet(t, env, "dlq", "delete", "--requests", other, "--look", "1s").says(t, 0)
+	scriptfleet(t, env, "dlq", "delete", "--requests", other, "--look", "1s").says(t, 1, "were not seen")
+	wait.Until(t, within, "deleting by type leaves some", func() bool {
+		scriptfleet(t, env, "dlq", "delete", "--requests", "--type", ofJunk, "--look", "1s").says(t, 0)
+		return len(list()) == 0
+	})
+	scriptfleet(t, env, "dlq", "delete", "--requests").says(t, 2, "say which")
+	scriptfleet(t, append(env, "SCRIPTFLEET_ALL=true"), "dlq", "delete", "--requests").says(t, 2, "say which")
+}
+
+func types[T any](all []T, of func(T) string) (names []string) {
+	for _, x := range all {
+		names = append(names, of(x))
+	}
+	return names
+}
+
+func TestOperatorsCommandsGoByWhatTheSDKFinds(t *testing.T) {
+	t.Parallel()
+	l := startLocal(t, environment(), "--no-fleet")
+	// The endpoint is in a file of the SDK's, as a region is on AWS.
+	config := write(t, "config", "[default]\nregion = "+value(l.env, "AWS_REGION")+"\nendpoint_url = "+value(l.env, "AWS_ENDPOINT_URL")+"\n")
+	env := append(without(l.env, "AWS_ENDPOINT_URL", "AWS_REGION", "AWS_DEFAULT_REGION"), "AWS_CONFIG_FILE="+config)
+	for _, args := range [][]string{{"check", "--settle", "0s"}, {"functions", "list"}, {"dlq", "list", "--look", "1s"}} {
+		scriptfleet(t, env, args...).says(t, 0)
+	}
+	scriptfleet(t, environment("AWS_CONFIG_FILE="+write(t, "config", ""), "AWS_EC2_METADATA_DISABLED=true"), "functions", "list").says(t, 2, "no AWS region is set")
+	scriptfleet(t, without(env, "REDIS_URL"), "check").says(t, 2, "no Redis is set")
+	for _, args := range [][]string{{"dlq", "list", "--redis-url", "x"}, {"check", "--memory-mb", "256"}, {"explain", "x", "--partitions", "3"}} {
+		scriptfleet(t, env, args...).says(t, 2, "unknown flag")
+	}
+	refused := append(slices.Clone(l.env), "AWS_ENDPOINT_URL=http://127.0.0.1:1")
+	if got := scriptfleet(t, refused, "dlq", "list"); strings.Contains(got.stderr, "is --prefix right?") || got.code == 0 {
+		t.Errorf("of an address where nothing listens: exit code %d, %s", got.code, got.stderr)
+	}
+	if got := scriptfleet(t, l.env, "dlq", "list", "--prefix", "other"); !strings.Contains(got.stderr, "is --prefix right?") {
+		t.Errorf("of a prefix that no queue has: %s", got.stderr)
+	}
+}
+
+func TestExplainFindsAnOpenRunByTheIDOfItsRequest(t *testing.T) {
+	t.Parallel()
+	l := startLocal(t, environment(), "--poll-wait", "1s")
+	l.send(t, `{"specversion":"1.0","type":"scriptfleet.run.requested","source":"/s","id":"request-7","tenant":"acme","data":{"script":"import time\ndef main(input):\n    time.sleep(50)","timeout_seconds":60}}`)
+	wait.Until(t, within, "explain does not find the run", func() bool {
+		got := scriptfleet(t, l.env, "explain", "request-7")
+		return got.code == 0 && strings.Contains(got.stdout, "request-7 of acme, /s")
+	})
+	if got := scriptfleet(t, l.env, "explain", "unheard-of"); got.code != 1 || !strings.Contains(got.stdout, "add --tenant and --source") {
+		t.Errorf("exit code %d: %s%s", got.code, got.stdout, got.stderr)
+	}
+}
+
+func TestWhatTheCommandLineCannotReadNeverLeavesIt(t *testing.T) {
+	t.Parallel()
+	good := write(t, "good.py", "def main(input):\n    return 1\n")
+	bad := write(t, "bad.py", "def main(input):\n    return 'caf\xe9'\n")
+	for _, c := range []struct {
+		args []string
+		code int
+		says string
+	}{
+		{[]string{"run", bad}, 2, "is not UTF-8: line 2"},
+		{[]string{"run", good, "--input", "@" + bad}, 2, "is not UTF-8"},
+		{[]string{"run", good, "--requirements", bad}, 2, "is not UTF-8"},
+		{[]string{"run", good, "--tenant", "A B"}, 5, "tenant"},
+		{[]string{"run", good, "--timeout", "0"}, 2, "--timeout is 0: use 1 to 900"},
+		{[]string{"replay", "--generate", "tenants=1", "--rate", "0"}, 2, "--rate"},
+		{[]string{"replay", "--generate", "tenants=1,scripts=1,requests=1", "--report", "/no/such/folder/report.json"}, 2, "open --report"},
+	} {
+		scriptfleet(t, environment(), c.args...).says(t, c.code, c.says)
+	}
+}
+
+func TestTheSameFileSentAgainIsAnsweredBeforeAndNotLost(t *testing.T) {
+	t.Parallel()
+	l := startLocal(t, environment(), "--poll-wait", "1s")
+	batch := write(t, "batch.jsonl", `{"tenant":"acme","source":"/s","id":"one","specversion":"1.0","type":"scriptfleet.run.requested","data":{"script":"def main(input): return 1"}}
+{"tenant":"acme","source":"/s","id":"two","specversion":"1.0","type":"scriptfleet.script.saved","data":{"script":"def main(input): return 2"}}
+`)
+	args := []string{"replay", batch, "--keep-ids", "--linger", "0s", "--wait", "1m"}
+	first := scriptfleet(t, l.env, args...)
+	if first.code != 0 || !strings.Contains(first.stdout, "1 scripts ran, 2 builds (1 ahead, by script.saved)") {
+		t.Errorf("the first time: exit code %d: %s%s", first.code, first.stdout, first.stderr)
+	}
+	again := scriptfleet(t, l.env, args...)
+	if again.code != 0 || !strings.Contains(again.stdout, "2 answered before") || !strings.Contains(again.stdout, "0 lost") {
+		t.Errorf("again: exit code %d: %s%s", again.code, again.stdout, again.stderr)
+	}
+	mixed := write(t, "mixed.jsonl", "no request\n")
+	scriptfleet(t, l.env, "replay", mixed).says(t, 2, "line 1")
+	if got := scriptfleet(t, l.env, "replay", mixed, "--allow-invalid", "--linger", "0s"); got.code != 0 || !strings.Contains(got.stdout, "1 requests named no run") {
+		t.Errorf("exit code %d: %s%s", got.code, got.stdout, got.stderr)
+	}
+}
+
+func TestARunNeedsNoHome(t *testing.T) {
+	t.Parallel()
+	env := without(environment(), "HOME", "XDG_CACHE_HOME", "SCRIPTFLEET_CACHE_DIR")
+	got := scriptfleet(t, env, "run", write(t, "good.py", "def main(input):\n    return 1\n"))
+	if got.code != 0 && !strings.Contains(got.stderr, "--cache-dir") {
+		t.Errorf("exit code %d: %s%s", got.code, got.stdout, got.stderr)
+	}
+}
