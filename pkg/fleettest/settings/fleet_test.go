@@ -1,0 +1,195 @@
+package settings
+
+import (
+	"context"
+	"encoding/json"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"go.uber.org/zap"
+
+	"github.com/scriptfleet/scriptfleet/dispatcher"
+	"github.com/scriptfleet/scriptfleet/pkg/builds"
+	"github.com/scriptfleet/scriptfleet/pkg/builds/memrecords"
+	"github.com/scriptfleet/scriptfleet/pkg/credential"
+	"github.com/scriptfleet/scriptfleet/pkg/function"
+	"github.com/scriptfleet/scriptfleet/pkg/function/memfunction"
+	"github.com/scriptfleet/scriptfleet/pkg/lease/memlease"
+	"github.com/scriptfleet/scriptfleet/pkg/ledger/memledger"
+	"github.com/scriptfleet/scriptfleet/pkg/queue"
+	"github.com/scriptfleet/scriptfleet/pkg/queue/memqueue"
+	"github.com/scriptfleet/scriptfleet/pkg/ratelimit/memratelimit"
+	"github.com/scriptfleet/scriptfleet/pkg/run"
+	"github.com/scriptfleet/scriptfleet/pkg/slot/memslot"
+	"github.com/scriptfleet/scriptfleet/pkg/tenant"
+	"github.com/scriptfleet/scriptfleet/worker"
+)
+
+const (
+	prefix      = "sf"
+	concurrency = 8                  // of the worker
+	externalID  = "0123456789abcdef" // the one that the role of the tests trusts
+)
+
+// fleet is a dispatcher and, once it works, a worker, in a bubble of its own time.
+type fleet struct {
+	*testing.T
+	settings  *tenant.File
+	policy    *run.Policy
+	ledger    *memledger.Ledger
+	functions *memfunction.Functions
+
+	requests, results, side *memqueue.Queue
+	partitions              []queue.Queue
+
+	ctx     context.Context
+	end     context.CancelFunc
+	running sync.WaitGroup
+}
+
+// newFleet starts a dispatcher alone.
+func newFleet(t *testing.T, file string) *fleet {
+	t.Helper()
+	f := &fleet{T: t, ledger: memledger.New(memledger.Config{}), functions: memfunction.New(memfunction.Config{})}
+	f.requests, f.results, f.side = memqueue.New("requests", memqueue.Options{}), memqueue.New("results", memqueue.Options{}), memqueue.New("side", memqueue.Options{})
+	for _, name := range queue.NamesOf(prefix, 8).Partitions {
+		f.partitions = append(f.partitions, memqueue.New(name, memqueue.Options{}))
+	}
+	path := filepath.Join(t.TempDir(), "tenants.json")
+	if err := os.WriteFile(path, []byte(file), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	var err error
+	if f.settings, err = tenant.New(tenant.Config{Path: path}, tenant.Deps{}); err != nil {
+		t.Fatal(err)
+	}
+	f.policy, err = run.NewPolicy(run.PolicyConfig{TenantMemoryMB: func(name string) int { return f.settings.Limits(name).MemoryMB }})
+	if err != nil {
+		t.Fatal(err)
+	}
+	f.ctx, f.end = context.WithCancel(context.Background())
+	d := dispatcher.New(dispatcher.Config{}, dispatcher.Deps{
+		Requests: f.requests, Partitions: f.partitions, Side: f.side, Results: f.results, DeadLetter: memqueue.New("dlq", memqueue.Options{}),
+		PartitionDeadLetter: memqueue.New("partition-dlq", memqueue.Options{}),
+		Ledger:              f.ledger, Tenants: f.settings, Policy: f.policy, Log: zap.NewNop(), Registerer: prometheus.NewRegistry(),
+	})
+	f.running.Go(func() { _ = d.Run(f.ctx, f.ctx) })
+	return f
+}
+
+// work starts a worker.
+func (f *fleet) work() {
+	f.Helper()
+	builder := builds.New(builds.Config{Prefix: prefix, Worker: "w"}, builds.Deps{
+		Leases: memlease.New(), Records: memrecords.New(), Limiter: memratelimit.New(function.ControlPlane),
+		Maker: f.functions, Layers: parts{}, Packager: parts{}, Log: zap.NewNop(), Registerer: prometheus.NewRegistry(),
+	})
+	assumer, err := credential.NewAssumer(credential.AssumerConfig{}, credential.AssumerDeps{STS: parts{}, Roles: f.settings})
+	if err != nil {
+		f.Fatal(err)
+	}
+	none := 0
+	w := worker.New(worker.Config{Name: "w", Concurrency: concurrency, Reserve: &none}, worker.Deps{
+		Partitions: f.partitions, Side: f.side, Results: f.results, DeadLetter: memqueue.New("partition-dlq", memqueue.Options{}),
+		Ledger: f.ledger, Builds: builder, Functions: f.functions, Credentials: assumed{assumer}, Slots: memslot.New(),
+		Tenants: f.settings, Policy: f.policy, Log: zap.NewNop(), Registerer: prometheus.NewRegistry(),
+	})
+	f.running.Go(func() {
+		_ = w.Run(f.ctx, f.ctx)
+		_ = builder.Close(f.ctx)
+	})
+}
+
+func (f *fleet) stop() {
+	f.end()
+	f.running.Wait()
+}
+
+func (f *fleet) pass(d time.Duration) { time.Sleep(d) }
+
+// takes sets how long scripts execute, about: runs that end at one moment would
+// leave their turns to those that happen to be there.
+func (f *fleet) takes(d time.Duration) {
+	f.functions.SetBehave(func(c memfunction.Call) memfunction.Behaviour {
+		if c.Op == "Invoke" {
+			return memfunction.Behaviour{Duration: d + time.Duration(c.Nth%17)*d/40}
+		}
+		return memfunction.Behaviour{}
+	})
+}
+
+// ask sends a request, and returns its id.
+func (f *fleet) ask(tenant, id string, credential ...string) string {
+	f.Helper()
+	body, err := json.Marshal(map[string]any{
+		"specversion": "1.0", "type": run.TypeRequested, "source": "/stories/test", "id": id, "tenant": tenant,
+		"data": map[string]any{"script": "def main(input): pass", "credential": strings.Join(credential, "")},
+	})
+	if err != nil {
+		f.Fatal(err)
+	}
+	if err := f.requests.Send(f.ctx, []queue.Message{{Body: body}})[0]; err != nil {
+		f.Fatal(err)
+	}
+	return id
+}
+
+func (f *fleet) statusOf(id string) run.Status {
+	f.work()
+	return f.resultOf(id).Data.Status
+}
+
+func (f *fleet) resultOf(id string) run.Result {
+	f.Helper()
+	ds, err := f.results.Receive(f.ctx, queue.Poll{Max: 1, Wait: 20 * time.Second, Visibility: time.Hour})
+	if err != nil || len(ds) != 1 {
+		f.Fatalf("no result of %s: %v", id, err)
+	}
+	res, err := run.DecodeResult(ds[0].Body)
+	if err != nil || res.Subject != id {
+		f.Fatalf("the result is of %s: %v", res.Subject, err)
+	}
+	return res
+}
+
+func (f *fleet) executions(tenant string) (n int) {
+	for _, c := range f.functions.Calls("Invoke") {
+		if c.Tenant == tenant {
+			n++
+		}
+	}
+	return n
+}
+
+func (f *fleet) depth(q queue.Queue) int {
+	f.Helper()
+	d, err := q.Depth(f.ctx)
+	if err != nil {
+		f.Fatal(err)
+	}
+	return d.Total()
+}
+
+// parts are layers, packages, and an STS with one role.
+type parts struct{}
+
+func (parts) Build(context.Context, run.Script) ([]byte, string, error) { return nil, "", nil }
+func (parts) Pack(_ context.Context, s run.Script) ([]byte, error)      { return []byte(s.Source), nil }
+
+func (parts) AssumeRole(_ context.Context, r credential.Request) (credential.AWS, error) {
+	if r.ExternalID != externalID {
+		return credential.AWS{}, &credential.DeniedError{Code: "AccessDenied", Reason: "another external ID"}
+	}
+	return credential.AWS{AccessKeyID: "AKID", Expires: time.Now().Add(time.Hour)}, nil
+}
+
+type assumed struct{ *credential.Assumer }
+
+func (a assumed) Assume(ctx context.Context, tenant, name, run string) function.Credentials {
+	return function.Credentials{Success: a.Assumer.Assume(ctx, tenant, name, run).Success}
+}
