@@ -11,6 +11,8 @@
 //     not, and need not (it is a helper, never the truth).
 //   - Close ends every goroutine and process that Start began.
 //
+// README.md lists what differs from AWS.
+//
 // Which service a request is for is said by the scope of its signature.
 //
 // Clients: the SDKs and the AWS CLI take the endpoint from Env. Version 1 of
