@@ -165,10 +165,11 @@ func TestJudgeKnowsEveryClassOfError(t *testing.T) {
 		function.Denied, function.Operator, function.Unsent, function.Ambiguous, function.BadState,
 	} {
 		v, e := judge(failed(class))
-		if v.executed != class.Executed() && v.kind == putBack {
+		ran := class == function.Ambiguous // it may have
+		if v.executed != ran && v.kind == putBack {
 			t.Errorf("%s: executed is %t", class, v.executed)
 		}
-		if v.kind == putBack && e.uncount == class.Executed() {
+		if v.kind == putBack && e.uncount == ran {
 			t.Errorf("%s: the attempt is taken back: %t", class, e.uncount)
 		}
 	}

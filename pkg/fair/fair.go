@@ -47,14 +47,6 @@ func New[T any]() *Queue[T] {
 // Len is how many entries wait.
 func (q *Queue[T]) Len() int { return q.length }
 
-// Waiting is how many entries of the tenant wait.
-func (q *Queue[T]) Waiting(name string) int {
-	if t := q.tenants[name]; t != nil {
-		return len(t.fifo)
-	}
-	return 0
-}
-
 // Push lets v wait for the tenant, whose weight is from now on weight: a tenant
 // of weight 2 gets twice the share of one of weight 1. A weight of 0 or less
 // counts as 1.

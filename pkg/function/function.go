@@ -101,9 +101,6 @@ const (
 	BadState  Class = "bad_state" // Failed: delete it and make it again
 )
 
-// Executed tells whether a script may have run in a call that failed so.
-func (c Class) Executed() bool { return c == Ambiguous }
-
 // Error is what every method fails with, unless its context ended.
 type Error struct {
 	Class  Class

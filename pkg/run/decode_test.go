@@ -71,8 +71,8 @@ func TestDecodeReadsEveryField(t *testing.T) {
 		!d.ExpiresAt.Equal(november.Add(10*time.Minute)) {
 		t.Errorf("data: %+v", d)
 	}
-	if want := `{ "url" : "https://example.org", "n": 12345678901234567890.10 }`; string(r.Input()) != want {
-		t.Errorf("input is %s, want the very bytes %s", r.Input(), want)
+	if want := `{ "url" : "https://example.org", "n": 12345678901234567890.10 }`; string(r.Data.Input) != want {
+		t.Errorf("input is %s, want the very bytes %s", r.Data.Input, want)
 	}
 	s := r.Script
 	if want := "import requests\ndef main(input):\n    return \"é😀<&>\""; s.Source != want {
@@ -97,7 +97,7 @@ func TestDecodeFillsInTheDefaults(t *testing.T) {
 		if bad != nil {
 			t.Fatal(name, bad)
 		}
-		if r.Type != TypeRequested || r.SpecVersion != "1.0" || string(r.Input()) != "{}" ||
+		if r.Type != TypeRequested || r.SpecVersion != "1.0" || len(r.Data.Input) != 0 ||
 			r.Script.TimeoutSeconds != 10 || r.Script.Runtime.Name != "python3.13" || r.Script.EnvHash != "" || r.Expired(november) {
 			t.Errorf("%s: %+v", name, r)
 		}

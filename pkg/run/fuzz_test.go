@@ -16,7 +16,7 @@ func FuzzDecode(f *testing.F) {
 	f.Add([]byte(`{"tenant":"a","tenant":"b","data":{"script":"\ud83d\ude00\\\"","input":{"a":[1,{"b":"]"}]}}}`))
 	f.Add([]byte(" { } "))
 	f.Add([]byte(event("data.requirements", `"a[b]>=1 ; os_name=='x' # c\n"`)))
-	p, valid := testPolicy(f, PolicyConfig{}), schema(f, RequestSchema)
+	p, valid := testPolicy(f, PolicyConfig{}), schema(f, requestSchema)
 	f.Fuzz(func(t *testing.T, body []byte) {
 		r, bad := p.Decode(body, november)
 		if bad != nil {
@@ -33,7 +33,7 @@ func FuzzDecode(f *testing.F) {
 			t.Fatal(err)
 		}
 		same, bad := p.Decode(again, november)
-		if bad != nil || same.Key != r.Key || same.Script != r.Script || string(same.Input()) != string(r.Input()) {
+		if bad != nil || same.Key != r.Key || same.Script != r.Script || string(same.Data.Input) != string(r.Data.Input) {
 			t.Fatalf("decoded again: %v\n%+v\n%+v", bad, same, r)
 		}
 	})

@@ -2,7 +2,6 @@ package run
 
 import (
 	"fmt"
-	"time"
 )
 
 // PolicyConfig is what an operator decides about requests. Zero values stand
@@ -100,9 +99,4 @@ func (c PolicyConfig) check() error {
 		return fmt.Errorf("the default runtime %q is no Python of the catalog", c.DefaultRuntime)
 	}
 	return nil
-}
-
-// MaxTimeout is the longest that a run may execute.
-func (p *Policy) MaxTimeout() time.Duration {
-	return time.Duration(p.c.MaxTimeoutSeconds) * time.Second
 }

@@ -94,20 +94,11 @@ type Key string
 
 // Run is a request that was admitted: valid, and its identities computed. It is
 // immutable. The request stands in it as it was sent; the defaults are filled in
-// in Script, which is zero in a cancellation, and by Input.
+// in Script, which is zero in a cancellation.
 type Run struct {
 	Request
 	Key    Key
 	Script Script
-}
-
-// Input is what main is called with: an empty object where the request sets
-// none.
-func (r Run) Input() json.RawMessage {
-	if len(r.Data.Input) == 0 {
-		return json.RawMessage("{}")
-	}
-	return r.Data.Input
 }
 
 // Script is what a build makes a function from.

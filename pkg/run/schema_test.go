@@ -33,7 +33,7 @@ func schema(t testing.TB, text []byte) func(body []byte) error {
 }
 
 func TestResultsFollowTheirSchema(t *testing.T) {
-	valid := schema(t, ResultSchema)
+	valid := schema(t, resultSchema)
 	r := decoded(t, PolicyConfig{}, event("id", `"1"`))
 	results := []Result{finished(t), r.Rejected(refuse(InvalidField, "x", "x: mend it"), november)}
 	for _, s := range Statuses {
@@ -56,7 +56,7 @@ func TestResultsFollowTheirSchema(t *testing.T) {
 }
 
 func TestResultSchemaKnowsNoOtherField(t *testing.T) {
-	valid := schema(t, ResultSchema)
+	valid := schema(t, resultSchema)
 	res := finished(t)
 	res.Data.Error = &Error{Owner: OwnerAuthor, Type: "KeyError", Message: "m"}
 	body, _ := res.Encode()
@@ -102,7 +102,7 @@ func addField(t *testing.T, body []byte, _ string, try func(path string, changed
 }
 
 func TestWhatDecodeTakesTheSchemaTakesToo(t *testing.T) {
-	valid := schema(t, RequestSchema)
+	valid := schema(t, requestSchema)
 	for _, body := range []string{
 		fullRequest, event("id", `"1"`), event("type", `"scriptfleet.script.saved"`), event("data.timeout_seconds", `10.0`), event("data.delivery", `""`), event("data.run", `null`),
 		`{"type":"scriptfleet.run.cancelled","tenant":"acme","source":"/s","id":"c1","data":{"run":"1","action":"stop","script":null}}`,
@@ -115,7 +115,7 @@ func TestWhatDecodeTakesTheSchemaTakesToo(t *testing.T) {
 }
 
 func TestWhatTheSchemaRefusesDecodeRefusesToo(t *testing.T) {
-	valid, p := schema(t, RequestSchema), testPolicy(t, PolicyConfig{MaxTimeoutSeconds: 900})
+	valid, p := schema(t, requestSchema), testPolicy(t, PolicyConfig{MaxTimeoutSeconds: 900})
 	values := []string{``, `null`, `""`, `"x"`, `"-x"`, `"a\u0000"`, `"a\u007f"`, `0`, `1`, `1.5`, `901`, `true`, `[]`, `{}`, `{"a":1}`, `"1.0"`, `"2026-11-23T09:00:00Z"`, `"at-most-once"`, `"python3.13"`, `"scriptfleet.run.cancelled"`, `"scriptfleet.script.saved"`}
 	for _, field := range append(prefixed("data.", append(dataFields, "more")), append(envelopeFields, "more")...) {
 		for _, value := range values {

@@ -165,9 +165,6 @@ func (r Report) list() []layer {
 	}
 }
 
-// Complete tells whether no wall is missing.
-func (r Report) Complete() bool { return len(r.missing()) == 0 }
-
 func (r Report) missing() []string {
 	var names []string
 	for _, l := range r.list() {

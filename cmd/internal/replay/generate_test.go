@@ -35,7 +35,7 @@ func TestGeneratedRequestsAreDealtToScriptsAndTenants(t *testing.T) {
 		if strings.Contains(r.Script.Source, "raise") {
 			failing++
 		}
-		if got := string(r.Input()); got != `{"sleep_seconds":0.25}` {
+		if got := string(r.Data.Input); got != `{"sleep_seconds":0.25}` {
 			t.Fatalf("input is %s", got)
 		}
 	}

@@ -67,7 +67,7 @@ func TestTraceSleepsAsItsFunctionsDid(t *testing.T) {
 		if refused != nil {
 			t.Fatal(refused)
 		}
-		inputs[string(r.Input())]++
+		inputs[string(r.Data.Input)]++
 		scripts[r.Script.Hash] = true
 	}
 	for input, share := range map[string]float64{

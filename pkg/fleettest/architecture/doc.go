@@ -10,10 +10,13 @@
 //     the one SDK that it is for. No other package imports an SDK.
 //   - Policy is pure: no clock, no goroutine, no input or output.
 //   - The production binaries carry no embedded stack.
-//   - Test suites, and what lies below pkg/fleettest, are imported by tests only.
+//   - Test suites, what lies below pkg/fleettest, and the contracts' parts in
+//     memory are imported by tests only.
 //
-// It also keeps the tests from copying each other: no six lines stand in two test
-// packages (repeated_test.go).
+// Two more things are held here. No six lines stand in two test packages
+// (repeated_test.go). And what pkg exports is used outside of tests, but for a
+// list with reasons (unused_test.go): a setting that only tests set is a feature
+// that no operator has.
 //
 // A package that is new falls under the rules by where it lies; only an adapter
 // has to be added to the table of adapters.

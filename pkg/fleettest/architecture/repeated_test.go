@@ -17,14 +17,14 @@ import (
 const tooManyLines = 6
 
 func TestNoSixLinesStandInTwoTestPackages(t *testing.T) {
-	files, err := testFiles(root)
+	sources, err := testSources(root)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if len(files) < 100 {
-		t.Fatalf("only %d files of tests were found", len(files))
+	if len(sources) < 100 {
+		t.Fatalf("only %d files of tests were found", len(sources))
 	}
-	for _, copied := range repeated(files) {
+	for _, copied := range repeated(sources) {
 		t.Error(copied)
 	}
 }
@@ -92,20 +92,20 @@ func countedLines(file, text string) source {
 type run struct{ file, line int }
 
 // repeated finds the runs of lines that stand in two packages, each of them once.
-func repeated(files []source) (found []string) {
+func repeated(sources []source) (found []string) {
 	first := map[string][]run{} // by their lines: where six stand
 	said := map[[2]run]bool{}
-	for f, s := range files {
+	for f, s := range sources {
 		for n := 0; n+tooManyLines <= len(s.lines); n++ {
 			window := strings.Join(s.lines[n:n+tooManyLines], "\n")
 			for _, other := range first[window] {
-				if path.Dir(files[other.file].file) == path.Dir(s.file) {
+				if path.Dir(sources[other.file].file) == path.Dir(s.file) {
 					continue
 				}
 				pair := [2]run{other, {f, n}}
 				said[pair] = true
 				if !said[[2]run{{other.file, other.line - 1}, {f, n - 1}}] { // else told with the line before
-					found = append(found, tell(files[other.file], other.line, s, n))
+					found = append(found, tell(sources[other.file], other.line, s, n))
 				}
 			}
 			first[window] = append(first[window], run{f, n})
@@ -123,8 +123,8 @@ func tell(a source, at int, b source, bt int) string {
 		a.file, a.at[at], a.at[at+n-1], b.file, b.at[bt], b.at[bt+n-1], n)
 }
 
-// testFiles reads the tests of all packages, and the suites that they import.
-func testFiles(root string) (files []source, err error) {
+// testSources reads the tests of all packages, and the suites that they import.
+func testSources(root string) (sources []source, err error) {
 	err = filepath.WalkDir(root, func(file string, d fs.DirEntry, err error) error {
 		switch {
 		case err != nil:
@@ -146,8 +146,8 @@ func testFiles(root string) (files []source, err error) {
 		if os.IsNotExist(err) { // removed since it was listed
 			return nil
 		}
-		files = append(files, countedLines(name, string(text)))
+		sources = append(sources, countedLines(name, string(text)))
 		return err
 	})
-	return files, err
+	return sources, err
 }

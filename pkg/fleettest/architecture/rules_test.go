@@ -114,6 +114,11 @@ func isSuite(pkg string) bool {
 	return strings.HasSuffix(path.Base(pkg), "test") || matches([]string{"pkg/fleettest/..."}, pkg)
 }
 
+// isInMemory tells whether a package is a contract's part in memory.
+func isInMemory(pkg string) bool {
+	return strings.HasPrefix(path.Base(pkg), "mem") && slices.Contains(contracts, path.Dir(pkg))
+}
+
 // matches tells whether a package is among those of the patterns.
 func matches(patterns []string, pkg string) bool {
 	return slices.ContainsFunc(patterns, func(p string) bool {

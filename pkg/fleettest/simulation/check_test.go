@@ -108,7 +108,7 @@ func (f *fleet) wrongStatus(q *request, res run.Result, executed int) string {
 		Run    string
 		Status run.Status
 	}
-	_ = json.Unmarshal(q.want.Input(), &in)
+	_ = json.Unmarshal(q.want.Data.Input, &in)
 	if why := unless(status == in.Status && executed > 0, "the script ends otherwise, or was not executed"); why != "" || status != run.Succeeded {
 		return why
 	}
