@@ -1,6 +1,7 @@
 package function
 
 import (
+	"bytes"
 	"fmt"
 	"regexp"
 	"strings"
@@ -34,6 +35,10 @@ func readLambdaError(e lambdaError, inv Invocation, s run.Script) Outcome {
 			"The output is larger than the %d bytes that a function returns at most: return less, or put it somewhere and return where.", MaxPayloadBytes))
 	case e.Type == "Runtime.MarshalError":
 		o = failure(run.Failed, "OutputNotJSON", "main has to return JSON, and the output cannot be sent: "+excerpt(e.Message))
+	case e.afterLoading():
+		o = failure(run.Failed, "PythonBroken", fmt.Sprintf(
+			"The script, or a thread that it left, broke the function outside of main (%s: %s): leave Python's own modules and the handler's as they are.",
+			excerpt(e.Type), strings.TrimSuffix(excerpt(e.Message), ".")))
 	case importFailed[e.Type], pythons[e.Type] && s.Requirements != "":
 		o = unimportable(e, s)
 	default:
@@ -100,8 +105,19 @@ var importFailed = map[string]bool{
 	"Runtime.HandlerNotFound": true, "Runtime.MalformedHandlerName": true,
 }
 
+// afterLoading tells whether Python raised the error once the handler was loaded.
+// That raises nothing by itself, so that the script has to do with it. An error
+// of the loading has one of a few types, and the handler's own function in none
+// of its frames.
+func (e lambdaError) afterLoading() bool {
+	if e.Type == "" || strings.Contains(e.Type, ".") {
+		return false
+	}
+	return !pythons[e.Type] || bytes.Contains(e.StackTrace, []byte(handlerFile)) && bytes.Contains(e.StackTrace, []byte("in handle"))
+}
+
 // pythons are the errors that a foreign module in the place of Python's own
-// raises while the handler is loaded. A handler that is loaded raises nothing.
+// raises while the handler is loaded.
 var pythons = map[string]bool{
 	"AttributeError": true, "ImportError": true, "ModuleNotFoundError": true, "NameError": true, "SyntaxError": true, "TypeError": true,
 }

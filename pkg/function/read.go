@@ -45,6 +45,8 @@ type scriptError struct {
 type lambdaError struct {
 	Type    string `json:"errorType"`
 	Message string `json:"errorMessage"`
+
+	StackTrace json.RawMessage `json:"stackTrace"`
 }
 
 var null = json.RawMessage("null")

@@ -119,7 +119,7 @@ MENDS = {
     "bytearray": "decode() it, or base64 it", "datetime": "isoformat() it", "date": "isoformat() it",
     "time": "isoformat() it", "timedelta": "take its total_seconds()", "UUID": "str() it", "PosixPath": "str() it",
     "IPv4Address": "str() it", "IPv6Address": "str() it", "complex": "str() it", "coroutine": "await it",
-    "Task": "await it", "function": "call it", "method": "call it", "Response": "take its json() or its text",
+    "Task": "await it", "async_generator": "collect what it yields in a list", "function": "call it", "method": "call it", "Response": "take its json() or its text",
     "ndarray": "tolist() it", "DataFrame": "take its to_dict()", "Series": "take its to_dict()",
     "int64": "int() it", "int32": "int() it", "float32": "float() it", "bool_": "bool() it", "Timestamp": "isoformat() it",
 }
