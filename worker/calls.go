@@ -13,7 +13,8 @@ import (
 	"github.com/scriptfleet/scriptfleet/pkg/slot"
 )
 
-// Calls to the ledger and to the tenants' slots: how long they may take, and what happens while Redis is away.
+// Calls to the ledger and to the tenants' slots: how long they may take, and
+// what happens while Redis is away.
 
 const (
 	// optionalTimeout bounds a call that a run can do without.

@@ -24,8 +24,7 @@ func (w *Worker) claim(h *held) error {
 	if err != nil {
 		return err
 	}
-	h.granted(grant.Hold, false)
-	h.renew(grant.Sent)
+	h.granted(grant.Hold, grant.Sent)
 	h.attempts = grant.Attempts
 	return w.admit(h, grant.Cancelled)
 }

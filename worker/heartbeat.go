@@ -123,9 +123,9 @@ func (w *Worker) endCancelled(ctx context.Context) {
 	}
 }
 
-// extendDeliveries extends the visibility of deliveries that need it. A delivery
-// that is lost is put up with while the claim holds; without the ledger nothing
-// would keep a second worker from the run, and its work ends.
+// extendDeliveries extends the visibility of deliveries that need it. A run whose
+// delivery is gone goes on while its claim holds. Without the ledger nothing
+// would keep a second worker from it, so its work ends.
 func (w *Worker) extendDeliveries(ctx context.Context, ledgerLost bool) {
 	now := time.Now()
 	due := map[*source][]*held{}

@@ -35,29 +35,28 @@ type held struct {
 	began    time.Time // of the run's turn; zero where it has none
 	returned bool      // its function has answered
 
-	// work ends when the run is lost, and with the worker's own work; wait ends
-	// then too, and when the worker stops, or the run expires or is cancelled:
-	// it is for everything before the invocation.
+	// work ends when the claim is lost or the worker's own work ends. wait is for
+	// everything before the invocation: it ends with work, and when the worker
+	// stops or the run expires or is cancelled.
 	work, wait context.Context
 	endWork    context.CancelCauseFunc
 	endWait    context.CancelCauseFunc
-	release    []func() bool  // timers and watches to end with it
-	giving     sync.WaitGroup // of the fleet's slots, back
+	release    []func() bool  // stops the timers and watches of the two contexts
+	giving     sync.WaitGroup // the goroutine that gives the slots back
 
 	mu        sync.Mutex
 	hold      ledger.Hold
 	claimed   bool
 	renewed   time.Time // when the last call was sent that granted or renewed the claim
 	invoking  bool
-	gone      bool // the delivery is lost
+	gone      bool // the delivery is not ours any more
 	slots     []slot.Ask
 	visibleTo time.Time
 
 	running, leaving bool // as the tenant's share counts it; guarded by inflight.mu
 }
 
-// tenant is whose the delivery is, as its queue says: that is known before it is
-// read.
+// tenant is the delivery's, as its queue names it: known before it is decoded.
 func (h *held) tenant() string { return h.delivery.Group }
 
 // expireAt ends the waiting when the run expires.
@@ -69,10 +68,18 @@ func (h *held) expireAt(t time.Time) {
 // owner names this delivery in this worker: no two claims share it.
 func (h *held) owner(worker string) string { return worker + "/" + h.delivery.Handle }
 
-// granted notes what the ledger has granted; the heartbeat renews it from then on.
-func (h *held) granted(hold ledger.Hold, invoking bool) {
+// granted notes what the ledger has granted to a call that was sent then. The
+// heartbeat renews it from now on.
+func (h *held) granted(hold ledger.Hold, sent time.Time) {
 	h.mu.Lock()
-	h.hold, h.claimed, h.invoking = hold, true, invoking
+	h.hold, h.claimed, h.renewed = hold, true, sent
+	h.mu.Unlock()
+}
+
+// begun notes that the ledger has counted the invocation.
+func (h *held) begun(hold ledger.Hold) {
+	h.mu.Lock()
+	h.hold, h.invoking = hold, true
 	h.mu.Unlock()
 }
 
@@ -101,10 +108,10 @@ func (h *held) renew(sent time.Time) {
 	h.mu.Unlock()
 }
 
-// lapsed tells whether the claim may have run out, and another worker have had
-// the run since. The ledger says so when it is asked, but for one case: where it
-// has forgotten both claims, it takes ours for the last. So an invocation is not
-// begun under a claim that has lapsed by our own clock.
+// lapsed tells whether the claim has run out by our own clock, so that another
+// worker may have had the run since. The ledger would know, unless it has
+// forgotten both claims: then it takes ours for the last. So no invocation is
+// begun under a lapsed claim.
 func (h *held) lapsed(ttl time.Duration) bool {
 	h.mu.Lock()
 	defer h.mu.Unlock()
@@ -129,7 +136,7 @@ type inflight struct {
 	parked      int
 	parkedBytes int
 	shares      map[string]*share // of the tenants that have something in hand, or are capped
-	changed     chan struct{}     // closed, and made anew, when room may have come
+	changed     chan struct{}     // closed and replaced when there may be more room
 	wg          sync.WaitGroup
 	visibility  time.Duration
 }
@@ -178,7 +185,7 @@ func (in *inflight) letGo(h *held) {
 // wait returns once nothing is in hand.
 func (in *inflight) wait() { in.wg.Wait() }
 
-// park counts a delivery as parked, or refuses above the bounds, and above the
+// park counts a delivery as parked. It refuses above the bounds, and above the
 // tenant's share of them.
 func (in *inflight) park(h *held) bool {
 	in.mu.Lock()
@@ -202,17 +209,18 @@ func (in *inflight) unpark(h *held) {
 	in.parkedBytes, s.parkedBytes = in.parkedBytes-size, s.parkedBytes-size
 }
 
-// room waits until the worker may take more deliveries in hand, and tells how
-// many: beside those that execute, twice as many wait for their turn, of which
-// one tenant has its share only. It returns 0 once ctx has ended.
+// room waits until the worker may take more deliveries in hand, and returns how
+// many. It returns 0 once ctx has ended.
 func (in *inflight) room(ctx context.Context) int {
 	return in.until(ctx, func(active int) int { return roomFactor*in.concurrency - active })
 }
 
-// roomFactor is how many deliveries may be in hand for each turn.
+// roomFactor is how many deliveries may be in hand for each turn: one executes,
+// two wait.
 const roomFactor = 3
 
-// leftOver is room for what goes last: turns that nothing in hand waits for.
+// leftOver is the room for the side partition: turns that nothing in hand waits
+// for.
 func (in *inflight) leftOver(ctx context.Context) int {
 	return in.until(ctx, func(active int) int { return in.concurrency - active })
 }
@@ -252,7 +260,7 @@ func (in *inflight) counts() (active, parked int) {
 	return len(in.all) - in.parked, in.parked
 }
 
-// tell wakes who waits for room; mu is held.
+// tell wakes those that wait for room; mu is held.
 func (in *inflight) tell() {
 	close(in.changed)
 	in.changed = make(chan struct{})

@@ -75,7 +75,7 @@ func (w *Worker) begin(h *held) error {
 			return err
 		}
 	}
-	h.granted(hold, true)
+	h.begun(hold)
 	h.attempts = max(hold.Attempts, h.attempts+1)
 	if h.attempts == 1 {
 		w.budget.earn()

@@ -31,11 +31,11 @@ func newSource(q queue.Queue) *source {
 // see the same room, so that up to MaxBatch deliveries a partition more than
 // there is room for can be in hand, waiting.
 //
-// What is above its tenant's share goes back unread. A partition that brought
-// such is asked for no more than the tenant may have, and for one now and then:
-// fair delivery brings the others first.
+// A delivery above its tenant's share goes back unread. After that the partition
+// is asked only for as many as this tenant may have, and for one delivery every
+// lookEvery: fair delivery brings other tenants' first.
 func (w *Worker) receive(intake, work context.Context, s *source, room func(context.Context) int) {
-	crowd, pause := "", false // the tenant that fills the partition, and whether nobody else came
+	crowd, pause := "", false // the tenant that fills the partition, and whether it still does
 	for w.breaker.Wait(intake) == nil {
 		n := min(room(intake), queue.MaxBatch)
 		if n == 0 {
@@ -72,12 +72,13 @@ func (w *Worker) receive(intake, work context.Context, s *source, room func(cont
 				})
 			})
 		case len(ds) < n:
-			pause = false // that was all
+			pause = false // the partition is empty
 		}
 	}
 }
 
-// inHand takes a delivery into hand and walks it to its end.
+// inHand takes a delivery into hand. Its goroutine walks it to a verdict and
+// carries that out.
 func (w *Worker) inHand(intake, work context.Context, s *source, d queue.Delivery, walk func(*held) verdict) {
 	h := w.inflight.take(intake, work, s, d)
 	go func() {
@@ -105,9 +106,9 @@ const (
 // jittered is a time between half of d and one and a half.
 func jittered(d time.Duration) time.Duration { return d/2 + rand.N(d) }
 
-// putBackUnread puts deliveries back unread that are above their tenant's share: the
-// first two times at once, for it was only bad luck; then with a growing delay,
-// so that none is received so often that its queue takes it for undeliverable.
+// putBackUnread puts deliveries back that are above their tenant's share: at
+// once after the first two receives, then with a growing delay, so that none
+// reaches the number of receives at which its queue buries it.
 func (w *Worker) putBackUnread(intake context.Context, s *source, ds []queue.Delivery) {
 	w.metrics.crowded.Add(float64(len(ds)))
 	delays := map[time.Duration][]queue.Delivery{}

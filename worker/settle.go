@@ -60,7 +60,8 @@ func (h *held) result(v verdict) run.Result {
 }
 
 // answer has the result go out, and then deletes the delivery. The claim is not
-// renewed any more once the result is written down: nobody can take the run.
+// renewed any more once the result is written down: no other worker can take
+// the run then.
 func (w *Worker) answer(h *held, v verdict) error {
 	hold, ok := h.currentHold()
 	if !ok {
@@ -107,7 +108,7 @@ func putBackDelay(within time.Duration) time.Duration {
 	return within.Round(time.Second)
 }
 
-// bury puts what nobody can be answered for on the dead-letter queue.
+// bury puts a delivery that no result can be sent for on the dead-letter queue.
 func (w *Worker) bury(h *held, reason *run.Error) error {
 	if err := w.writeLetter(h, reason); err != nil {
 		return err

@@ -7,12 +7,16 @@ import (
 	"github.com/scriptfleet/scriptfleet/pkg/queue"
 )
 
-// share is what a tenant has in hand. What it may have is a multiple of what is
-// still free, so that it shrinks as others come: alone a tenant gets two thirds
-// of the room, two that flood two fifths each, and there is always some left for
-// one that has nothing here yet. The same holds for parked deliveries, of which
-// one tenant gets three quarters. Deliveries above it go back to their partition
-// unread: no claim, no attempt, no round trip to the ledger.
+// share is what a tenant has in hand. It may take one more while
+//
+//	active < activeFactor × (room - what all have active)
+//	parked < parkedFactor × (MaxParked - what all have parked), and so in bytes
+//
+// so what it may have shrinks as others come. Example: the room is 96, three for
+// each of 32 turns. One tenant that floods gets 64 (64 = 2 × (96-64)); two get
+// about 38 each, and 19 stay free for a tenant that comes later. Of the parked,
+// one tenant gets three quarters. Deliveries above the share go back to their
+// partition unread: no claim, no attempt, no round trip to the ledger.
 type share struct {
 	active  int // in hand and not parked
 	leaving int // of those, the ones that are past their execution
@@ -20,10 +24,11 @@ type share struct {
 
 	parked, parkedBytes int
 
-	// While the tenant is at a cap, few more than run here are taken in hand,
-	// and they wait here for one of their own to end.
+	// Until cappedUntil the tenant counts as at a cap: only a few deliveries more
+	// than it has running are taken in hand. They wait for one of its runs here to
+	// end, first in first out.
 	cappedUntil time.Time
-	waiting     []chan struct{} // for a slot of the tenant's to come free; first in first out
+	waiting     []chan struct{}
 }
 
 const (
@@ -46,7 +51,7 @@ func (in *inflight) of(tenant string) *share {
 	return s
 }
 
-// forget drops what says nothing; mu is held.
+// forget drops a share that is empty; mu is held.
 func (in *inflight) forget(tenant string) {
 	s := in.shares[tenant]
 	if s != nil && s.active == 0 && s.parked == 0 && time.Now().After(s.cappedUntil) {
@@ -70,9 +75,10 @@ func (in *inflight) left(tenant string) int {
 		return queue.MaxBatch
 	}
 	free := roomFactor*in.concurrency - (len(in.all) - in.parked)
-	// One that has nothing here is always served: it came through the room.
+	// A tenant that has nothing here may always have one.
 	n := max(activeFactor*free-s.active, 1-s.active)
-	// What the factor allows shrinks with every one that is taken.
+	// Each delivery that is taken lowers activeFactor × free - active by
+	// activeFactor + 1, so a third of the difference may be taken, rounded up.
 	n = (n + activeFactor) / (1 + activeFactor)
 	if time.Now().Before(s.cappedUntil) {
 		n = min(n, s.running+s.leaving+max(4, in.concurrency/4)-s.active)
@@ -87,9 +93,9 @@ func (in *inflight) admits(tenant string) bool {
 	return in.left(tenant) > 0
 }
 
-// crowded waits until the tenant may have more in hand, but no longer than for
-// the pause, since the partition has other tenants too. It tells how many to ask
-// for: one at least.
+// crowded waits until the tenant may have more in hand, for the pause at most:
+// the partition may have other tenants. It returns how many deliveries to ask
+// for, at least one.
 func (in *inflight) crowded(ctx context.Context, tenant string, pause time.Duration) int {
 	timer := time.NewTimer(pause)
 	defer timer.Stop()
@@ -118,7 +124,7 @@ func (in *inflight) leaves(h *held) {
 	h.leaving = true
 }
 
-// hasSlots notes that a run has the fleet's slots that it needs.
+// hasSlots notes that a run has its tenant's slots in the fleet.
 func (in *inflight) hasSlots(h *held) {
 	in.mu.Lock()
 	defer in.mu.Unlock()
@@ -126,7 +132,8 @@ func (in *inflight) hasSlots(h *held) {
 	h.running = true
 }
 
-// gaveSlots notes that it has given them back: the next of the tenant's may ask.
+// gaveSlots notes that a run has given its slots back, and wakes the next of the
+// tenant's runs that wait for one.
 func (in *inflight) gaveSlots(h *held) {
 	in.mu.Lock()
 	defer in.mu.Unlock()
@@ -148,7 +155,7 @@ func (s *share) wake() {
 }
 
 // capped notes that the tenant is at a cap, and waits until one of its runs here
-// has ended, or ctx has.
+// ends, or ctx does.
 func (in *inflight) capped(ctx context.Context, h *held) {
 	free := make(chan struct{})
 	in.mu.Lock()
@@ -169,5 +176,5 @@ func (in *inflight) capped(ctx context.Context, h *held) {
 			return
 		}
 	}
-	s.wake() // it was ours, and we do not need it
+	s.wake() // woken too late: the next one has it
 }

@@ -150,7 +150,7 @@ func TestReserveIsForThoseWhoHaveHardlyAny(t *testing.T) {
 			}
 		}
 		if s.grants(t, "long") {
-			t.Error("whoever has the turns has the reserve too")
+			t.Error("a tenant that has all turns has the reserve too")
 		}
 		if !s.grants(t, "quiet") {
 			t.Error("a tenant that has nothing waits for the reserve")

@@ -21,21 +21,21 @@
 //     deleted: the order that package outbox keeps.
 //   - Waiting for a build takes no turn: such a delivery is parked, within bounds
 //     of number and bytes, and put back above them.
-//   - While a delivery is in hand, heartbeat.go keeps it: its visibility, its claim
-//     and its tenant's slot are renewed in batches, and only when they need it.
+//   - The heartbeat renews what is in hand, in batches and only where needed: the
+//     delivery's visibility, the claim, the tenant's slots.
 //
 // # Who may publish
 //
-// The claim decides, not the delivery: as long as the claim is ours, nobody else
-// invokes the run, whatever became of the delivery's visibility; so a run whose
-// delivery is lost goes on, and its result is published once. Only when the
-// claim is lost, or when the delivery is lost while the ledger is out of reach,
-// does the work end with errLost, and then nothing is published.
+// The claim decides, not the delivery. While the claim is ours no other worker
+// invokes the run, even when the delivery's visibility has run out: the run goes
+// on, and its result is published once. The work ends with errLost when the claim
+// is lost, or when the delivery is lost while the ledger is out of reach. Nothing
+// is published then.
 //
 // # Stopping
 //
-// When intake ends, receiving stops, what waits is put back, and what executes
-// is let finish. When work ends, that is left to another worker too.
+// When intake ends, receiving stops, runs that wait are put back, and runs that
+// execute go on to their end. When work ends, those are put back too.
 package worker
 
 import (
