@@ -68,16 +68,18 @@ func (in installer) withUV(ctx context.Context, s run.Script, w workshop, log *b
 }
 
 func (in installer) uvFlags(s run.Script, w workshop) []string {
-	downloads := in.downloads
+	// Where builds share their downloads, a link would let one write what another
+	// reads.
+	downloads, link := in.downloads, "copy"
 	if downloads == "" {
-		downloads = filepath.Join(w.root, "downloads")
+		downloads, link = filepath.Join(w.root, "downloads"), "hardlink"
 	}
 	flags := []string{
 		"--python-version", s.Runtime.Python,
 		"--python-platform", wheelArch(s) + "-" + s.Runtime.Platform,
 		"--only-binary", ":all:",
 		"--cache-dir", downloads,
-		"--link-mode", "copy", // a link would let one build write what another reads
+		"--link-mode", link,
 		"--no-config", "--no-python-downloads", "--no-progress", "--color", "never",
 	}
 	if python, ok := in.anyPython(s.Runtime.Python); ok {
