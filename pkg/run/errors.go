@@ -3,7 +3,8 @@ package run
 import "fmt"
 
 // The types of error that [Policy.Decode] answers with. Each is the author's to
-// mend, and trying the same request again is no use.
+// mend, and trying the same request again is no use. ERRORS.md lists those of all
+// packages beside each other, with their sentences.
 const (
 	InvalidJSON        = "InvalidJSON"        // the body is not one JSON object
 	InvalidUTF8        = "InvalidUTF8"        // a text is not valid UTF-8, or half of a surrogate pair

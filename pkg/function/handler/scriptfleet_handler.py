@@ -165,7 +165,8 @@ class Script:
             output = self.main(value)
         except TypeError as e:
             if BaseException.__traceback__.__get__(e).tb_next is None:  # raised by the call itself
-                raise Failure("MainTakesOtherArguments", "main is called as main(input), and that failed: %s." % told(e))
+                raise Failure("MainTakesOtherArguments", "main is called as main(input), and that failed: %s. "
+                              "Give it one parameter: def main(input)." % told(e))
             raise
         if type(output) is Coroutine:
             import asyncio

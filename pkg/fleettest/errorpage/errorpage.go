@@ -1,0 +1,299 @@
+// Package errorpage reads the errors that a person may be told out of the source:
+// each type with its sentence and where it is worded, for one page that is read
+// side by side.
+//
+// Three ways of wording are known: a run.Error in place, a function that makes one
+// of a type that it is given, and a Failure of the function's handler. A sentence
+// that is put together stands there as far as it is constant.
+package errorpage
+
+import (
+	"fmt"
+	"go/ast"
+	"go/parser"
+	"go/token"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+)
+
+// Entry is one wording of an error.
+type Entry struct {
+	Type, Owner, Message string
+	Place                string // the file, from the module's root
+}
+
+// maker is a function that makes errors: of which of its arguments the type and
+// the sentence are.
+type maker struct {
+	kind, message int
+	owner         string
+}
+
+type source struct {
+	path string
+	file *ast.File
+}
+
+// Collect reads all of the module's source but its tests.
+func Collect(root string) ([]Entry, error) {
+	sources, err := parse(root)
+	if err != nil {
+		return nil, err
+	}
+	c := collector{constants: map[string]string{}, makers: map[string]maker{}}
+	for _, s := range sources {
+		c.learn(s)
+	}
+	for _, s := range sources {
+		ast.Inspect(s.file, func(n ast.Node) bool { c.visit(s, n); return true })
+	}
+	if err := c.handler(root); err != nil {
+		return nil, err
+	}
+	slices.SortFunc(c.found, func(a, b Entry) int { return strings.Compare(a.Type+a.Place+a.Message, b.Type+b.Place+b.Message) })
+	return slices.Compact(c.found), nil
+}
+
+func parse(root string) ([]source, error) {
+	var sources []source
+	err := filepath.WalkDir(root, func(path string, entry fs.DirEntry, err error) error {
+		switch {
+		case err != nil:
+			return err
+		case entry.IsDir() && path != root && strings.HasPrefix(entry.Name(), "."), entry.IsDir() && entry.Name() == "fleettest", entry.IsDir() && entry.Name() == "localaws":
+			return fs.SkipDir
+		case !strings.HasSuffix(path, ".go") || strings.HasSuffix(path, "_test.go") || strings.HasSuffix(filepath.Dir(path), "test"):
+			return nil
+		}
+		file, err := parser.ParseFile(token.NewFileSet(), path, nil, parser.SkipObjectResolution)
+		if err != nil {
+			return fmt.Errorf("parse source: %w", err)
+		}
+		relative, err := filepath.Rel(root, path)
+		sources = append(sources, source{filepath.ToSlash(relative), file})
+		return err
+	})
+	return sources, err
+}
+
+type collector struct {
+	constants map[string]string // of the whole module, by name
+	makers    map[string]maker  // by package folder and name
+	found     []Entry
+}
+
+// learn takes a file's constants, and the functions that make errors of a type
+// that is an argument.
+func (c *collector) learn(s source) {
+	for _, d := range s.file.Decls {
+		switch d := d.(type) {
+		case *ast.GenDecl:
+			c.learnConstants(d)
+		case *ast.FuncDecl:
+			c.learnMaker(s, d)
+		}
+	}
+}
+
+func (c *collector) learnConstants(d *ast.GenDecl) {
+	for _, spec := range d.Specs {
+		v, ok := spec.(*ast.ValueSpec)
+		if !ok || d.Tok != token.CONST {
+			continue
+		}
+		for n, name := range v.Names {
+			if n < len(v.Values) {
+				if text, ok := c.text(v.Values[n]); ok {
+					c.constants[name.Name] = text
+				}
+			}
+		}
+	}
+}
+
+func (c *collector) learnMaker(s source, d *ast.FuncDecl) {
+	parameters := map[string]int{}
+	for _, field := range d.Type.Params.List {
+		for _, name := range field.Names {
+			parameters[name.Name] = len(parameters)
+		}
+	}
+	ast.Inspect(d, func(n ast.Node) bool {
+		fields, ok := errorFields(n)
+		if !ok {
+			return true
+		}
+		kind, isName := fields["Type"].(*ast.Ident)
+		if !isName {
+			return true
+		}
+		at, isParameter := parameters[kind.Name]
+		if !isParameter {
+			return true
+		}
+		m := maker{kind: at, message: -1, owner: owner(fields["Owner"])}
+		ast.Inspect(fields["Message"], func(n ast.Node) bool {
+			if name, ok := n.(*ast.Ident); ok && m.message < 0 {
+				if at, ok := parameters[name.Name]; ok {
+					m.message = at
+				}
+			}
+			return true
+		})
+		c.makers[filepath.Dir(s.path)+"."+d.Name.Name] = m
+		return true
+	})
+}
+
+// visit finds errors in place and calls of makers.
+func (c *collector) visit(s source, n ast.Node) {
+	if fields, ok := errorFields(n); ok {
+		if kind, ok := c.text(fields["Type"]); ok {
+			c.add(s, kind, owner(fields["Owner"]), fields["Message"])
+		}
+		return
+	}
+	call, ok := n.(*ast.CallExpr)
+	if !ok {
+		return
+	}
+	name, ok := call.Fun.(*ast.Ident)
+	if !ok {
+		return
+	}
+	m, ok := c.makers[filepath.Dir(s.path)+"."+name.Name]
+	if !ok || len(call.Args) <= max(m.kind, m.message) {
+		return
+	}
+	if kind, ok := c.text(call.Args[m.kind]); ok {
+		var message ast.Expr
+		if m.message >= 0 {
+			message = call.Args[m.message]
+		}
+		c.add(s, kind, m.owner, message)
+	}
+}
+
+func (c *collector) add(s source, kind, owner string, message ast.Expr) {
+	text, ok := c.text(message)
+	if !ok {
+		text = "…"
+	}
+	c.found = append(c.found, Entry{kind, owner, text, s.path})
+}
+
+// errorFields are the fields of a run.Error that is made in place.
+func errorFields(n ast.Node) (map[string]ast.Expr, bool) {
+	literal, ok := n.(*ast.CompositeLit)
+	if !ok {
+		return nil, false
+	}
+	switch t := literal.Type.(type) {
+	case *ast.Ident:
+		ok = t.Name == "Error"
+	case *ast.SelectorExpr:
+		ok = t.Sel.Name == "Error"
+	default:
+		ok = false
+	}
+	fields := map[string]ast.Expr{}
+	for _, e := range literal.Elts {
+		if pair, isPair := e.(*ast.KeyValueExpr); isPair {
+			if name, isName := pair.Key.(*ast.Ident); isName {
+				fields[name.Name] = pair.Value
+			}
+		}
+	}
+	return fields, ok && fields["Type"] != nil && fields["Message"] != nil
+}
+
+// owner is author, operator or platform; empty where it is not constant.
+func owner(e ast.Expr) string {
+	name := ""
+	switch e := e.(type) {
+	case *ast.Ident:
+		name = e.Name
+	case *ast.SelectorExpr:
+		name = e.Sel.Name
+	}
+	return strings.ToLower(strings.TrimPrefix(name, "Owner"))
+}
+
+// text is what an expression says, as far as it is constant.
+func (c *collector) text(e ast.Expr) (string, bool) {
+	switch e := e.(type) {
+	case *ast.BasicLit:
+		text, err := strconv.Unquote(e.Value)
+		return text, err == nil && e.Kind == token.STRING
+	case *ast.Ident:
+		text, ok := c.constants[e.Name]
+		return text, ok
+	case *ast.SelectorExpr:
+		text, ok := c.constants[e.Sel.Name]
+		return text, ok
+	case *ast.BinaryExpr:
+		left, isLeft := c.text(e.X)
+		right, isRight := c.text(e.Y)
+		if !isLeft {
+			left = "…"
+		}
+		if !isRight {
+			right = "…"
+		}
+		return left + right, isLeft || isRight
+	case *ast.CallExpr:
+		if f, ok := e.Fun.(*ast.SelectorExpr); ok && f.Sel.Name == "Sprintf" && len(e.Args) > 0 {
+			return c.text(e.Args[0])
+		}
+	}
+	return "", false
+}
+
+// failure is a Failure of the handler's: Failure("Type", "sentence" "…")
+var (
+	failure = regexp.MustCompile(`Failure\("(\w+)",\s*((?:"(?:[^"\\]|\\.)*"\s*)+)`)
+	quoted  = regexp.MustCompile(`"(?:[^"\\]|\\.)*"`)
+)
+
+func (c *collector) handler(root string) error {
+	files, err := filepath.Glob(filepath.Join(root, "pkg", "function", "handler", "*.py"))
+	if err != nil {
+		return fmt.Errorf("find the handler: %w", err)
+	}
+	for _, path := range files {
+		body, err := os.ReadFile(path)
+		if err != nil {
+			return fmt.Errorf("read the handler: %w", err)
+		}
+		for _, m := range failure.FindAllStringSubmatch(string(body), -1) {
+			message := ""
+			for _, part := range quoted.FindAllString(m[2], -1) {
+				text, err := strconv.Unquote(part)
+				if err != nil {
+					return fmt.Errorf("read the handler's sentence %s: %w", part, err)
+				}
+				message += text
+			}
+			c.found = append(c.found, Entry{m[1], "author", message, "pkg/function/handler/" + filepath.Base(path)})
+		}
+	}
+	return nil
+}
+
+// Render writes the page.
+func Render(found []Entry) string {
+	var b strings.Builder
+	b.WriteString("# What went wrong: every `error.type`, and what it says\n\n" +
+		"Written by `go test ./pkg/fleettest/errorpage -update` out of the source. `%s` and `…` stand for what is only known when it\n" +
+		"happens. Beside these, an error of a script's own class has that class's name as its type, and begins with\n" +
+		"*main raised* or *Importing the script raised*.\n\n| type | to mend by | what it says | where it is worded |\n|---|---|---|---|\n")
+	for _, e := range found {
+		fmt.Fprintf(&b, "| `%s` | %s | %s | `%s` |\n", e.Type, e.Owner, strings.NewReplacer("|", "\\|", "\n", " ").Replace(e.Message), e.Place)
+	}
+	return b.String()
+}

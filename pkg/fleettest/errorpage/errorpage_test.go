@@ -1,0 +1,71 @@
+package errorpage
+
+import (
+	"flag"
+	"os"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+)
+
+var update = flag.Bool("update", false, "write the page")
+
+var (
+	root = filepath.Join("..", "..", "..")
+	page = filepath.Join(root, "pkg", "run", "ERRORS.md")
+)
+
+// The page is read side by side by who words an error; a type that is not on it
+// has been read by no one.
+func TestEveryTypeOfErrorIsOnThePage(t *testing.T) {
+	found, err := Collect(root)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if *update {
+		if err := os.WriteFile(page, []byte(Render(found)), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	written, err := os.ReadFile(page)
+	if err != nil {
+		t.Fatal(err)
+	}
+	onPage := map[string]bool{}
+	for _, m := range row.FindAllStringSubmatch(string(written), -1) {
+		onPage[m[1]] = true
+	}
+	inSource := map[string]bool{}
+	for _, e := range found {
+		inSource[e.Type] = true
+		if !onPage[e.Type] {
+			t.Errorf("%s of %s is not on the page: go test ./pkg/fleettest/errorpage -update", e.Type, e.Place)
+		}
+	}
+	for kind := range onPage {
+		if !inSource[kind] {
+			t.Errorf("%s is on the page and nowhere else: go test ./pkg/fleettest/errorpage -update", kind)
+		}
+	}
+}
+
+var row = regexp.MustCompile("(?m)^\\| `(\\w+)` ")
+
+func TestCollectFindsWhatIsWordedInEveryWay(t *testing.T) {
+	found, err := Collect(root)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for kind, says := range map[string]string{
+		"ScriptTooLarge": "move its data elsewhere",         // in place
+		"InvalidJSON":    "JSON",                            // by a constructor, with a constant
+		"MissingMain":    "it needs a function main(input)", // in the handler
+		"Timeout":        "raise the action's timeout",      // by a constructor that makes an outcome
+	} {
+		if !slices.ContainsFunc(found, func(e Entry) bool { return e.Type == kind && strings.Contains(e.Message, says) }) {
+			t.Errorf("%s with %q was not found", kind, says)
+		}
+	}
+}
