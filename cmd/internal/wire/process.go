@@ -4,15 +4,14 @@ import (
 	"context"
 	"errors"
 
-	"go.uber.org/zap"
-
 	"github.com/scriptfleet/scriptfleet/pkg/config"
 	"github.com/scriptfleet/scriptfleet/pkg/service"
 	"github.com/scriptfleet/scriptfleet/pkg/telemetry"
 )
 
 // RunProcess is the whole life of a production binary: logs, clients, the part
-// that it is for, the admin address, and a drain at the end.
+// that it is for, the admin address, and a drain at the end. It may start before
+// SQS and Redis do.
 func RunProcess(ctx context.Context, name string, p config.Process, settings config.Fleet, part func(context.Context, *Fleet) (Running, error)) error {
 	log, err := telemetry.NewLogger(p.LogLevel, p.LogFormat)
 	if err != nil {
@@ -23,22 +22,23 @@ func RunProcess(ctx context.Context, name string, p config.Process, settings con
 	if err != nil {
 		return err
 	}
-	fleet, err := Open(ctx, settings, cfg, log, telemetry.NewRegistry())
+	fleet, err := open(settings, cfg, log, telemetry.NewRegistry())
 	if err != nil {
 		return err
 	}
 	defer fleet.Close()
-	running, err := part(ctx, fleet)
+	start := newStarter(fleet, name)
+	admin, err := telemetry.ListenAdmin(telemetry.AdminConfig{Addr: p.AdminAddr}, fleet.Registry, start.Ready)
 	if err != nil {
 		return err
 	}
-	admin, err := telemetry.ListenAdmin(telemetry.AdminConfig{Addr: p.AdminAddr}, fleet.Registry, running.Ready)
-	if err != nil {
-		return err
-	}
-	log.Info(name+" runs", zap.String("admin", admin.Addr()), zap.String("prefix", settings.Prefix), zap.Int("partitions", settings.Partitions))
+	start.admin = admin.Addr
 	defer func() { log.Info(name + " has stopped") }()
-	return service.Run(ctx, p.Drain, running.Part, fleet.FollowTenants(), adminPart(admin, running.Part.Name))
+	err = service.Run(ctx, p.Drain, start.part(part), fleet.FollowTenants(), adminPart(admin, name))
+	if start.failed != nil {
+		return start.failed
+	}
+	return err
 }
 
 // adminPart serves until the intake ends; the drain needs no audience.

@@ -64,6 +64,19 @@ func AWS(ctx context.Context) (aws.Config, error) {
 // Open makes the clients, and the rules for requests. It calls nothing yet but,
 // where asked for, creates the queues. Close ends it.
 func Open(ctx context.Context, settings config.Fleet, cfg aws.Config, log *zap.Logger, reg *prometheus.Registry) (*Fleet, error) {
+	f, err := open(settings, cfg, log, reg)
+	if err != nil {
+		return nil, err
+	}
+	if err := f.createQueues(ctx); err != nil {
+		f.Close()
+		return nil, err
+	}
+	return f, nil
+}
+
+// open makes the clients and the rules, and calls nothing.
+func open(settings config.Fleet, cfg aws.Config, log *zap.Logger, reg *prometheus.Registry) (*Fleet, error) {
 	if settings.RedisURL == "" {
 		return nil, ErrNoRedis
 	}
@@ -72,13 +85,7 @@ func Open(ctx context.Context, settings config.Fleet, cfg aws.Config, log *zap.L
 		return nil, err
 	}
 	memoryMB := func(name string) int { return f.tenants.Limits(name).MemoryMB }
-	f.Policy, err = settings.Policy(function.HandlerVersion(), memoryMB)
-	if err == nil && settings.CreateQueues {
-		if err = sqsqueue.Ensure(ctx, f.sqs, f.Names()); err != nil {
-			err = fmt.Errorf("create the queues: %w", err)
-		}
-	}
-	if err != nil {
+	if f.Policy, err = settings.Policy(function.HandlerVersion(), memoryMB); err != nil {
 		f.Close()
 		return nil, err
 	}
@@ -110,6 +117,17 @@ func Dial(settings config.Fleet, cfg aws.Config, log *zap.Logger, reg *prometheu
 		return f, nil
 	}
 	return f, f.openRedis()
+}
+
+// createQueues makes those that are missing, where that is asked for.
+func (f *Fleet) createQueues(ctx context.Context) error {
+	if !f.Settings.CreateQueues {
+		return nil
+	}
+	if err := sqsqueue.Ensure(ctx, f.sqs, f.Names()); err != nil {
+		return fmt.Errorf("create the queues: %w", err)
+	}
+	return nil
 }
 
 // openRedis makes the client. Whoever calls Redis here decides by itself when to
