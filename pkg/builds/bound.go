@@ -8,8 +8,8 @@ import (
 
 var errBuildTimeout = errors.New("build: took longer than a build may")
 
-// bound ends a turn that works for too long. The time stands still while the
-// turn waits for others: those have bounds of their own. It is for one
+// bound ends a term that works for too long. The time stands still while the
+// term waits for others: those have bounds of their own. It is for one
 // goroutine.
 type bound struct {
 	timer  *time.Timer

@@ -35,7 +35,7 @@ const aheadPatience = 30 * time.Second
 
 // call makes a call until it is answered, under the lease. A throttled call has
 // not been executed: it is made again for as long as the build may last.
-func (t *turn) call(ctx context.Context, c call) error {
+func (t *term) call(ctx context.Context, c call) error {
 	for pause, unsure := firstPause, 0; ; pause = min(2*pause, longestWait) {
 		if err := t.ready(ctx, c); err != nil {
 			return err
@@ -61,7 +61,7 @@ func (t *turn) call(ctx context.Context, c call) error {
 
 // ready waits for a token, then makes sure that the lease still holds: what a
 // later holder may have made must not be made again, or deleted.
-func (t *turn) ready(ctx context.Context, c call) error {
+func (t *term) ready(ctx context.Context, c call) error {
 	if c.paced {
 		if err := t.pace(ctx); err != nil {
 			return err
@@ -103,7 +103,7 @@ func (c call) again(err error) bool {
 
 // pace takes a token from the fleet's bucket. A build made ahead goes with the
 // others from the moment that a run waits for it.
-func (t *turn) pace(ctx context.Context) error {
+func (t *term) pace(ctx context.Context) error {
 	if t.f.ahead.Err() == nil {
 		behind, cancel := context.WithTimeout(ctx, aheadPatience)
 		stop := context.AfterFunc(t.f.ahead, cancel)

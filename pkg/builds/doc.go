@@ -99,13 +99,13 @@
 //
 // # Who goes first
 //
-// A worker has places for a few builds at a time, apart from its run slots.
+// A worker has places for a few builds at a time, apart from the turns of its runs.
 // Builds that a run waits for go before builds made ahead, in the places and in
 // the fleet's token bucket, and a build made ahead moves up when a run joins it.
-// Among equals it is the turn of the tenant that has built for the fewest
-// seconds. One place is kept free of builds made ahead. A script's flight lends
-// its place to its env's, or gives it back while it waits for one that is under
-// way, so those who wait never keep places from the one that they wait for.
+// Among equals the tenant goes first that has built for the fewest seconds. One
+// place is kept free of builds made ahead. A script's flight lends its place to
+// its env's, or gives it back while it waits for one that is under way, so those
+// who wait never keep places from the one that they wait for.
 //
 // Another worker cannot be told that a run now waits for a build that it makes
 // ahead. So such a build stands back for 30 s at most once it holds a lease.

@@ -28,7 +28,7 @@ func (b *Builder) envStep(s run.Script) step {
 
 // leadEnv looks for the layer by its name before it builds one, since publishing
 // is not idempotent: a leader may have published and died.
-func leadEnv(ctx context.Context, t *turn) (made, error) {
+func leadEnv(ctx context.Context, t *term) (made, error) {
 	name := run.LayerName(t.cfg.Prefix, t.script.EnvHash)
 	arn, err := t.findLayer(ctx, name)
 	if err != nil || arn != "" {
@@ -48,7 +48,7 @@ func leadEnv(ctx context.Context, t *turn) (made, error) {
 }
 
 // findLayer returns the layer's ARN, or "" where there is none.
-func (t *turn) findLayer(ctx context.Context, name string) (arn string, err error) {
+func (t *term) findLayer(ctx context.Context, name string) (arn string, err error) {
 	err = t.call(ctx, call{op: "FindLayer", paced: true, timeout: t.cfg.CallTimeout,
 		do: func(ctx context.Context) (err error) { arn, err = t.deps.Maker.FindLayer(ctx, name); return err }})
 	if function.ClassOf(err) == function.NotFound {
@@ -59,7 +59,7 @@ func (t *turn) findLayer(ctx context.Context, name string) (arn string, err erro
 
 // publish publishes a version. A call without an answer may have done so: until
 // the layer is known not to be there, it is not published again.
-func (t *turn) publish(ctx context.Context, l function.LayerSpec) (arn string, err error) {
+func (t *term) publish(ctx context.Context, l function.LayerSpec) (arn string, err error) {
 	perhapsThere := false
 	err = t.call(ctx, call{op: "PublishLayer", paced: true, timeout: t.cfg.CallTimeout,
 		do: func(ctx context.Context) (err error) {
@@ -76,7 +76,7 @@ func (t *turn) publish(ctx context.Context, l function.LayerSpec) (arn string, e
 }
 
 // forgetLayer forgets a layer that is not there any more.
-func (t *turn) forgetLayer(ctx context.Context) error {
+func (t *term) forgetLayer(ctx context.Context) error {
 	rec, ok := t.Builder.layers.get(t.script.EnvHash)
 	if !ok {
 		return nil

@@ -14,8 +14,8 @@ import (
 	"github.com/scriptfleet/scriptfleet/pkg/run"
 )
 
-// turn is a flight's time as the leader of its step: it holds the lease.
-type turn struct {
+// term is a flight's time as the leader of its step: it holds the lease.
+type term struct {
 	*Builder
 	f      *flight
 	hold   *lease.Hold
@@ -25,7 +25,7 @@ type turn struct {
 	log    string    // what the layer's build said
 }
 
-// made is what a turn ends with.
+// made is what a term ends with.
 type made struct {
 	arn   string
 	found bool // it was there already
@@ -48,7 +48,7 @@ func (f *flight) lead(ctx context.Context, hold *lease.Hold, w *watch) (outcome,
 			return out, true
 		}
 	}
-	t := &turn{Builder: f.b, f: f, hold: hold, bound: bound, script: f.step.script}
+	t := &term{Builder: f.b, f: f, hold: hold, bound: bound, script: f.step.script}
 	m, err := t.make(work)
 	if err != nil && (errors.Is(err, ErrClosed) || !hold.Valid()) {
 		return f.gaveUp(ctx, t)
@@ -62,7 +62,7 @@ func (f *flight) lead(ctx context.Context, hold *lease.Hold, w *watch) (outcome,
 }
 
 // make leads the step. A panic fails this build alone.
-func (t *turn) make(ctx context.Context) (m made, err error) {
+func (t *term) make(ctx context.Context) (m made, err error) {
 	if p := panics.Catch(func() { m, err = t.f.step.lead(ctx, t) }); p != nil {
 		t.panicked(p, t.f.step)
 		return made{}, p
@@ -70,9 +70,9 @@ func (t *turn) make(ctx context.Context) (m made, err error) {
 	return m, err
 }
 
-// gaveUp ends a turn that settled nothing: this worker stops, or the lease is
+// gaveUp ends a term that settled nothing: this worker stops, or the lease is
 // lost.
-func (f *flight) gaveUp(ctx context.Context, t *turn) (outcome, bool) {
+func (f *flight) gaveUp(ctx context.Context, t *term) (outcome, bool) {
 	if f.b.ctx.Err() == nil {
 		t.ended(endedLost)
 		return outcome{}, false
@@ -81,7 +81,7 @@ func (f *flight) gaveUp(ctx context.Context, t *turn) (outcome, bool) {
 	return outcome{err: ErrClosed}, true
 }
 
-func (t *turn) outcome(m made, err error, before Record) outcome {
+func (t *term) outcome(m made, err error, before Record) outcome {
 	out := outcome{how: run.BuildBuilt, by: t.cfg.Worker}
 	out.record = Record{ARN: m.arn, Log: t.log, Fence: t.hold.Fence(), Builder: t.cfg.Worker}
 	var env *envFailure
@@ -103,7 +103,7 @@ func (t *turn) outcome(m made, err error, before Record) outcome {
 // stands. What was made is there whatever becomes of the record, so neither a
 // lost lease nor a Redis out of reach takes it back: the next who wants to know
 // looks at the function itself.
-func (t *turn) write(ctx context.Context, rec Record) Record {
+func (t *term) write(ctx context.Context, rec Record) Record {
 	ctx, cancel := context.WithTimeout(ctx, t.cfg.LeaseTTL/5)
 	defer cancel()
 	for t.hold.Valid() {
@@ -124,7 +124,7 @@ func (t *turn) write(ctx context.Context, rec Record) Record {
 
 // theirs is the record of a later holder, which had a reason to build again: it
 // stands, unless it failed where we did not.
-func (t *turn) theirs(ctx context.Context, ours Record) Record {
+func (t *term) theirs(ctx context.Context, ours Record) Record {
 	rec, there, err := t.deps.Records.Get(ctx, t.f.step.key)
 	if err != nil || !there || rec.ARN == "" && ours.ARN != "" || rec.ARN != "" && !t.f.step.is(rec.ARN) {
 		return ours
@@ -133,14 +133,14 @@ func (t *turn) theirs(ctx context.Context, ours Record) Record {
 }
 
 // begin notes that what was looked for is not there, so that it is made now.
-func (t *turn) begin() {
+func (t *term) begin() {
 	if t.began.IsZero() {
 		t.began = time.Now()
 		t.metrics.started.WithLabelValues(t.f.step.name).Inc()
 	}
 }
 
-func (t *turn) ended(how string) {
+func (t *term) ended(how string) {
 	if t.began.IsZero() {
 		return
 	}
@@ -149,7 +149,7 @@ func (t *turn) ended(how string) {
 }
 
 // finished counts the build and writes its line of the log.
-func (t *turn) finished(out outcome) {
+func (t *term) finished(out outcome) {
 	if out.record.Failure == nil && out.how == run.BuildReused {
 		t.metrics.found.WithLabelValues(t.f.step.name).Inc()
 		return

@@ -10,10 +10,10 @@ import (
 )
 
 // places are where this worker builds: so many at a time. Those whom a run
-// waits for go first; among equals it is the turn of the tenant that has built
-// for the fewest seconds, so that one with a thousand new scripts does not keep
-// another's only one waiting. Builds made ahead leave one place free, where
-// there is more than one.
+// waits for go first; among equals the tenant goes first that has built for the
+// fewest seconds, so that one with a thousand new scripts does not keep another's
+// only one waiting. Builds made ahead leave one place free, where there is more
+// than one.
 type places struct {
 	waiting prometheus.Gauge
 

@@ -32,7 +32,7 @@ func (b *Builder) scriptStep(s run.Script) step {
 // says nothing: Redis may have forgotten it, or a leader died before it wrote
 // one. Then the script is checked and packed, which is quick and may fail, then
 // its layer is made, then the function.
-func leadScript(ctx context.Context, t *turn) (made, error) {
+func leadScript(ctx context.Context, t *term) (made, error) {
 	name := t.function(t.script)
 	there, err := t.lookAt(ctx, name)
 	if err != nil || there {
@@ -56,7 +56,7 @@ func leadScript(ctx context.Context, t *turn) (made, error) {
 
 // lookAt tells whether the function is there, once it is Active. One that is
 // Failed never will be: it is deleted.
-func (t *turn) lookAt(ctx context.Context, name string) (bool, error) {
+func (t *term) lookAt(ctx context.Context, name string) (bool, error) {
 	err := t.call(ctx, call{op: "Await", poll: true, timeout: t.cfg.AwaitTimeout,
 		do: func(ctx context.Context) error { return t.deps.Maker.Await(ctx, name) }})
 	switch function.ClassOf(err) {
@@ -68,7 +68,7 @@ func (t *turn) lookAt(ctx context.Context, name string) (bool, error) {
 	return err == nil, err
 }
 
-func (t *turn) remove(ctx context.Context, name string) error {
+func (t *term) remove(ctx context.Context, name string) error {
 	err := t.call(ctx, call{op: "Delete", paced: true, timeout: t.cfg.CallTimeout,
 		do: func(ctx context.Context) error { return t.deps.Maker.Delete(ctx, name) }})
 	if function.ClassOf(err) == function.NotFound {
@@ -79,7 +79,7 @@ func (t *turn) remove(ctx context.Context, name string) error {
 
 // create makes the function with its layer, and reports whether it was there. A
 // layer that was deleted behind our back is made again, once.
-func (t *turn) create(ctx context.Context, name string, zip []byte) (found bool, err error) {
+func (t *term) create(ctx context.Context, name string, zip []byte) (found bool, err error) {
 	for try := 0; ; try++ {
 		layers, err := t.layers(ctx)
 		if err != nil {
@@ -95,7 +95,7 @@ func (t *turn) create(ctx context.Context, name string, zip []byte) (found bool,
 	}
 }
 
-func (t *turn) createWith(ctx context.Context, spec function.Spec) (found bool, err error) {
+func (t *term) createWith(ctx context.Context, spec function.Spec) (found bool, err error) {
 	perhapsThere := false
 	err = t.call(ctx, call{op: "Create", paced: true, timeout: t.cfg.CallTimeout,
 		do: func(ctx context.Context) error {
@@ -110,7 +110,7 @@ func (t *turn) createWith(ctx context.Context, spec function.Spec) (found bool, 
 	return found, err
 }
 
-func (t *turn) spec(name string, zip []byte, layers []string) function.Spec {
+func (t *term) spec(name string, zip []byte, layers []string) function.Spec {
 	s := t.script
 	return function.Spec{
 		Name: name, Code: zip, LayerARNs: layers,
@@ -123,7 +123,7 @@ func (t *turn) spec(name string, zip []byte, layers []string) function.Spec {
 
 // layers returns the ARN of the env's layer, once it is made. Meanwhile the place
 // is lent to the env's flight, or given back where that is under way already.
-func (t *turn) layers(ctx context.Context) ([]string, error) {
+func (t *term) layers(ctx context.Context) ([]string, error) {
 	if t.script.EnvHash == "" {
 		return nil, nil
 	}
@@ -145,7 +145,7 @@ func (t *turn) layers(ctx context.Context) ([]string, error) {
 
 // awaitEnv returns when the env's flight has ended and this one has a place
 // again. Neither wait is of the time that this build may take.
-func (t *turn) awaitEnv(ctx context.Context) (outcome, error) {
+func (t *term) awaitEnv(ctx context.Context) (outcome, error) {
 	defer t.bound.pause()()
 	out := t.await(ctx, t.envStep(t.script), t.f.ahead, t.f)
 	t.f.waited += out.waited

@@ -20,7 +20,7 @@ type step struct {
 	script run.Script
 	is     func(arn string) bool // whether a record with arn can be of this step
 	learn  func(Record)          // keeps in memory what is built, or failed
-	lead   func(ctx context.Context, t *turn) (made, error)
+	lead   func(ctx context.Context, t *term) (made, error)
 }
 
 // errAbandoned ends a flight that waits while nobody waits for it.
