@@ -42,6 +42,12 @@ func unresolved(tried []string) *run.Error {
 	return e
 }
 
+// noInstaller is not retryable: the same worker will not have one next time.
+func noInstaller(r run.Runtime) *run.Error {
+	return &run.Error{Owner: run.OwnerOperator, Type: TypeInstallerMissing,
+		Message: fmt.Sprintf("This worker has neither uv nor a Python %s with pip, one of which it needs to install requirements for %s: the operator has to install uv.", r.Python, r.Name)}
+}
+
 func diskFull() *run.Error {
 	return operatorError(TypeDiskFull, "The disk on which layers are built is full. Try again later; the operator has to make room for it.")
 }

@@ -37,6 +37,7 @@ var said = []struct {
 	{"pip", "    botocore 1.29.2 depends on urllib3<1.27 and >=1.25.4\n\nERROR: ResolutionImpossible: for help visit <index>", TypeRequirementConflict, "no versions that fit together"},
 	{"pip", "ERROR: Invalid requirement: 'foo bar': Expected end or semicolon\n    foo bar\n        ^ (from line 1 of r.txt)", TypeInvalidRequirement, "foo bar"},
 	{"pip", "pip._vendor.packaging.version.InvalidVersion: Invalid version: ''", TypeInvalidRequirement, "six=="},
+	{"pip", "/usr/bin/python3.13: No module named pip", TypeInstallerMissing, "neither uv nor a Python 3.13 with pip"},
 	{"pip", "Segmentation fault", TypeBuildError, "Segmentation fault"},
 }
 

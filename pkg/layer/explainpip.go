@@ -63,6 +63,9 @@ func pipRequirement(text string, s run.Script) wanted {
 // readPip returns the fault, or the requirement for which there was nothing and
 // the versions that there were, or an error where nothing is understood.
 func readPip(out string, s run.Script) (fault *run.Error, requirement, versions string, err error) {
+	if strings.Contains(out, "No module named pip") {
+		return noInstaller(s.Runtime), "", "", nil
+	}
 	if fault := commonFault(out); fault != nil {
 		return fault, "", "", nil
 	}

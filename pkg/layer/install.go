@@ -124,8 +124,7 @@ func minorNumber(minor string) int {
 func (in installer) withPip(ctx context.Context, s run.Script, w workshop, log *buildLog) error {
 	python, ok := in.interpreters[s.Runtime.Python]
 	if !ok {
-		return &run.Error{Owner: run.OwnerOperator, Type: TypeInstallerMissing,
-			Message: fmt.Sprintf("This worker has neither uv nor a Python %s with pip, one of which it needs to install requirements for %s: the operator has to install uv.", s.Runtime.Python, s.Runtime.Name)}
+		return noInstaller(s.Runtime)
 	}
 	log.line(fmt.Sprintf("installing for %s with pip, for want of uv: this takes longer, and pip gives up on some requirements that uv resolves", s.Runtime.Name))
 	args := append([]string{"-m", "pip", "install", "--requirement", w.reqs, "--target", w.target}, in.pipFlags(s)...)

@@ -19,6 +19,10 @@ const (
 	fetchAgain   = 10 * time.Minute // after a fetch that failed; builds use pip meanwhile
 )
 
+// oldestUV is the minor version from which on uv takes the options that builds
+// give it. 0.4.30 does not, 0.5.31 does.
+const oldestUV = 6
+
 // uvSource has the uv that builds use: the configured one, the one on the PATH,
 // or one that the first build fetches and all later ones share.
 type uvSource struct {
@@ -117,6 +121,10 @@ func tryUV(path string) (real, version string, err error) {
 	fields := strings.Fields(string(out))
 	if len(fields) < 2 || fields[0] != "uv" {
 		return "", "", errors.New("is not uv")
+	}
+	var major, minor int
+	if _, err := fmt.Sscanf(fields[1], "%d.%d.", &major, &minor); err != nil || major == 0 && minor < oldestUV {
+		return "", "", fmt.Errorf("is uv %s, while 0.%d or later is needed", fields[1], oldestUV)
 	}
 	return real, fields[1], nil
 }

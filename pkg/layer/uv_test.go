@@ -19,7 +19,11 @@ func TestAUVThatDoesNotWorkIsRefusedAtStart(t *testing.T) {
 	if err := os.WriteFile(other, []byte("#!/bin/sh\necho hello\n"), 0o755); err != nil {
 		t.Fatal(err)
 	}
-	for path, says := range map[string]string{"/nope": "does not exist", "/etc/passwd": "does not run", other: "is not uv"} {
+	old := filepath.Join(t.TempDir(), "uv")
+	if err := os.WriteFile(old, []byte("#!/bin/sh\necho 'uv 0.4.30 (2024-11-04)'\n"), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	for path, says := range map[string]string{"/nope": "does not exist", "/etc/passwd": "does not run", other: "is not uv", old: "is uv 0.4.30, while 0.6 or later is needed"} {
 		_, err := New(Config{CacheDir: t.TempDir(), UV: path}, Deps{})
 		if err == nil || !strings.Contains(err.Error(), "uv is set to "+path+", which "+says) || !strings.Contains(err.Error(), "leave it out") {
 			t.Errorf("%s: %v", path, err)
