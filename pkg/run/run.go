@@ -1,16 +1,3 @@
-// Package run holds the words of scriptfleet as types: a request as it stands
-// on the requests queue, the run that it becomes once admitted, and the result
-// event that ends it. It decodes and validates what tenants send, and computes
-// the identities that everything else relies on:
-//
-//   - [Key], the identity of a run: (tenant, source, id). The same one twice is
-//     one run.
-//   - [EnvHash], the identity of a layer: runtime, architecture, normalised
-//     requirements, index and recipe version.
-//   - [ScriptHash], the identity of a function: tenant, env, script bytes,
-//     timeout, memory and handler version.
-//
-// The package is pure: it knows no clock, no network and no file.
 package run
 
 import (

@@ -1,0 +1,65 @@
+// Package run holds the words of scriptfleet as types: a request as it stands
+// on the requests queue, the run that it becomes once admitted, and the result
+// event that ends it. It decodes and validates what tenants send, and computes
+// the identities that everything else relies on:
+//
+//   - [Key], the identity of a run: (tenant, source, id). The same one twice is
+//     one run.
+//   - [EnvHash], the identity of a layer: runtime, architecture, normalised
+//     requirements, index and recipe version.
+//   - [ScriptHash], the identity of a function: tenant, env, script bytes,
+//     timeout, memory, architecture and handler version.
+//
+// The package is pure: it knows no clock, no network and no file.
+//
+// # Words
+//
+// One for each thing, in code, comments, metrics and messages.
+//
+// The way of a run:
+//
+//	request      an event on the requests queue: run, cancel, or build ahead
+//	run          a request that was admitted, with an identity
+//	delivery     one receipt of a run from a queue
+//	attempt      one invocation of a run's script, counted before it is sent
+//	verdict      what is done with a delivery: finish, put back, bury, leave …
+//	result       the event that ends a run, on the results queue
+//	dead letter  what no result can answer, on a queue of its own, with the reason
+//
+// What belongs to whom:
+//
+//	tenant     a customer of the platform; never user or customer
+//	story      what sends requests and receives their results
+//	owner      of an error: who has to mend it (author, operator, platform)
+//
+// What is built:
+//
+//	script     source, requirements, runtime, timeout and memory of one tenant
+//	env        a runtime and its requirements
+//	layer      an env, built
+//	function   a script, built; made once and never updated
+//	handler    what of ours is in each function and calls the script
+//	build      the making of a layer and a function; one for each script
+//
+// Where runs are:
+//
+//	partition       a queue between dispatchers and workers
+//	shard           the partitions of one tenant
+//	side partition  where a tenant's runs wait that are over its backlog budget
+//	in hand         a delivery between its receipt and its settlement
+//	parked          in hand, waiting for a build, without a turn
+//
+// Who may go on:
+//
+//	lease      the right to build, until it runs out; never lock
+//	owner      of a lease or a claim: the worker that holds it
+//	fence      a number that is higher for each next owner
+//	claim      the right to invoke a run, in the ledger
+//	slot       one of a tenant's runs at work in the whole fleet, capped
+//	turn       one of the runs that may execute in one worker at a time
+//	breaker    pauses the intake while something is away
+//	shape      what a process was started with, where others must fit
+//
+// Not used: task, job, item, message (outside of pkg/queue), manager, helper,
+// util, common.
+package run
