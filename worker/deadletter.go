@@ -45,7 +45,7 @@ func (w *Worker) deadLetters(intake, work context.Context) {
 // deadLetter walks a run without a reason to its result. The letter with the
 // reason is written first, so that a crash leaves two letters and never none.
 func (w *Worker) deadLetter(h *held) verdict {
-	return w.judge(h, function.Outcome{}, w.giveUp(h))
+	return w.verdict(h, function.Outcome{}, w.giveUp(h))
 }
 
 func (w *Worker) giveUp(h *held) error {

@@ -54,7 +54,7 @@ func (w *Worker) payload(h *held) ([]byte, error) {
 	case errors.As(err, &refused):
 		return nil, &endError{run.Failed, refused}
 	case err != nil:
-		return nil, &endError{run.Failed, &run.Error{Owner: run.OwnerPlatform, Type: "InternalError", Message: err.Error() + "."}}
+		return nil, &endError{run.PlatformError, &run.Error{Owner: run.OwnerPlatform, Type: "InternalError", Message: err.Error() + "."}}
 	}
 	return body, nil
 }

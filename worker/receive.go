@@ -85,12 +85,12 @@ func (w *Worker) inHand(intake, work context.Context, s *source, d queue.Deliver
 		defer w.inflight.letGo(h)
 		var v verdict
 		if p := w.catch(func() { v = walk(h) }, h.fields); p != nil {
-			v = w.judge(h, function.Outcome{}, p)
+			v = w.verdict(h, function.Outcome{}, p)
 		}
 		w.inflight.leaves(h)
 		if p := w.catch(func() { w.settle(h, v) }, h.fields); p != nil {
 			// A result that says so may still go out; else the delivery comes again.
-			w.catch(func() { w.settle(h, w.judge(h, function.Outcome{}, p)) }, h.fields)
+			w.catch(func() { w.settle(h, w.verdict(h, function.Outcome{}, p)) }, h.fields)
 		}
 	}()
 }

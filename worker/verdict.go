@@ -89,8 +89,9 @@ type unreadableError struct{ reason *run.Error }
 
 func (e *unreadableError) Error() string { return e.reason.Error() }
 
-// judge is the verdict on how a way has ended. It carries its effects out too.
-func (w *Worker) judge(h *held, out function.Outcome, err error) verdict {
+// verdict is what the end of a way means for its run. Its effects are carried out
+// here.
+func (w *Worker) verdict(h *held, out function.Outcome, err error) verdict {
 	if err == nil {
 		return verdict{kind: answered, outcome: out}
 	}

@@ -12,7 +12,7 @@ import (
 func (w *Worker) work(h *held) verdict {
 	defer w.giveBack(h)
 	out, err := w.walk(h)
-	return w.judge(h, out, err)
+	return w.verdict(h, out, err)
 }
 
 // walk goes the way of a delivery. Each step stands in the file of its name. A
