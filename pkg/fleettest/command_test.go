@@ -1,15 +1,13 @@
 package fleettest
 
 import (
-	"bytes"
 	"encoding/json"
-	"errors"
-	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
 
 	"github.com/scriptfleet/scriptfleet/pkg/fleettest/files"
+	"github.com/scriptfleet/scriptfleet/pkg/fleettest/process"
 	"github.com/scriptfleet/scriptfleet/pkg/fleettest/program"
 	"github.com/scriptfleet/scriptfleet/pkg/run"
 )
@@ -21,30 +19,21 @@ const hello = `def main(input):
 
 const helloOutput = `{"b": [0, 1, 2, 3, 4], "a": "ü"}` + "\n"
 
-// told is what a command left behind.
-type told struct {
-	stdout, stderr string
-	code           int
+func left(stdout, stderr string, code int) process.Ended {
+	return process.Ended{Stdout: stdout, Stderr: stderr, Code: code}
 }
 
 // command runs scriptfleet to its end.
-func command(t *testing.T, env []string, stdin string, args ...string) told {
+func command(t *testing.T, env []string, stdin string, args ...string) process.Ended {
 	t.Helper()
-	cmd := exec.CommandContext(t.Context(), filepath.Join(shipped, "scriptfleet"), args...)
-	var stdout, stderr bytes.Buffer
-	cmd.Env, cmd.Stdin, cmd.Stdout, cmd.Stderr = env, strings.NewReader(stdin), &stdout, &stderr
-	var exit *exec.ExitError
-	if err := cmd.Run(); err != nil && !errors.As(err, &exit) {
-		t.Fatal(err)
-	}
-	return told{stdout.String(), stderr.String(), cmd.ProcessState.ExitCode()}
+	return process.Run(t, env, stdin, filepath.Join(shipped, "scriptfleet"), args...)
 }
 
 func TestRunWithAStackOfItsOwnPrintsTheOutputAlone(t *testing.T) {
 	t.Parallel()
 	got := command(t, program.Environment(ofTheTests()...), "", "run", script(t, hello), "--input", `{"array_length": 5}`)
-	if got.code != 0 || got.stdout != helloOutput || got.stderr != "scriptfleet: an embedded stack, started for this run alone\nmaking 5\n" {
-		t.Errorf("exit code %d, stdout %q, stderr %q", got.code, got.stdout, got.stderr)
+	if got.Code != 0 || got.Stdout != helloOutput || got.Stderr != "scriptfleet: an embedded stack, started for this run alone\nmaking 5\n" {
+		t.Errorf("exit code %d, stdout %q, stderr %q", got.Code, got.Stdout, got.Stderr)
 	}
 }
 
@@ -57,38 +46,38 @@ func TestRunReachesEachOfItsExitCodes(t *testing.T) {
 		name  string
 		args  []string
 		stdin string
-		want  told // of stderr, a part
+		want  process.Ended // of stderr, a part
 	}{
-		{"succeeded", []string{script(t, hello), "--input", `{"array_length": 5}`}, "", told{helloOutput, "making 5\n", 0}},
-		{"succeeded, from standard input", []string{"-"}, "def main(input):\n    return None", told{"null\n", "", 0}},
-		{"succeeded, with input from a file", []string{short, "--input", "@" + file(`{"n": 1}`)}, "", told{"1\n", "", 0}},
-		{"failed", []string{"-"}, "def main(input):\n    return input['gone']", told{"", "failed: KeyError: main raised KeyError: 'gone' (script.py, line 2).", 1}},
-		{"no file", []string{"no-such-file.py"}, "", told{"", "read the script", 2}},
-		{"no script", nil, "", told{"", "expected \"<file>\"", 2}},
-		{"unknown flag", []string{short, "--speed", "11"}, "", told{"", "--speed", 2}},
-		{"input that is no JSON", []string{short, "--input", "{array_length: 5}"}, "", told{"", "--input is not JSON", 2}},
-		{"requirements that are not there", []string{short, "--requirements", "no-such-file.txt"}, "", told{"", "no-such-file.txt", 2}},
-		{"build_failed", []string{"-"}, "def main(input)\n    return 1", told{"", "build_failed: SyntaxError", 3}},
-		{"timed_out", []string{"-", "--timeout", "1"}, "import time\ndef main(input):\n    time.sleep(60)", told{"", "timed_out: Timeout", 4}},
-		{"rejected", []string{short, "--timeout", "61"}, "", told{"", "rejected: InvalidTimeout: data.timeout_seconds is 61: use 1 to 60", 5}},
-		{"out_of_memory", []string{"-"}, "def main(input):\n    return len(bytearray(1 << 30))", told{"", "out_of_memory: MemoryError", 6}},
-		{"no result in time", []string{"-", "--wait", "1s"}, "import time\ndef main(input):\n    time.sleep(5)", told{"", "no result for run", 6}},
+		{"succeeded", []string{script(t, hello), "--input", `{"array_length": 5}`}, "", left(helloOutput, "making 5\n", 0)},
+		{"succeeded, from standard input", []string{"-"}, "def main(input):\n    return None", left("null\n", "", 0)},
+		{"succeeded, with input from a file", []string{short, "--input", "@" + file(`{"n": 1}`)}, "", left("1\n", "", 0)},
+		{"failed", []string{"-"}, "def main(input):\n    return input['gone']", left("", "failed: KeyError: main raised KeyError: 'gone' (script.py, line 2).", 1)},
+		{"no file", []string{"no-such-file.py"}, "", left("", "read the script", 2)},
+		{"no script", nil, "", left("", "expected \"<file>\"", 2)},
+		{"unknown flag", []string{short, "--speed", "11"}, "", left("", "--speed", 2)},
+		{"input that is no JSON", []string{short, "--input", "{array_length: 5}"}, "", left("", "--input is not JSON", 2)},
+		{"requirements that are not there", []string{short, "--requirements", "no-such-file.txt"}, "", left("", "no-such-file.txt", 2)},
+		{"build_failed", []string{"-"}, "def main(input)\n    return 1", left("", "build_failed: SyntaxError", 3)},
+		{"timed_out", []string{"-", "--timeout", "1"}, "import time\ndef main(input):\n    time.sleep(60)", left("", "timed_out: Timeout", 4)},
+		{"rejected", []string{short, "--timeout", "61"}, "", left("", "rejected: InvalidTimeout: data.timeout_seconds is 61: use 1 to 60", 5)},
+		{"out_of_memory", []string{"-"}, "def main(input):\n    return len(bytearray(1 << 30))", left("", "out_of_memory: MemoryError", 6)},
+		{"no result in time", []string{"-", "--wait", "1s"}, "import time\ndef main(input):\n    time.sleep(5)", left("", "no result for run", 6)},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			got := command(t, f.env(), c.stdin, append([]string{"run"}, c.args...)...)
-			if got.code != c.want.code || got.stdout != c.want.stdout || !strings.Contains(got.stderr, c.want.stderr) {
-				t.Errorf("exit code %d, stdout %q, stderr %q", got.code, got.stdout, got.stderr)
+			if got.Code != c.want.Code || got.Stdout != c.want.Stdout || !strings.Contains(got.Stderr, c.want.Stderr) {
+				t.Errorf("exit code %d, stdout %q, stderr %q", got.Code, got.Stdout, got.Stderr)
 			}
 		})
 	}
 	t.Run("the event, with the same exit code", func(t *testing.T) {
 		got := command(t, f.env(), "def main(input):\n    print('before')\n    raise ValueError('no')", "run", "-", "--event")
 		var res run.Result
-		if err := json.Unmarshal([]byte(got.stdout), &res); err != nil || res.Data.Status != run.Failed || res.Data.Error.Type != "ValueError" || res.Data.Logs.Stdout != "before\n" {
-			t.Errorf("stdout is no event of the failure (%v): %s", err, got.stdout)
+		if err := json.Unmarshal([]byte(got.Stdout), &res); err != nil || res.Data.Status != run.Failed || res.Data.Error.Type != "ValueError" || res.Data.Logs.Stdout != "before\n" {
+			t.Errorf("stdout is no event of the failure (%v): %s", err, got.Stdout)
 		}
-		if got.code != 1 || !strings.HasPrefix(got.stderr, "scriptfleet: the fleet scriptfleet at http://127.0.0.1:") {
-			t.Errorf("exit code %d, stderr %q", got.code, got.stderr)
+		if got.Code != 1 || !strings.HasPrefix(got.Stderr, "scriptfleet: the fleet scriptfleet at http://127.0.0.1:") {
+			t.Errorf("exit code %d, stderr %q", got.Code, got.Stderr)
 		}
 	})
 }

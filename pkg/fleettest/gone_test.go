@@ -25,14 +25,14 @@ func TestRunTellsOnceThatItsFleetHasEnded(t *testing.T) {
 		t.Fatal(err)
 	}
 	wait.Until(t, Within, "the run does not begin", func() bool {
-		return strings.Contains(command(t, env, "", "check").stdout, "oldest open run")
+		return strings.Contains(command(t, env, "", "check").Stdout, "oldest open run")
 	})
 	stack.Send(syscall.SIGKILL)
 	_ = cmd.Wait()
 	oneSentence(t, stderr.String(), cmd.ProcessState.ExitCode(), "has ended")
 
 	again := command(t, env, "", "run", slow)
-	oneSentence(t, again.stderr, again.code, "has ended or moved")
+	oneSentence(t, again.Stderr, again.Code, "has ended or moved")
 }
 
 func oneSentence(t *testing.T, stderr string, code int, part string) {

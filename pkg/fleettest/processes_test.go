@@ -63,11 +63,11 @@ func checkBooks(t *testing.T, f *fleet) {
 	t.Helper()
 	got := command(t, f.env(), "", "check", "--idle", "--json")
 	var books struct{ Accepted, Results, Open, Lost, Buried int }
-	if err := json.Unmarshal([]byte(got.stdout), &books); err != nil || got.code != 0 {
-		t.Fatalf("check --idle exits %d: %s%s", got.code, got.stdout, got.stderr)
+	if err := json.Unmarshal([]byte(got.Stdout), &books); err != nil || got.Code != 0 {
+		t.Fatalf("check --idle exits %d: %s%s", got.Code, got.Stdout, got.Stderr)
 	}
 	if books.Accepted != runs || books.Results != runs || books.Lost+books.Open+books.Buried != 0 {
-		t.Errorf("the books do not balance: %s", got.stdout)
+		t.Errorf("the books do not balance: %s", got.Stdout)
 	}
 }
 

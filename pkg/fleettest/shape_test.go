@@ -1,7 +1,6 @@
 package fleettest
 
 import (
-	"io"
 	"net/http"
 	"strings"
 	"testing"
@@ -16,42 +15,28 @@ func TestProcessesOfDifferentPartitionsSaySo(t *testing.T) {
 	const why = "sends to 8 partitions and worker"
 	for name, p := range map[string]*process.Process{"dispatcher": dispatcher, "worker": worker} {
 		eventually(t, "the "+name+" does not say that it differs", func() bool {
-			code, body := readyz(t, p.Admin())
+			code, body := get(t, p.Admin(), "/readyz")
 			return code == http.StatusServiceUnavailable && strings.Contains(body, why)
 		})
 	}
-	if got := command(t, f.env(), "", "check"); got.code == 0 || !strings.Contains(got.stderr, why) {
-		t.Errorf("check exits %d: %s", got.code, got.stderr)
+	if got := command(t, f.env(), "", "check"); got.Code == 0 || !strings.Contains(got.Stderr, why) {
+		t.Errorf("check exits %d: %s", got.Code, got.Stderr)
 	}
-	if got := command(t, f.env(), "", "check", "--partitions", "4"); got.code == 0 || !strings.Contains(got.stderr, "give the command --partitions 8") {
-		t.Errorf("check of other partitions exits %d: %s", got.code, got.stderr)
+	if got := command(t, f.env(), "", "check", "--partitions", "4"); got.Code == 0 || !strings.Contains(got.Stderr, "give the command --partitions 8") {
+		t.Errorf("check of other partitions exits %d: %s", got.Code, got.Stderr)
 	}
-	if got := command(t, f.env(), "", "explain", "unknown"); !strings.Contains(got.stdout, why) {
-		t.Errorf("explain says %s", got.stdout)
+	if got := command(t, f.env(), "", "explain", "unknown"); !strings.Contains(got.Stdout, why) {
+		t.Errorf("explain says %s", got.Stdout)
 	}
 
 	worker.Terminate()
 	f.worker()
 	eventually(t, "the dispatcher is not ready again", func() bool {
-		code, _ := readyz(t, dispatcher.Admin())
+		code, _ := get(t, dispatcher.Admin(), "/readyz")
 		return code == http.StatusOK
 	})
 	f.goesOn(t)
-	if got := command(t, f.env(), "", "check", "--idle"); got.code != 0 {
-		t.Errorf("check exits %d: %s", got.code, got.stderr)
+	if got := command(t, f.env(), "", "check", "--idle"); got.Code != 0 {
+		t.Errorf("check exits %d: %s", got.Code, got.Stderr)
 	}
-}
-
-func readyz(t *testing.T, admin string) (code int, body string) {
-	t.Helper()
-	resp, err := http.Get("http://" + admin + "/readyz")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer resp.Body.Close()
-	page, err := io.ReadAll(resp.Body)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return resp.StatusCode, string(page)
 }

@@ -70,7 +70,7 @@ func TestProcessesThatStartBeforeSQSAndRedisWaitAndSayWhy(t *testing.T) {
 		t.Helper()
 		for _, p := range processes {
 			eventually(t, p.Name+" does not say what it waits for: "+says, func() bool {
-				got, body := readyz(t, p.Admin())
+				got, body := get(t, p.Admin(), "/readyz")
 				return got == code && strings.Contains(body, says) && (saysNot == "" || !strings.Contains(body, saysNot))
 			})
 		}

@@ -8,6 +8,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/scriptfleet/scriptfleet/pkg/fleettest/files"
 	"github.com/scriptfleet/scriptfleet/pkg/fleettest/process"
 	"github.com/scriptfleet/scriptfleet/pkg/fleettest/wait"
 )
@@ -24,7 +25,7 @@ def main(input):
 `
 
 func TestCtrlCEndsACommandWithinASecondAndLeavesNothing(t *testing.T) {
-	slow := write(t, "slow.py", sleeps)
+	slow := files.Write(t, "slow.py", sleeps)
 	for _, c := range []struct {
 		name string
 		args []string
@@ -58,7 +59,7 @@ func TestCtrlCEndsACommandWithinASecondAndLeavesNothing(t *testing.T) {
 func TestCtrlCTellsWhatIsWaitedForAndASecondOneGivesItUp(t *testing.T) {
 	temp := t.TempDir()
 	l := startLocal(t, environment("TMPDIR="+temp), "--data", filepath.Join(t.TempDir(), "data"))
-	run := process.Start(t, l.env, binary("scriptfleet"), "run", write(t, "slow.py", sleeps), "--timeout", "60", "--input", `{"name": "sf-drain"}`)
+	run := process.Start(t, l.env, binary("scriptfleet"), "run", files.Write(t, "slow.py", sleeps), "--timeout", "60", "--input", `{"name": "sf-drain"}`)
 	wait.Until(t, within, "the script does not run", func() bool { return named("sf-drain") })
 	family := l.Family()
 	l.Send(syscall.SIGINT)

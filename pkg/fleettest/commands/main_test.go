@@ -1,20 +1,17 @@
 package commands
 
 import (
-	"bytes"
 	"errors"
 	"fmt"
 	"os"
-	"os/exec"
 	"path/filepath"
-	"regexp"
 	"strings"
 	"testing"
 	"time"
 
+	"github.com/scriptfleet/scriptfleet/pkg/fleettest"
 	"github.com/scriptfleet/scriptfleet/pkg/fleettest/process"
 	"github.com/scriptfleet/scriptfleet/pkg/fleettest/program"
-	"github.com/scriptfleet/scriptfleet/pkg/fleettest/wait"
 )
 
 // within bounds each wait. It is there for what never comes.
@@ -52,34 +49,13 @@ func environment(more ...string) []string {
 func binary(name string) string { return filepath.Join(binaries, name) }
 
 // told is what a command left behind.
-type told struct {
-	stdout, stderr string
-	code           int
-}
+type told process.Ended
 
 // scriptfleet runs the command to its end.
 func scriptfleet(t *testing.T, env []string, args ...string) told {
 	t.Helper()
-	cmd := exec.CommandContext(t.Context(), binary("scriptfleet"), args...)
-	var stdout, stderr bytes.Buffer
-	cmd.Env, cmd.Stdout, cmd.Stderr, cmd.Dir = env, &stdout, &stderr, t.TempDir()
-	var exit *exec.ExitError
-	if err := cmd.Run(); err != nil && !errors.As(err, &exit) {
-		t.Fatal(err)
-	}
-	return told{stdout.String(), stderr.String(), cmd.ProcessState.ExitCode()}
+	return told(process.Run(t, env, "", binary("scriptfleet"), args...))
 }
-
-func write(t *testing.T, name, content string) string {
-	t.Helper()
-	path := filepath.Join(t.TempDir(), name)
-	if err := os.WriteFile(path, []byte(content), 0o600); err != nil {
-		t.Fatal(err)
-	}
-	return path
-}
-
-var export = regexp.MustCompile(`(?m)^export (\w+)='(.*)'$`)
 
 // local is a stack that a test has started, and the environment that it told.
 type local struct {
@@ -93,17 +69,7 @@ func startLocal(t *testing.T, env []string, flags ...string) local {
 	t.Helper()
 	file := filepath.Join(t.TempDir(), "fleet.env")
 	l := local{Process: process.Start(t, env, binary("scriptfleet"), append([]string{"local", "--env-file", file}, flags...)...)}
-	wait.Until(t, within, "scriptfleet local does not come up", func() bool {
-		exports, _ := os.ReadFile(file)
-		for _, m := range export.FindAllStringSubmatch(string(exports), -1) {
-			l.env = append(l.env, m[1]+"="+m[2])
-		}
-		return len(l.env) > 0 || l.Gone()
-	})
-	if l.Gone() {
-		t.Fatal("scriptfleet local has ended")
-	}
-	l.env = append(env, l.env...)
+	l.env = append(env, fleettest.AwaitSettings(t, l.Process, file).Lines()...)
 	return l
 }
 
@@ -111,11 +77,11 @@ func startLocal(t *testing.T, env []string, flags ...string) local {
 func (g told) says(t *testing.T, code int, parts ...string) {
 	t.Helper()
 	for _, part := range parts {
-		if !strings.Contains(g.stderr, part) {
+		if !strings.Contains(g.Stderr, part) {
 			t.Errorf("stderr does not say %q", part)
 		}
 	}
-	if g.code != code || t.Failed() {
-		t.Errorf("exit code %d, not %d; stdout %q, stderr %q", g.code, code, g.stdout, g.stderr)
+	if g.Code != code || t.Failed() {
+		t.Errorf("exit code %d, not %d; stdout %q, stderr %q", g.Code, code, g.Stdout, g.Stderr)
 	}
 }

@@ -10,6 +10,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/credentials"
 	"github.com/aws/aws-sdk-go-v2/service/sqs"
 
+	"github.com/scriptfleet/scriptfleet/pkg/fleettest/files"
 	"github.com/scriptfleet/scriptfleet/pkg/fleettest/wait"
 )
 
@@ -53,8 +54,8 @@ func TestDeadLettersAreDeletedOneManyAndByReasonWithoutRedis(t *testing.T) {
 	l := startLocal(t, environment(), "--poll-wait", "1s")
 	env := without(l.env, "REDIS_URL")
 	for _, act := range [][]string{{"delete", "--all"}, {"redrive", "--all"}} {
-		if got := scriptfleet(t, env, append([]string{"dlq"}, append(act, "--requests", "--look", "1s")...)...); got.code != 0 || !strings.Contains(got.stdout, "No such dead letter was seen") {
-			t.Errorf("dlq %s of nothing: exit code %d, %q, %q", act, got.code, got.stdout, got.stderr)
+		if got := scriptfleet(t, env, append([]string{"dlq"}, append(act, "--requests", "--look", "1s")...)...); got.Code != 0 || !strings.Contains(got.Stdout, "No such dead letter was seen") {
+			t.Errorf("dlq %s of nothing: exit code %d, %q, %q", act, got.Code, got.Stdout, got.Stderr)
 		}
 	}
 	l.send(t, "junk", "more junk", `{"id": "nobody's"}`, "last junk")
@@ -64,8 +65,8 @@ func TestDeadLettersAreDeletedOneManyAndByReasonWithoutRedis(t *testing.T) {
 	}
 	list := func() (all []letter) {
 		got := scriptfleet(t, env, "dlq", "list", "--requests", "--json", "--look", "1s")
-		if err := json.Unmarshal([]byte(got.stdout), &all); err != nil {
-			t.Fatalf("%v: %s%s", err, got.stdout, got.stderr)
+		if err := json.Unmarshal([]byte(got.Stdout), &all); err != nil {
+			t.Fatalf("%v: %s%s", err, got.Stdout, got.Stderr)
 		}
 		return all
 	}
@@ -102,22 +103,22 @@ func TestOperatorsCommandsGoByWhatTheSDKFinds(t *testing.T) {
 	t.Parallel()
 	l := startLocal(t, environment(), "--no-fleet")
 	// The endpoint is in a file of the SDK's, as a region is on AWS.
-	config := write(t, "config", "[default]\nregion = "+value(l.env, "AWS_REGION")+"\nendpoint_url = "+value(l.env, "AWS_ENDPOINT_URL")+"\n")
+	config := files.Write(t, "config", "[default]\nregion = "+value(l.env, "AWS_REGION")+"\nendpoint_url = "+value(l.env, "AWS_ENDPOINT_URL")+"\n")
 	env := append(without(l.env, "AWS_ENDPOINT_URL", "AWS_REGION", "AWS_DEFAULT_REGION"), "AWS_CONFIG_FILE="+config)
 	for _, args := range [][]string{{"check", "--settle", "0s"}, {"functions", "list"}, {"dlq", "list", "--look", "1s"}} {
 		scriptfleet(t, env, args...).says(t, 0)
 	}
-	scriptfleet(t, environment("AWS_CONFIG_FILE="+write(t, "config", ""), "AWS_EC2_METADATA_DISABLED=true"), "functions", "list").says(t, 2, "no AWS region is set")
+	scriptfleet(t, environment("AWS_CONFIG_FILE="+files.Write(t, "config", ""), "AWS_EC2_METADATA_DISABLED=true"), "functions", "list").says(t, 2, "no AWS region is set")
 	scriptfleet(t, without(env, "REDIS_URL"), "check").says(t, 2, "no Redis is set")
 	for _, args := range [][]string{{"dlq", "list", "--redis-url", "x"}, {"check", "--memory-mb", "256"}, {"explain", "x", "--partitions", "3"}} {
 		scriptfleet(t, env, args...).says(t, 2, "unknown flag")
 	}
 	refused := append(slices.Clone(l.env), "AWS_ENDPOINT_URL=http://127.0.0.1:1")
-	if got := scriptfleet(t, refused, "dlq", "list"); strings.Contains(got.stderr, "is --prefix right?") || got.code == 0 {
-		t.Errorf("of an address where nothing listens: exit code %d, %s", got.code, got.stderr)
+	if got := scriptfleet(t, refused, "dlq", "list"); strings.Contains(got.Stderr, "is --prefix right?") || got.Code == 0 {
+		t.Errorf("of an address where nothing listens: exit code %d, %s", got.Code, got.Stderr)
 	}
-	if got := scriptfleet(t, l.env, "dlq", "list", "--prefix", "other"); !strings.Contains(got.stderr, "is --prefix right?") {
-		t.Errorf("of a prefix that no queue has: %s", got.stderr)
+	if got := scriptfleet(t, l.env, "dlq", "list", "--prefix", "other"); !strings.Contains(got.Stderr, "is --prefix right?") {
+		t.Errorf("of a prefix that no queue has: %s", got.Stderr)
 	}
 }
 
@@ -127,17 +128,17 @@ func TestExplainFindsAnOpenRunByTheIDOfItsRequest(t *testing.T) {
 	l.send(t, `{"specversion":"1.0","type":"scriptfleet.run.requested","source":"/s","id":"request-7","tenant":"acme","data":{"script":"import time\ndef main(input):\n    time.sleep(50)","timeout_seconds":60}}`)
 	wait.Until(t, within, "explain does not find the run", func() bool {
 		got := scriptfleet(t, l.env, "explain", "request-7")
-		return got.code == 0 && strings.Contains(got.stdout, "request-7 of acme, /s")
+		return got.Code == 0 && strings.Contains(got.Stdout, "request-7 of acme, /s")
 	})
-	if got := scriptfleet(t, l.env, "explain", "unheard-of"); got.code != 1 || !strings.Contains(got.stdout, "add --tenant and --source") {
-		t.Errorf("exit code %d: %s%s", got.code, got.stdout, got.stderr)
+	if got := scriptfleet(t, l.env, "explain", "unheard-of"); got.Code != 1 || !strings.Contains(got.Stdout, "add --tenant and --source") {
+		t.Errorf("exit code %d: %s%s", got.Code, got.Stdout, got.Stderr)
 	}
 }
 
 func TestWhatTheCommandLineCannotReadNeverLeavesIt(t *testing.T) {
 	t.Parallel()
-	good := write(t, "good.py", "def main(input):\n    return 1\n")
-	bad := write(t, "bad.py", "def main(input):\n    return 'caf\xe9'\n")
+	good := files.Write(t, "good.py", "def main(input):\n    return 1\n")
+	bad := files.Write(t, "bad.py", "def main(input):\n    return 'caf\xe9'\n")
 	for _, c := range []struct {
 		args []string
 		code int
@@ -158,30 +159,30 @@ func TestWhatTheCommandLineCannotReadNeverLeavesIt(t *testing.T) {
 func TestTheSameFileSentAgainIsAnsweredBeforeAndNotLost(t *testing.T) {
 	t.Parallel()
 	l := startLocal(t, environment(), "--poll-wait", "1s")
-	batch := write(t, "batch.jsonl", `{"tenant":"acme","source":"/s","id":"one","specversion":"1.0","type":"scriptfleet.run.requested","data":{"script":"def main(input): return 1"}}
+	batch := files.Write(t, "batch.jsonl", `{"tenant":"acme","source":"/s","id":"one","specversion":"1.0","type":"scriptfleet.run.requested","data":{"script":"def main(input): return 1"}}
 {"tenant":"acme","source":"/s","id":"two","specversion":"1.0","type":"scriptfleet.script.saved","data":{"script":"def main(input): return 2"}}
 `)
 	args := []string{"replay", batch, "--keep-ids", "--linger", "0s", "--wait", "1m"}
 	first := scriptfleet(t, l.env, args...)
-	if first.code != 0 || !strings.Contains(first.stdout, "1 scripts ran, 2 builds (1 ahead, by script.saved)") {
-		t.Errorf("the first time: exit code %d: %s%s", first.code, first.stdout, first.stderr)
+	if first.Code != 0 || !strings.Contains(first.Stdout, "1 scripts ran, 2 builds (1 ahead, by script.saved)") {
+		t.Errorf("the first time: exit code %d: %s%s", first.Code, first.Stdout, first.Stderr)
 	}
 	again := scriptfleet(t, l.env, args...)
-	if again.code != 0 || !strings.Contains(again.stdout, "2 answered before") || !strings.Contains(again.stdout, "0 lost") {
-		t.Errorf("again: exit code %d: %s%s", again.code, again.stdout, again.stderr)
+	if again.Code != 0 || !strings.Contains(again.Stdout, "2 answered before") || !strings.Contains(again.Stdout, "0 lost") {
+		t.Errorf("again: exit code %d: %s%s", again.Code, again.Stdout, again.Stderr)
 	}
-	mixed := write(t, "mixed.jsonl", "no request\n")
+	mixed := files.Write(t, "mixed.jsonl", "no request\n")
 	scriptfleet(t, l.env, "replay", mixed).says(t, 2, "line 1")
-	if got := scriptfleet(t, l.env, "replay", mixed, "--allow-invalid", "--linger", "0s"); got.code != 0 || !strings.Contains(got.stdout, "1 requests named no run") {
-		t.Errorf("exit code %d: %s%s", got.code, got.stdout, got.stderr)
+	if got := scriptfleet(t, l.env, "replay", mixed, "--allow-invalid", "--linger", "0s"); got.Code != 0 || !strings.Contains(got.Stdout, "1 requests named no run") {
+		t.Errorf("exit code %d: %s%s", got.Code, got.Stdout, got.Stderr)
 	}
 }
 
 func TestARunNeedsNoHome(t *testing.T) {
 	t.Parallel()
 	env := without(environment(), "HOME", "XDG_CACHE_HOME", "SCRIPTFLEET_CACHE_DIR")
-	got := scriptfleet(t, env, "run", write(t, "good.py", "def main(input):\n    return 1\n"))
-	if got.code != 0 && !strings.Contains(got.stderr, "--cache-dir") {
-		t.Errorf("exit code %d: %s%s", got.code, got.stdout, got.stderr)
+	got := scriptfleet(t, env, "run", files.Write(t, "good.py", "def main(input):\n    return 1\n"))
+	if got.Code != 0 && !strings.Contains(got.Stderr, "--cache-dir") {
+		t.Errorf("exit code %d: %s%s", got.Code, got.Stdout, got.Stderr)
 	}
 }

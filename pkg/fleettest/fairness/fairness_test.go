@@ -12,6 +12,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/scriptfleet/scriptfleet/pkg/fleettest/wait"
 	"github.com/scriptfleet/scriptfleet/pkg/sandbox"
 	"github.com/scriptfleet/scriptfleet/pkg/tenant"
 )
@@ -101,15 +102,9 @@ func TestFloodLeavesQuietTenantsTheirTurn(t *testing.T) {
 	await(ctx, sc.within)
 	stop()
 	load.Wait()
-	eventually(t, func() error {
-		if n := f.begun.pending(time.Now()); n > 0 {
-			return fmt.Errorf("%d runs of quiet tenants have not begun", n)
-		}
-		if f.begun.floods() == 0 {
-			return fmt.Errorf("no run of the flood has begun")
-		}
-		return nil
-	})
+	const within = 30 * time.Second
+	wait.Until(t, within, "not all runs of quiet tenants begin", func() bool { return f.begun.pending(time.Now()) == 0 })
+	wait.Until(t, within, "no run of the flood begins", func() bool { return f.begun.floods() > 0 })
 }
 
 // TestFairness measures: first by the clock of a bubble, then by the wall's.
@@ -253,23 +248,4 @@ func ratio(with, without waits) string {
 		return "-"
 	}
 	return fmt.Sprintf("%.2f", float64(with.percentile(0.99))/float64(without.percentile(0.99)))
-}
-
-// eventually waits for a condition.
-func eventually(t *testing.T, check func() error) {
-	t.Helper()
-	tick := time.NewTicker(20 * time.Millisecond)
-	defer tick.Stop()
-	late := time.After(30 * time.Second)
-	for {
-		err := check()
-		if err == nil {
-			return
-		}
-		select {
-		case <-tick.C:
-		case <-late:
-			t.Fatal(err)
-		}
-	}
 }

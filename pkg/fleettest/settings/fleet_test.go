@@ -3,8 +3,6 @@ package settings
 import (
 	"context"
 	"encoding/json"
-	"os"
-	"path/filepath"
 	"strings"
 	"sync"
 	"testing"
@@ -17,6 +15,7 @@ import (
 	"github.com/scriptfleet/scriptfleet/pkg/builds"
 	"github.com/scriptfleet/scriptfleet/pkg/builds/memrecords"
 	"github.com/scriptfleet/scriptfleet/pkg/credential"
+	"github.com/scriptfleet/scriptfleet/pkg/fleettest/files"
 	"github.com/scriptfleet/scriptfleet/pkg/function"
 	"github.com/scriptfleet/scriptfleet/pkg/function/memfunction"
 	"github.com/scriptfleet/scriptfleet/pkg/lease/memlease"
@@ -60,12 +59,8 @@ func newFleet(t *testing.T, file string) *fleet {
 	for _, name := range queue.NamesOf(prefix, 8).Partitions {
 		f.partitions = append(f.partitions, memqueue.New(name, memqueue.Options{}))
 	}
-	path := filepath.Join(t.TempDir(), "tenants.json")
-	if err := os.WriteFile(path, []byte(file), 0o600); err != nil {
-		t.Fatal(err)
-	}
 	var err error
-	if f.settings, err = tenant.New(tenant.Config{Path: path}, tenant.Deps{}); err != nil {
+	if f.settings, err = tenant.New(tenant.Config{Path: files.Write(t, "tenants.json", file)}, tenant.Deps{}); err != nil {
 		t.Fatal(err)
 	}
 	f.policy, err = run.NewPolicy(run.PolicyConfig{TenantMemoryMB: func(name string) int { return f.settings.Limits(name).MemoryMB }})
