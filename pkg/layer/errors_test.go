@@ -22,7 +22,7 @@ func everyReason(t *testing.T) map[string]struct {
 	long bool
 } {
 	t.Helper()
-	s := run.Script{Requirements: "six==99\njson\nwide==1", Runtime: run.Runtime{Name: "python3.13", Python: "3.13", Platform: "manylinux_2_34"}}
+	s := run.Script{Requirements: "six==99\njson\nwide==1\ncgi\ndistutils", Runtime: run.Runtime{Name: "python3.13", Python: "3.13", Platform: "manylinux_2_34"}}
 	b := &Builder{cfg: Config{Timeout: 5 * time.Minute, MaxUnpackedBytes: DefaultMaxUnpackedBytes}}
 	sizes := newSizes(DefaultMaxUnpackedBytes, func(error) {})
 	sizes.read("Downloading torch (865.2MiB)")
@@ -44,6 +44,8 @@ func everyReason(t *testing.T) map[string]struct {
 		"another Python, by":    {wrongPython(wanted{what: "six==1", by: "wide==1"}, ">=3.14", s), true},
 		"broken wheel":          {brokenWheel("six==99"), true},
 		"part of Python":        {notFoundPackage(wanted{what: "json"}, s), true},
+		"was part of Python":    {notFoundPackage(wanted{what: "cgi"}, s), true},
+		"was, and has no heir":  {notFoundPackage(wanted{what: "distutils"}, s), true},
 		"in Python's place":     {partOfPython("enum34", "enum", s.Runtime), true},
 		"conflict":              {conflict("wide==1 needs six<2, but six==99 is required too"), true},
 		"unreadable":            {invalid("foo bar"), true},

@@ -52,11 +52,18 @@ func (w wanted) needed() string {
 }
 
 // unless is the fault of a requirement that the index can't meet, unless it is
-// part of Python: the author's line is to be removed then.
+// part of Python, or was: the author's line is to be removed then.
 func (w wanted) unless(fault *run.Error, s run.Script) *run.Error {
 	name := plainName(nameOf(w.what))
-	if line := lineOf(s.Requirements, name); line != "" && inStandardLibrary(name, s.Runtime.Python) {
+	line := lineOf(s.Requirements, name)
+	if line == "" {
+		return fault
+	}
+	if inStandardLibrary(name, s.Runtime.Python) {
 		return partOfPython(line, name, s.Runtime)
+	}
+	if successor, left := leftPython(name, s.Runtime.Python); left {
+		return noLongerPartOfPython(name, successor)
 	}
 	return fault
 }

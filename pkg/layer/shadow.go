@@ -82,3 +82,11 @@ func partOfPython(line, module string, r run.Runtime) *run.Error {
 	}
 	return authorError(TypePartOfPython, "%s would take the place of %s, which is part of Python %s: remove the line %s from the requirements.", nameOf(line), module, r.Python, line)
 }
+
+func noLongerPartOfPython(module, successor string) *run.Error {
+	mend := "Do without it, or use an older runtime."
+	if successor != "" {
+		mend = fmt.Sprintf("Require %s in its place, or use an older runtime.", successor)
+	}
+	return authorError(TypePartOfPython, "%s was part of Python until 3.%d, and the package index has no %s. %s", module, until[module]-1, module, mend)
+}

@@ -62,6 +62,20 @@ func TestTheStandardLibraryIsThatOfTheRuntime(t *testing.T) {
 	}
 }
 
+func TestAModuleThatLeftPythonNamesItsSuccessor(t *testing.T) {
+	for _, c := range []struct {
+		module, minor, successor string
+		left                     bool
+	}{
+		{"cgi", "3.12", "", false}, {"cgi", "3.13", "legacy-cgi", true}, {"telnetlib", "3.14", "standard-telnetlib", true},
+		{"distutils", "3.12", "", true}, {"symbol", "3.13", "", true}, {"json", "3.13", "", false},
+	} {
+		if successor, left := leftPython(c.module, c.minor); successor != c.successor || left != c.left {
+			t.Errorf("%s in Python %s: %q %v", c.module, c.minor, successor, left)
+		}
+	}
+}
+
 func TestTheStandardLibraryIsWhatTheInterpretersSay(t *testing.T) {
 	t.Parallel()
 	for minor, i := range interpreters(t) {

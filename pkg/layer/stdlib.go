@@ -47,3 +47,24 @@ func inStandardLibrary(module, minor string) bool {
 	}
 	return standard[module]
 }
+
+// successors are packages with modules that left. Those of 3.13 that are not
+// here have one named standard-<module>, or none.
+var successors = map[string]string{
+	"asynchat": "pyasynchat", "asyncore": "pyasyncore", "audioop": "audioop-lts", "cgi": "legacy-cgi", "cgitb": "legacy-cgi",
+	"distutils": "", "imp": "", "nis": "", "ossaudiodev": "", "spwd": "",
+}
+
+// leftPython tells whether a Python is too new for a module that was part of it,
+// and which package has it now; empty for none.
+func leftPython(module, minor string) (successor string, left bool) {
+	gone, ok := until[module]
+	if !ok || minorNumber(minor) < gone {
+		return "", false
+	}
+	successor, ok = successors[module]
+	if !ok && gone == 13 {
+		successor = "standard-" + module
+	}
+	return successor, true
+}
