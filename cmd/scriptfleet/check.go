@@ -21,6 +21,7 @@ type checkCommand struct {
 	operator
 	config.Partitioned
 	config.Redis
+	config.Large
 	Settle time.Duration `default:"20s" min:"0s" max:"1h" help:"How long to look again while the books do not balance: the queues' counts lag."`
 	Idle   bool          `help:"Also fail while runs are in flight."`
 }
@@ -73,7 +74,7 @@ type openRun struct {
 }
 
 func (c *checkCommand) Run(ctx context.Context) error {
-	fleet, err := c.openLedger(ctx, config.Fleet{Partitioned: c.Partitioned, Redis: c.Redis})
+	fleet, err := c.openLedger(ctx, config.Fleet{Partitioned: c.Partitioned, Redis: c.Redis, Large: c.Large})
 	if err != nil {
 		return err
 	}

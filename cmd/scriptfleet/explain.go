@@ -16,7 +16,9 @@ import (
 
 type explainCommand struct {
 	operator
+	config.Partitioned
 	config.Redis
+	config.Large
 	config.Tenants
 	ID     string `arg:"" name:"run" help:"The run: the id of its result event, as logs name it; or, with --tenant and --source, the id of its request."`
 	Tenant string `help:"Tenant of the request whose id is given."`
@@ -58,7 +60,7 @@ func (c *explainCommand) Run(ctx context.Context) error {
 	if c.Tenant != "" {
 		key = run.KeyOf(c.Tenant, c.Source, c.ID)
 	}
-	fleet, err := c.openLedger(ctx, config.Fleet{Redis: c.Redis, Tenants: c.Tenants})
+	fleet, err := c.openLedger(ctx, config.Fleet{Partitioned: c.Partitioned, Redis: c.Redis, Large: c.Large, Tenants: c.Tenants})
 	if err != nil {
 		return err
 	}

@@ -110,7 +110,7 @@ func TestOperatorsCommandsGoByWhatTheSDKFinds(t *testing.T) {
 	}
 	scriptfleet(t, environment("AWS_CONFIG_FILE="+files.Write(t, "config", ""), "AWS_EC2_METADATA_DISABLED=true"), "functions", "list").says(t, 2, "no AWS region is set")
 	scriptfleet(t, without(env, "REDIS_URL"), "check").says(t, 2, "no Redis is set")
-	for _, args := range [][]string{{"dlq", "list", "--redis-url", "x"}, {"check", "--memory-mb", "256"}, {"explain", "x", "--partitions", "3"}} {
+	for _, args := range [][]string{{"dlq", "list", "--redis-url", "x"}, {"check", "--memory-mb", "256"}, {"explain", "x", "--concurrency", "3"}} {
 		scriptfleet(t, env, args...).says(t, 2, "unknown flag")
 	}
 	refused := append(slices.Clone(l.env), "AWS_ENDPOINT_URL=http://127.0.0.1:1")
