@@ -16,6 +16,10 @@ import (
 // ErrGone is what Freeze and Thaw fail with once the process has ended.
 var ErrGone = errors.New("sandbox: the process has ended")
 
+// errRestless is what Freeze fails with where it cannot end what descends from
+// the process; Kill still can.
+var errRestless = errors.New("sandbox: processes begin faster than they can be ended")
+
 // Freeze stops the process where it stands and kills all its descendants. It
 // returns the most memory that the process has taken so far, in bytes.
 // Freeze and Thaw are for one caller at a time.
@@ -46,9 +50,12 @@ func (p *Process) freezeFromOutside() (peak int64, err error) {
 	if err != nil {
 		return 0, ErrGone
 	}
-	killWhile(func() []int {
+	ended := killWhile(func() []int {
 		return slices.DeleteFunc(p.members(), func(pid int) bool { return pid == p.main.Pid || pid == p.cmd.Process.Pid })
 	})
+	if !ended {
+		return 0, errRestless
+	}
 	return status.peak, nil
 }
 
@@ -89,9 +96,10 @@ func (p *Process) findMain() {
 	}
 }
 
-// killWhile kills processes until none is left. A zombie is left to whoever has
-// to collect it.
-func killWhile(left func() []int) {
+// killWhile kills processes until none is left, and tells whether it came to
+// that: some may begin faster than they can be listed. A zombie is left to its
+// parent.
+func killWhile(left func() []int) bool {
 	for range 1000 {
 		pids := left()
 		killed := 0
@@ -102,10 +110,11 @@ func killWhile(left func() []int) {
 			}
 		}
 		if killed == 0 {
-			return
+			return true
 		}
 		time.Sleep(200 * time.Microsecond)
 	}
+	return false
 }
 
 // descendants lists the processes that descend from one. They are found by the

@@ -164,7 +164,10 @@ func (k keeper) serve() {
 			unix.Exit(1)
 		case buf[0] == cmdFreeze:
 			_ = unix.Kill(k.main, unix.SIGSTOP)
-			k.killAll(k.main)
+			if !k.killAll(k.main) { // its starter hears that all is gone
+				k.killAll(0)
+				unix.Exit(1)
+			}
 			status, _ := readStatus(k.main)
 			say(event{Frozen: true, Peak: status.peak})
 		case buf[0] == cmdThaw:
@@ -197,15 +200,15 @@ func (k keeper) reap() {
 }
 
 // killAll kills all descendants but one, until none is left that could start
-// another.
-func (k keeper) killAll(spare int) {
+// another, and tells whether it came to that.
+func (k keeper) killAll(spare int) bool {
 	if k.blind {
 		if spare == 0 {
 			_ = unix.Kill(-1, unix.SIGKILL) // all of the namespace but this
 		}
-		return
+		return true
 	}
-	killWhile(func() []int {
+	return killWhile(func() []int {
 		return slices.DeleteFunc(descendants(os.Getpid()), func(pid int) bool { return pid == spare })
 	})
 }

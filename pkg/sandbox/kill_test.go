@@ -148,6 +148,58 @@ time.sleep(300)`, marker, Probe(), Bind{Source: dir, Target: "/mine", Writable: 
 	wait.Until(t, 10*time.Second, "the thread does not count again", changed)
 }
 
+// chain is a script whose processes end and begin again faster than they can be
+// listed.
+const chain = `
+import os
+if os.fork() == 0:
+    os.setsid()
+    while True:
+        if os.fork(): os._exit(0)
+import time
+print("ready")
+time.sleep(300)`
+
+func TestFreezeLetsNoChainOfForksGoOn(t *testing.T) {
+	walls := map[string]Report{"all walls": Probe(), "no memory group": Probe()}
+	without := walls["no memory group"]
+	without.MemoryCgroup = 0
+	walls["no memory group"] = without
+	for name, w := range walls {
+		t.Run(name, func(t *testing.T) {
+			marker := mark()
+			p := startScript(t, chain, marker, w)
+			defer p.Kill()
+			if _, err := p.Freeze(); err != nil {
+				p.Kill()
+			}
+			for range 20 { // what is left of it stands still
+				for _, pid := range process.Marked("cmdline", marker) {
+					if status, err := readStatus(pid); err == nil && !strings.ContainsRune("TZX", rune(status.state)) {
+						t.Errorf("%d is in state %c", pid, status.state)
+					}
+				}
+			}
+		})
+	}
+}
+
+func TestKillingGivesUpOnWhatBeginsAgainAndAgain(t *testing.T) {
+	began := 0
+	ended := killWhile(func() []int {
+		began++
+		cmd := exec.Command("/bin/sleep", "60")
+		if err := cmd.Start(); err != nil {
+			t.Fatal(err)
+		}
+		go func() { _ = cmd.Wait() }()
+		return []int{cmd.Process.Pid}
+	})
+	if ended {
+		t.Errorf("all are said to be gone after %d", began)
+	}
+}
+
 func TestFreezeAfterTheEndFails(t *testing.T) {
 	p, err := Start(t.Context(), Spec{Path: "/bin/true", MemoryBytes: 64 << 20})
 	if err != nil {

@@ -78,6 +78,7 @@ var quick = []hostile{
 	{"main answers twice", "import os\ndef main(e, c):\n    os.write(3, b'POST /2018-06-01/runtime/invocation/%s/response HTTP/1.1\\r\\nContent-Length: 1\\r\\n\\r\\n1' % c.aws_request_id.encode())\n    return 2\n", ""},
 	{"main has an error type of several lines", "def main(e, c):\n    raise type('A\\r\\nContent-Length: 0\\r\\n\\r\\nGET /', (Exception,), {})\n", ""},
 	{"main fills its disk", "def main(e, c):\n    with open('/tmp/x', 'wb') as f:\n        while True: f.write(b'x' * 1000000)\n", ""},
+	{"main leaves a chain of forks", "import os\ndef main(e, c):\n    if os.fork() == 0:\n        os.setsid()\n        while True:\n            if os.fork(): os._exit(0)\n    return 'fine'\n", "fine"},
 	{"main blocks all signals", "import signal\nsignal.pthread_sigmask(signal.SIG_BLOCK, range(1, 65))\n" + mainReturns, "fine"},
 }
 
