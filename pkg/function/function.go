@@ -10,10 +10,10 @@
 // stale code.
 //
 // The package also holds both ends of an invocation. [Packager] zips the
-// author's script together with the handler (handler/scriptfleet_handler.py),
-// which is the same on Lambda and on the embedded stack. [Call] encodes what the
-// handler is called with, and [Read] tells from its answer, or from what Lambda
-// answered in its place, how the run ended and whose it is to mend.
+// author's script together with the handler (the files of handler/), which is
+// the same on Lambda and on the embedded stack. [Call] encodes what the handler
+// is called with, and [Read] tells from its answer, or from what Lambda answered
+// in its place, how the run ended and whose it is to mend.
 package function
 
 import (

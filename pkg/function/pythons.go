@@ -73,10 +73,10 @@ var abstract = map[string]bool{
 // packages are the requirements that provide a module of another name.
 var packages = map[string]string{
 	"attr": "attrs", "bs4": "beautifulsoup4", "Crypto": "pycryptodome", "Cryptodome": "pycryptodomex", "cv2": "opencv-python-headless", "dateutil": "python-dateutil",
-	"dns": "dnspython", "docx": "python-docx", "dotenv": "python-dotenv", "fitz": "PyMuPDF", "git": "GitPython", "github": "PyGithub", "gitlab": "python-gitlab", "google": "the client library of Google's",
+	"dns": "dnspython", "docx": "python-docx", "dotenv": "python-dotenv", "fitz": "PyMuPDF", "git": "GitPython", "github": "PyGithub", "gitlab": "python-gitlab",
 	"jose": "python-jose", "jwt": "PyJWT", "kafka": "kafka-python", "ldap": "ldap3", "magic": "python-magic", "markdown": "Markdown", "MySQLdb": "PyMySQL", "nacl": "PyNaCl",
 	"OpenSSL": "pyOpenSSL", "PIL": "Pillow", "pkg_resources": "setuptools", "pptx": "python-pptx", "psycopg2": "psycopg2-binary", "pythonjsonlogger": "python-json-logger",
-	"serial": "pyserial", "setuptools": "setuptools", "skimage": "scikit-image", "sklearn": "scikit-learn", "slack": "slack_sdk", "slugify": "python-slugify",
+	"serial": "pyserial", "skimage": "scikit-image", "sklearn": "scikit-learn", "slack": "slack_sdk", "slugify": "python-slugify",
 	"snowflake": "snowflake-connector-python", "socks": "PySocks", "telegram": "python-telegram-bot", "usb": "pyusb", "websocket": "websocket-client", "whois": "python-whois",
-	"xmltodict": "xmltodict", "yaml": "PyYAML", "zmq": "pyzmq",
+	"yaml": "PyYAML", "zmq": "pyzmq",
 }
