@@ -21,6 +21,9 @@ BENCHED = $$(git grep -l '^func Benchmark' -- '*_test.go' | xargs -n 1 dirname |
 # stamp, which only a release needs.
 demo test chaos vet lint bench fuzz: export GOFLAGS := -buildvcs=false $(GOFLAGS)
 
+# VERSION=v1.2.3 names a release; else the binaries name their commit.
+RELEASE := github.com/scriptfleet/scriptfleet/pkg/version.release
+
 .PHONY: help setup build demo test chaos vet lint bench fuzz clean
 
 help: ## list the targets
@@ -31,7 +34,7 @@ setup: ## bring what the tests need, and say what is done without
 	@.ci/setup
 
 build: ## static binaries in bin/: dispatcher, worker, scriptfleet
-	CGO_ENABLED=0 go build -trimpath -o bin/ ./cmd/dispatcher ./cmd/worker ./cmd/scriptfleet
+	CGO_ENABLED=0 go build -trimpath -ldflags "-X $(RELEASE)=$(VERSION)" -o bin/ ./cmd/dispatcher ./cmd/worker ./cmd/scriptfleet
 
 demo: ## the whole fleet on this machine, with scripts of several tenants
 	@.ci/setup demo

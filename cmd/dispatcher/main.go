@@ -7,11 +7,14 @@ import (
 	"fmt"
 	"os"
 
+	"github.com/alecthomas/kong"
+
 	"github.com/scriptfleet/scriptfleet/cmd/internal/wire"
 	"github.com/scriptfleet/scriptfleet/pkg/config"
 )
 
 type settings struct {
+	Version kong.VersionFlag `help:"Print the version and end."`
 	config.Fleet
 	config.Process
 	config.Dispatcher
@@ -19,7 +22,7 @@ type settings struct {
 
 func main() {
 	var s settings
-	if _, err := config.Parse(&s, os.Args[1:], os.Stdout, os.Exit, config.Options("dispatcher", description)...); err != nil {
+	if _, err := config.Parse(&s, os.Args[1:], os.Stdout, os.Exit, append(config.Options("dispatcher", description), kong.Vars{"version": wire.Version("dispatcher")})...); err != nil {
 		fail(2, err)
 	}
 	ctx := context.Background()

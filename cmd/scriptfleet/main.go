@@ -9,12 +9,15 @@ import (
 
 	"github.com/alecthomas/kong"
 
+	"github.com/scriptfleet/scriptfleet/cmd/internal/wire"
 	"github.com/scriptfleet/scriptfleet/pkg/config"
 	"github.com/scriptfleet/scriptfleet/pkg/sandbox"
 )
 
 // Commands, one to a file.
 type commands struct {
+	Version kong.VersionFlag `help:"Print the version and end."`
+
 	Demo      demoCommand      `cmd:"" help:"Start everything on this machine, play a batch of several tenants, show what becomes of it."`
 	Local     localCommand     `cmd:"" help:"Run the embedded stack until Ctrl-C, and print what points other processes at it."`
 	Run       runCommand       `cmd:"" help:"Run one script and print what main returned."`
@@ -51,7 +54,7 @@ func execute(ctx context.Context, args []string) int {
 		args = []string{"--help"}
 	}
 	parsed, err := config.Parse(&c, args, os.Stdout, func(code int) { exited = code },
-		append(config.Options("scriptfleet", description), kong.BindTo(ctx, (*context.Context)(nil)))...)
+		append(config.Options("scriptfleet", description), kong.BindTo(ctx, (*context.Context)(nil)), kong.Vars{"version": wire.Version("scriptfleet")})...)
 	if exited >= 0 {
 		return exited
 	}

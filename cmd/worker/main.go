@@ -7,12 +7,15 @@ import (
 	"fmt"
 	"os"
 
+	"github.com/alecthomas/kong"
+
 	"github.com/scriptfleet/scriptfleet/cmd/internal/wire"
 	"github.com/scriptfleet/scriptfleet/pkg/config"
 	"github.com/scriptfleet/scriptfleet/pkg/sandbox"
 )
 
 type settings struct {
+	Version kong.VersionFlag `help:"Print the version and end."`
 	config.Fleet
 	config.Process
 	config.Worker
@@ -21,7 +24,7 @@ type settings struct {
 func main() {
 	sandbox.Main() // layer builds run in sandboxes
 	var s settings
-	if _, err := config.Parse(&s, os.Args[1:], os.Stdout, os.Exit, config.Options("worker", description)...); err != nil {
+	if _, err := config.Parse(&s, os.Args[1:], os.Stdout, os.Exit, append(config.Options("worker", description), kong.Vars{"version": wire.Version("worker")})...); err != nil {
 		fail(2, err)
 	}
 	ctx := context.Background()

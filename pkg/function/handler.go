@@ -6,6 +6,8 @@ import (
 	"encoding/hex"
 	"fmt"
 	"sync"
+
+	"github.com/scriptfleet/scriptfleet/pkg/run"
 )
 
 // Handler is what Spec.Handler of every function is.
@@ -40,12 +42,20 @@ var handlerFiles = sync.OnceValue(func() []file {
 	return files
 })
 
-// HandlerVersion is a digest of the handler's source. It is part of every
-// script's hash, so that a fleet with another handler makes other functions.
+// HandlerVersion is a digest of what a function holds beside its script, and of
+// how it is laid out. It is part of every script's hash: a release that changes
+// any of it makes other functions, and a release that does not, which is most of
+// them, builds none again. So the release's own version is no part of it.
 var HandlerVersion = sync.OnceValue(func() string {
+	return versionOf(contents(run.Script{}), contents(run.Script{Runtime: run.Runtime{Shell: true}}))
+})
+
+func versionOf(layouts ...[]file) string {
 	digest := sha256.New()
-	for _, f := range handlerFiles() {
-		fmt.Fprintf(digest, "%s %d\n%s", f.name, len(f.body), f.body)
+	for _, files := range layouts {
+		for _, f := range files {
+			fmt.Fprintf(digest, "%s %d\n%s", f.name, len(f.body), f.body)
+		}
 	}
 	return hex.EncodeToString(digest.Sum(nil)[:8])
-})
+}

@@ -31,12 +31,16 @@ func (p Packager) Pack(ctx context.Context, s run.Script) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
+	return zipOf(append(files, contents(s)...))
+}
+
+// contents are a function's files, but for the bytecode of its script.
+func contents(s run.Script) []file {
 	name := pythonFile
 	if s.Runtime.Shell {
 		name = shellFile
 	}
-	files = append(files, file{name, []byte(s.Source)}, file{timeoutFile, fmt.Append(nil, s.TimeoutSeconds)})
-	return zipOf(append(files, handlerFiles()...))
+	return append([]file{{name, []byte(s.Source)}, {timeoutFile, fmt.Append(nil, s.TimeoutSeconds)}}, handlerFiles()...)
 }
 
 type file struct {

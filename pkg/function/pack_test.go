@@ -7,6 +7,7 @@ import (
 	"errors"
 	"io"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -180,5 +181,24 @@ func BenchmarkPack(b *testing.B) {
 		if err := pack(p, newest.Minor, "def main(input): return input\n"); err != nil {
 			b.Fatal(err)
 		}
+	}
+}
+
+func TestTheHandlersVersionChangesWithWhatAFunctionHolds(t *testing.T) {
+	files := contents(run.Script{})
+	version := versionOf(files)
+	if versionOf(contents(run.Script{})) != version {
+		t.Error("the same files have two versions")
+	}
+	for i := range files {
+		for _, changed := range []file{{files[i].name + "x", files[i].body}, {files[i].name, append([]byte("x"), files[i].body...)}} {
+			other := slices.Clone(files)
+			if other[i] = changed; versionOf(other) == version {
+				t.Errorf("a change of %s is none of the version", files[i].name)
+			}
+		}
+	}
+	if versionOf(files[1:]) == version {
+		t.Error("a file that is missing is none of the version")
 	}
 }

@@ -16,6 +16,7 @@ import (
 	"github.com/scriptfleet/scriptfleet/cmd/internal/client"
 	"github.com/scriptfleet/scriptfleet/cmd/internal/wire"
 	"github.com/scriptfleet/scriptfleet/pkg/config"
+	"github.com/scriptfleet/scriptfleet/pkg/function"
 	"github.com/scriptfleet/scriptfleet/pkg/interpreter"
 	"github.com/scriptfleet/scriptfleet/pkg/localaws"
 	"github.com/scriptfleet/scriptfleet/pkg/localaws/sqs"
@@ -23,6 +24,7 @@ import (
 	"github.com/scriptfleet/scriptfleet/pkg/run"
 	"github.com/scriptfleet/scriptfleet/pkg/service"
 	"github.com/scriptfleet/scriptfleet/pkg/telemetry"
+	"github.com/scriptfleet/scriptfleet/pkg/version"
 )
 
 // Options say what to start.
@@ -57,6 +59,7 @@ func Start(ctx context.Context, o Options) (*Stack, error) {
 		return nil, err
 	}
 	registry := telemetry.NewRegistry()
+	o.Log.Info("the embedded stack starts", zap.String("version", version.String()), zap.String("handler", function.HandlerVersion()))
 	local := localaws.Config{
 		SDK: sdkBuilder(o.Fleet, o.Worker, o.Log), Registerer: registry,
 		AWSAddr: o.AWSAddr, RedisAddr: o.RedisAddr, DataDir: o.DataDir,

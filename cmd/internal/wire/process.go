@@ -4,9 +4,13 @@ import (
 	"context"
 	"errors"
 
+	"go.uber.org/zap"
+
 	"github.com/scriptfleet/scriptfleet/pkg/config"
+	"github.com/scriptfleet/scriptfleet/pkg/function"
 	"github.com/scriptfleet/scriptfleet/pkg/service"
 	"github.com/scriptfleet/scriptfleet/pkg/telemetry"
+	"github.com/scriptfleet/scriptfleet/pkg/version"
 )
 
 // RunProcess is the whole life of a production binary: logs, clients, the part
@@ -18,6 +22,7 @@ func RunProcess(ctx context.Context, name string, p config.Process, settings con
 		return err
 	}
 	defer func() { _ = log.Sync() }()
+	log.Info(name+" starts", zap.String("version", version.String()), zap.String("handler", function.HandlerVersion()))
 	cfg, err := AWS(ctx)
 	if err != nil {
 		return err

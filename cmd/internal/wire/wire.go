@@ -84,6 +84,7 @@ func open(settings config.Fleet, cfg aws.Config, log *zap.Logger, reg *prometheu
 	if err != nil {
 		return nil, err
 	}
+	registerVersion(reg)
 	memoryMB := func(name string) int { return f.tenants.Limits(name).MemoryMB }
 	if f.Policy, err = settings.Policy(function.HandlerVersion(), memoryMB); err != nil {
 		f.Close()

@@ -38,8 +38,8 @@ var exportedFor = map[string][]string{
 		"pkg/run.PolicyConfig.DefaultTimeoutSeconds", "pkg/run.PolicyConfig.Runtimes", "pkg/tenant.Config.Every",
 	},
 	"chaos makes the embedded stack fail": {
-		"pkg/localaws.Stack.LambdaFaults", "pkg/localaws.Stack.QueueFaults", "pkg/localaws/lambda.Faults.Add", "pkg/localaws/lambda.Faults.Clear",
-		"pkg/localaws/lambda.ServerError", "pkg/localaws/sqs.Faults.Add", "pkg/localaws/sqs.Faults.Clear",
+		"pkg/localaws.Stack.LambdaFaults", "pkg/localaws.Stack.QueueFaults", "pkg/localaws/faults.Set.Clear",
+		"pkg/localaws/lambda.ServerError",
 	},
 	"tests give the embedded stack a place, roles and policies of their own": {
 		"pkg/localaws.Config.CacheDir", "pkg/localaws.Config.Region", "pkg/localaws.Config.Roles", "pkg/localaws/auth.AllowAll",

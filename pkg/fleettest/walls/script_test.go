@@ -293,7 +293,6 @@ def attempt(input):
         "s3 link": ask(aws + "/" + input["bucket"] + "/scriptfleet/results/x?X-Amz-Signature=0&X-Amz-Credential=a/b/c/s3/e"),
         "lambda": ask(aws + "/2015-03-31/functions/"),
         "lambda invoke": ask(aws + "/2015-03-31/functions/" + input["function"] + "/invocations", b"{}"),
-        "lambda faults": ask(aws + "/2015-03-31/faults", b"{}", "PUT"),
         "lambda forged": ask(aws + "/2015-03-31/functions/", Authorization=forged % "AKIAIOSFODNN7EXAMPLE"),
         "metrics": ask(admin + "/metrics"),
         "profile": ask(admin + "/debug/pprof/heap"),

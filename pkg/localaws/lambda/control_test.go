@@ -176,7 +176,7 @@ func TestPendingFunctionsRefuseInvokes(t *testing.T) {
 func TestInactiveFunctionsWakeAndFailedOnesDoNot(t *testing.T) {
 	b := newBench(t)
 	b.create("idle", echo)
-	if err := b.server.SetState("idle", "Inactive"); err != nil {
+	if err := b.server.setState("idle", "Inactive"); err != nil {
 		t.Fatal(err)
 	}
 	_, err := b.invoke("idle", "{}")
@@ -185,7 +185,7 @@ func TestInactiveFunctionsWakeAndFailedOnesDoNot(t *testing.T) {
 	if out, err := b.invoke("idle", "1"); err != nil || string(out.Payload) != "1" {
 		t.Error(out, err)
 	}
-	if err := b.server.SetState("idle", "Failed"); err != nil {
+	if err := b.server.setState("idle", "Failed"); err != nil {
 		t.Fatal(err)
 	}
 	_, err = b.invoke("idle", "{}")

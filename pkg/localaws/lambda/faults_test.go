@@ -3,16 +3,11 @@ package lambda
 import (
 	"context"
 	"errors"
-	"net/http"
-	"net/http/httptest"
-	"strings"
 	"testing"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/service/lambda"
 	"github.com/aws/aws-sdk-go-v2/service/lambda/types"
-
-	"github.com/scriptfleet/scriptfleet/pkg/localaws/auth"
 )
 
 func TestFaultsHitTheirCallsAndNoOthers(t *testing.T) {
@@ -44,26 +39,4 @@ func TestFaultsHitTheirCallsAndNoOthers(t *testing.T) {
 	if _, err := b.client.ListFunctions(ctx, &lambda.ListFunctionsInput{}); !errors.Is(err, context.Canceled) {
 		t.Error(err)
 	}
-}
-
-func TestFaultsCanBeSetFromAnotherProcessByTheAccountAlone(t *testing.T) {
-	b := newBench(t)
-	b.create("remote", echo)
-	put := func(id auth.Identity) int {
-		body := strings.NewReader(`{"Faults": [{"Op": "ListFunctions", "Kind": "throttle"}], "States": {"remote": "Failed"}}`)
-		r := httptest.NewRequestWithContext(auth.With(t.Context(), id), http.MethodPut, "/2015-03-31/faults", body)
-		w := httptest.NewRecorder()
-		b.server.ServeHTTP(w, r)
-		return w.Code
-	}
-	if code := put(auth.SessionOf("AKID", "arn", "id", auth.AllowAll())); code != 403 {
-		t.Errorf("a session got %d", code)
-	}
-	if code := put(auth.Root(testAccount, "AKID")); code != 204 {
-		t.Errorf("the account got %d", code)
-	}
-	_, err := b.client.ListFunctions(t.Context(), &lambda.ListFunctionsInput{})
-	wantCode(t, err, "TooManyRequestsException")
-	_, err = b.invoke("remote", "{}")
-	wantCode(t, err, "ResourceConflictException", "Failed")
 }

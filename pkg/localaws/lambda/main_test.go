@@ -4,6 +4,7 @@ import (
 	"archive/zip"
 	"bytes"
 	"context"
+	"fmt"
 	"net/http/httptest"
 	"os"
 	"testing"
@@ -130,4 +131,17 @@ func (b *bench) await(name string, state types.State) {
 
 func (b *bench) invoke(name, payload string) (*lambda.InvokeOutput, error) {
 	return b.client.Invoke(b.t.Context(), &lambda.InvokeInput{FunctionName: &name, Payload: []byte(payload), LogType: types.LogTypeTail})
+}
+
+// setState puts a function into a state: Inactive and Failed, which it does not
+// get into by itself here, or any other.
+func (s *Server) setState(name, state string) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	f, ok := s.functions[name]
+	if !ok {
+		return fmt.Errorf("set state: no function %s", name)
+	}
+	f.State, f.StateReason, f.StateReasonCode = state, "Set by a test.", map[string]string{stateInactive: "Idle", stateFailed: "InternalError"}[state]
+	return s.store.putFunction(f)
 }

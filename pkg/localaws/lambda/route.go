@@ -45,7 +45,6 @@ var operations = map[string]*operation{
 	"GET layers/*/versions/*":        {name: "GetLayerVersion", do: (*Server).getLayerVersion, bucket: fromControl, layer: true},
 	"DELETE layers/*/versions/*":     {name: "DeleteLayerVersion", do: (*Server).deleteLayerVersion, bucket: fromControl, layer: true},
 	"GET account-settings":           {name: "GetAccountSettings", do: (*Server).accountSettings, bucket: fromControl},
-	"PUT faults":                     {name: "PutFaults", do: (*Server).putFaults},
 	"GET layers?find":                {name: "GetLayerVersion", do: (*Server).getLayerVersion, bucket: fromControl, layer: true},
 }
 
@@ -71,7 +70,7 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 			fail(w, err)
 		}
 	}
-	if fault := s.faults.take(op.name); fault != nil {
+	if fault, ok := s.fault(op.name); ok {
 		fault.apply(s, w, r, serve)
 		return
 	}

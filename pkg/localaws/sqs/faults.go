@@ -1,10 +1,6 @@
 package sqs
 
-import (
-	"math/rand/v2"
-	"slices"
-	"sync"
-)
+import "github.com/scriptfleet/scriptfleet/pkg/localaws/faults"
 
 // FaultKind is what goes wrong with a call.
 type FaultKind string
@@ -26,53 +22,21 @@ type Fault struct {
 	Probability float64 // of a call (Refuse) or an entry (the others) to be hit
 }
 
-// Faults is a set of faults, to be changed while the server runs. The zero
-// value is empty.
-type Faults struct {
-	mu  sync.Mutex
-	all []*Fault
-}
+// Odds is for the set of faults.
+func (f Fault) Odds() (times int, probability float64) { return f.Times, f.Probability }
 
-// Add adds a fault and returns how to take it back.
-func (f *Faults) Add(fault Fault) (remove func()) {
-	added := &fault
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	f.all = append(f.all, added)
-	return func() {
-		f.mu.Lock()
-		defer f.mu.Unlock()
-		f.all = slices.DeleteFunc(f.all, func(o *Fault) bool { return o == added })
-	}
-}
-
-// Clear takes all faults back.
-func (f *Faults) Clear() {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	f.all = nil
-}
+// Faults is the set of faults of a server.
+type Faults = faults.Set[Fault]
 
 // hit says whether a fault of the kind strikes now.
-func (f *Faults) hit(kind FaultKind, op, queue string) bool {
+func hit(f *Faults, kind FaultKind, op, queue string) bool {
 	if f == nil {
 		return false
 	}
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	for i, fault := range f.all {
-		if fault.Kind != kind || (fault.Op != "" && fault.Op != op) || (fault.Queue != "" && fault.Queue != queue) ||
-			(fault.Probability > 0 && rand.Float64() >= fault.Probability) {
-			continue
-		}
-		if fault.Times == 1 {
-			f.all = slices.Delete(f.all, i, i+1)
-		} else if fault.Times > 1 {
-			fault.Times--
-		}
-		return true
-	}
-	return false
+	_, ok := f.Hit(func(f Fault) bool {
+		return f.Kind == kind && (f.Op == "" || f.Op == op) && (f.Queue == "" || f.Queue == queue)
+	})
+	return ok
 }
 
 var (

@@ -106,7 +106,7 @@ func (q *queue) sendBatch(entries []sendIn, sender string) (any, error) {
 	for i := range entries {
 		e := &entries[i]
 		m, err := q.compose(e, sender)
-		if err == nil && q.faults.hit(Entries, "SendMessage", q.name) {
+		if err == nil && hit(q.faults, Entries, "SendMessage", q.name) {
 			err = entryFault
 		}
 		if err != nil {

@@ -139,10 +139,10 @@ func (q *queue) parseHandles(op string, entries []settleIn) (failures []*apiErro
 			continue
 		}
 		switch {
-		case q.faults.hit(Entries, op, q.name):
+		case hit(q.faults, Entries, op, q.name):
 			failures[i] = entryFault
 			continue
-		case q.faults.hit(Lose, op, q.name):
+		case hit(q.faults, Lose, op, q.name):
 			continue
 		}
 		handles, index = append(handles, h), append(index, i)

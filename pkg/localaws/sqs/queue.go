@@ -92,7 +92,7 @@ func (q *queue) take(now time.Time, most int, visibility time.Duration) ([]recei
 		q.store.later(q.marks(got)...)
 	}
 	for _, m := range got {
-		if q.faults.hit(Twice, "ReceiveMessage", q.name) {
+		if hit(q.faults, Twice, "ReceiveMessage", q.name) {
 			q.engine.extend(now, q.engine.handleOf(m.message), 0)
 		}
 	}

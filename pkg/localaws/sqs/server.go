@@ -201,7 +201,7 @@ func (s *Server) find(c *call, url, action string) (*queue, error) {
 		return nil, err
 	}
 	q, err := s.named(name)
-	if err == nil && s.faults.hit(Refuse, strings.TrimPrefix(action, "sqs:"), name) {
+	if err == nil && hit(s.faults, Refuse, strings.TrimPrefix(action, "sqs:"), name) {
 		return nil, unavailable
 	}
 	return q, err
