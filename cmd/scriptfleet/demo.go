@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"strings"
 	"time"
 
 	"go.uber.org/zap"
@@ -57,8 +58,12 @@ func (c *demoCommand) Run(ctx context.Context) error {
 			return err
 		}
 	} else {
-		play.printTable(os.Stdout)
-		play.printSummary(os.Stdout)
+		var text strings.Builder
+		play.printTable(&text)
+		play.printSummary(&text)
+		if err := printFitted(text.String()); err != nil {
+			return err
+		}
 	}
 	return play.check()
 }

@@ -79,7 +79,7 @@ func execute(ctx context.Context, args []string) int {
 
 const description = `Runs scripts for many tenants: the developer's and operator's command.
 
-Without endpoints in the environment (AWS_ENDPOINT_URL, REDIS_URL), run and demo start an embedded stack of their own. Every flag is also an environment variable: --prefix is SCRIPTFLEET_PREFIX.
+Without endpoints in the environment (AWS_ENDPOINT_URL, REDIS_URL), run and demo start an embedded stack of their own. Settings, such as --prefix, are environment variables too (SCRIPTFLEET_PREFIX), which the help of each command names.
 
 Examples:
 

@@ -172,7 +172,10 @@ func (c *replayCommand) print(report replay.Report, file *reportFile) error {
 	if c.JSON {
 		_, err = os.Stdout.Write(text)
 	} else {
-		err = report.Print(os.Stdout)
+		var table strings.Builder
+		if err = report.Print(&table); err == nil {
+			err = printFitted(table.String())
+		}
 	}
 	return errors.Join(err, file.write(text))
 }

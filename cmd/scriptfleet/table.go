@@ -11,8 +11,7 @@ import (
 	"golang.org/x/term"
 )
 
-// printTable writes rows, with tabs between their cells, in columns. On a
-// terminal no line is longer than it is wide.
+// printTable prints rows, with tabs between their cells, in columns.
 func printTable(rows func(io.Writer)) error {
 	var b bytes.Buffer
 	table := tabwriter.NewWriter(&b, 0, 0, 2, ' ', 0)
@@ -20,7 +19,11 @@ func printTable(rows func(io.Writer)) error {
 	if err := table.Flush(); err != nil {
 		return err
 	}
-	text := b.String()
+	return printFitted(b.String())
+}
+
+// printFitted prints text; on a terminal no line is longer than it is wide.
+func printFitted(text string) error {
 	if width, _, err := term.GetSize(int(os.Stdout.Fd())); err == nil && width > 20 {
 		text = cut(text, width)
 	}
