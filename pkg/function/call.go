@@ -19,7 +19,6 @@ const maxLogBytes = 64 << 10
 type Call struct {
 	Input       json.RawMessage // a JSON object; empty means {}
 	Credentials *Credentials    // nil where the request names none
-	Region      string          // for the AWS CLI; empty leaves the function's own
 }
 
 // Credentials is what a script finds as input["AwsCredentials"]. The keys are
@@ -40,7 +39,6 @@ func (Credentials) GoString() string { return "[credentials]" }
 type payload struct {
 	Input       json.RawMessage `json:"input"`
 	Credentials *Credentials    `json:"credentials,omitempty"`
-	Region      string          `json:"region,omitempty"`
 	StdoutBytes int             `json:"stdout_bytes"`
 	StderrBytes int             `json:"stderr_bytes"`
 }
@@ -48,8 +46,7 @@ type payload struct {
 // Payload encodes the call as the handler reads it. It fails with a *run.Error
 // where the input is larger than an invocation may be.
 func (c Call) Payload() ([]byte, error) {
-	p := payload{Input: c.Input, Credentials: c.Credentials, Region: c.Region,
-		StdoutBytes: maxLogBytes, StderrBytes: maxLogBytes}
+	p := payload{Input: c.Input, Credentials: c.Credentials, StdoutBytes: maxLogBytes, StderrBytes: maxLogBytes}
 	if len(p.Input) == 0 {
 		p.Input = json.RawMessage("{}")
 	}

@@ -5,19 +5,17 @@ import (
 	"encoding/json"
 	"fmt"
 	"strings"
-	"time"
 
 	"github.com/scriptfleet/scriptfleet/pkg/run"
 )
 
 // Outcome is what an invocation came to.
 type Outcome struct {
-	Status  run.Status
-	Output  json.RawMessage // exactly what main returned; null unless Status is succeeded
-	Error   *run.Error      // nil if Status is succeeded
-	Logs    run.Logs
-	Execute time.Duration // of main alone, as the handler measured it; 0 where it could not
-	Report  Report        // Lambda's own figures
+	Status run.Status
+	Output json.RawMessage // exactly what main returned; null unless Status is succeeded
+	Error  *run.Error      // nil if Status is succeeded
+	Logs   run.Logs
+	Report Report // Lambda's own figures
 }
 
 // answer is what the handler returns.
@@ -27,7 +25,6 @@ type answer struct {
 	Stdout    *string         `json:"stdout"` // always there, which tells an answer of ours
 	Stderr    string          `json:"stderr"`
 	Truncated bool            `json:"truncated"`
-	ExecuteMS float64         `json:"execute_ms"`
 }
 
 // scriptError is an error as the handler tells it.
@@ -81,9 +78,6 @@ func read(inv Invocation, s run.Script) Outcome {
 		Status: run.Succeeded,
 		Output: a.Output,
 		Logs:   run.Logs{Stdout: *a.Stdout, Stderr: a.Stderr, Truncated: a.Truncated},
-	}
-	if a.ExecuteMS > 0 && a.ExecuteMS < 24*3600*1000 {
-		o.Execute = time.Duration(a.ExecuteMS * float64(time.Millisecond))
 	}
 	if a.Error != nil {
 		o.Status, o.Error = readScriptError(*a.Error, s)

@@ -61,12 +61,9 @@ func TestReadJudgesLambdasOwnErrors(t *testing.T) {
 
 func TestReadTakesTheOutputByteForByte(t *testing.T) {
 	for _, output := range []string{`{"b": 1.50, "a":1E5,"a" : "\u00e9\ud800</>"}`, `12345678901234567890`, `null`, `""`, "[ ]"} {
-		o := Read(Invocation{Payload: fmt.Appendf(nil, `{"output": %s, "error": null, "execute_ms": 1.5, "stdout": "", "stderr": "", "truncated": false}`, output)}, run.Script{})
+		o := Read(Invocation{Payload: fmt.Appendf(nil, `{"output": %s, "error": null, "stdout": "", "stderr": "", "truncated": false}`, output)}, run.Script{})
 		if o.Status != run.Succeeded || string(o.Output) != output || o.Error != nil {
 			t.Errorf("%s became %s %s %v", output, o.Status, o.Output, o.Error)
-		}
-		if o.Execute != 1500*time.Microsecond {
-			t.Errorf("executed %s", o.Execute)
 		}
 	}
 }
@@ -119,7 +116,7 @@ func TestParseReportLeavesOutWhatTheLineDoesNotSay(t *testing.T) {
 }
 
 func FuzzRead(f *testing.F) {
-	f.Add([]byte(`{"output": {"a":1}, "error": null, "stdout": "x", "stderr": "", "truncated": false, "execute_ms": 1}`), "", "REPORT RequestId: x\tDuration: 1 ms")
+	f.Add([]byte(`{"output": {"a":1}, "error": null, "stdout": "x", "stderr": "", "truncated": false}`), "", "REPORT RequestId: x\tDuration: 1 ms")
 	f.Add([]byte(`{"errorType":"Sandbox.Timedout"}`), "Unhandled", lastWordsMark+`{"request":"","stack":[["script.py",-1,"main"]]}`)
 	f.Add([]byte(`{"errorType":"Sandbox.Timedout"}`), "Unhandled", "Timeout!\n  File \"script.py\", line 99999999999999999999 in f\n  File \"scriptfleet_handler.py\", line 1 in g\n")
 	f.Add([]byte(`{"error":{"type":"MemoryError","line":-5},"stdout":""}`), "", "")
@@ -134,7 +131,7 @@ func FuzzRead(f *testing.F) {
 		if o.Error != nil && string(o.Output) != "null" {
 			t.Fatalf("failed with output %s", o.Output)
 		}
-		if o.Execute < 0 || o.Report.Duration < 0 || o.Report.Init < 0 {
+		if o.Report.Duration < 0 || o.Report.Init < 0 {
 			t.Fatalf("negative times: %+v", o)
 		}
 		if o.Error != nil && utf8.Valid(payload) && utf8.ValidString(logTail) && !utf8.ValidString(o.Error.Message) {
@@ -164,7 +161,7 @@ func TestCredentialsAreNotShown(t *testing.T) {
 }
 
 func BenchmarkRead(b *testing.B) {
-	inv := Invocation{Payload: []byte(`{"output": {"rows": [` + strings.Repeat(`{"id": 1, "name": "x"}, `, 100) + `{}]}, "error": null, "execute_ms": 1.5, "stdout": "hello\n", "stderr": "", "truncated": false}`),
+	inv := Invocation{Payload: []byte(`{"output": {"rows": [` + strings.Repeat(`{"id": 1, "name": "x"}, `, 100) + `{}]}, "error": null, "stdout": "hello\n", "stderr": "", "truncated": false}`),
 		LogTail: "REPORT RequestId: x\tDuration: 1.25 ms\tBilled Duration: 2 ms\tMemory Size: 128 MB\tMax Memory Used: 30 MB"}
 	b.ReportAllocs()
 	for b.Loop() {

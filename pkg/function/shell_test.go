@@ -41,10 +41,11 @@ func TestWhatBecomesOfCommands(t *testing.T) {
 }
 
 func TestCommandsFindTheCredentialInTheirEnvironmentAlone(t *testing.T) {
+	t.Setenv("AWS_REGION", "eu-west-1")
 	newest, _ := interpreters(t).Newest()
 	h := startHarness(t, newest.Minor, newest.Path)
 	s := run.Script{Runtime: h.shell(), Source: "echo \"$AWS_ACCESS_KEY_ID/$AWS_SECRET_ACCESS_KEY/$AWS_SESSION_TOKEN/$AWS_REGION\"; cat >&2\n"}
-	call := Call{Credentials: &Credentials{Success: true, AccessKeyID: "AK", SecretAccessKey: "SK", SessionToken: "ST"}, Region: "eu-west-1"}
+	call := Call{Credentials: &Credentials{Success: true, AccessKeyID: "AK", SecretAccessKey: "SK", SessionToken: "ST"}}
 
 	o, _ := h.invoke(t, s, 10000, call)
 	if got := string(o.Output); got != `"AK/SK/ST/eu-west-1"` {

@@ -196,7 +196,7 @@ func pass(t *testing.T, requests, results queue.Queue, names []string, from, run
 type instant struct{}
 
 func (instant) Invoke(context.Context, string, string, []byte) (function.Invocation, error) {
-	return function.Invocation{RequestID: "r", Payload: []byte(`{"output": null, "error": null, "execute_ms": 0, "stdout": "", "stderr": "", "truncated": false}`)}, nil
+	return function.Invocation{RequestID: "r", Payload: []byte(`{"output": null, "error": null, "stdout": "", "stderr": "", "truncated": false}`)}, nil
 }
 
 var _ worker.Tenants = settings{}

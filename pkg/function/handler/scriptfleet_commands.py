@@ -78,7 +78,7 @@ class Commands:
         with open(given, "w+") as stdin:
             stdin.write(text)
             stdin.seek(0)
-            env = self.environment(credentials, event.get("region"), work)
+            env = self.environment(credentials, work)
             env["INPUT_FILE"] = given
             if len(text) < 100000:
                 env["INPUT"] = text
@@ -93,10 +93,10 @@ class Commands:
                     pass
                 os.unlink(given)
 
-    def environment(self, credentials, region, work):
+    def environment(self, credentials, work):
         env = {k: v for k, v in os.environ.items() if not k.startswith(("AWS_", "_", "LAMBDA_", "PYTHON"))}
         env.update(PATH=self.path, HOME=work, TMPDIR=work, AWS_PAGER="", AWS_EC2_METADATA_DISABLED="true")
-        region = region or os.environ.get("AWS_REGION")
+        region = os.environ.get("AWS_REGION")
         if region:
             env["AWS_REGION"] = env["AWS_DEFAULT_REGION"] = region
         if credentials.get("Success"):

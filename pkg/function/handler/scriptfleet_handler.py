@@ -275,9 +275,7 @@ def answer(event, context):
         scripts.put_back()
         current.take()
         arm(left)
-        started = monotonic()
         output, error = script(event)
-        spent = monotonic() - started
         size = 0
         if error is None:
             try:
@@ -293,7 +291,7 @@ def answer(event, context):
         current.give_back()
         disarm()
         run.end()
-    told = {"output": output, "error": error, "execute_ms": round(spent * 1000, 3)}
+    told = {"output": output, "error": error}
     add_logs(told, run, limits, size, leave_stdout=shell and error is None)
     run.forget()
     return told
@@ -318,7 +316,7 @@ def unanswered(e):
              "traceback": "", "phase": "output", "line": 0, "ours": True}
     if is_a(e, MemoryError):
         error.update(type="MemoryError", message="")
-    return {"output": None, "error": error, "execute_ms": 0, "stdout": "", "stderr": "", "truncated": False}
+    return {"output": None, "error": error, "stdout": "", "stderr": "", "truncated": False}
 
 
 def load():

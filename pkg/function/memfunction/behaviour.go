@@ -48,18 +48,18 @@ func (b Behaviour) invocation(c Call, s function.Spec) function.Invocation {
 		inv.Payload = fmt.Appendf(nil, `{"errorType":"Runtime.ExitError","errorMessage":"RequestId: %s Error: Runtime exited with error: signal: killed"}`,
 			inv.RequestID)
 	case run.Failed:
-		inv.Payload = answer(`null`, `{"type":"ValueError","message":"a test made the script fail","traceback":"","phase":"run","line":1}`, took)
+		inv.Payload = answer(`null`, `{"type":"ValueError","message":"a test made the script fail","traceback":"","phase":"run","line":1}`)
 	default:
 		output := string(b.Output)
 		if output == "" {
 			output = "null"
 		}
-		inv.Payload = answer(output, "null", took)
+		inv.Payload = answer(output, "null")
 	}
 	return inv
 }
 
-func answer(output, err string, took time.Duration) []byte {
-	return fmt.Appendf(nil, `{"output": %s, "error": %s, "execute_ms": %d, "stdout": "", "stderr": "", "truncated": false}`,
-		output, err, took.Milliseconds())
+func answer(output, err string) []byte {
+	return fmt.Appendf(nil, `{"output": %s, "error": %s, "stdout": "", "stderr": "", "truncated": false}`,
+		output, err)
 }
