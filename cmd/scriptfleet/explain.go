@@ -45,7 +45,7 @@ type explanation struct {
 	State     string     `json:"state"`
 	Since     time.Time  `json:"since,omitzero"`
 	Worker    string     `json:"worker,omitempty"`
-	Attempts  int        `json:"attempts,omitempty"` // a published run has none on record
+	Attempts  int        `json:"attempts"`
 	Cancelled bool       `json:"cancelled,omitempty"`
 	Status    run.Status `json:"status,omitempty"`
 	Waiting   string     `json:"waiting_for,omitempty"`
@@ -193,6 +193,9 @@ func (e explanation) print(w io.Writer) {
 	fmt.Fprintln(w)
 	if e.Worker != "" {
 		fmt.Fprintf(w, "worker   %s\n", e.Worker)
+	}
+	if e.Attempts > 0 {
+		fmt.Fprintf(w, "attempts %d\n", e.Attempts)
 	}
 	fmt.Fprintf(w, "\n%s\n", e.Text)
 }

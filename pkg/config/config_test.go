@@ -30,6 +30,41 @@ func TestWorkerRefusesSettingsOutOfTheirBounds(t *testing.T) {
 	}
 }
 
+func TestEverySettingRefusesWhatIsOutsideItsBounds(t *testing.T) {
+	type settings struct {
+		Fleet
+		Process
+		Dispatcher
+		Worker
+	}
+	var all settings
+	parsed, err := Parse(&all, nil, io.Discard, func(int) {}, Options("worker", "")...)
+	if err != nil {
+		t.Fatal(err)
+	}
+	tried := 0
+	for _, f := range parsed.Flags() {
+		if !bounded(f) {
+			continue
+		}
+		unit := ""
+		if f.Target.Type() == durationType {
+			unit = "h"
+		}
+		for _, value := range []string{"-1" + unit, "1000001" + unit} {
+			var s settings
+			_, err := Parse(&s, []string{"--" + f.Name + "=" + value}, io.Discard, func(int) {}, Options("worker", "")...)
+			if err == nil || !strings.Contains(err.Error(), "--"+f.Name+" is ") {
+				t.Errorf("--%s=%s: %v", f.Name, value, err)
+			}
+			tried++
+		}
+	}
+	if tried < 2*15 {
+		t.Errorf("only %d values were tried", tried)
+	}
+}
+
 func TestOnlySettingsHaveEnvironmentVariables(t *testing.T) {
 	t.Setenv("SCRIPTFLEET_CONCURRENCY", "7")
 	t.Setenv("SCRIPTFLEET_ALL", "true")

@@ -210,7 +210,7 @@ type Ledger interface {
 	Cancelled(ctx context.Context, keys []run.Key) ([]bool, error)
 
 	// Lookup tells what is known of a run; of an unknown one, its key alone.
-	// Of a published run only Key, State, Status and Since are known.
+	// Of a published run only Key, State, Status, Since and Attempts are known.
 	Lookup(ctx context.Context, key run.Key) (Record, error)
 	// Open lists runs that are accepted and not finished, the oldest first, at
 	// most limit. One whose record ran out stands as Unknown: nobody has touched

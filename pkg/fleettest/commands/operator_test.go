@@ -130,6 +130,15 @@ func TestExplainFindsAnOpenRunByTheIDOfItsRequest(t *testing.T) {
 		got := scriptfleet(t, l.env, "explain", "request-7")
 		return got.Code == 0 && strings.Contains(got.Stdout, "request-7 of acme, /s")
 	})
+	ended := scriptfleet(t, l.env, "run", files.Write(t, "good.py", "def main(input):\n    return 1\n"), "--event")
+	var event struct{ ID string }
+	if err := json.Unmarshal([]byte(ended.Stdout), &event); err != nil {
+		t.Fatalf("%v: %s%s", err, ended.Stdout, ended.Stderr)
+	}
+	wait.Until(t, within, "the run that ended has no attempts", func() bool {
+		got := scriptfleet(t, l.env, "explain", event.ID)
+		return strings.Contains(got.Stdout, "published") && strings.Contains(got.Stdout, "attempts 1")
+	})
 	if got := scriptfleet(t, l.env, "explain", "unheard-of"); got.Code != 1 || !strings.Contains(got.Stdout, "add --tenant and --source") {
 		t.Errorf("exit code %d: %s%s", got.Code, got.Stdout, got.Stderr)
 	}

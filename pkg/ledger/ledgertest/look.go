@@ -96,7 +96,7 @@ func lookupPublished(tt *testing.T, e Env) {
 		t.Error("it does not say since when")
 	}
 	r.Since = time.Time{}
-	same(t, "the record", r, ledger.Record{Entry: ledger.Entry{Key: "k"}, State: ledger.Published, Status: "succeeded"})
+	same(t, "the record", r, ledger.Record{Entry: ledger.Entry{Key: "k"}, State: ledger.Published, Status: "succeeded", Attempts: 1})
 }
 
 func waitOutlivesRelease(tt *testing.T, e Env) {

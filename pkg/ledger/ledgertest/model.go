@@ -140,7 +140,7 @@ func (m *machine) ask(r *rapid.T, key, owner string, model *modelRun) {
 	switch {
 	case model.state == ledger.Done || model.state == ledger.Published:
 		if model.state == ledger.Published {
-			want.Attempts, want.Claims = 0, 0
+			want.Claims = 0
 		}
 		equal(r, "the result", string(got.Result), model.result)
 	case model.held() && model.until > m.now && !repeated:
@@ -260,7 +260,7 @@ func (m *machine) published(r *rapid.T) {
 	if model.state == ledger.Queued || model.held() {
 		m.finished[""]++
 	}
-	m.runs[key] = &modelRun{state: ledger.Published, status: model.status}
+	m.runs[key] = &modelRun{state: ledger.Published, status: model.status, attempts: model.attempts}
 }
 
 func (m *machine) cancel(r *rapid.T) {

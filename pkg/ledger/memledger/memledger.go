@@ -243,7 +243,7 @@ func (l *Ledger) Published(ctx context.Context, keys []run.Key) error {
 		if _, open := l.open[k]; open {
 			l.close(k, "")
 		}
-		p := &record{status: r.status, expires: now.Add(l.cfg.Remember)}
+		p := &record{status: r.status, attempts: r.attempts, expires: now.Add(l.cfg.Remember)}
 		p.entry.Key = k
 		p.enter(ledger.Published, now)
 		l.records[k] = p

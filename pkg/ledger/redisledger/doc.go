@@ -33,6 +33,6 @@
 //
 // An open run takes some 500 bytes with its place among the open ones, a
 // published one 120 to 136 (and its entry in Redis' table of expiries, 24 or
-// so): state, status and time. Results lie in Redis from Finish to Published
+// so): state, status, time and attempts. Results lie in Redis from Finish to Published
 // only.
 package redisledger
