@@ -66,7 +66,7 @@ func Differences(p Process, others []Process) []Difference {
 		if text := partitions(p, o); text != "" {
 			all = append(all, Difference{Text: text})
 		}
-		if p.Bucket != o.Bucket && p.uses(p.Bucket != "") {
+		if p.Bucket != o.Bucket {
 			all = append(all, Difference{Text: fmt.Sprintf("%s has %s and %s has %s: bodies that one stores the other can't read; give both the same --bucket", p, bucket(p), o, bucket(o))})
 		}
 		if p.Version != o.Version {
@@ -78,7 +78,7 @@ func Differences(p Process, others []Process) []Difference {
 
 func partitions(p, o Process) string {
 	switch {
-	case p.Role == Command && p.Partitions != o.Partitions && p.uses(p.Partitions > 0):
+	case p.Role == Command && p.Partitions != o.Partitions:
 		return fmt.Sprintf("%s looks at %d partitions and %s at %d: give the command --partitions %d", p, p.Partitions, o, o.Partitions, o.Partitions)
 	case p.Role == Worker && o.Role == Dispatcher:
 		p, o = o, p
@@ -90,10 +90,6 @@ func partitions(p, o Process) string {
 	}
 	return ""
 }
-
-// uses tells whether a setting of the process counts. A command has those alone
-// that it uses: check reads no bodies, and so has no bucket.
-func (p Process) uses(set bool) bool { return set || p.Role != Command }
 
 func bucket(p Process) string {
 	if p.Bucket == "" {

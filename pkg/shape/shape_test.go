@@ -39,8 +39,6 @@ func TestOnlyWhatLosesWorkIsADifference(t *testing.T) {
 		"a worker with more, in a roll":  {p: reads16, o: sends8},
 		"two workers, in a roll":         {p: reads16, o: reads8},
 		"a command that looks elsewhere": {p: looks4, o: sends8, says: "give the command --partitions 8"},
-		"a command that reads no bodies": {p: Process{Role: Command, Partitions: 8, Version: "1"}, o: sends8},
-		"a command that reads no queues": {p: Process{Role: Command, Version: "1"}, o: sends8},
 		"another bucket":                 {p: sends8, o: with(reads8, func(p *Process) { p.Bucket = "" }), says: "has no bucket"},
 		"another version":                {p: sends8, o: with(reads8, func(p *Process) { p.Version = "2" }), says: "versions", passing: true},
 	} {
