@@ -3,6 +3,7 @@ package config
 import (
 	"cmp"
 	"fmt"
+	"math"
 	"reflect"
 	"strconv"
 	"strings"
@@ -97,14 +98,14 @@ func parseInto(v reflect.Value, text string) error {
 	return err
 }
 
-// compare takes what is no number for greater than every bound.
+// compare takes NaN for greater than every bound.
 func compare(a, b reflect.Value) int {
 	switch {
 	case a.CanInt():
 		return cmp.Compare(a.Int(), b.Int())
 	case a.CanUint():
 		return cmp.Compare(a.Uint(), b.Uint())
-	case a.Float() != a.Float():
+	case math.IsNaN(a.Float()):
 		return 1
 	}
 	return cmp.Compare(a.Float(), b.Float())
