@@ -1,8 +1,10 @@
 // Package config is what an operator sets: by environment, with a flag of the
 // same name. --prefix and SCRIPTFLEET_PREFIX are one setting, and so on for
-// every field here; a flag wins. What a command is to do has flags alone. Beside these, the AWS SDK reads its own (AWS_REGION,
-// AWS_ENDPOINT_URL, credentials): the same binaries talk to AWS and to the
-// embedded stack, only the endpoints differ.
+// every field here; a flag wins. What a command is to do has flags alone.
+//
+// Beside these, the AWS SDK reads its own (AWS_REGION, AWS_ENDPOINT_URL,
+// credentials): the same binaries talk to AWS and to the embedded stack, only
+// the endpoints differ.
 package config
 
 import (
