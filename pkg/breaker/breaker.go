@@ -11,6 +11,9 @@ import (
 const (
 	firstPause   = 100 * time.Millisecond
 	longestPause = 5 * time.Second
+	// longestSilence is longer than a call that fails takes: while calls are made
+	// and fail, the next failure comes before it is over.
+	longestSilence = 15 * time.Second
 )
 
 // Breaker is closed when made: the intake runs. A failure opens it for a time
@@ -69,10 +72,14 @@ func (b *Breaker) Wait(ctx context.Context) error {
 	return ctx.Err()
 }
 
-// Reason is the fault that the intake was last paused for, or nil once
-// something has succeeded since.
+// Reason is the fault that the intake was last paused for, or nil once something
+// has succeeded since. An intake that nothing comes to has neither successes nor
+// failures: after longestSilence the fault is taken for over.
 func (b *Breaker) Reason() error {
 	b.mu.Lock()
 	defer b.mu.Unlock()
+	if time.Since(b.until) > longestSilence {
+		return nil
+	}
 	return b.err
 }

@@ -54,3 +54,23 @@ func TestWaitEndsWithItsContext(t *testing.T) {
 		}
 	})
 }
+
+func TestAFaultThatNothingMeetsAgainIsOver(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var b Breaker
+		for range 10 {
+			b.Open(errors.New("redis is away"))
+			time.Sleep(longestPause + 10*time.Second) // the next call fails after 10 s
+			if b.Reason() == nil {
+				t.Fatal("it is taken for over while calls fail")
+			}
+		}
+		time.Sleep(longestSilence)
+		if err := b.Reason(); err != nil {
+			t.Errorf("without a call since: %v", err)
+		}
+		if !b.Close() {
+			t.Error("the first success is not told as the end of the pause")
+		}
+	})
+}

@@ -13,13 +13,15 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/promauto"
 	"github.com/prometheus/client_golang/prometheus/promhttp"
+
+	"github.com/scriptfleet/scriptfleet/pkg/probe"
 )
 
 // Admin serves an operator's view of one process:
 //
 //	/metrics       for Prometheus
 //	/healthz       200 while the process lives
-//	/readyz        200 while it takes work, else 503 and the reason
+//	/readyz        200 while it takes work, else 503; the parts that it stands on, and why one is down
 //	/debug/pprof/  profiles
 //
 // The same readiness is a metric, scriptfleet_process_ready, for who watches many.
@@ -41,8 +43,8 @@ type AdminConfig struct {
 	User, Password string
 }
 
-// ListenAdmin binds the address. ready returns nil while the process takes work.
-func ListenAdmin(cfg AdminConfig, reg *prometheus.Registry, ready func() error) (*Admin, error) {
+// ListenAdmin binds the address. The process is ready while all of its parts are up.
+func ListenAdmin(cfg AdminConfig, reg *prometheus.Registry, parts func() []probe.State) (*Admin, error) {
 	l, err := net.Listen("tcp", cfg.Addr)
 	if err != nil {
 		return nil, fmt.Errorf("listen on the admin address %s (choose another with --admin-addr): %w", cfg.Addr, err)
@@ -50,7 +52,7 @@ func ListenAdmin(cfg AdminConfig, reg *prometheus.Registry, ready func() error) 
 	promauto.With(reg).NewGaugeFunc(prometheus.GaugeOpts{
 		Name: "scriptfleet_process_ready", Help: "1 while the process takes work, else 0.",
 	}, func() float64 {
-		if ready() != nil {
+		if !readiness(parts).ready() {
 			return 0
 		}
 		return 1
@@ -58,13 +60,7 @@ func ListenAdmin(cfg AdminConfig, reg *prometheus.Registry, ready func() error) 
 	mux := http.NewServeMux()
 	mux.Handle("GET /metrics", promhttp.HandlerFor(reg, promhttp.HandlerOpts{Registry: reg}))
 	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) { fmt.Fprintln(w, "ok") })
-	mux.HandleFunc("GET /readyz", func(w http.ResponseWriter, _ *http.Request) {
-		if err := ready(); err != nil {
-			http.Error(w, err.Error(), http.StatusServiceUnavailable)
-			return
-		}
-		fmt.Fprintln(w, "ok")
-	})
+	mux.Handle("GET /readyz", readiness(parts))
 	mux.Handle("GET /debug/pprof/", cfg.guard(profiles()))
 	return &Admin{listener: l, server: &http.Server{Handler: mux, ReadHeaderTimeout: 5 * time.Second}}, nil
 }

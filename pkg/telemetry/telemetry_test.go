@@ -2,21 +2,27 @@ package telemetry
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"io"
 	"net/http"
 	"strings"
 	"sync/atomic"
 	"testing"
+	"time"
+
+	"github.com/scriptfleet/scriptfleet/pkg/probe"
 )
 
 func TestAdminTellsHealthReadinessAndMetrics(t *testing.T) {
 	var broken atomic.Bool
-	admin, err := ListenAdmin(AdminConfig{Addr: "127.0.0.1:0"}, NewRegistry(), func() error {
+	since := time.Now().Add(-90 * time.Second)
+	admin, err := ListenAdmin(AdminConfig{Addr: "127.0.0.1:0"}, NewRegistry(), func() []probe.State {
+		redis := probe.State{Part: "redis", Since: since}
 		if broken.Load() {
-			return errors.New("redis is out of reach")
+			redis.Reason = errors.New("no answer\nwrong password")
 		}
-		return nil
+		return []probe.State{{Part: "sqs", Since: since}, redis}
 	})
 	if err != nil {
 		t.Fatal(err)
@@ -42,8 +48,22 @@ func TestAdminTellsHealthReadinessAndMetrics(t *testing.T) {
 		}
 	}
 	broken.Store(true)
-	if code, body := get("/readyz"); code != 503 || !strings.Contains(body, "redis") {
+	code, body := get("/readyz")
+	if fields := strings.Join(strings.Fields(body), " "); code != 503 || fields != "not ready sqs up for 1m30s redis down for 1m30s no answer; wrong password" {
 		t.Errorf("GET /readyz of a broken process: %d %s", code, body)
+	}
+	code, body = get("/readyz?format=json")
+	var page struct {
+		Ready bool
+		Parts []shownPart
+	}
+	if err := json.Unmarshal([]byte(body), &page); err != nil || code != 503 || page.Ready || len(page.Parts) != 2 {
+		t.Fatalf("as JSON: %d %s: %v", code, body, err)
+	}
+	for i, want := range []shownPart{{Part: "sqs", Up: true}, {Part: "redis", Reason: "no answer; wrong password"}} {
+		if got := page.Parts[i]; !got.Since.Equal(since) || got.Part != want.Part || got.Up != want.Up || got.Reason != want.Reason {
+			t.Errorf("as JSON: %+v, not %+v", got, want)
+		}
 	}
 	if _, body := get("/metrics"); !strings.Contains(body, "scriptfleet_process_ready 0") {
 		t.Error("/metrics of a broken process tells that it is ready")
@@ -55,7 +75,7 @@ func TestAdminTellsHealthReadinessAndMetrics(t *testing.T) {
 }
 
 func TestProfilesAskForThePasswordAndNothingTellsTheCommandLine(t *testing.T) {
-	admin, err := ListenAdmin(AdminConfig{Addr: "127.0.0.1:0", User: "key", Password: "secret"}, NewRegistry(), func() error { return nil })
+	admin, err := ListenAdmin(AdminConfig{Addr: "127.0.0.1:0", User: "key", Password: "secret"}, NewRegistry(), func() []probe.State { return nil })
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -20,6 +20,7 @@ import (
 	"github.com/scriptfleet/scriptfleet/pkg/interpreter"
 	"github.com/scriptfleet/scriptfleet/pkg/localaws"
 	"github.com/scriptfleet/scriptfleet/pkg/localaws/sqs"
+	"github.com/scriptfleet/scriptfleet/pkg/probe"
 	"github.com/scriptfleet/scriptfleet/pkg/queue"
 	"github.com/scriptfleet/scriptfleet/pkg/run"
 	"github.com/scriptfleet/scriptfleet/pkg/service"
@@ -94,12 +95,16 @@ func (s *Stack) StartFleet(ctx context.Context) error {
 	parts := []service.Part{d.Part, w.Part, s.Fleet.FollowTenants()}
 	if addr := s.options.Process.AdminAddr; addr != "" {
 		user, password := s.Key() // scripts reach every loopback address
-		admin, err := telemetry.ListenAdmin(telemetry.AdminConfig{Addr: addr, User: user, Password: password}, s.registry, func() error { return errors.Join(d.Ready(), w.Ready()) })
+		own := probe.New(s.options.Log, s.registry)
+		admin, err := telemetry.ListenAdmin(telemetry.AdminConfig{Addr: addr, User: user, Password: password}, s.registry, own.States)
 		if err != nil {
 			return err
 		}
 		s.options.Log.Info("fleet runs", zap.String("admin", admin.Addr()))
-		parts = append(parts, service.Part{Name: "admin", Run: func(intake, _ context.Context) error { return admin.Run(intake) }})
+		parts = append(parts, service.Part{Name: "admin", Run: func(intake, _ context.Context) error {
+			own.Watch(intake, wire.Own("dispatcher", d.Ready), wire.Own("worker", w.Ready))
+			return admin.Run(intake)
+		}})
 	}
 	var hurried context.Context
 	hurried, s.hurry = context.WithCancel(context.Background())

@@ -5,14 +5,17 @@ import (
 
 	"github.com/scriptfleet/scriptfleet/dispatcher"
 	"github.com/scriptfleet/scriptfleet/pkg/config"
+	"github.com/scriptfleet/scriptfleet/pkg/probe"
 	"github.com/scriptfleet/scriptfleet/pkg/service"
 	"github.com/scriptfleet/scriptfleet/pkg/shape"
 )
 
-// Running is a part of a process, and whether it takes work.
+// Running is a part of a process, whether it takes work, and what it stands on
+// beside Redis and SQS as such.
 type Running struct {
 	Part  service.Part
 	Ready func() error
+	Parts []probe.Part
 }
 
 // Dispatcher puts a dispatcher together.
@@ -48,6 +51,9 @@ func (f *Fleet) Dispatcher(ctx context.Context, p config.Process, d config.Dispa
 		Side: side, PartitionDeadLetter: partitionDLQ,
 		Ledger: f.Ledger, Tenants: f.Tenants(), Policy: f.Policy, Log: f.Log, Registerer: f.Registry,
 	})
-	part := Running{service.Part{Name: "dispatcher", Run: running.Run}, running.Ready}
+	part := Running{service.Part{Name: "dispatcher", Run: running.Run}, running.Ready, append([]probe.Part{
+		queuePart("requests-queue", requests), queuePart("partition-queues", partitions...), queuePart("side-queue", side),
+		queuePart("results-queue", results), queuePart("requests-dlq", dlq),
+	}, f.s3Part("requests")...)}
 	return f.announced(shape.Dispatcher, processName(), part), nil
 }

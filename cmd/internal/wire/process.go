@@ -15,7 +15,7 @@ import (
 
 // RunProcess is the whole life of a production binary: logs, clients, the part
 // that it is for, the admin address, and a drain at the end. It may start before
-// SQS and Redis do.
+// what it stands on does.
 func RunProcess(ctx context.Context, name string, p config.Process, settings config.Fleet, part func(context.Context, *Fleet) (Running, error)) error {
 	log, err := telemetry.NewLogger(p.LogLevel, p.LogFormat)
 	if err != nil {
@@ -33,7 +33,7 @@ func RunProcess(ctx context.Context, name string, p config.Process, settings con
 	}
 	defer fleet.Close()
 	start := newStarter(fleet, name)
-	admin, err := telemetry.ListenAdmin(telemetry.AdminConfig{Addr: p.AdminAddr}, fleet.Registry, start.Ready)
+	admin, err := telemetry.ListenAdmin(telemetry.AdminConfig{Addr: p.AdminAddr}, fleet.Registry, start.parts.States)
 	if err != nil {
 		return err
 	}

@@ -3,43 +3,34 @@ package wire
 import (
 	"context"
 	"errors"
-	"fmt"
 	"sync/atomic"
 	"time"
 
-	"github.com/aws/aws-sdk-go-v2/aws"
-	"github.com/aws/aws-sdk-go-v2/service/sqs"
-	"github.com/aws/smithy-go"
 	"go.uber.org/zap"
 
+	"github.com/scriptfleet/scriptfleet/pkg/probe"
 	"github.com/scriptfleet/scriptfleet/pkg/service"
 )
 
-// probeWithin bounds one look at SQS and Redis, the retries of the client
-// included.
-const probeWithin = 10 * time.Second
-
-// starter is a process whose part waits for SQS and Redis before it begins: the
-// order in which a fleet starts does not matter. Until then it is not ready, and
-// tells why.
+// starter is a process whose part begins once all that it stands on has been
+// tried: first what it is put together with, then the rest. So the order in which
+// a fleet starts does not matter, and a process that could not do its work takes
+// none. Until then it is not ready, and tells why.
 type starter struct {
 	fleet *Fleet
 	name  string
 	admin func() string // the admin address
+	parts *probe.Prober
 	ready atomic.Pointer[func() error]
 
 	failed error // why the part could not be put together; to be read when it has ended
 }
 
 func newStarter(f *Fleet, name string) *starter {
-	s := &starter{fleet: f, name: name}
-	s.not(errors.New("it is starting"))
+	s := &starter{fleet: f, name: name, parts: probe.New(f.Log.Named(name), f.Registry)}
+	starting := func() error { return errors.New("it is starting") }
+	s.ready.Store(&starting)
 	return s
-}
-
-func (s *starter) not(why error) {
-	ready := func() error { return why }
-	s.ready.Store(&ready)
 }
 
 // Ready is nil once the part takes work.
@@ -48,13 +39,17 @@ func (s *starter) Ready() error { return (*s.ready.Load())() }
 // part waits, and then puts the part together and runs it.
 func (s *starter) part(assemble func(context.Context, *Fleet) (Running, error)) service.Part {
 	return service.Part{Name: s.name, Run: func(intake, work context.Context) error {
-		if !s.await(intake) {
+		s.parts.Watch(intake, Own(s.name, s.Ready))
+		if !s.await(intake, s.fleet.reach()) {
 			return nil // it is told to stop
 		}
 		running, err := s.assembled(intake, assemble)
 		if err != nil {
 			s.failed = err
 			return err
+		}
+		if !s.await(intake, running.Parts) {
+			return nil
 		}
 		s.ready.Store(&running.Ready)
 		s.fleet.Log.Info(s.name+" runs", zap.String("admin", s.admin()),
@@ -70,46 +65,14 @@ func (s *starter) assembled(ctx context.Context, assemble func(context.Context, 
 	return assemble(ctx, s.fleet)
 }
 
-// await returns true once both answer, and false when ctx ends first. It logs
-// when the waiting begins and when what it waits for changes.
-func (s *starter) await(ctx context.Context) bool {
-	told := ""
-	for pause := 250 * time.Millisecond; ctx.Err() == nil; pause = min(2*pause, 5*time.Second) {
-		sqsAway, redisAway := s.fleet.sqsAway(ctx), s.fleet.redisAway(ctx)
-		if sqsAway == nil && redisAway == nil {
-			return true
-		}
-		s.not(errors.Join(sqsAway, redisAway))
-		if now := fmt.Sprint(sqsAway != nil, redisAway != nil); now != told && ctx.Err() == nil {
-			told = now
-			s.fleet.Log.Warn(s.name+" waits", zap.String("admin", s.admin()), zap.NamedError("sqs", sqsAway), zap.NamedError("redis", redisAway))
-		}
-		select {
-		case <-ctx.Done():
-		case <-time.After(pause):
-		}
-	}
-	return false
-}
+// patience is how long a process waits before it says that it does.
+const patience = time.Second
 
-// sqsAway is nil when SQS answers, if only that it refuses: what it refuses is
-// told when the queues are opened.
-func (f *Fleet) sqsAway(ctx context.Context) error {
-	ctx, cancel := context.WithTimeout(ctx, probeWithin)
-	defer cancel()
-	_, err := f.sqs.GetQueueUrl(ctx, &sqs.GetQueueUrlInput{QueueName: aws.String(f.Names().Requests)})
-	var api smithy.APIError
-	if err == nil || errors.As(err, &api) && api.ErrorFault() != smithy.FaultServer {
-		return nil
-	}
-	return fmt.Errorf("SQS does not answer: %w", err)
-}
-
-func (f *Fleet) redisAway(ctx context.Context) error {
-	ctx, cancel := context.WithTimeout(ctx, probeWithin)
-	defer cancel()
-	if err := f.redis.Ping(ctx).Err(); err != nil {
-		return fmt.Errorf("Redis does not answer: %w", err) //nolint:staticcheck // a name
-	}
-	return nil
+// await returns true once the parts are up, and false when ctx ends first.
+func (s *starter) await(ctx context.Context, parts []probe.Part) bool {
+	late := time.AfterFunc(patience, func() {
+		s.fleet.Log.Warn(s.name+" waits for what it stands on; /readyz tells for what", zap.String("admin", s.admin()))
+	})
+	defer late.Stop()
+	return s.parts.Await(ctx, parts...)
 }

@@ -5,6 +5,7 @@ import (
 	"context"
 	"fmt"
 	"os"
+	"slices"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/s3"
@@ -17,6 +18,7 @@ import (
 	"github.com/scriptfleet/scriptfleet/pkg/interpreter"
 	"github.com/scriptfleet/scriptfleet/pkg/layer"
 	"github.com/scriptfleet/scriptfleet/pkg/lease/redislease"
+	"github.com/scriptfleet/scriptfleet/pkg/probe"
 	"github.com/scriptfleet/scriptfleet/pkg/ratelimit"
 	"github.com/scriptfleet/scriptfleet/pkg/ratelimit/redisratelimit"
 	"github.com/scriptfleet/scriptfleet/pkg/run"
@@ -60,10 +62,11 @@ func (f *Fleet) Worker(ctx context.Context, p config.Process, w config.Worker, p
 		return Running{}, err
 	}
 	functions := f.Functions(w.Concurrency, sessions)
-	builds, err := f.builder(ctx, w, functions, progress)
+	layers, interpreters, err := f.layers(ctx, w, progress)
 	if err != nil {
 		return Running{}, err
 	}
+	builds := f.builder(w, functions, layers, interpreters)
 	running := worker.New(worker.Config{
 		Name: w.Name, Concurrency: w.Concurrency, Reserve: w.Reserve, MaxParked: w.MaxParked, MaxParkedMB: w.MaxParkedMB,
 		PollWait: p.PollWait, Visibility: w.Visibility, MaxAttempts: w.MaxAttempts, GiveUpAfter: w.GiveUpAfter,
@@ -81,6 +84,10 @@ func (f *Fleet) Worker(ctx context.Context, p config.Process, w config.Worker, p
 			return running.Run(intake, work)
 		}},
 		Ready: running.Ready,
+		Parts: slices.Concat([]probe.Part{
+			queuePart("partition-queues", partitions...), queuePart("side-queue", side), queuePart("results-queue", results),
+			queuePart("partition-dlq", dlq), f.lambdaPart(), f.installerPart(layers),
+		}, f.stsParts(w), f.s3Part("runs")),
 	}
 	return f.announced(shape.Worker, w.Name, part), nil
 }
@@ -103,20 +110,25 @@ func (f *Fleet) Limiter() ratelimit.Limiter {
 	return redisratelimit.New(redisratelimit.Config{Prefix: f.Settings.Prefix, Rate: function.ControlPlane}, f.redis)
 }
 
-// builder puts together what makes layers and functions.
-func (f *Fleet) builder(ctx context.Context, w config.Worker, functions *awslambda.Functions, progress func(run.EnvHash, string)) (*builds.Builder, error) {
+// layers builds them, with the interpreters of this machine.
+func (f *Fleet) layers(ctx context.Context, w config.Worker, progress func(run.EnvHash, string)) (*layer.Builder, interpreter.Set, error) {
 	interpreters, err := interpreter.Default(ctx)
 	if err != nil {
-		return nil, fmt.Errorf("find Python: %w", err)
+		return nil, nil, fmt.Errorf("find Python: %w", err)
 	}
 	if _, err := os.UserCacheDir(); err != nil && w.CacheDir == "" {
-		return nil, fmt.Errorf("find a folder for built layers: %w; give --cache-dir", err)
+		return nil, nil, fmt.Errorf("find a folder for built layers: %w; give --cache-dir", err)
 	}
 	layers, err := layer.New(layer.Config{CacheDir: w.CacheDir, UV: w.UV, Index: f.Settings.Index},
 		layer.Deps{Log: f.Log, Registerer: f.Registry, Interpreters: interpreters, Progress: progress})
 	if err != nil {
-		return nil, fmt.Errorf("prepare layer builds: %w", err)
+		return nil, nil, fmt.Errorf("prepare layer builds: %w", err)
 	}
+	return layers, interpreters, nil
+}
+
+// builder puts together what makes layers and functions.
+func (f *Fleet) builder(w config.Worker, functions *awslambda.Functions, layers *layer.Builder, interpreters interpreter.Set) *builds.Builder {
 	return builds.New(builds.Config{
 		Prefix: f.Settings.Prefix, RoleARN: w.RoleARN, HandlerName: function.Handler, Worker: w.Name, MaxBuilds: w.MaxBuilds,
 	}, builds.Deps{
@@ -127,7 +139,7 @@ func (f *Fleet) builder(ctx context.Context, w config.Worker, functions *awslamb
 		Layers:   layers,
 		Packager: function.Packager{Interpreters: interpreters},
 		Log:      f.Log, Registerer: f.Registry,
-	}), nil
+	})
 }
 
 // uploads puts zips that are too large for a call into the fleet's bucket.

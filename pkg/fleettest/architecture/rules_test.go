@@ -27,7 +27,7 @@ type rule struct {
 // Contracts and policy: what the running parts are written in terms of.
 var contracts = []string{
 	"pkg/run", "pkg/queue", "pkg/lease", "pkg/ledger", "pkg/slot", "pkg/ratelimit", "pkg/function", "pkg/builds",
-	"pkg/credential", "pkg/claimcheck", "pkg/partition", "pkg/fair", "pkg/batch", "pkg/breaker", "pkg/shape",
+	"pkg/credential", "pkg/claimcheck", "pkg/partition", "pkg/fair", "pkg/batch", "pkg/breaker", "pkg/probe", "pkg/shape",
 }
 
 // Adapters, with the SDK that each is for.

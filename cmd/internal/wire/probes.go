@@ -1,0 +1,153 @@
+package wire
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync/atomic"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/lambda"
+	lambdatypes "github.com/aws/aws-sdk-go-v2/service/lambda/types"
+	"github.com/aws/aws-sdk-go-v2/service/sqs"
+	"github.com/aws/aws-sdk-go-v2/service/sts"
+	"github.com/aws/smithy-go"
+
+	"github.com/scriptfleet/scriptfleet/pkg/claimcheck"
+	"github.com/scriptfleet/scriptfleet/pkg/claimcheck/s3store"
+	"github.com/scriptfleet/scriptfleet/pkg/config"
+	"github.com/scriptfleet/scriptfleet/pkg/credential"
+	"github.com/scriptfleet/scriptfleet/pkg/credential/awssts"
+	"github.com/scriptfleet/scriptfleet/pkg/function/awslambda"
+	"github.com/scriptfleet/scriptfleet/pkg/layer"
+	"github.com/scriptfleet/scriptfleet/pkg/probe"
+	"github.com/scriptfleet/scriptfleet/pkg/queue"
+	"github.com/scriptfleet/scriptfleet/pkg/run"
+)
+
+// What processes stand on, and how each part is tried. deploy/README.md tells
+// what the calls cost on AWS, and what they do not show.
+const (
+	redisEvery     = 2 * time.Second
+	sqsEvery       = 15 * time.Second
+	lambdaEvery    = 30 * time.Second
+	s3Every        = 30 * time.Second
+	stsEvery       = time.Minute
+	installerEvery = time.Minute
+	ownEvery       = time.Second // what is known in the process
+
+	redisWithin     = 3 * time.Second
+	awsWithin       = 10 * time.Second // the retries of the client included
+	installerWithin = 3 * time.Minute  // a fetch of uv included
+)
+
+// reach are the parts that a process needs before it can be put together.
+func (f *Fleet) reach() []probe.Part {
+	return []probe.Part{
+		{Name: "redis", Every: redisEvery, Within: redisWithin, Try: f.tryRedis},
+		{Name: "sqs", Every: sqsEvery, Within: awsWithin, Try: f.trySQS},
+	}
+}
+
+func (f *Fleet) tryRedis(ctx context.Context) error {
+	if err := f.redis.Ping(ctx).Err(); err != nil {
+		return fmt.Errorf("Redis does not answer: %w", err) //nolint:staticcheck // a name
+	}
+	return nil
+}
+
+// trySQS is nil when SQS answers, if only that it refuses: what it refuses is
+// told when the queues are opened.
+func (f *Fleet) trySQS(ctx context.Context) error {
+	_, err := f.sqs.GetQueueUrl(ctx, &sqs.GetQueueUrlInput{QueueName: aws.String(f.Names().Requests)})
+	var api smithy.APIError
+	if err == nil || errors.As(err, &api) && api.ErrorFault() != smithy.FaultServer {
+		return nil
+	}
+	return fmt.Errorf("SQS does not answer: %w", err)
+}
+
+// queuePart is a kind of queue. Each try looks at one of them, the next one after
+// a success: what ails one of many partitions is found a little later.
+func queuePart(name string, qs ...queue.Queue) probe.Part {
+	var next atomic.Int64
+	return probe.Part{Name: name, Every: sqsEvery, Within: awsWithin, Try: func(ctx context.Context) error {
+		if _, err := qs[int(next.Load())%len(qs)].Depth(ctx); err != nil {
+			return err
+		}
+		next.Add(1)
+		return nil
+	}}
+}
+
+// s3Part reads an object that is not there: so the bucket is, and this process
+// may read from it.
+func (f *Fleet) s3Part(below string) []probe.Part {
+	if f.Settings.Bucket == "" {
+		return nil
+	}
+	store := s3store.New(f.s3, f.Settings.Bucket)
+	return []probe.Part{{Name: "s3", Every: s3Every, Within: awsWithin, Try: func(ctx context.Context) error {
+		_, err := store.Get(ctx, f.Settings.Prefix+"/"+below+"/probe", 1)
+		if err == nil || errors.Is(err, claimcheck.ErrNoObject) {
+			return nil
+		}
+		return fmt.Errorf("bucket %s: %w", f.Settings.Bucket, err)
+	}}}
+}
+
+// lambdaPart asks for a function that is not there.
+func (f *Fleet) lambdaPart() probe.Part {
+	client := awslambda.NewClient(f.aws, 1)
+	return probe.Part{Name: "lambda", Every: lambdaEvery, Within: awsWithin, Try: func(ctx context.Context) error {
+		_, err := client.GetFunction(ctx, &lambda.GetFunctionInput{FunctionName: aws.String(f.Settings.Prefix + "-probe")})
+		var missing *lambdatypes.ResourceNotFoundException
+		if err == nil || errors.As(err, &missing) {
+			return nil
+		}
+		return fmt.Errorf("ask Lambda for a function: %w", err)
+	}}
+}
+
+// stsParts show that the process's own credentials are good, and that they may
+// assume the tenant role.
+func (f *Fleet) stsParts(w config.Worker) []probe.Part {
+	client := sts.NewFromConfig(f.aws)
+	parts := []probe.Part{{Name: "sts", Every: stsEvery, Within: awsWithin, Try: func(ctx context.Context) error {
+		if _, err := client.GetCallerIdentity(ctx, &sts.GetCallerIdentityInput{}); err != nil {
+			return fmt.Errorf("ask STS who this process is: %w", err)
+		}
+		return nil
+	}}}
+	if w.TenantRoleARN == "" {
+		return parts
+	}
+	roles := awssts.New(client)
+	return append(parts, probe.Part{Name: "tenant-role", Every: stsEvery, Within: awsWithin, Try: func(ctx context.Context) error {
+		_, err := roles.AssumeRole(ctx, credential.Request{
+			RoleARN: w.TenantRoleARN, SessionName: "scriptfleet-probe", Duration: 15 * time.Minute,
+			Policy: `{"Version":"2012-10-17","Statement":[{"Effect":"Deny","Action":"*","Resource":"*"}]}`,
+		})
+		if err != nil {
+			return fmt.Errorf("assume %s (--tenant-role-arn): %w", w.TenantRoleARN, err)
+		}
+		return nil
+	}})
+}
+
+// installerPart shows that layers can be built for the default runtime.
+func (f *Fleet) installerPart(layers *layer.Builder) probe.Part {
+	return probe.Part{Name: "installer", Every: installerEvery, Within: installerWithin, Try: func(ctx context.Context) error {
+		r, ok := run.Runtimes().Find(f.Settings.DefaultRuntime)
+		if !ok {
+			return fmt.Errorf("--default-runtime: there is no runtime %s", f.Settings.DefaultRuntime)
+		}
+		return layers.Ready(ctx, r.Python)
+	}}
+}
+
+// Own is the part that the process itself is: whether it takes work.
+func Own(name string, ready func() error) probe.Part {
+	return probe.Part{Name: name, Every: ownEvery, Quiet: true, Try: func(context.Context) error { return ready() }}
+}

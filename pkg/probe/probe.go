@@ -1,0 +1,190 @@
+// Package probe tries what a process stands on (Redis, its queues, Lambda, …): at
+// its start, and then every few seconds for as long as it runs. A process is ready
+// once each part has answered its last try.
+//
+// Each part is tried by a goroutine of its own, so that one that hangs holds up no
+// other. A part that is up is tried every Every, a part that is down more often.
+// Pauses are jittered, so that a fleet that starts at once does not try at once.
+//
+// A part that goes down is logged once, with the reason, and once more when it is
+// up again. The same is a metric, scriptfleet_component_up.
+package probe
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"sync"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/promauto"
+	"go.uber.org/zap"
+)
+
+// Part is something that a process stands on.
+type Part struct {
+	Name string // unique in the process; a label of the metric
+	// Try is nil while the part does what the process needs of it. It is cheap,
+	// and changes nothing that others see. Its error holds no secret.
+	Try    func(context.Context) error
+	Every  time.Duration // between two tries while it is up
+	Within time.Duration // bounds one try; default 5 s
+	// Quiet parts log by themselves what Try returns.
+	Quiet bool
+}
+
+// State is what the last try of a part has shown.
+type State struct {
+	Part   string
+	Reason error     // why it is down; nil while it is up
+	Since  time.Time // since when it is up or down, whatever the reason
+}
+
+const (
+	defaultWithin = 5 * time.Second
+	// A part that is down is tried again after pauses that double up to longest.
+	firstPause   = 250 * time.Millisecond
+	longestPause = 2 * time.Second
+)
+
+var errNotTried = errors.New("not tried yet")
+
+// Prober tries parts. It is safe for concurrent use.
+type Prober struct {
+	log *zap.Logger
+	up  *prometheus.GaugeVec
+
+	mu      sync.Mutex
+	states  []*State      // in the order in which they were added
+	changed chan struct{} // closed, and another made, when a part goes up or down
+}
+
+// New makes a Prober without parts.
+func New(log *zap.Logger, reg prometheus.Registerer) *Prober {
+	return &Prober{log: log, changed: make(chan struct{}), up: promauto.With(reg).NewGaugeVec(prometheus.GaugeOpts{
+		Name: "scriptfleet_component_up", Help: "1 while the part that the process stands on answered its last try, else 0.",
+	}, []string{"part"})}
+}
+
+// Watch begins to try the parts, until ctx ends.
+func (p *Prober) Watch(ctx context.Context, parts ...Part) { p.add(ctx, parts) }
+
+// Await is Watch, and returns once all of these parts are up at the same time, or
+// false once ctx has ended.
+func (p *Prober) Await(ctx context.Context, parts ...Part) bool {
+	mine := p.add(ctx, parts)
+	for {
+		changed, up := p.allUp(mine)
+		if up {
+			return true
+		}
+		select {
+		case <-ctx.Done():
+			return false
+		case <-changed:
+		}
+	}
+}
+
+// States are those of all parts.
+func (p *Prober) States() []State {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	all := make([]State, len(p.states))
+	for i, s := range p.states {
+		all[i] = *s
+	}
+	return all
+}
+
+func (p *Prober) add(ctx context.Context, parts []Part) []*State {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	mine := make([]*State, len(parts))
+	for i, part := range parts {
+		mine[i] = &State{Part: part.Name, Reason: errNotTried, Since: time.Now()}
+		p.up.WithLabelValues(part.Name).Set(0)
+		go p.watch(ctx, part, mine[i])
+	}
+	p.states = append(p.states, mine...)
+	return mine
+}
+
+func (p *Prober) allUp(mine []*State) (changed <-chan struct{}, up bool) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for _, s := range mine {
+		if s.Reason != nil {
+			return p.changed, false
+		}
+	}
+	return p.changed, true
+}
+
+func (p *Prober) watch(ctx context.Context, part Part, s *State) {
+	failures := 0
+	for {
+		err := part.try(ctx)
+		if ctx.Err() != nil {
+			return
+		}
+		p.saw(part, s, err)
+		pause := part.Every
+		if err != nil {
+			pause = min(pause, longestPause, firstPause<<min(failures, 8))
+			failures++
+		} else {
+			failures = 0
+		}
+		select {
+		case <-ctx.Done():
+			return
+		case <-time.After(jittered(pause)):
+		}
+	}
+}
+
+func (part Part) try(ctx context.Context) error {
+	within := part.Within
+	if within == 0 {
+		within = defaultWithin
+	}
+	ctx, cancel := context.WithTimeout(ctx, within)
+	defer cancel()
+	err := part.Try(ctx)
+	if err != nil && errors.Is(ctx.Err(), context.DeadlineExceeded) {
+		return fmt.Errorf("no answer within %s: %w", within, err)
+	}
+	return err
+}
+
+// jittered is a time from three quarters of d to five quarters.
+func jittered(d time.Duration) time.Duration { return d*3/4 + rand.N(d/2+1) }
+
+// saw notes what a try has shown.
+func (p *Prober) saw(part Part, s *State, err error) {
+	p.mu.Lock()
+	before := s.Reason
+	s.Reason = err
+	turned := (before == nil) != (err == nil)
+	if turned {
+		s.Since = time.Now()
+		close(p.changed)
+		p.changed = make(chan struct{})
+	}
+	p.mu.Unlock()
+	switch {
+	case err == nil && turned:
+		p.up.WithLabelValues(part.Name).Set(1)
+		if !part.Quiet && before != errNotTried {
+			p.log.Info("a part is up again", zap.String("part", part.Name))
+		}
+	case err != nil && (turned || before == errNotTried):
+		p.up.WithLabelValues(part.Name).Set(0)
+		if !part.Quiet {
+			p.log.Warn("a part is down; it is tried again", zap.String("part", part.Name), zap.Error(err))
+		}
+	}
+}

@@ -1,0 +1,85 @@
+package telemetry
+
+import (
+	"encoding/json"
+	"fmt"
+	"io"
+	"net/http"
+	"strings"
+	"text/tabwriter"
+	"time"
+
+	"github.com/scriptfleet/scriptfleet/pkg/probe"
+)
+
+// readiness is the page /readyz: each part of the process, and of one that is
+// down the reason. It is text, or JSON where that is asked for by ?format=json or
+// the header Accept.
+type readiness func() []probe.State
+
+func (parts readiness) ready() bool { return allUp(parts()) }
+
+// allUp is false before the first part is there.
+func allUp(states []probe.State) bool {
+	for _, s := range states {
+		if s.Reason != nil {
+			return false
+		}
+	}
+	return len(states) > 0
+}
+
+func (parts readiness) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	states := parts()
+	show, kind := writeText, "text/plain; charset=utf-8"
+	if r.FormValue("format") == "json" || strings.Contains(r.Header.Get("Accept"), "application/json") {
+		show, kind = writeJSON, "application/json"
+	}
+	w.Header().Set("Content-Type", kind)
+	if !allUp(states) {
+		w.WriteHeader(http.StatusServiceUnavailable)
+	}
+	show(w, states, time.Now())
+}
+
+func writeText(w io.Writer, states []probe.State, now time.Time) {
+	if allUp(states) {
+		fmt.Fprintln(w, "ok")
+	} else {
+		fmt.Fprintln(w, "not ready")
+	}
+	table := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
+	for _, s := range states {
+		state, why := "up", ""
+		if s.Reason != nil {
+			state, why = "down", oneLine(s.Reason)
+		}
+		fmt.Fprintf(table, "%s\t%s for %s\t%s\n", s.Part, state, now.Sub(s.Since).Round(time.Second), why)
+	}
+	_ = table.Flush()
+}
+
+// oneLine keeps a reason of several errors on the line of its part.
+func oneLine(reason error) string { return strings.ReplaceAll(reason.Error(), "\n", "; ") }
+
+// shownPart is a part as JSON shows it.
+type shownPart struct {
+	Part   string    `json:"part"`
+	Up     bool      `json:"up"`
+	Since  time.Time `json:"since"`
+	Reason string    `json:"reason,omitempty"`
+}
+
+func writeJSON(w io.Writer, states []probe.State, _ time.Time) {
+	shown := make([]shownPart, len(states))
+	for i, s := range states {
+		shown[i] = shownPart{Part: s.Part, Up: s.Reason == nil, Since: s.Since}
+		if s.Reason != nil {
+			shown[i].Reason = oneLine(s.Reason)
+		}
+	}
+	_ = json.NewEncoder(w).Encode(struct {
+		Ready bool        `json:"ready"`
+		Parts []shownPart `json:"parts"`
+	}{allUp(states), shown})
+}
