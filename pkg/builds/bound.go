@@ -8,9 +8,10 @@ import (
 
 var errBuildTimeout = errors.New("build: took longer than a build may")
 
-// bound ends a term that works for too long. The time stands still while the
-// term waits for others: those have bounds of their own. It is for one
-// goroutine.
+// bound cancels a term whose work takes longer than Config.BuildTimeout. The
+// time between pause and resume does not count: the term then waits for its
+// env's flight, which has a bound of its own. pause, resume and end are called
+// by the flight's goroutine only.
 type bound struct {
 	timer  *time.Timer
 	cancel context.CancelCauseFunc
@@ -26,7 +27,7 @@ func withBound(parent context.Context, d time.Duration) (context.Context, *bound
 	return ctx, b
 }
 
-// pause stops the time until resume.
+// pause stops the count until resume is called.
 func (b *bound) pause() (resume func()) {
 	if !b.timer.Stop() {
 		return func() {}

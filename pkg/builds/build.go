@@ -8,64 +8,68 @@ import (
 	"github.com/scriptfleet/scriptfleet/pkg/run"
 )
 
-// ErrStale is why Records.Put fails: a greater fence has written since.
+// ErrStale is returned by Records.Put where the record there has a greater
+// fence.
 var ErrStale = errors.New("build: a later holder of the lease has written the record")
 
-// Record is what the fleet knows of an env or a script: built, or failed.
+// Record is the outcome of the last build of an env or a script.
 type Record struct {
 	// ARN of the layer, or name of the function; empty where the build failed.
 	ARN string `json:"arn,omitempty"`
-	// Failure is why the last build failed; remembered until Until.
+	// Failure is why the last build failed; nil where it did not. Until Until
+	// it answers for the build, and no other build is begun.
 	Failure *run.Error `json:"failure,omitempty"`
 	Until   time.Time  `json:"until,omitzero"`
 	// Failures counts how many builds in a row have failed.
-	Failures int    `json:"failures,omitempty"`
-	Log      string `json:"log,omitempty"`
-	Fence    int64  `json:"fence"`
-	Builder  string `json:"builder"` // who built it, for waited_on
+	Failures int `json:"failures,omitempty"`
+	// Log is the end of the build's log, at most 16 KiB.
+	Log     string `json:"log,omitempty"`
+	Fence   int64  `json:"fence"`   // of the lease that the build was made under
+	Builder string `json:"builder"` // name of the worker that built it, for waited_on
 }
 
-// Records holds one record per hash, and tells whoever waits for one.
-// redisrecords keeps them in Redis, memrecords in memory; recordstest holds
-// both to this contract. Redis may forget a record: the function is then found
-// to be there on create.
+// Records holds one record per hash, and signals its changes. redisrecords keeps
+// them in Redis, memrecords in memory; recordstest holds both to this contract.
+// Redis may lose a record; the builder then asks Lambda whether the function or
+// the layer exists.
 type Records interface {
-	// Get returns the record, or ok = false.
+	// Get returns the record, or ok = false where there is none.
 	Get(ctx context.Context, hash string) (r Record, ok bool, err error)
-	// Put writes the record by a compare in one step: it fails with ErrStale
-	// where the record there carries a greater fence. It then tells the
-	// watchers. A ttl of 0 keeps the record for good.
+	// Put writes the record and signals the watchers, unless the record there
+	// has a greater fence: then it changes nothing and fails with ErrStale. The
+	// comparison and the write are atomic. The record is removed after ttl; a
+	// ttl of 0 keeps it without limit.
 	Put(ctx context.Context, hash string, r Record, ttl time.Duration) error
-	// Drop forgets the record, where it does not carry a greater fence, and
-	// tells the watchers in any case.
+	// Drop removes the record unless it has a fence greater than fence. It
+	// signals the watchers in both cases.
 	Drop(ctx context.Context, hash string, fence int64) error
 	// Watch returns a channel that receives after each Put or Drop of hash from
-	// now on. Signals may be missed, so watchers look again by themselves too.
-	// stop ends the watch; it must be called.
+	// now on. Signals may be missed, so a watcher must also read the record
+	// from time to time. The caller must call stop, which ends the watch.
 	Watch(ctx context.Context, hash string) (changed <-chan struct{}, stop func(), err error)
 }
 
-// Priority says for whom a build is made.
+// Priority says whether a run waits for a build.
 type Priority int
 
 const (
 	ForRun Priority = iota // a run waits for it
-	Ahead                  // scriptfleet.script.saved: nobody waits yet
+	Ahead                  // scriptfleet.script.saved: no run waits yet
 )
 
-// Built tells what Ensure found or made.
+// Built is the answer of Ensure and Known.
 type Built struct {
 	Function string // the name to invoke
 	Outcome  run.BuildOutcome
 	WaitedOn string        // the worker that led the build, where Outcome is waited
 	Log      string        // the build's log, where this call led it or waited for it
-	Led      time.Duration // time that this call spent leading
-	Waited   time.Duration // time that this call spent waiting for another's build
+	Led      time.Duration // time that this call spent leading the build
+	Waited   time.Duration // time that this call spent waiting: for a place, for Redis, for another flight or worker
 }
 
-// FailedError is a build that failed. Outcome tells whether this call led it
-// (failed), waited for it (waited), or was told of an earlier one
-// (remembered_failure).
+// FailedError is the error of a build that failed. Outcome tells whether this
+// call led the build (failed), waited for it (waited), or found the record of an
+// earlier one (remembered_failure).
 type FailedError struct {
 	Built
 	Reason *run.Error

@@ -8,29 +8,31 @@ import (
 	"github.com/scriptfleet/scriptfleet/pkg/run"
 )
 
-// ErrClosed is why Ensure fails once Close was called.
+// ErrClosed is returned by Ensure after Close was called.
 var ErrClosed = errors.New("build: closed")
 
-// Builder is safe for concurrent use.
+// Builder builds the functions of scripts, each once, however many runs and
+// workers ask for it. It is safe for concurrent use.
 type Builder struct {
 	cfg     Config
 	deps    Deps
 	metrics metrics
 	places  *places
 
-	known  *memory[run.ScriptHash, int64] // built functions, and the fence of what said so
-	failed *memory[run.ScriptHash, Record]
-	layers *memory[run.EnvHash, Record]
+	known  *memory[run.ScriptHash, int64]  // fence of the record of each function known to be built
+	failed *memory[run.ScriptHash, Record] // records of failed builds
+	layers *memory[run.EnvHash, Record]    // records of built layers
 
-	ctx     context.Context // of the builds
+	ctx     context.Context // ended by Close; ends all flights
 	cancel  context.CancelCauseFunc
 	flights flights
 }
 
-// maxFailed bounds the failures in memory: each carries a log.
+// maxFailed bounds the number of failed records in memory: each has a log of up
+// to 16 KiB.
 const maxFailed = 1000
 
-// New returns a Builder. Close ends it.
+// New returns a Builder. The caller ends it with Close.
 func New(cfg Config, deps Deps) *Builder {
 	cfg = cfg.withDefaults()
 	b := &Builder{
@@ -46,8 +48,8 @@ func New(cfg Config, deps Deps) *Builder {
 	return b
 }
 
-// Known answers from memory alone whether the script's function is built. It
-// costs no round trip, so it is what the warm path asks.
+// Known tells whether the script's function is known to be built, from this
+// worker's memory alone. It makes no round trip, so a warm run asks it first.
 func (b *Builder) Known(s run.Script) (Built, bool) {
 	if _, ok := b.known.get(s.Hash); !ok {
 		return Built{}, false
@@ -55,10 +57,11 @@ func (b *Builder) Known(s run.Script) (Built, bool) {
 	return Built{Function: b.function(s), Outcome: run.BuildReused}, true
 }
 
-// Ensure returns once the script's function is built, by this call, another in
-// this worker or another worker. It fails with a *FailedError where the build
-// failed, with ErrClosed, or with the cause of ctx; a caller whose ctx ends
-// leaves the build to the others and to itself.
+// Ensure returns once the script's function is built, by this call, by another
+// call in this worker, or by another worker. It fails with a *FailedError where
+// the build failed, with ErrClosed after Close, with a *panics.Error where the
+// flight panicked, and with the cause of ctx when ctx ends. The end of ctx does
+// not end a build that this worker leads.
 func (b *Builder) Ensure(ctx context.Context, s run.Script, p Priority) (Built, error) {
 	if built, ok := b.Known(s); ok {
 		return built, nil
@@ -71,27 +74,28 @@ func (b *Builder) Ensure(ctx context.Context, s run.Script, p Priority) (Built, 
 	return b.answer(s, b.await(ctx, b.scriptStep(s), nobodyWaits(p), nil))
 }
 
-// Forget is called when an invoke answered NotFound or BadState: it drops what
-// memory and records say of the script's function, as far as it is no newer
-// than what the invoke relied on. The next Ensure looks at the function itself,
-// deletes one that is Failed, and builds what is not there.
+// Forget is called when an invoke answered NotFound or BadState. It drops the
+// script's function from memory, and its record unless the record is newer than
+// the entry in memory that the invoke relied on. The next Ensure asks Lambda for
+// the function, deletes it if it is Failed, and builds it if it does not exist.
 func (b *Builder) Forget(ctx context.Context, s run.Script) error {
 	fence, ok := b.known.get(s.Hash)
-	if !ok { // another run's Forget was first
+	if !ok { // another run has called Forget already
 		return nil
 	}
 	b.known.drop(s.Hash)
 	return b.deps.Records.Drop(ctx, scriptKey(s.Hash), fence)
 }
 
-// Busy tells which worker leads the build that this worker's runs of the script
-// wait for; leader is empty while the build waits for a place in this worker.
+// Busy tells which worker leads the build that runs of the script in this worker
+// wait for; ok is false where none waits. leader is empty while no leader is
+// known, for example while the build waits for a place in this worker.
 func (b *Builder) Busy(hash run.ScriptHash) (leader string, ok bool) {
 	return b.flights.leader(scriptKey(hash))
 }
 
-// Close refuses new builds, lets those under way finish until ctx ends, then
-// ends them and gives their leases back.
+// Close refuses new builds and returns when the builds under way have ended.
+// When ctx ends it cancels them, which releases their leases.
 func (b *Builder) Close(ctx context.Context) error {
 	b.flights.close()
 	stop := context.AfterFunc(ctx, func() { b.cancel(ErrClosed) })
@@ -102,19 +106,20 @@ func (b *Builder) Close(ctx context.Context) error {
 }
 
 // function is the name of the script's function. It is computed and never read
-// from a record: whatever Redis says, a run invokes what its script names.
+// from a record, so a wrong record cannot make a run invoke another function.
 func (b *Builder) function(s run.Script) string {
 	return run.FunctionName(b.cfg.Prefix, s.Tenant, s.Hash)
 }
 
-// outcome is how a step ended, as the one sees it who asks.
+// outcome is how a step ended, from the view of one caller: how, led and waited
+// differ between the caller that started the flight and those that joined it.
 type outcome struct {
 	record      Record // built or failed; neither where err is set
 	how         run.BuildOutcome
-	by          string // the worker that led it
+	by          string // the worker that led the build
 	led, waited time.Duration
-	err         error
-	cause       error // what the build failed with, for the log
+	err         error // why the flight ended without a record: ErrClosed, the cause of ctx, a panic
+	cause       error // the error that record.Failure was made from, for the log
 }
 
 func (b *Builder) answer(s run.Script, out outcome) (Built, error) {

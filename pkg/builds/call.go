@@ -11,30 +11,33 @@ import (
 	"github.com/scriptfleet/scriptfleet/pkg/ratelimit"
 )
 
-// call is one call of the control plane. This is the one layer that tries it
-// again: the service's client tries once.
+// call is one call of Lambda's control plane. Only this layer retries it: the
+// service's client tries each call once.
 type call struct {
-	op      string // for metrics: a method of function.Maker
-	paced   bool   // draws on the fleet's token bucket
-	timeout time.Duration
-	poll    bool // many calls, so one that takes too long is not made again
+	op      string        // a method of function.Maker; a label of metrics
+	paced   bool          // needs a token of the fleet's bucket
+	timeout time.Duration // of one try
+	poll    bool          // do polls until its timeout, so a timeout is not retried
 	do      func(ctx context.Context) error
-	// settling is set where a function that was just made may not be seen yet.
+	// settling is set where NotFound is retried: Lambda may not yet find a
+	// function that was just created.
 	settling bool
 }
 
 const (
-	maxUnsure   = 5 // tries of a call whose outcome is unknown, or that was never sent
-	firstPause  = 500 * time.Millisecond
-	longestWait = 20 * time.Second
+	maxUnsure   = 5                      // tries of a call that may be repeated and was not throttled
+	firstPause  = 500 * time.Millisecond // upper bound of the first jittered pause between tries; doubles
+	longestWait = 20 * time.Second       // upper bound of the later ones
 )
 
-// aheadPatience is how long a build made ahead that holds its lease stands
-// behind those that runs wait for: a run on another worker may wait for it too.
+// aheadPatience is how long a paced call of a build made ahead asks for a token
+// with the lower priority. Then it asks with the higher one: a run on another
+// worker may wait for the lease that this build holds.
 const aheadPatience = 30 * time.Second
 
-// call makes a call until it is answered, under the lease. A throttled call has
-// not been executed: it is made again for as long as the build may last.
+// call makes the call, and repeats it while that can help and the lease holds. A
+// throttled call has not been executed: it is repeated until ctx ends, which is
+// when the build's time is up.
 func (t *term) call(ctx context.Context, c call) error {
 	for pause, unsure := firstPause, 0; ; pause = min(2*pause, longestWait) {
 		if err := t.ready(ctx, c); err != nil {
@@ -59,8 +62,8 @@ func (t *term) call(ctx context.Context, c call) error {
 	}
 }
 
-// ready waits for a token, then makes sure that the lease still holds: what a
-// later holder may have made must not be made again, or deleted.
+// ready waits for a token, then checks that the lease still holds: a leader that
+// lost it must not repeat or delete the work of the next holder.
 func (t *term) ready(ctx context.Context, c call) error {
 	if c.paced {
 		if err := t.pace(ctx); err != nil {
@@ -87,22 +90,22 @@ func unanswered(err error) bool {
 	return function.ClassOf(err) == function.Ambiguous || errors.Is(err, context.DeadlineExceeded)
 }
 
-// again tells whether a call that failed is worth another, as the throttled are
-// in any case.
+// again tells whether a failed call is repeated, up to maxUnsure tries. Throttled
+// calls are not judged here.
 func (c call) again(err error) bool {
 	switch function.ClassOf(err) {
 	case function.Ambiguous, function.Unsent:
 		return true
 	case function.NotReady:
-		return !c.poll // else it was not ready for as long as one may wait
+		return !c.poll // a poll has waited for its whole timeout already
 	case function.NotFound:
 		return c.settling
 	}
 	return errors.Is(err, context.DeadlineExceeded) && !c.poll
 }
 
-// pace takes a token from the fleet's bucket. A build made ahead goes with the
-// others from the moment that a run waits for it.
+// pace takes a token from the fleet's bucket. A build made ahead asks with the
+// lower priority, until a run waits for it or aheadPatience has passed.
 func (t *term) pace(ctx context.Context) error {
 	if t.f.ahead.Err() == nil {
 		behind, cancel := context.WithTimeout(ctx, aheadPatience)

@@ -13,29 +13,31 @@ import (
 	"github.com/scriptfleet/scriptfleet/pkg/run"
 )
 
-// Config of a Builder. Zero values take the defaults that are noted.
+// Config of a Builder. A zero value stands for the default noted with the field.
 type Config struct {
-	Prefix      string // of functions and layers; at most 20 characters; default scriptfleet
+	Prefix      string // of functions and layers; at most 19 characters (run.CheckPrefix); default scriptfleet
 	RoleARN     string // the role without permissions that functions run under
 	HandlerName string // entry point of the packaged functions; default function.Handler
-	Worker      string // name of this worker, which others see as waited_on
+	Worker      string // name of this worker, which results of other workers show as waited_on
 
-	// MaxBuilds is how many builds this worker makes at a time. They are not
-	// the worker's run slots: a build never takes one. Default 4.
+	// MaxBuilds is how many builds this worker makes at a time. A build takes no
+	// turn from the worker's runs. Default 4.
 	MaxBuilds int
-	// MaxKnown bounds the names of built functions, and the failures, that are
-	// answered from memory. Default 100,000.
+	// MaxKnown bounds how many functions, and how many layers, this worker
+	// remembers as built. It remembers at most 1,000 failures. Default 100,000.
 	MaxKnown int
 
-	LeaseTTL     time.Duration // default 15 s; a dead builder's work is taken up after it
-	BuildTimeout time.Duration // bounds one build, its waits included; default 10 min
-	CallTimeout  time.Duration // bounds one call of the control plane; default 60 s
-	AwaitTimeout time.Duration // bounds Pending to Active; default 2 min
+	LeaseTTL time.Duration // after this time another worker takes over a dead worker's build; default 15 s
+	// BuildTimeout bounds one step of a build: waits for tokens count, waits for
+	// the env's flight and for a place do not. Default 10 min.
+	BuildTimeout time.Duration
+	CallTimeout  time.Duration // bounds one try of a call of the control plane; default 60 s
+	AwaitTimeout time.Duration // bounds the wait for a function to become Active; default 2 min
 
 	PermanentFailure    time.Duration // how long an author's failure is remembered; default 5 min
-	TransientFailure    time.Duration // the first of a row of transient ones; doubles; default 5 s
-	MaxTransientFailure time.Duration // what it grows to; default 60 s
-	RecordTTL           time.Duration // how long the record of a built one is kept; default 30 days
+	TransientFailure    time.Duration // how long the first other failure in a row is remembered, doubled for each next; default 5 s
+	MaxTransientFailure time.Duration // upper bound of that; default 60 s
+	RecordTTL           time.Duration // how long the record of a successful build is kept; default 30 days
 }
 
 // Deps of a Builder.
@@ -52,14 +54,14 @@ type Deps struct {
 
 // Layers builds layers from requirements.
 type Layers interface {
-	// Build returns the layer's zip, and what the resolver and the compiler
-	// said, where it fails too. A failure that somebody has to mend is a
-	// *run.Error; any other is taken for a transient one of the platform's.
+	// Build returns the layer's zip, and as log the output of the resolver and
+	// the compiler, also when it fails. An author's or operator's failure is a
+	// *run.Error; any other error counts as a transient failure of the platform.
 	Build(ctx context.Context, s run.Script) (zip []byte, log string, err error)
 }
 
-// Packager makes the zip of a function from a script. Its errors are read as
-// those of Layers are.
+// Packager makes the zip of a function from a script. Its errors mean the same as
+// errors of Layers.
 type Packager interface {
 	Pack(ctx context.Context, s run.Script) (zip []byte, err error)
 }

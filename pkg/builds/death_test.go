@@ -14,8 +14,8 @@ import (
 	"github.com/scriptfleet/scriptfleet/pkg/run"
 )
 
-// point is where a leader is hit: before or after a call of the service or of
-// Redis.
+// point is where a leader is killed or paused: before or after a call of Lambda or
+// of Redis.
 type point struct {
 	op    string
 	after bool
@@ -35,7 +35,7 @@ func (p point) String() string {
 	return "before " + p.op
 }
 
-// at calls hit once, when the worker comes to the point.
+// at calls hit once, when the worker reaches the point.
 func (fl *fleet) at(p point, w *worker, hit func()) {
 	var once sync.Once
 	strike := func(_ context.Context, by *worker, op, _ string) error {
@@ -105,8 +105,8 @@ func TestLeaderThatWakesAfterItsLeaseBreaksNothing(t *testing.T) {
 				if len(got.errs)+len(slept.errs) > 0 {
 					t.Fatal(got.errs, slept.errs)
 				}
-				// One version more at most: the one that was on its way when the
-				// process stopped.
+				// A second layer version is allowed only where the process was
+				// stopped just before its publish, which takes effect on resume.
 				functions, layers := fl.lambda.created()
 				if functions != 1 || layers > 2 || layers == 2 && p != (point{"PublishLayer", false}) {
 					t.Errorf("%d functions, %d layers", functions, layers)
@@ -117,8 +117,8 @@ func TestLeaderThatWakesAfterItsLeaseBreaksNothing(t *testing.T) {
 	}
 }
 
-// expectRecordBy checks that the sleeper did not write over its successor's
-// record; where it had written before it stopped, its own stands.
+// expectRecordBy checks that a paused leader did not overwrite its successor's
+// record. If it wrote its record before the pause, that record is there.
 func (fl *fleet) expectRecordBy(s run.Script, w *worker, p point) {
 	fl.t.Helper()
 	rec, ok, err := fl.records.Get(fl.t.Context(), "script/"+string(s.Hash))
@@ -135,7 +135,7 @@ func TestLesserFenceDoesNotWriteTheRecord(t *testing.T) {
 		slow, fast := fl.workers[0], fl.workers[1]
 		fl.lambda.set(nil, func(_ context.Context, w *worker, op, name string) error {
 			if w == slow && op == "Create" {
-				time.Sleep(4 * time.Second) // less than a renewal
+				time.Sleep(4 * time.Second) // less than the 5 s between renewals
 			}
 			return nil
 		})
@@ -143,7 +143,7 @@ func TestLesserFenceDoesNotWriteTheRecord(t *testing.T) {
 		var got answers
 		got.ensure(&wg, slow, plain)
 		synctest.Wait()
-		fl.leases.Flush() // two holders, and the first does not know it yet
+		fl.leases.Flush() // a second worker can now hold the lease before the first notices
 		time.Sleep(time.Millisecond)
 		got.ensure(&wg, fast, plain)
 		wg.Wait()

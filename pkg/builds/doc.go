@@ -3,16 +3,16 @@
 //
 // # What is built
 //
-// A build has two steps. The env step makes a layer of requirements, the script
-// step a function of a script and its layer. Both are named by a digest of all
-// that goes into them and are never updated. So what is there under a name is
-// right, whoever made it; a conflict on create means that it is there; and
-// everything below only saves work. Two builders of one name are a waste and
-// never a wrong function.
+// A build has two steps. The env step makes a layer from requirements. The
+// script step makes a function from a script and its layer. The name of a layer
+// or a function is a digest of all its inputs, and neither is ever updated. So a
+// layer or function that exists under a name is the right one, and a conflict on
+// create means that it exists. The lease and the record below only save work:
+// two builders of one name cost a second build and cannot make a wrong function.
 //
-// A [Builder] goes through a step so:
+// A [Builder] takes a step through these states:
 //
-//	         ┌────────────── signalled, time to look, lease may have run out ────────┐
+//	         ┌─────────── a signal, the look timer, or the lease may have expired ───┐
 //	         ▼                                                                        │
 //	look at the record ──▶ wait for a place ──▶ take the lease ──▶ held by another ──▶┘
 //	  │ built, failed                              │ granted
@@ -24,9 +24,10 @@
 //	  │                                            │
 //	  └──── release the lease ◀── write the record ◀┘
 //
-// In a worker a step is one flight, however many runs wait for it: a run that
-// leaves ends nothing. A flight that leads goes on without anybody; one that
-// waits for another worker ends when nobody waits for it.
+// A worker has one flight for each step, shared by all runs that wait for it. A
+// run that stops waiting does not end the flight. A flight that holds the lease
+// finishes the build even when no run waits any more. A flight that waits for
+// another worker ends when no run waits for it.
 //
 // # The lease
 //
@@ -35,78 +36,86 @@
 // by its own clock (see package lease), and asks [lease.Hold.Valid] before each
 // call of the control plane and before it writes the record.
 //
-// Who finds it held does not ask for it again before it can have run out, unless
-// a signal comes. Meanwhile it looks at the record, every one to five seconds.
-// When Redis forgets the lease, its holder's next renewal is thus there before
-// anybody else asks, and only a worker that hears of the script in those five
-// seconds begins a second build.
+// A worker that finds the lease held does not ask for it again before its TTL
+// has passed, unless a signal comes. Meanwhile it reads the record every 1 to 5
+// seconds. If Redis loses the lease, the holder's next renewal, at most 5 s
+// later, restores it before one of the waiting workers asks. Only a worker that
+// first needs the script within those 5 s begins a second build.
 //
 // # The record
 //
-// [Records] holds one for each step: built, or failed and until when that is
-// remembered. It is written by a compare of fences, so a holder that lost its
-// lease without noticing can not write over its successor: it takes what the
-// successor wrote. A missing record says nothing. The leader therefore asks the
-// service before it makes anything: GetFunction for a function, which is not
-// paced, and the newest version of the layer's name for a layer. A worker
-// believes of a record only that something is there. The name to invoke it
-// computes, and an ARN has to carry the layer's name.
+// [Records] holds one record for each step: built, or failed with the time until
+// which the failure is remembered. A write compares fences, so a holder that
+// lost its lease without noticing cannot overwrite its successor's record; it
+// answers with the successor's record instead. A missing record proves nothing,
+// since Redis may have lost it. The leader therefore asks Lambda before it makes
+// anything: GetFunction for a function (which the token bucket does not limit),
+// the newest version under the layer's name for a layer. A worker takes from a
+// record only that the function or the layer exists: it computes the function's
+// name itself, and accepts a layer's ARN only if it contains the layer's name.
 //
 // # Failures
 //
-// What only the author can mend (owner author, not retryable) is remembered for
-// 5 minutes: the same script fails in the same way, and a mended one is another
-// script. All else, the operator's failures too, is remembered for 5 s, then 10,
-// up to 60. When the time is up the lease lets one worker probe, and the others
-// wait for what it finds. Whoever waits for a failing build gets its reason and
-// its log, also when the signal came late and the time is up. An env's failure
-// is written for the script too, with the same end. Failures are kept in the
-// worker's memory as well, so that a flood of runs of a broken script costs no
-// round trips.
+// A failure that only the author can mend (owner author, not retryable) is
+// remembered for 5 minutes: the same script fails in the same way, and a mended
+// script has another hash. Every other failure, the operator's included, is
+// remembered for 5 s, and for twice as long after each further failure, up to
+// 60 s. After that time one worker gets the lease and tries again, and the
+// others wait for its result. A run that waits for a build that fails gets the
+// build's reason and log, also when it learns of the failure only after that
+// time has passed. An env's failure is written into the script's record too,
+// with the same end. A worker also keeps failures in memory, so that many runs
+// of a broken script cost no round trips.
 //
-// A 429 is no failure: the call is made again, after a jittered pause, for as
-// long as the build may last (10 minutes, in which its waits for others do not
-// count). A call whose outcome is unknown is tried five times: an unanswered
-// create that took effect ends in a conflict, and before a layer is published
-// again it is looked for.
+// A 429 is no failure: the call is repeated after a jittered pause, until the
+// build's time is up (10 minutes; the time that the build waits for its env does
+// not count). A call whose outcome is unknown is tried five times: a create that
+// took effect without an answer ends in a conflict, and a layer is looked for
+// before it is published again.
 //
-// # When somebody dies
+// # When a worker dies
 //
-// A leader that dies is succeeded when its lease has run out, by one of those
-// who wait: within 15 s, and a moment. By where it died:
+// When a leader dies, one of the waiting workers takes its lease once it has run
+// out, at most 15 s and a little later. What that worker then does depends on
+// where the leader died:
 //
 //	before it published the layer   the layer is built again
 //	after that                      the layer is found by its name
 //	after it created the function   the function is found; nothing is made
 //	after it wrote the record       the record answers; the lease runs out unused
 //
-// So builds started ≤ 1 + builders that died. A leader that is stopped past its
-// lease and goes on is in the same place, with one call more: what was on its
-// way to the service when it stopped still takes effect. A create then ends in a
-// conflict for one of the two. A publish makes a second version of the same
-// layer, which nobody uses. A delete (of a Failed function) may take away what
-// the successor made: the next invoke finds it missing, and Forget has it built
+// So builds started ≤ 1 + builders that died. A leader that is paused for longer
+// than its lease and then resumes is in the same position as one that died, plus
+// one call: the call that it had sent before the pause still takes effect. If
+// that is a create, one of the two leaders gets a conflict. If it is a publish,
+// the layer has a second version with the same content, which is not used. If it
+// is a delete (of a Failed function), it may delete the function that the
+// successor made: the next invoke does not find it, and Forget has it built
 // again.
 //
-// A worker that waits and dies leaves nothing behind. One that stops in good
-// order lets its builds finish ([Builder.Close]), or ends them, gives the leases
-// back and tells those who wait, who take them up at once.
+// A waiting worker that dies leaves nothing behind. A worker that stops lets its
+// builds finish ([Builder.Close]). When their time is up, it cancels them,
+// releases their leases and signals the waiting workers, which take the builds
+// over at once.
 //
-// Redis flushed: see above; functions known in memory are served on. Redis out
-// of reach: a leader goes on while it trusts its lease, and its run is answered
-// though the record could not be written; others wait and try again, as long as
-// their runs do.
+// Redis flushed: see above; functions known in memory are still used. Redis out
+// of reach: a leader goes on while it trusts its lease, and answers its runs
+// even if it could not write the record; the other workers wait and try again
+// for as long as a run waits for them.
 //
 // # Who goes first
 //
-// A worker has places for a few builds at a time, apart from the turns of its runs.
-// Builds that a run waits for go before builds made ahead, in the places and in
-// the fleet's token bucket, and a build made ahead moves up when a run joins it.
-// Among equals the tenant goes first that has built for the fewest seconds. One
-// place is kept free of builds made ahead. A script's flight lends its place to
-// its env's, or gives it back while it waits for one that is under way, so those
-// who wait never keep places from the one that they wait for.
+// A worker has places for a few builds at a time, which are not the turns of its
+// runs. In the places and in the fleet's token bucket, builds that a run waits
+// for go before builds made ahead; a build made ahead moves up when a run joins
+// it. Among builds of one priority, the tenant that has built for the fewest
+// seconds goes first. One place stays free of builds made ahead. While a
+// script's flight waits for its env's flight, it holds no place: it lends its
+// place to an env flight that it starts, and gives it back if the env's flight
+// is already under way. So waiting flights never keep the flight that they wait
+// for from getting a place.
 //
-// Another worker cannot be told that a run now waits for a build that it makes
-// ahead. So such a build stands back for 30 s at most once it holds a lease.
+// A worker that makes a build ahead cannot learn that a run on another worker
+// waits for it. So each of its paced calls has the lower priority for at most
+// 30 s.
 package builds

@@ -26,8 +26,9 @@ func (b *Builder) envStep(s run.Script) step {
 	}
 }
 
-// leadEnv looks for the layer by its name before it builds one, since publishing
-// is not idempotent: a leader may have published and died.
+// leadEnv builds and publishes the layer, unless Lambda has a layer of that name:
+// an earlier leader may have published it and died, and a second publish would
+// make a second version.
 func leadEnv(ctx context.Context, t *term) (made, error) {
 	name := run.LayerName(t.cfg.Prefix, t.script.EnvHash)
 	arn, err := t.findLayer(ctx, name)
@@ -57,8 +58,9 @@ func (t *term) findLayer(ctx context.Context, name string) (arn string, err erro
 	return arn, err
 }
 
-// publish publishes a version. A call without an answer may have done so: until
-// the layer is known not to be there, it is not published again.
+// publish publishes a version of the layer. A call without an answer may have
+// taken effect, so each try after it first asks Lambda for the layer, and
+// publishes only if Lambda answers NotFound.
 func (t *term) publish(ctx context.Context, l function.LayerSpec) (arn string, err error) {
 	perhapsThere := false
 	err = t.call(ctx, call{op: "PublishLayer", paced: true, timeout: t.cfg.CallTimeout,
@@ -75,7 +77,7 @@ func (t *term) publish(ctx context.Context, l function.LayerSpec) (arn string, e
 	return arn, err
 }
 
-// forgetLayer forgets a layer that is not there any more.
+// forgetLayer drops the layer from memory and its record from Records.
 func (t *term) forgetLayer(ctx context.Context) error {
 	rec, ok := t.Builder.layers.get(t.script.EnvHash)
 	if !ok {

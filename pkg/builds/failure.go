@@ -13,8 +13,8 @@ import (
 	"github.com/scriptfleet/scriptfleet/pkg/run"
 )
 
-// Types of the errors that a build itself fails with; those of layers and of
-// packaging are their packages'.
+// Types of the errors that this package makes. Errors of layers and of packaging
+// have types of their own, defined in pkg/layer and pkg/function.
 const (
 	BuildTimedOut         = "BuildTimedOut"
 	BuildError            = "BuildError"
@@ -27,16 +27,17 @@ const (
 	FunctionServiceFailed = "FunctionServiceUnavailable"
 )
 
-// reason is what a result says of a build that failed with err. It names no
-// folder of the worker's: they say nothing to an author, and too much of the
-// machine. The worker's log has them.
+// reason is the error that the result shows for a build that failed with err.
+// Absolute paths are cut to their last part: a worker's folders do not help an
+// author and should not be public. The worker's log has the whole error.
 func reason(err error) *run.Error {
 	why := *judge(err)
 	why.Message = paths.ReplaceAllString(why.Message, "$1$2")
 	return &why
 }
 
-// paths are absolute, with their last part in the second group.
+// paths matches an absolute path. Group 1 is the character before it, group 2 the
+// path's last part.
 var paths = regexp.MustCompile(`(^|[\s"'(\[=:])(?:/[^/\s"'()\[\]:;,]+)*/([^/\s"'()\[\]:;,]+)/?`)
 
 func judge(err error) *run.Error {
@@ -77,9 +78,9 @@ func ofService(e *function.Error) *run.Error {
 	return platform(FunctionServiceFailed, fmt.Sprintf("Lambda's %s failed again and again (%s). Send the run again later.", e.Op, e.Reason))
 }
 
-// refused tells whose a request that Lambda refuses is to mend: the author's
-// where the env is too large or the runtime retired, else the operator's, since
-// the request's form is the fleet's own.
+// refused is the error for a call that Lambda refused as invalid. The author owns
+// it where the code is too large or the runtime is retired. Otherwise the
+// operator does, since the other parameters come from the fleet's configuration.
 func refused(e *function.Error) *run.Error {
 	text := strings.ToLower(e.Error())
 	for _, large := range []string{"unzipped size", "requestentitytoolarge", "request must be smaller", "codesize"} {
@@ -100,7 +101,8 @@ func refused(e *function.Error) *run.Error {
 	return operator(FunctionRefused, fmt.Sprintf("Lambda refuses %s (%s): %s. The operator has to mend the fleet's configuration.", e.Op, e.Reason, strings.TrimRight(words(e.Err), ".")))
 }
 
-// words are the service's own, without the SDK's around them.
+// words returns the message of the service's answer, without the text that the
+// SDK puts around it.
 func words(err error) string {
 	var said interface{ ErrorMessage() string }
 	if errors.As(err, &said) && said.ErrorMessage() != "" {
@@ -109,7 +111,8 @@ func words(err error) string {
 	return err.Error()
 }
 
-// An operator's failure is retryable, since mending it makes the same run work.
+// operator makes a retryable error: once the operator has mended the cause, the
+// same run works.
 func operator(kind, message string) *run.Error {
 	return &run.Error{Owner: run.OwnerOperator, Type: kind, Message: message, Retryable: true}
 }
@@ -118,15 +121,15 @@ func platform(kind, message string) *run.Error {
 	return &run.Error{Owner: run.OwnerPlatform, Type: kind, Message: message, Retryable: true}
 }
 
-// RememberedForLong tells whether a build's failure is taken for permanent: what
-// only the author can mend will fail again in the same way, on any worker, and
-// mending it makes another script.
+// RememberedForLong tells whether a build's failure is remembered for
+// Config.PermanentFailure. It is if only the author can mend it: the same script
+// fails in the same way on every worker, and a mended script has another hash.
 func RememberedForLong(why *run.Error) bool {
 	return why.Owner == run.OwnerAuthor && !why.Retryable
 }
 
-// failure is the record of the nth failure in a row. What is not permanent is
-// tried again soon, and less often the longer it lasts.
+// failure is the record of the nth failure in a row, remembered for
+// PermanentFailure, or for TransientFailure·2ⁿ⁻¹ up to MaxTransientFailure.
 func (c Config) failure(why *run.Error, n int) Record {
 	d := min(c.TransientFailure<<min(n-1, 10), c.MaxTransientFailure)
 	if RememberedForLong(why) {
@@ -135,7 +138,7 @@ func (c Config) failure(why *run.Error, n int) Record {
 	return Record{Failure: why, Failures: n, Until: time.Now().Add(d).UTC()}
 }
 
-// fail makes r the record of a failure.
+// fail turns r into the record of the failure f; r keeps its fence and builder.
 func (r *Record) fail(f Record) {
 	r.ARN, r.Failure, r.Failures, r.Until = "", f.Failure, f.Failures, f.Until
 	if f.Log != "" {
@@ -143,8 +146,8 @@ func (r *Record) fail(f Record) {
 	}
 }
 
-// keep is how long a record stays. That of a failure outlives its being
-// remembered, so that failures in a row are counted.
+// keep is the TTL of a record. The record of a failure stays for a while after
+// Until, so that the next failure finds its count of failures in a row.
 func (c Config) keep(r Record) time.Duration {
 	if r.Failure == nil {
 		return c.RecordTTL
@@ -152,15 +155,18 @@ func (c Config) keep(r Record) time.Duration {
 	return max(0, time.Until(r.Until)) + 10*c.MaxTransientFailure
 }
 
-// envFailure is why a script's build fails where its env's did. The script's
-// record repeats the env's, so both are tried again at the same time.
+// envFailure is the error of a script's step whose env's step failed. The
+// script's record copies the env's Failure and Until, so both are tried again at
+// the same time.
 type envFailure struct{ outcome }
 
 func (e *envFailure) Error() string { return "env: " + e.record.Failure.Error() }
 
-// maxLog bounds a record's log. The end of one says most.
+// maxLog bounds the log in a record, in bytes.
 const maxLog = 16 << 10
 
+// clip cuts the beginning of a log that is longer than maxLog: the reason of a
+// failure stands at the end.
 func clip(log string) string {
 	if len(log) <= maxLog {
 		return log

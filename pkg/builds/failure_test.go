@@ -136,7 +136,7 @@ func TestFailureMissedByAWaiterIsItsAnswerAllTheSame(t *testing.T) {
 		got.ensure(&wg, fl.workers[1], numbers)
 		time.Sleep(time.Second)
 		resume := fl.workers[1].pause()
-		time.Sleep(layerTime + 10*time.Second) // past what a first failure is remembered
+		time.Sleep(layerTime + 10*time.Second) // longer than a first failure is remembered
 		resume()
 		wg.Wait()
 		if n := fl.layers.count(numbers); n != 1 {

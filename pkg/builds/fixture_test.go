@@ -25,11 +25,12 @@ import (
 
 const (
 	ttl       = 15 * time.Second
-	layerTime = 8 * time.Second // what building a layer takes
-	startTime = 2 * time.Second // Pending to Active
+	layerTime = 8 * time.Second // the build of a layer
+	startTime = 2 * time.Second // from Pending to Active
 )
 
-// fleet is some workers' builders on one Redis and one Lambda, all in memory.
+// fleet is the builders of several workers on one Redis and one Lambda, all in
+// memory.
 type fleet struct {
 	t       *testing.T
 	lambda  *lambda
@@ -39,7 +40,7 @@ type fleet struct {
 	records *memrecords.Records
 	limiter ratelimit.Limiter
 	workers []*worker
-	over    chan struct{} // closed when the test is
+	over    chan struct{} // closed when the test ends
 }
 
 var ended = func() context.Context {
@@ -48,7 +49,7 @@ var ended = func() context.Context {
 	return ctx
 }()
 
-// worker is a builder, and what stands between it and Redis.
+// worker is a builder with its own, breakable connection to Redis.
 type worker struct {
 	*builds.Builder
 	name    string
@@ -60,11 +61,12 @@ type worker struct {
 	stopped chan struct{} // nil while the process runs
 }
 
-// die is kill -9: nothing that the worker does reaches anybody any more, and its
-// leases stay as they are.
+// die is kill -9: all later calls of the worker hang, and its leases are not
+// released.
 func (w *worker) die() { w.stop(w.over) }
 
-// pause is SIGSTOP, as far as others can see, and returns what SIGCONT is.
+// pause is SIGSTOP as other workers see it; the function that it returns is
+// SIGCONT.
 func (w *worker) pause() (resume func()) {
 	c := make(chan struct{})
 	w.stop(c)
@@ -77,7 +79,7 @@ func (w *worker) stop(until chan struct{}) {
 	w.stopped = until
 }
 
-// running returns once the worker runs, and false where it is dead.
+// running waits while the worker is paused, and returns false if it is dead.
 func (w *worker) running() bool {
 	w.mu.Lock()
 	stopped := w.stopped
@@ -88,7 +90,7 @@ func (w *worker) running() bool {
 	return stopped != w.over
 }
 
-// inFleet runs a test in a bubble of its own time.
+// inFleet runs a test in a synctest bubble, with a fleet of so many workers.
 func inFleet(t *testing.T, workers int, test func(t *testing.T, fl *fleet)) {
 	synctest.Test(t, func(t *testing.T) {
 		fl := &fleet{
@@ -126,7 +128,8 @@ func (fl *fleet) add(cfg builds.Config) *worker {
 	return w
 }
 
-// redis is one worker's way to Redis; fault, where set, comes before each call.
+// redis is one worker's connection to Redis. fault, where set, is called before
+// each call, which fails with its error.
 type redis struct {
 	lease.Leases
 	builds.Records
@@ -156,7 +159,7 @@ func (r *redis) before(op string) error {
 	return fault(op)
 }
 
-// away makes the ops fail; all of them where none is named.
+// away makes the named ops fail, or all ops if none is named.
 func away(ops ...string) func(string) error {
 	return func(op string) error {
 		if len(ops) == 0 || strings.Contains(strings.Join(ops, " "), op) {
@@ -215,7 +218,7 @@ func (r *redis) Watch(ctx context.Context, hash string) (<-chan struct{}, func()
 	return r.Records.Watch(ctx, hash)
 }
 
-// packer packs scripts; one that says so has a syntax error.
+// packer packs scripts. It fails for the source "syntax error".
 type packer struct {
 	mu    sync.Mutex
 	calls int
@@ -231,7 +234,7 @@ func (p *packer) Pack(_ context.Context, s run.Script) ([]byte, error) {
 	return []byte(s.Source), nil
 }
 
-// layers builds layers, each in layerTime.
+// layers builds layers; each build takes layerTime.
 type layers struct {
 	mu     sync.Mutex
 	builds map[run.EnvHash]int

@@ -11,15 +11,15 @@ import (
 	"github.com/scriptfleet/scriptfleet/pkg/run"
 )
 
-// flight is one step of a build under way in this worker, at most one for each
-// env and each script. Whoever else needs it waits for this one. It goes on when
-// they leave, as long as it leads the build; one that nobody waits for does not
-// wait itself.
+// flight is one step of a build under way in this worker. There is at most one
+// for each env and each script, and every caller that needs the step waits for
+// it. When the last caller leaves, a flight that leads the build goes on, and a
+// flight that waits for another worker ends.
 type flight struct {
 	b    *Builder
 	step step
 
-	// ahead lasts as long as no run waits for the flight; promote ends it.
+	// ahead ends when a run waits for the flight, by promote, or with the flight.
 	ahead   context.Context
 	promote context.CancelFunc
 
@@ -27,17 +27,17 @@ type flight struct {
 	out  outcome
 
 	// Guarded by flights.mu.
-	callers int
-	leader  string  // the worker that leads the step, where it is known
-	under   *flight // the one of the env, while this one waits for it
-	heir    *flight // the one that lent its place to this one, while it waits
+	callers int     // calls of await that wait for this flight
+	leader  string  // name of the worker that leads the step; "" while unknown
+	under   *flight // of a script's flight: the env's flight that it waits for
+	heir    *flight // of an env's flight: the script's flight that gets its place back
 
-	// Owned by the flight's goroutine.
+	// Owned by the flight's goroutine; join and end pass place on under flights.mu.
 	place  *ticket
-	waited time.Duration // for a place, another worker, or another flight
+	waited time.Duration // for a place, for Redis, for another worker or flight
 }
 
-// flights are those under way.
+// flights are the flights under way in this worker, by the key of their step.
 type flights struct {
 	mu     sync.Mutex
 	byKey  map[string]*flight
@@ -45,9 +45,13 @@ type flights struct {
 	wg     sync.WaitGroup
 }
 
-// await joins the flight of the step, or starts it, and returns its outcome as
-// the caller sees it. ahead lasts as long as no run waits for the caller, which
-// is the flight above, or nil for an Ensure.
+// await joins the flight of the step, or starts it, and returns its outcome from
+// the caller's view. There are two kinds of caller:
+//
+//	Ensure             above = nil           ahead = nobodyWaits(its priority)
+//	a script's flight  above = that flight   ahead = that flight's ahead
+//
+// When ahead ends, a run waits for the step, and its flight is promoted.
 func (b *Builder) await(ctx context.Context, st step, ahead context.Context, above *flight) outcome {
 	began := time.Now()
 	f, started := b.flights.join(ctx, b, st, above)
@@ -71,7 +75,8 @@ func (b *Builder) await(ctx context.Context, st step, ahead context.Context, abo
 	return f.out.joined(b.cfg.Worker, time.Since(began))
 }
 
-// joined is the outcome as one sees it who waited for the flight.
+// joined is the outcome from the view of a caller that joined a flight which
+// another call had started in the same worker.
 func (o outcome) joined(worker string, waited time.Duration) outcome {
 	o.led, o.waited = 0, waited
 	if o.how == run.BuildBuilt || o.how == run.BuildDidFail {
@@ -80,7 +85,8 @@ func (o outcome) joined(worker string, waited time.Duration) outcome {
 	return o
 }
 
-// nobodyWaits is what await takes for ahead from a caller with this priority.
+// nobodyWaits is the argument ahead of await for an Ensure of priority p: a
+// context that never ends for Ahead, one that has ended for ForRun.
 func nobodyWaits(p Priority) context.Context {
 	if p == Ahead {
 		return context.Background()
@@ -94,9 +100,10 @@ var ended = func() context.Context {
 	return ctx
 }()
 
-// join returns the flight of the step, and whether this call started it; nil
-// once the flights are closed, unless a flight under way needs it. That one
-// lends its place to the one that it starts, else gives it back.
+// join returns the flight of the step, and whether this call started it. Once
+// the flights are closed it returns nil, except to a flight under way (above).
+// If above starts the flight, it hands its place over; if it joins one, it gives
+// its place back.
 func (fs *flights) join(ctx context.Context, b *Builder, st step, above *flight) (f *flight, started bool) {
 	fs.mu.Lock()
 	defer fs.mu.Unlock()
@@ -113,12 +120,12 @@ func (fs *flights) join(ctx context.Context, b *Builder, st step, above *flight)
 		}
 		fs.byKey[st.key] = f
 		fs.wg.Add(1)
-		go f.run(context.WithoutCancel(ctx)) // the callers leave as they like
+		go f.run(context.WithoutCancel(ctx)) // the flight outlives the call that started it
 	}
 	f.callers++
 	if above != nil {
 		above.under = f
-		above.leavePlace() // else those who wait could keep all places from f
+		above.leavePlace() // else flights that wait for f could hold all places
 	}
 	return f, started
 }
@@ -135,7 +142,8 @@ func (fs *flights) leave(f, above *flight) {
 	}
 }
 
-// run settles the step, in whatever time it takes, unless the builder ends.
+// run settles the step and publishes the outcome. Only the end of the builder's
+// context cuts it off.
 func (f *flight) run(ctx context.Context) {
 	ctx, cancel := context.WithCancelCause(ctx)
 	stop := context.AfterFunc(f.b.ctx, func() { cancel(context.Cause(f.b.ctx)) })
@@ -178,8 +186,8 @@ func (fs *flights) end(f *flight) {
 	fs.wg.Done()
 }
 
-// abandoned tells that nobody waits for the flight; from then on nobody joins
-// it.
+// abandoned tells whether no caller waits for the flight. If so it removes the
+// flight, so that no caller can join it later.
 func (f *flight) abandoned() bool {
 	fs := &f.b.flights
 	fs.mu.Lock()
@@ -218,5 +226,5 @@ func (fs *flights) close() {
 
 func (fs *flights) wait() { fs.wg.Wait() }
 
-// waits charges the time since a moment to waiting: defer f.waits(time.Now()).
+// waits adds the time since a moment to f.waited: defer f.waits(time.Now()).
 func (f *flight) waits(since time.Time) { f.waited += time.Since(since) }

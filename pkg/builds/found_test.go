@@ -45,7 +45,7 @@ func TestForgottenFunctionIsBuiltAgain(t *testing.T) {
 		name := ensure(t, fl.workers[0], numbers).Function
 		ensure(t, fl.workers[1], numbers)
 		delete(fl.lambda.functions, name)
-		for range 5 { // as many runs as found it missing
+		for range 5 { // five runs whose invokes did not find the function
 			if err := fl.workers[0].Forget(t.Context(), numbers); err != nil {
 				t.Fatal(err)
 			}
@@ -54,7 +54,7 @@ func TestForgottenFunctionIsBuiltAgain(t *testing.T) {
 			t.Errorf("answered %+v", b)
 		}
 		fl.expectMade(2, 1)
-		// The other worker learns it late, and must not drop what is newer.
+		// The other worker notices late: its Forget must not drop the newer record.
 		if err := fl.workers[1].Forget(t.Context(), numbers); err != nil {
 			t.Fatal(err)
 		}

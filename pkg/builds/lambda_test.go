@@ -9,18 +9,19 @@ import (
 	"github.com/scriptfleet/scriptfleet/pkg/function"
 )
 
-// lambda counts what is made, and by whom.
+// lambda is an in-memory control plane that counts its calls, functions and layer
+// versions.
 type lambda struct {
 	mu        sync.Mutex
 	functions map[string]*made
-	versions  map[string][]string // published, by the layer's name
-	creates   map[string]int      // that succeeded
+	versions  map[string][]string // published ARNs by the layer's name
+	creates   map[string]int      // creates that succeeded, by the function's name
 	calls     map[string]int      // by op
-	log       []string            // op and name of paced calls, in order
+	log       []string            // ops and names of the paced calls, in order
 
-	// hook, where set, comes before each call, and may fail it or hang.
+	// hook, where set, is called before each call, and may fail it or hang.
 	hook func(ctx context.Context, w *worker, op, name string) error
-	// after comes once the call has had its effect.
+	// after, where set, is called once the call has taken effect.
 	after func(ctx context.Context, w *worker, op, name string) error
 }
 
@@ -37,7 +38,7 @@ func newLambda() *lambda {
 	}
 }
 
-// caller is the service as one worker calls it.
+// caller is the connection of one worker to lambda.
 type caller struct {
 	*lambda
 	w *worker
@@ -169,8 +170,8 @@ func (c *caller) Delete(ctx context.Context, name string) error {
 
 func (c *caller) List(context.Context) ([]function.Info, error) { return nil, nil }
 
-// created is how many functions were created, layers how many versions
-// published.
+// created returns how many functions were created and how many layer versions
+// were published.
 func (l *lambda) created() (functions, layers int) {
 	l.mu.Lock()
 	defer l.mu.Unlock()

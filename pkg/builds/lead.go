@@ -14,32 +14,34 @@ import (
 	"github.com/scriptfleet/scriptfleet/pkg/run"
 )
 
-// term is a flight's time as the leader of its step: it holds the lease.
+// term is the time in which a flight holds the lease of its step. Its methods run
+// in the flight's goroutine.
 type term struct {
 	*Builder
 	f      *flight
 	hold   *lease.Hold
 	bound  *bound
 	script run.Script
-	began  time.Time // zero while it looks for what is there
-	log    string    // what the layer's build said
+	began  time.Time // of the build; zero while Lambda is asked whether there is something to build
+	log    string    // of the layer's build
 }
 
-// made is what a term ends with.
+// made is the result of a step that succeeded.
 type made struct {
-	arn   string
-	found bool // it was there already
+	arn   string // of the layer, or the function's name
+	found bool   // it existed before this term
 }
 
-// lead makes the step under the lease. It reports false where that did not
-// settle it: the lease was lost, and another's record is to be looked for.
+// lead carries the step out under the lease. It returns false where the lease was
+// lost first: the flight then waits for the next holder's record.
 func (f *flight) lead(ctx context.Context, hold *lease.Hold, w *watch) (outcome, bool) {
 	settled := false
 	defer func() { f.release(ctx, hold, settled) }()
 	work, bound := withBound(hold.Context(), f.b.cfg.BuildTimeout)
 	defer bound.end()
 
-	// It may have been made since the flight looked, by whoever held the lease.
+	// The previous holder of the lease may have written a record since this
+	// flight last read it.
 	before, there, err := f.b.deps.Records.Get(work, f.step.key)
 	if err == nil {
 		if out, ok := w.read(before, there); ok {
@@ -61,7 +63,7 @@ func (f *flight) lead(ctx context.Context, hold *lease.Hold, w *watch) (outcome,
 	return out, true
 }
 
-// make leads the step. A panic fails this build alone.
+// make runs the step's own work. A panic in it fails this build alone.
 func (t *term) make(ctx context.Context) (m made, err error) {
 	if p := panics.Catch(func() { m, err = t.f.step.lead(ctx, t) }); p != nil {
 		t.panicked(p, t.f.step)
@@ -70,7 +72,7 @@ func (t *term) make(ctx context.Context) (m made, err error) {
 	return m, err
 }
 
-// gaveUp ends a term that settled nothing: this worker stops, or the lease is
+// gaveUp ends a term without an outcome: the builder is closed, or the lease is
 // lost.
 func (f *flight) gaveUp(ctx context.Context, t *term) (outcome, bool) {
 	if f.b.ctx.Err() == nil {
@@ -99,10 +101,10 @@ func (t *term) outcome(m made, err error, before Record) outcome {
 	return out
 }
 
-// write writes the record, as the holder of the fence, and returns the one that
-// stands. What was made is there whatever becomes of the record, so neither a
-// lost lease nor a Redis out of reach takes it back: the next who wants to know
-// looks at the function itself.
+// write writes the record with the lease's fence, and returns the record that is
+// there afterwards. It tries while the lease holds, for a fifth of its TTL at
+// most, and a failure to write changes nothing for the runs that wait: the
+// function or layer exists, and a worker without the record finds it at Lambda.
 func (t *term) write(ctx context.Context, rec Record) Record {
 	ctx, cancel := context.WithTimeout(ctx, t.cfg.LeaseTTL/5)
 	defer cancel()
@@ -122,8 +124,9 @@ func (t *term) write(ctx context.Context, rec Record) Record {
 	return rec
 }
 
-// theirs is the record of a later holder, which had a reason to build again: it
-// stands, unless it failed where we did not.
+// theirs is the record to answer with after ErrStale: the later holder's, unless
+// that holder's build failed and this one succeeded, or its ARN is not of this
+// step.
 func (t *term) theirs(ctx context.Context, ours Record) Record {
 	rec, there, err := t.deps.Records.Get(ctx, t.f.step.key)
 	if err != nil || !there || rec.ARN == "" && ours.ARN != "" || rec.ARN != "" && !t.f.step.is(rec.ARN) {
@@ -132,7 +135,8 @@ func (t *term) theirs(ctx context.Context, ours Record) Record {
 	return rec
 }
 
-// begin notes that what was looked for is not there, so that it is made now.
+// begin counts the build as started. It is called once Lambda has answered that
+// the function or the layer does not exist.
 func (t *term) begin() {
 	if t.began.IsZero() {
 		t.began = time.Now()
@@ -148,13 +152,14 @@ func (t *term) ended(how string) {
 	t.metrics.duration.WithLabelValues(t.f.step.name).Observe(time.Since(t.began).Seconds())
 }
 
-// finished counts the build and writes its line of the log.
+// finished counts the build as found, built or failed, and logs it unless it was
+// found.
 func (t *term) finished(out outcome) {
 	if out.record.Failure == nil && out.how == run.BuildReused {
 		t.metrics.found.WithLabelValues(t.f.step.name).Inc()
 		return
 	}
-	t.begin() // one that failed in looking counts too
+	t.begin() // a term that failed before its begin counts as a failed build too
 	fields := []zap.Field{
 		zap.String("step", t.f.step.name), zap.String("key", t.f.step.key), zap.String("tenant", t.script.Tenant),
 		zap.Duration("took", time.Since(t.began)), zap.Int64("fence", t.hold.Fence()),
@@ -175,21 +180,22 @@ func (t *term) finished(out outcome) {
 	}
 }
 
-// release gives the lease back, though the builder may be stopping. Where that
-// settled nothing, it tells those who wait that the lease is to be had.
+// release gives the lease back, also while the builder stops. If the term settled
+// nothing, and so wrote no record, it signals the waiting workers, which then ask
+// for the lease.
 func (f *flight) release(ctx context.Context, hold *lease.Hold, settled bool) {
 	short, cancel := context.WithTimeout(context.WithoutCancel(ctx), 2*time.Second)
 	defer cancel()
 	err := hold.Release(short)
 	if err == nil && !settled {
-		err = f.b.deps.Records.Drop(short, f.step.key, 0) // drops none, and tells
+		err = f.b.deps.Records.Drop(short, f.step.key, 0) // fence 0: removes no record, only signals
 	}
 	if err != nil {
 		f.b.deps.Log.Warn("build lease not released: it runs out", zap.String("key", f.step.key), zap.Error(err))
 	}
 }
 
-// owner names one attempt of this worker's.
+// owner is a new owner for one attempt to take a lease: worker#uuid.
 func (b *Builder) owner() string { return b.cfg.Worker + "#" + uuid.NewString() }
 
 func workerOf(owner string) string {

@@ -5,13 +5,14 @@ import (
 	"sync"
 )
 
-// memory keeps the max entries that were used last.
+// memory is a map of at most max entries; put drops the least recently used one.
+// It is safe for concurrent use.
 type memory[K comparable, V any] struct {
 	max int
 
 	mu      sync.Mutex
 	entries map[K]*list.Element
-	recent  *list.List // of *entry[K, V], the one used last in front
+	recent  *list.List // of *entry[K, V], the most recently used in front
 }
 
 type entry[K comparable, V any] struct {

@@ -5,25 +5,25 @@ import (
 	"github.com/prometheus/client_golang/prometheus/promauto"
 )
 
-// The steps, as labels have them.
+// The values of the label step.
 const (
 	stepEnv    = "env"
 	stepScript = "script"
 )
 
-// How a build that was started ended.
+// The values of the label outcome of builds that were started.
 const (
 	endedBuilt  = "built"
 	endedFailed = "failed"
-	endedLost   = "lost"   // the lease was; another takes it up
-	endedClosed = "closed" // this worker stops; another takes it up
+	endedLost   = "lost"   // this worker lost the lease; another takes the build over
+	endedClosed = "closed" // this worker stops; another takes the build over
 )
 
 type metrics struct {
 	started   *prometheus.CounterVec // by step
 	finished  *prometheus.CounterVec // by step and outcome
 	duration  *prometheus.HistogramVec
-	found     *prometheus.CounterVec // there already, though no record said so
+	found     *prometheus.CounterVec // existed at Lambda without a record
 	throttled *prometheus.CounterVec // by op
 	waiting   prometheus.Gauge
 	queue     prometheus.Gauge
@@ -43,10 +43,10 @@ func newMetrics(reg prometheus.Registerer) metrics {
 		finished: counter("finished_total", "Builds that this worker began and that ended.", "step", "outcome"),
 		duration: f.NewHistogramVec(prometheus.HistogramOpts{
 			Name:    "scriptfleet_build_duration_seconds",
-			Help:    "From the beginning of a build to its end; a script's includes its env's.",
+			Help:    "Time from the beginning of a build to its end; a script's build includes its env's.",
 			Buckets: prometheus.ExponentialBuckets(0.05, 2, 14),
 		}, []string{"step"}),
-		found:     counter("found_total", "Layers and functions that were there already, though no record said so.", "step"),
+		found:     counter("found_total", "Layers and functions that had no record and that Lambda had already.", "step"),
 		throttled: counter("throttled_total", "Calls of the control plane that Lambda answered with 429.", "op"),
 		waiting:   gauge("waiting", "Callers that wait for a build."),
 		queue:     gauge("queue", "Builds that wait for a place in this worker."),
@@ -58,8 +58,8 @@ func newMetrics(reg prometheus.Registerer) metrics {
 	return m
 }
 
-// show makes every series be there from the start: the first increase of one
-// that appears with it is invisible to a rate.
+// show creates every series with the value 0. Prometheus' rate misses the first
+// increase of a series that first appears with it.
 func (m metrics) show() {
 	for _, step := range []string{stepEnv, stepScript} {
 		m.started.WithLabelValues(step)

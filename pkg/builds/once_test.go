@@ -13,7 +13,7 @@ import (
 	"github.com/scriptfleet/scriptfleet/pkg/run"
 )
 
-// answers collects what many Ensures said.
+// answers collects the results of many calls of Ensure.
 type answers struct {
 	mu    sync.Mutex
 	built []builds.Built
@@ -215,7 +215,8 @@ func TestWaitersAreToldAtOnce(t *testing.T) {
 		synctest.Wait()
 		second.ensure(&wg, fl.workers[1], plain)
 		wg.Wait()
-		// Looking by itself takes a second at least, so does its jitter tell.
+		// Without a signal the second worker reads the record after 1 s at the
+		// earliest, so a quicker answer came by the signal.
 		if took := time.Since(start); took > startTime+200*time.Millisecond {
 			t.Errorf("the second worker knew after %s of a build of %s", took, startTime)
 		}
@@ -225,7 +226,7 @@ func TestWaitersAreToldAtOnce(t *testing.T) {
 func TestWaitersLookByThemselvesWhenNobodyTells(t *testing.T) {
 	inFleet(t, 2, func(t *testing.T, fl *fleet) {
 		fl.workers[1].redis.set(away("watch"))
-		const create = ttl + time.Second // a lease that was just renewed says to come back in a TTL
+		const create = ttl + time.Second // a waiter asks for a held lease again after at most a TTL
 		fl.lambda.set(func(_ context.Context, _ *worker, op, _ string) error {
 			if op == "Create" {
 				time.Sleep(create)
@@ -312,7 +313,7 @@ func TestScriptsThatWaitForAnEnvLeaveThePlacesToIt(t *testing.T) {
 		time.Sleep(time.Second)
 		var wg sync.WaitGroup
 		var got answers
-		for _, source := range strings.Split("abcdefghij", "") { // more than there are places
+		for _, source := range strings.Split("abcdefghij", "") { // more scripts than places
 			got.ensure(&wg, fl.workers[1], script("acme", source, "numpy"))
 		}
 		time.Sleep(time.Second)

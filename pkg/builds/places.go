@@ -9,21 +9,22 @@ import (
 	"github.com/scriptfleet/scriptfleet/pkg/fair"
 )
 
-// places are where this worker builds: so many at a time. Those whom a run
-// waits for go first; among equals the tenant goes first that has built for the
-// fewest seconds, so that one with a thousand new scripts does not keep another's
-// only one waiting. Builds made ahead leave one place free, where there is more
-// than one.
+// places bounds how many builds this worker makes at a time. The order of the
+// waiting builds is: first those that a run waits for, then those made ahead;
+// within each, the build of the tenant that has used the fewest place-seconds. So
+// a tenant with a thousand new scripts does not delay another tenant's only one.
+// Builds made ahead leave one place free, unless there is only one.
 type places struct {
 	waiting prometheus.Gauge
 
 	mu     sync.Mutex
 	free   int
-	spare  int // places that builds ahead leave free
-	queues [2]*fair.Queue[*ticket]
+	spare  int                     // places that builds made ahead leave free
+	queues [2]*fair.Queue[*ticket] // by Priority
 }
 
-// ticket is a place asked for. Its holder may wait for ready, and must leave.
+// ticket is a request for a place, then the place. Its holder waits for ready, and
+// must call leave in either case.
 type ticket struct {
 	ready chan struct{} // closed when the place is granted
 
@@ -34,9 +35,10 @@ type ticket struct {
 	granted time.Time // zero while it waits
 }
 
-// advance is what a grant is charged with before it is known what it takes, so
-// that one tenant does not get all places while none of its builds has ended.
-const advance = 1.0 // seconds
+// advance is charged to the tenant when a place is granted, in seconds, and
+// subtracted from the charge at leave. Without it one tenant could get all places
+// before its first build has ended and been charged.
+const advance = 1.0
 
 func newPlaces(n int, waiting prometheus.Gauge) *places {
 	q := &places{free: n, waiting: waiting}
@@ -59,7 +61,8 @@ func (q *places) ask(tenant string, p Priority) *ticket {
 	return t
 }
 
-// promote lets a ticket go with those whom a run waits for.
+// promote moves a waiting ticket from the queue of builds made ahead to the queue
+// of builds that a run waits for.
 func (q *places) promote(t *ticket) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
@@ -70,7 +73,8 @@ func (q *places) promote(t *ticket) {
 	}
 }
 
-// leave gives a place back, or the wait for it up.
+// leave gives the place back and charges its tenant for the time it was held, or
+// takes the ticket out of its queue if the place was not granted yet.
 func (q *places) leave(t *ticket) {
 	q.mu.Lock()
 	defer q.mu.Unlock()

@@ -26,7 +26,7 @@ func TestOneNewScriptDoesNotWaitForAThousandOfAnotherTenant(t *testing.T) {
 		time.Sleep(time.Second)
 		start := time.Now()
 		ensure(t, fl.workers[0], numbers)
-		// A build under way ends, then the one of the quiet tenant is next.
+		// The quiet tenant's build is next after one build under way has ended.
 		if took := time.Since(start); took > 2*layerTime+startTime+3*time.Second {
 			t.Errorf("took %s beside a flood", took)
 		}
@@ -84,7 +84,7 @@ func TestRunThatJoinsABuildAheadTakesItForward(t *testing.T) {
 	})
 }
 
-// priorities notes with which priority tokens are asked for.
+// priorities counts the requests for tokens by priority.
 type priorities struct {
 	ratelimit.Limiter
 	mu    sync.Mutex
@@ -96,7 +96,7 @@ func (p *priorities) Wait(ctx context.Context, pr ratelimit.Priority) error {
 	p.asked[pr]++
 	p.mu.Unlock()
 	if pr == ratelimit.Ahead {
-		<-ctx.Done() // tokens are scarce
+		<-ctx.Done() // no token for builds made ahead
 		return ctx.Err()
 	}
 	return p.Limiter.Wait(ctx, pr)

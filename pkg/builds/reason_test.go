@@ -41,7 +41,7 @@ func TestReasonsNameWhoseTheyAre(t *testing.T) {
 	}
 }
 
-// apiError is a service's error as its SDK has it.
+// apiError is an error of a service, in the form that its SDK gives it.
 type apiError string
 
 func (e apiError) Error() string {

@@ -19,7 +19,7 @@ import (
 	"github.com/scriptfleet/scriptfleet/pkg/run"
 )
 
-// The rest of the tests run in a bubble, which a real Redis can not be part of.
+// The other tests run in a synctest bubble, which a real Redis cannot be part of.
 func TestOneBuildOnRealRedis(t *testing.T) {
 	s := redistest.Start(t)
 	service := newLambda()

@@ -28,10 +28,10 @@ func (b *Builder) scriptStep(s run.Script) step {
 	}
 }
 
-// leadScript looks whether the function is there, since a record that is missing
-// says nothing: Redis may have forgotten it, or a leader died before it wrote
-// one. Then the script is checked and packed, which is quick and may fail, then
-// its layer is made, then the function.
+// leadScript makes the function, unless Lambda has it already: the record may be
+// missing because Redis lost it, or because a leader died before it wrote one.
+// The script is packed before its layer is made, since packing is quick and fails
+// for a script with a syntax error.
 func leadScript(ctx context.Context, t *term) (made, error) {
 	name := t.function(t.script)
 	there, err := t.lookAt(ctx, name)
@@ -47,15 +47,15 @@ func leadScript(ctx context.Context, t *term) (made, error) {
 	if err != nil {
 		return made{}, err
 	}
-	// The place is for work and for calls that are paced; this is neither.
+	// The wait for Active needs no place: it uses no CPU here and no token.
 	t.f.leavePlace()
 	await := call{op: "Await", poll: true, settling: true, timeout: t.cfg.AwaitTimeout,
 		do: func(ctx context.Context) error { return t.deps.Maker.Await(ctx, name) }}
 	return made{arn: name, found: found}, t.call(ctx, await)
 }
 
-// lookAt tells whether the function is there, once it is Active. One that is
-// Failed never will be: it is deleted.
+// lookAt tells whether the function exists, and waits until it is Active. It
+// deletes a function that is Failed, which would never become Active.
 func (t *term) lookAt(ctx context.Context, name string) (bool, error) {
 	err := t.call(ctx, call{op: "Await", poll: true, timeout: t.cfg.AwaitTimeout,
 		do: func(ctx context.Context) error { return t.deps.Maker.Await(ctx, name) }})
@@ -77,8 +77,9 @@ func (t *term) remove(ctx context.Context, name string) error {
 	return err
 }
 
-// create makes the function with its layer, and reports whether it was there. A
-// layer that was deleted behind our back is made again, once.
+// create makes the function with its layer, and reports whether it existed
+// before. If Lambda does not find the layer (an operator may have deleted it),
+// create makes the layer again, once.
 func (t *term) create(ctx context.Context, name string, zip []byte) (found bool, err error) {
 	for try := 0; ; try++ {
 		layers, err := t.layers(ctx)
@@ -101,7 +102,7 @@ func (t *term) createWith(ctx context.Context, spec function.Spec) (found bool, 
 		do: func(ctx context.Context) error {
 			err := t.deps.Maker.Create(ctx, spec)
 			if function.ClassOf(err) == function.Conflict {
-				found = !perhapsThere // else a call of ours made it
+				found = !perhapsThere // else an earlier, unanswered try made it
 				return nil
 			}
 			perhapsThere = perhapsThere || unanswered(err)
@@ -121,8 +122,8 @@ func (t *term) spec(name string, zip []byte, layers []string) function.Spec {
 	}
 }
 
-// layers returns the ARN of the env's layer, once it is made. Meanwhile the place
-// is lent to the env's flight, or given back where that is under way already.
+// layers returns the ARN of the env's layer, or none for a script without
+// requirements. If the layer is not known, it waits for the env's flight.
 func (t *term) layers(ctx context.Context) ([]string, error) {
 	if t.script.EnvHash == "" {
 		return nil, nil
@@ -143,8 +144,8 @@ func (t *term) layers(ctx context.Context) ([]string, error) {
 	return []string{out.record.ARN}, nil
 }
 
-// awaitEnv returns when the env's flight has ended and this one has a place
-// again. Neither wait is of the time that this build may take.
+// awaitEnv waits for the env's flight, and then for a place for this flight again
+// (see flights.join). Neither wait counts towards Config.BuildTimeout.
 func (t *term) awaitEnv(ctx context.Context) (outcome, error) {
 	defer t.bound.pause()()
 	out := t.await(ctx, t.envStep(t.script), t.f.ahead, t.f)
@@ -161,7 +162,7 @@ func (t *term) awaitEnv(ctx context.Context) (outcome, error) {
 	return out, nil
 }
 
-// during is why a part of the build failed: its own error, unless ctx ended.
+// during returns err, or the cause of ctx if ctx has ended.
 func during(ctx context.Context, err error) error {
 	if ctx.Err() != nil {
 		return context.Cause(ctx)

@@ -12,22 +12,24 @@ import (
 	"github.com/scriptfleet/scriptfleet/pkg/run"
 )
 
-// step is one of the two that make a function: the env's layer, the script's
-// function.
+// step is one of the two steps of a build: it makes the env's layer, or the
+// script's function.
 type step struct {
-	name   string // env or script: a label of metrics
-	key    string // of the record and the lease
+	name   string // stepEnv or stepScript
+	key    string // of the record, and after "build/" of the lease
 	script run.Script
-	is     func(arn string) bool // whether a record with arn can be of this step
-	learn  func(Record)          // keeps in memory what is built, or failed
-	lead   func(ctx context.Context, t *term) (made, error)
+	is     func(arn string) bool                            // whether a record's ARN can belong to this step
+	learn  func(Record)                                     // keeps the record in this worker's memory
+	lead   func(ctx context.Context, t *term) (made, error) // makes the layer or the function, under the lease
 }
 
-// errAbandoned ends a flight that waits while nobody waits for it.
-var errAbandoned = errors.New("build: nobody waits for it any more")
+// errAbandoned ends a flight that waits for another worker, when its last caller
+// has left.
+var errAbandoned = errors.New("build: no run waits for it any more")
 
-// settle goes on until the step is built or has failed, whoever does it: look at
-// the record, else take the lease and lead, else wait for the holder.
+// settle returns when the step is built or has failed, by this worker or another.
+// Each round reads the record; if that does not answer, it waits for the lease's
+// holder, or takes the lease and leads.
 func (f *flight) settle(ctx context.Context) outcome {
 	w := &watch{f: f}
 	defer w.stop()
@@ -54,7 +56,8 @@ func (f *flight) settle(ctx context.Context) outcome {
 	}
 }
 
-// compete takes the lease and leads, or notes who holds it.
+// compete takes the lease and leads. If another worker holds the lease, it waits
+// once for that worker. It returns false where the step is not settled.
 func (f *flight) compete(ctx context.Context, w *watch) (outcome, bool) {
 	hold, err := lease.Take(ctx, f.b.deps.Leases, "build/"+f.step.key, f.b.owner(), f.b.cfg.LeaseTTL)
 	var held *lease.HeldError
@@ -77,8 +80,8 @@ func (f *flight) compete(ctx context.Context, w *watch) (outcome, bool) {
 	return out, ok
 }
 
-// away is for when Redis is out of reach: it is a helper, so the step waits and
-// tries again.
+// away logs that a call of Redis failed, and pauses for 0.2 to 1 s before the
+// next round: the build is delayed while Redis is away, and does not fail.
 func (f *flight) away(ctx context.Context, what string, err error) {
 	if ctx.Err() != nil {
 		return
@@ -88,8 +91,10 @@ func (f *flight) away(ctx context.Context, what string, err error) {
 	sleep(ctx, 200*time.Millisecond+rand.N(800*time.Millisecond))
 }
 
-// takePlace returns true once the worker has a place for the build, and false
-// where something else has happened that is worth a look first.
+// takePlace asks for a place, if the flight has none, and returns true once it is
+// granted. It returns false when the record was signalled to have changed, when it
+// is time to read the record anyway, or when ctx ended; the request for the place
+// then stays in its queue.
 func (f *flight) takePlace(ctx context.Context, w *watch) bool {
 	if f.place == nil {
 		p := ForRun
@@ -132,7 +137,8 @@ func (f *flight) leavePlace() {
 	}
 }
 
-// lookAgain is when a waiter looks by itself, in case a signal was missed.
+// lookAgain is how long a flight waits for a signal before it reads the record
+// without one: 1 to 5 s.
 func lookAgain() time.Duration { return time.Second + rand.N(4*time.Second) }
 
 func sleep(ctx context.Context, d time.Duration) {

@@ -9,21 +9,21 @@ import (
 	"github.com/scriptfleet/scriptfleet/pkg/run"
 )
 
-// watch is what a flight knows of the other workers' doings on its step.
+// watch follows what other workers do for the flight's step. It belongs to the
+// flight's goroutine.
 type watch struct {
 	f       *flight
-	changed <-chan struct{} // nil where no watch could be had: then it looks by itself
-	end     func()
+	changed <-chan struct{} // signals of Records.Watch; nil before start and where Watch failed
+	end     func()          // ends the watch of Records
 
-	seen  bool
-	fence int64     // of the record at first sight
-	until time.Time // the lease does not run out before, as far as was told
+	seen  bool      // the record was read once
+	fence int64     // of the record when it was first read; 0 where there was none
+	until time.Time // the lease of another worker cannot run out before, unless released
 }
 
-// read judges a record. One that was written since the first sight is what the
-// flight has waited for. So a failure among them is its answer even if it is
-// remembered no longer: else those who missed the signal would build again, one
-// after the other.
+// read tells whether the record answers the flight, and how. A record written
+// since the first read answers even if it is a failure whose Until has passed:
+// otherwise each flight that missed the signal would build again in turn.
 func (w *watch) read(rec Record, there bool) (outcome, bool) {
 	if !there {
 		rec = Record{}
@@ -44,12 +44,12 @@ func (w *watch) read(rec Record, there bool) (outcome, bool) {
 	return outcome{}, false
 }
 
-// remembered tells whether a failure still stands for a build.
+// remembered tells whether the failure still answers for a build: now < Until.
 func (r Record) remembered() bool { return time.Now().Before(r.Until) }
 
-// held notes who has the lease. The flight does not ask for it again before it
-// can have run out, unless something is signalled: should Redis have forgotten
-// it meanwhile, its holder's next renewal comes first and nothing is built twice.
+// held notes the holder of the lease. The flight does not ask for the lease again
+// before h.Left has passed, unless a signal comes. If Redis loses the lease in
+// that time, the holder's next renewal restores it, and nothing is built twice.
 func (w *watch) held(h *lease.HeldError) {
 	w.until = time.Now().Add(h.Left + rand.N(h.Left/20+time.Millisecond))
 	w.f.ledBy(workerOf(h.Owner))
@@ -57,11 +57,11 @@ func (w *watch) held(h *lease.HeldError) {
 
 func (w *watch) patient() bool { return time.Now().Before(w.until) }
 
-// wait returns when something is signalled, the lease may have run out, or it is
-// time to look again.
+// wait returns when a signal comes, the lease may have run out, lookAgain has
+// passed, or ctx ends.
 func (w *watch) wait(ctx context.Context) {
 	if w.start(ctx) {
-		return // look once more: it may have been written just before
+		return // a record may have been written before the watch began: read it again
 	}
 	defer w.f.waits(time.Now())
 	again := time.NewTimer(max(0, min(lookAgain(), time.Until(w.until))))
@@ -74,7 +74,7 @@ func (w *watch) wait(ctx context.Context) {
 	}
 }
 
-// start begins to watch, and reports whether it did.
+// start begins the watch of Records, and reports whether it began just now.
 func (w *watch) start(ctx context.Context) bool {
 	if w.changed != nil {
 		return false

@@ -1,6 +1,6 @@
 // Package memrecords keeps the records of builds in the memory of one process,
-// for tests and simulations. It reads the time package's clock, so
-// testing/synctest moves it.
+// for tests and simulations. It uses the clock of package time, so it follows the
+// fake clock of testing/synctest.
 package memrecords
 
 import (
@@ -23,7 +23,7 @@ type record struct {
 	ends time.Time // zero: never
 }
 
-// New returns records of which there is none.
+// New returns Records that hold no record.
 func New() *Records {
 	return &Records{records: make(map[string]record), watchers: make(map[string]map[chan struct{}]struct{})}
 }
@@ -108,12 +108,12 @@ func (m *Records) signal(hash string) {
 	for c := range m.watchers[hash] {
 		select {
 		case c <- struct{}{}:
-		default: // one signal is as good as two
+		default: // a signal is pending already
 		}
 	}
 }
 
-// Flush forgets all records and tells nobody, as Redis does.
+// Flush removes all records and signals no watcher, like Redis' FLUSHALL.
 func (m *Records) Flush() {
 	m.mu.Lock()
 	defer m.mu.Unlock()

@@ -17,11 +17,12 @@ import (
 // Env is one implementation under test, with no record.
 type Env struct {
 	Records builds.Records
-	Pass    func(d time.Duration) // lets time pass, for the records at least
+	Pass    func(d time.Duration) // moves the clock of the records' TTLs by d
 }
 
-// Run runs the contract; run is called for each of its tests, and calls test
-// with a fresh Env (inside of a synctest bubble, where the clock is faked).
+// Run runs the contract. It calls run for each of its tests; run makes a fresh Env
+// and calls test with it, inside a synctest bubble if the implementation is in
+// memory.
 func Run(t *testing.T, run func(t *testing.T, test func(t *testing.T, e Env))) {
 	for name, test := range map[string]func(*testing.T, Env){
 		"WhatIsPutIsThere":                putGet,
@@ -68,7 +69,7 @@ func greaterReplaces(t *testing.T, e Env) {
 }
 
 func lesserIsStale(t *testing.T, e Env) {
-	const now = 1_732_000_000_000_000 // fences are microseconds: no digit may get lost
+	const now = 1_732_000_000_000_000 // fences are microseconds since 1970: no digit may be rounded away
 	put(t, e, "h", builds.Record{ARN: "a", Fence: now + 1})
 	if err := e.Records.Put(t.Context(), "h", builds.Record{ARN: "b", Fence: now}, 0); !errors.Is(err, builds.ErrStale) {
 		t.Errorf("put by a lesser fence: %v, want ErrStale", err)
@@ -110,7 +111,7 @@ func ttl(t *testing.T, e Env) {
 	is(t, e, "h", "a")
 	e.Pass(11 * time.Second)
 	absent(t, e, "h")
-	put(t, e, "h", builds.Record{ARN: "b", Fence: 9}) // and is no fence any more
+	put(t, e, "h", builds.Record{ARN: "b", Fence: 9}) // the fence 10 has ended with its record
 }
 
 func forGood(t *testing.T, e Env) {

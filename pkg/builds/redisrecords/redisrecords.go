@@ -1,10 +1,10 @@
-// Package redisrecords keeps the records of builds in Redis: a hash with the
-// fence and the record, and one channel on which every change is told.
+// Package redisrecords keeps the records of builds in Redis: for each record a
+// Redis hash with its fence and its JSON, and one channel for all changes.
 //
-// All watches of a Records share one subscription, which begins with the first
-// of them. Redis tells each worker of every build of the fleet, a few a second
-// at most, since Lambda's control plane allows no more; in return a watch costs
-// no round trip.
+// All watches of a Records share one subscription, which the first watch begins.
+// So every worker receives a signal for each build of the fleet, and a watch costs
+// no round trip. The signals are few: Lambda's control plane allows 15 calls a
+// second, and a build makes one or two.
 package redisrecords
 
 import (
@@ -26,13 +26,14 @@ type Records struct {
 	*watchers
 }
 
-// New returns the records under prefix. Close ends it.
+// New returns the records whose keys begin with prefix. Close ends its
+// subscription.
 func New(rdb redis.UniversalClient, prefix string) *Records {
 	return &Records{rdb: rdb, prefix: prefix, watchers: newWatchers(rdb, channel(prefix))}
 }
 
 // KEYS  the record
-// ARGV  fence, record, ttl in ms (0: for good), channel, hash
+// ARGV  fence, record, ttl in ms (0: no limit), channel, hash
 // Returns 1, or 0 where the record there has a greater fence.
 var put = redis.NewScript(`
 local fence = redis.call('HGET', KEYS[1], 'fence')
@@ -49,6 +50,7 @@ return 1
 
 // KEYS  the record
 // ARGV  fence, channel, hash
+// Returns 1.
 var drop = redis.NewScript(`
 local fence = redis.call('HGET', KEYS[1], 'fence')
 if fence and tonumber(fence) <= tonumber(ARGV[1]) then
@@ -69,7 +71,7 @@ func (r *Records) Get(ctx context.Context, hash string) (builds.Record, bool, er
 	}
 	var rec builds.Record
 	if json.Unmarshal(body, &rec) != nil {
-		return builds.Record{}, false, nil // of a version that is not ours: as good as none
+		return builds.Record{}, false, nil // written by another version of scriptfleet: treated as missing
 	}
 	return rec, true, nil
 }

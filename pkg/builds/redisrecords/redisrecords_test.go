@@ -41,7 +41,7 @@ func TestWatchersAreToldAfterRedisCameBack(t *testing.T) {
 	defer stop()
 	s.Stop()
 	s.Restart()
-	await(t, changed) // what was told meanwhile is lost: look
+	await(t, changed) // the watch is signalled after the reconnection
 	wait.Until(t, 10*time.Second, "Redis does not come back", func() bool {
 		return records.Put(t.Context(), "h", builds.Record{ARN: "a", Fence: 1}, 0) == nil
 	})

@@ -9,11 +9,11 @@ import (
 	"github.com/redis/go-redis/v9"
 )
 
-// patience is how long a watch waits for the subscription to stand. Without it
-// the watcher looks by itself.
+// patience is how long Watch waits for Redis to confirm the subscription, before
+// it fails.
 const patience = time.Second
 
-// watchers pass on what the channel tells.
+// watchers passes the signals of one Redis channel on to the watches.
 type watchers struct {
 	rdb     redis.UniversalClient
 	channel string
@@ -21,8 +21,8 @@ type watchers struct {
 	mu         sync.Mutex
 	byHash     map[string]map[chan struct{}]struct{}
 	sub        *redis.PubSub // nil before the first watch
-	subscribed chan struct{} // closed once the subscription stands
-	ended      chan struct{} // closed when the reader has ended
+	subscribed chan struct{} // closed once Redis has confirmed the subscription
+	ended      chan struct{} // closed when read has returned
 	closed     bool
 }
 
@@ -67,7 +67,7 @@ func (w *watchers) unwatch(hash string, c chan struct{}) {
 	}
 }
 
-// Close ends the subscription.
+// Close ends the subscription. Later calls of Watch fail.
 func (w *watchers) Close() error {
 	w.mu.Lock()
 	sub := w.sub
@@ -94,8 +94,9 @@ func (w *watchers) subscribe() error {
 	return nil
 }
 
-// read passes signals on until the subscription is closed. The client connects
-// again by itself; what was told meanwhile is lost, so all are then told.
+// read passes signals on until the subscription is closed. The Redis client
+// reconnects by itself. Signals sent while it was disconnected are lost, so read
+// signals every watch after each reconnection.
 func (w *watchers) read(sub *redis.PubSub) {
 	defer close(w.ended)
 	var once sync.Once
@@ -131,6 +132,6 @@ func (w *watchers) tellAll() {
 func signal(c chan struct{}) {
 	select {
 	case c <- struct{}{}:
-	default: // one signal is as good as two
+	default: // a signal is pending already
 	}
 }
