@@ -74,6 +74,9 @@ bench-fairness: ## what a tenant that floods does to twenty quiet ones, mechanis
 bench-tenants: ## CPU a run and memory at 10, 1,000 and 100,000 tenants
 	@go test ./pkg/fleettest/fairness -run 'TestTenants$$' -tenants -v -timeout 20m | grep --line-buffered -v -e '^===' -e '^---' -e '^PASS'
 
+bench-costs: ## requests to SQS, round trips to Redis and deliveries a run, beside their goals
+	@go test ./pkg/fleettest/fairness -run 'TestCosts$$' -costs -v -timeout 20m | grep --line-buffered -v -e '^===' -e '^---' -e '^PASS'
+
 fuzz: ## each fuzz target for FUZZ_TIME (20s)
 	@grep -rl --include='*_test.go' '^func Fuzz' . | xargs -n 1 dirname | sort -u | while read -r dir; do \
 	  grep -hoE '^func Fuzz[A-Za-z0-9_]*' "$$dir"/*_test.go | sed 's/^func //' | sort | while read -r target; do \

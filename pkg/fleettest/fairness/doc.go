@@ -3,8 +3,9 @@
 //
 //	make bench-fairness   what a tenant that floods does to twenty quiet ones
 //	make bench-tenants    CPU a run and memory at 10, 1,000 and 100,000 tenants
+//	make bench-costs      requests to SQS and round trips to Redis for each run
 //
-// Both print a table each; neither fails for a figure, which says as much about
+// All print a table; none fails for a figure, which says as much about
 // the machine as about the fleet. A short form of each runs with the tests, so
 // that they go on to make sense: it asserts that the quiet tenants are served
 // and the flood gets on, never how fast.
@@ -75,4 +76,14 @@
 // and the stories are in it, alike in all three; each script is built before.
 // Memory is the heap that is free again, after a collection, once dispatcher,
 // worker and builder are let go of: the parts in memory are not in it.
+//
+// # The costs
+//
+// A dispatcher and one worker with the default settings serve equal tenants that
+// are not capped, all runs at once or at a rate. Requests to SQS are counted where
+// they leave the SDK, deliveries where the worker takes them, round trips at the
+// ledger in virtual time and in the client of Redis on this machine; there Redis
+// tells how many commands it executed, those inside its scripts included. What
+// stories ask of the queues is not counted. The counts run until a second after
+// the last result, so that what is sent later, such as deletes, is in them.
 package fairness

@@ -36,9 +36,13 @@ type settings struct {
 	maxBuilds                     int
 	reserve                       *int
 	ungrouped, strangers, noSide  bool
+	workers                       int
+	pollWait                      time.Duration
 }
 
-var normal = settings{shard: 2, maxRunning: 16, maxBacklog: 500, weight: 1, maxBuilds: 4}
+var normal = settings{
+	shard: 2, maxRunning: 16, maxBacklog: 500, weight: 1, maxBuilds: 4, workers: workers, pollWait: 2 * time.Second,
+}
 
 // The operator's settings, the same for everybody.
 func (s settings) Admit(string) *run.Error { return nil }
@@ -59,6 +63,7 @@ type fleet struct {
 	begun     *begun
 	creating  atomic.Int64 // nanoseconds that a function takes to be created
 	calls     atomic.Int64 // of SQS
+	received  atomic.Int64 // deliveries from the partitions
 	stop      context.CancelFunc
 	running   sync.WaitGroup
 }
@@ -83,23 +88,23 @@ func (s *site) open(t *testing.T, set settings) *fleet {
 	f.requests = open(names.Requests)
 	var parts []queue.Queue
 	for _, name := range names.Partitions {
-		parts = append(parts, open(name))
+		parts = append(parts, &received{open(name), &f.received})
 	}
 	var side queue.Queue
 	if !set.noSide {
-		side = open(names.Side)
+		side = &received{open(names.Side), &f.received}
 	}
 	results, requestsDead, dead := open(names.Results), open(names.RequestsDLQ), open(names.PartitionDLQ)
 
 	ctx, stop := context.WithCancel(context.Background())
 	f.stop = stop
 	kept := s.parts(f.prefix)
-	d := dispatcher.New(dispatcher.Config{PollWait: 2 * time.Second}, dispatcher.Deps{
+	d := dispatcher.New(dispatcher.Config{PollWait: set.pollWait}, dispatcher.Deps{
 		Requests: f.requests, Partitions: parts, Side: side, Results: results, DeadLetter: requestsDead,
 		Ledger: kept.ledger, Tenants: set, Policy: policy, Log: zap.NewNop(), Registerer: prometheus.NewRegistry(),
 	})
 	f.running.Go(func() { _ = d.Run(ctx, ctx) })
-	for i := range workers {
+	for i := range set.workers {
 		name, reg := fmt.Sprint("worker-", i), prometheus.NewRegistry()
 		builds := builds.New(builds.Config{Prefix: f.prefix, Worker: name, MaxBuilds: set.maxBuilds}, builds.Deps{
 			Leases: kept.leases, Records: kept.records, Limiter: kept.limiter,
@@ -107,7 +112,7 @@ func (s *site) open(t *testing.T, set settings) *fleet {
 		})
 		f.builders = append(f.builders, builds)
 		w := worker.New(worker.Config{
-			Name: name, Concurrency: concurrency, Reserve: set.reserve, PollWait: 2 * time.Second,
+			Name: name, Concurrency: concurrency, Reserve: set.reserve, PollWait: set.pollWait,
 		}, worker.Deps{
 			Partitions: parts, Side: side, Results: results, DeadLetter: dead,
 			Ledger: kept.ledger, Builds: builds, Functions: f.functions, Credentials: none{}, Tenants: set,

@@ -67,6 +67,18 @@ func (q *distant) Extend(ctx context.Context, ds []queue.Delivery, visibility ti
 	return q.Queue.Extend(ctx, ds, visibility)
 }
 
+// received counts the deliveries of a queue.
+type received struct {
+	queue.Queue
+	n *atomic.Int64
+}
+
+func (q *received) Receive(ctx context.Context, p queue.Poll) ([]queue.Delivery, error) {
+	ds, err := q.Queue.Receive(ctx, p)
+	q.n.Add(int64(len(ds)))
+	return ds, err
+}
+
 // call takes the call's time.
 func (q *distant) call(ctx context.Context) {
 	q.calls.Add(1)

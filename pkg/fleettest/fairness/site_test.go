@@ -30,6 +30,7 @@ import (
 	"github.com/scriptfleet/scriptfleet/pkg/ratelimit"
 	"github.com/scriptfleet/scriptfleet/pkg/ratelimit/memratelimit"
 	"github.com/scriptfleet/scriptfleet/pkg/ratelimit/redisratelimit"
+	"github.com/scriptfleet/scriptfleet/pkg/run"
 	"github.com/scriptfleet/scriptfleet/pkg/slot"
 	"github.com/scriptfleet/scriptfleet/pkg/slot/memslot"
 	"github.com/scriptfleet/scriptfleet/pkg/slot/redisslot"
@@ -38,8 +39,10 @@ import (
 // site is where fleets stand: an SQS, and what is kept in Redis, for each fleet
 // under a prefix of its own.
 type site struct {
-	sqs   *awssqs.Client
-	parts func(prefix string) parts
+	sqs     *awssqs.Client // the fleets', counted
+	outside *awssqs.Client // the stories'
+	counted *counted
+	parts   func(prefix string) parts
 }
 
 type parts struct {
@@ -54,7 +57,10 @@ type parts struct {
 func realSite(t *testing.T) *site {
 	stack := stack.Start(t, localaws.Config{CacheDir: t.TempDir()})
 	client := redistest.Connect(t, redistest.Start(t).Addr)
-	return &site{sqs: sqsqueue.NewClient(stack.AWSConfig()), parts: func(prefix string) parts {
+	c := &counted{server: client}
+	client.AddHook(c)
+	outside := sqsqueue.NewClient(stack.AWSConfig())
+	return &site{sqs: c.client(outside), outside: outside, counted: c, parts: func(prefix string) parts {
 		return parts{
 			ledger: redisledger.New(redisledger.Config{Prefix: prefix}, client), leases: redislease.New(client, prefix),
 			records: redisrecords.New(client, prefix), slots: redisslot.New(redisslot.Config{Prefix: prefix}, client),
@@ -75,9 +81,10 @@ func virtualSite(t *testing.T) (s *site, end func()) {
 	client := sqsqueue.NewClient(aws.Config{
 		Region: "us-east-1", BaseEndpoint: aws.String("http://sqs.invalid"), Credentials: aws.AnonymousCredentials{},
 	}, func(o *awssqs.Options) { o.HTTPClient = direct })
-	return &site{sqs: client, parts: func(string) parts {
+	c := &counted{}
+	return &site{sqs: c.client(client), outside: client, counted: c, parts: func(string) parts {
 		return parts{
-			ledger: near{memledger.New(memledger.Config{})}, leases: memlease.New(), records: memrecords.New(), slots: memslot.New(),
+			ledger: near{memledger.New(memledger.Config{}), c}, leases: memlease.New(), records: memrecords.New(), slots: memslot.New(),
 			limiter: memratelimit.New(function.ControlPlane),
 		}
 	}}, server.Close
@@ -98,32 +105,65 @@ func (d direct) Do(r *http.Request) (*http.Response, error) {
 	return w.Result(), nil
 }
 
-// near is a ledger a millisecond away, where every run passes by.
-type near struct{ ledger.Ledger }
+// near is a ledger a millisecond away, each call of which is a round trip.
+type near struct {
+	ledger.Ledger
+	counted *counted
+}
+
+func (l near) trip(ctx context.Context) {
+	l.counted.trips.Add(1)
+	await(ctx, redisTakes)
+}
 
 const redisTakes = time.Millisecond
 
 func (l near) Accept(ctx context.Context, es []ledger.Entry) ([]ledger.State, error) {
-	await(ctx, redisTakes)
+	l.trip(ctx)
 	return l.Ledger.Accept(ctx, es)
 }
 
 func (l near) Claim(ctx context.Context, cs []ledger.Claim, ttl time.Duration) ([]ledger.Answer, error) {
-	await(ctx, redisTakes)
+	l.trip(ctx)
 	return l.Ledger.Claim(ctx, cs, ttl)
 }
 
+func (l near) Renew(ctx context.Context, hs []ledger.Hold, ttl time.Duration) ([]error, error) {
+	l.trip(ctx)
+	return l.Ledger.Renew(ctx, hs, ttl)
+}
+
 func (l near) Invoking(ctx context.Context, h ledger.Hold) (ledger.Hold, error) {
-	await(ctx, redisTakes)
+	l.trip(ctx)
 	return l.Ledger.Invoking(ctx, h)
 }
 
+func (l near) Wait(ctx context.Context, h ledger.Hold, reason string) error {
+	l.trip(ctx)
+	return l.Ledger.Wait(ctx, h, reason)
+}
+
 func (l near) Release(ctx context.Context, h ledger.Hold, executed bool) error {
-	await(ctx, redisTakes)
+	l.trip(ctx)
 	return l.Ledger.Release(ctx, h, executed)
 }
 
 func (l near) Finish(ctx context.Context, fs []ledger.Finish) ([]error, error) {
-	await(ctx, redisTakes)
+	l.trip(ctx)
 	return l.Ledger.Finish(ctx, fs)
+}
+
+func (l near) Published(ctx context.Context, keys []run.Key) error {
+	l.trip(ctx)
+	return l.Ledger.Published(ctx, keys)
+}
+
+func (l near) Cancelled(ctx context.Context, keys []run.Key) ([]bool, error) {
+	l.trip(ctx)
+	return l.Ledger.Cancelled(ctx, keys)
+}
+
+func (l near) Backlogs(ctx context.Context, tenants []string) ([]int, error) {
+	l.trip(ctx)
+	return l.Ledger.Backlogs(ctx, tenants)
 }

@@ -1,0 +1,246 @@
+package fairness
+
+import (
+	"context"
+	"flag"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/scriptfleet/scriptfleet/pkg/queue"
+	"github.com/scriptfleet/scriptfleet/pkg/queue/sqsqueue"
+	"github.com/scriptfleet/scriptfleet/pkg/tenant"
+)
+
+var costs = flag.Bool("costs", false, "count what a run costs, and print the table (make bench-costs)")
+
+// load is what ten equal tenants send to a dispatcher and one worker.
+type load struct {
+	name    string
+	runs    int
+	rate    int // a second; 0 for all at once
+	tenants int
+	goal    goal
+}
+
+// goal is what a run may cost; bounces are deliveries beyond the first.
+type goal struct{ requests, trips, bounces float64 }
+
+var loads = []load{
+	{"burst", 2000, 0, 10, goal{0.65, 0.3, 0.01}},
+	{"burst", 2000, 0, 1, goal{0.65, 0.3, 0.01}},
+	{"steady", 6000, 2000, 10, goal{0.65, 0.3, 0.01}},
+	{"steady", 800, 200, 10, goal{2.5, 1.5, 0.01}},
+	{"steady", 100, 20, 10, goal{2.5, 1.5, 0.01}},
+}
+
+// plain tenants are not capped, as none is by default. One poll waits as long as
+// it does by default.
+var plain = func() settings {
+	s := normal
+	s.maxRunning, s.maxBacklog, s.workers, s.pollWait = tenant.NoCap, 10_000, 1, 10*time.Second
+	return s
+}()
+
+// spent is what a number of runs cost.
+type spent struct {
+	requests      map[string]int
+	trips         int64
+	commands      int64 // that Redis executed, those inside its scripts included
+	deliveries    int64
+	took          time.Duration
+	runs          int
+	idle          map[string]int // requests in ten seconds after it
+	commandsKnown bool
+}
+
+// TestCosts counts, in virtual time and then on this machine, where Redis tells
+// how many commands it executed.
+func TestCosts(t *testing.T) {
+	if !*costs {
+		return // the short form is below
+	}
+	for _, l := range loads {
+		synctest.Test(t, func(t *testing.T) {
+			s, end := virtualSite(t)
+			defer end()
+			show(t, "in virtual time", l, s.spend(t, l))
+		})
+	}
+	if *wall {
+		for _, l := range loads {
+			show(t, "on this machine", l, realSite(t).spend(t, l))
+		}
+	}
+}
+
+// TestRunsOfABurstAreServed is the short form.
+func TestRunsOfABurstAreServed(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s, end := virtualSite(t)
+		defer end()
+		s.spend(t, load{runs: 300, tenants: 10})
+	})
+}
+
+// spend serves the load, and counts until a second after its last result.
+func (s *site) spend(t *testing.T, l load) (c spent) {
+	f := s.open(t, plain)
+	defer f.close()
+	requests, results := s.outer(t, f, queue.NamesOf(f.prefix, partitions).Requests), s.outer(t, f, queue.NamesOf(f.prefix, partitions).Results)
+	names := make([]string, l.tenants)
+	for i := range names {
+		names[i] = fmt.Sprint("tenant-", i)
+		f.known(t, names[i], warmSource)
+	}
+	await(t.Context(), time.Second)
+
+	requestsBefore, tripsBefore, commandsBefore := s.counted.so(t)
+	began := time.Now()
+	f.even(t.Context(), requests, names, l)
+	c.took = take(t.Context(), results, l.runs).Sub(began)
+	await(t.Context(), time.Second)
+	requestsAfter, tripsAfter, commandsAfter := s.counted.so(t)
+	c.requests, c.trips, c.commands = less(requestsAfter, requestsBefore), tripsAfter-tripsBefore, commandsAfter-commandsBefore
+	c.deliveries, c.runs, c.commandsKnown = f.received.Load(), l.runs, s.counted.server != nil
+	await(t.Context(), 10*time.Second)
+	idle, _, _ := s.counted.so(t)
+	c.idle = less(idle, requestsAfter)
+	return c
+}
+
+// take takes so many results, and tells when the last of them came.
+func take(ctx context.Context, results queue.Queue, runs int) time.Time {
+	ctx, enough := context.WithCancel(ctx)
+	defer enough()
+	taken, end := 0, time.Time{}
+	var mu sync.Mutex
+	var consumers sync.WaitGroup
+	for range 4 {
+		consumers.Go(func() {
+			for ctx.Err() == nil {
+				ds, err := results.Receive(ctx, queue.Poll{Max: queue.MaxBatch, Wait: time.Second, Visibility: time.Minute})
+				if err != nil {
+					return
+				}
+				results.Delete(ctx, ds)
+				mu.Lock()
+				if taken += len(ds); taken >= runs && end.IsZero() {
+					end = time.Now()
+					enough()
+				}
+				mu.Unlock()
+			}
+		})
+	}
+	consumers.Wait()
+	return end
+}
+
+// outer is a queue of the fleet's as stories have it: its calls are not counted.
+func (s *site) outer(t *testing.T, f *fleet, name string) queue.Queue {
+	q, err := sqsqueue.Open(t.Context(), s.outside, name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return q
+}
+
+// even sends the runs of equal tenants in turn: all at once, or each by itself at
+// its time.
+func (f *fleet) even(ctx context.Context, requests queue.Queue, names []string, l load) {
+	var sends sync.WaitGroup
+	defer sends.Wait()
+	due, together := time.Now(), queue.MaxBatch
+	if l.rate > 0 {
+		together = 1
+	}
+	for from := 0; from < l.runs; from += together {
+		if l.rate > 0 {
+			due = due.Add(time.Second / time.Duration(l.rate))
+			await(ctx, time.Until(due))
+		}
+		var ms []queue.Message
+		for i := from; i < min(from+together, l.runs); i++ {
+			name := names[i%len(names)]
+			ms = append(ms, queue.Message{Body: event(name, nextID(), warmSource, -1, runTakes), Group: name})
+		}
+		sends.Go(func() { requests.Send(ctx, ms) })
+	}
+}
+
+// runTakes is what a warm run of a script that does nothing takes on Lambda.
+const runTakes = 5 * time.Millisecond
+
+// so is what was asked until now.
+func (c *counted) so(t *testing.T) (requests map[string]int, trips, commands int64) {
+	c.mu.Lock()
+	requests = maps.Clone(c.requests)
+	c.mu.Unlock()
+	trips = c.trips.Load()
+	if c.server == nil {
+		return requests, trips, 0
+	}
+	for line := range strings.Lines(c.server.Info(t.Context(), "commandstats").Val()) {
+		var n int64
+		if _, after, ok := strings.Cut(line, ":calls="); ok && !strings.HasPrefix(line, "cmdstat_info") {
+			_, _ = fmt.Sscanf(after, "%d", &n)
+			commands += n
+		}
+	}
+	c.trips.Add(-1)
+	return requests, trips, commands
+}
+
+func less(after, before map[string]int) map[string]int {
+	d := map[string]int{}
+	for op, n := range after {
+		if n -= before[op]; n > 0 {
+			d[op] = n
+		}
+	}
+	return d
+}
+
+func sum(of map[string]int) (n int) {
+	for _, v := range of {
+		n += v
+	}
+	return n
+}
+
+// a run's part of a count.
+func (c spent) each(n int64) float64 { return float64(n) / float64(c.runs) }
+
+func (c spent) bounces() float64 { return c.each(c.deliveries) - 1 }
+
+func show(t *testing.T, where string, l load, c spent) {
+	t.Helper()
+	rate := "at once"
+	if l.rate > 0 {
+		rate = fmt.Sprintf("%d/s", l.rate)
+	}
+	fmt.Printf("%s: %d runs of %d tenants, %s: %.0f runs/s\n", where, l.runs, l.tenants, rate, float64(c.runs)/c.took.Seconds())
+	row := func(what string, figure, goal float64) {
+		fmt.Printf("  %-32s %8.3f   goal %.2f\n", what, figure, goal)
+	}
+	row("SQS requests a run", c.each(int64(sum(c.requests))), l.goal.requests)
+	row("Redis round trips a run", c.each(c.trips), l.goal.trips)
+	if c.commandsKnown {
+		row("Redis commands a run", c.each(c.commands), 10)
+	}
+	row("deliveries a run, above one", c.bounces(), l.goal.bounces)
+	fmt.Printf("  of these requests:%s\n  in 10 idle seconds:%s\n", list(c.requests), list(c.idle))
+}
+
+func list(of map[string]int) (all string) {
+	for _, op := range slices.Sorted(maps.Keys(of)) {
+		all += fmt.Sprintf(" %s %d", op, of[op])
+	}
+	return all
+}
