@@ -224,7 +224,7 @@ func (b *bench) claim(id string) ledger.Hold {
 }
 
 func TestNothingIsDeletedBeforeItIsOnItsNextQueue(t *testing.T) {
-	for name, break_ := range map[string]func(*bench) (mend func()){
+	for name, breakIt := range map[string]func(*bench) (mend func()){
 		"the ledger is out of reach": func(b *bench) func() { b.ledger.Fail("all"); return func() { b.ledger.Fail("") } },
 		"the partitions refuse": func(b *bench) func() {
 			b.partitionFaults.OnCall(refuse(memqueue.OpSend))
@@ -237,7 +237,7 @@ func TestNothingIsDeletedBeforeItIsOnItsNextQueue(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			with(t, func(b *bench) {
-				mend := break_(b)
+				mend := breakIt(b)
 				b.send(ask("good"), ask("bad", func(r *run.Request) { r.Data.Runtime = "cobol" }))
 				time.Sleep(20 * time.Second)
 				d, _ := b.requests.Depth(context.Background())

@@ -53,7 +53,7 @@ func (f *flight) lead(ctx context.Context, hold *lease.Hold, w *watch) (outcome,
 	t := &term{Builder: f.b, f: f, hold: hold, bound: bound, script: f.step.script}
 	m, err := t.make(work)
 	if err != nil && (errors.Is(err, ErrClosed) || !hold.Valid()) {
-		return f.gaveUp(ctx, t)
+		return f.gaveUp(t)
 	}
 	settled = true
 	out := t.outcome(m, err, before)
@@ -74,7 +74,7 @@ func (t *term) make(ctx context.Context) (m made, err error) {
 
 // gaveUp ends a term without an outcome: the builder is closed, or the lease is
 // lost.
-func (f *flight) gaveUp(ctx context.Context, t *term) (outcome, bool) {
+func (f *flight) gaveUp(t *term) (outcome, bool) {
 	if f.b.ctx.Err() == nil {
 		t.ended(endedLost)
 		return outcome{}, false

@@ -43,11 +43,11 @@ func TestASearchForVersionsIsStoppedInTime(t *testing.T) {
 			s.read(fmt.Sprintf("  Downloading boto3-1.43.%d-py3-none-any.whl (9.0 MB)", n))
 			s.read(fmt.Sprintf("  Downloading aiobotocore-1.%d-py3-none-any.whl (9.0 MB)", n/2))
 		}
-		time.Sleep(searchTimeout - 1)
+		time.Sleep(searchTimeout - time.Nanosecond)
 		if ctx.Err() != nil {
 			t.Fatalf("stopped early: %v", context.Cause(ctx))
 		}
-		time.Sleep(2)
+		time.Sleep(2 * time.Nanosecond)
 		b := &Builder{}
 		e := wantError(t, b.blame(t.Context(), context.Cause(ctx), run.Script{}, s), TypeRequirementConflict, run.OwnerAuthor, true)
 		if !strings.Contains(e.Message, "61 of boto3, 60 of aiobotocore") {

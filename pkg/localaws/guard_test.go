@@ -68,7 +68,8 @@ func TestAPanicWithinAnAnswerBreaksItOff(t *testing.T) {
 
 func TestAConnectionThatIsGivenUpOnPurposeIsNoPanic(t *testing.T) {
 	s, _, server := guarded(t, func(http.ResponseWriter, *http.Request) { panic(http.ErrAbortHandler) })
-	if _, err := http.Get(server.URL); err == nil {
+	if resp, err := http.Get(server.URL); err == nil {
+		resp.Body.Close()
 		t.Error("there was an answer")
 	}
 	if n := testutil.ToFloat64(s.panics); n != 0 {

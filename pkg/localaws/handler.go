@@ -40,9 +40,11 @@ func (s *Stack) guard(w http.ResponseWriter, r *http.Request, next http.Handler)
 	answer, abort := &begun{ResponseWriter: w}, false
 	p := panics.Catch(func() {
 		defer func() {
-			if v := recover(); v == http.ErrAbortHandler {
+			switch v := recover(); v {
+			case nil:
+			case http.ErrAbortHandler:
 				abort = true
-			} else if v != nil {
+			default:
 				panic(v)
 			}
 		}()

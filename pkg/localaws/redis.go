@@ -72,7 +72,7 @@ func (r *redis) accept(password string) {
 		case errors.Is(err, net.ErrClosed):
 			return
 		default:
-			time.Sleep(10 * time.Millisecond)
+			<-time.After(10 * time.Millisecond)
 		}
 	}
 }

@@ -24,7 +24,10 @@ func TestCatchTellsTheLineThatPanicked(t *testing.T) {
 	}
 }
 
-func indexPastTheEnd(s []int) int { return s[len(s)] }
+func indexPastTheEnd(s []int) int {
+	end := len(s)
+	return s[end]
+}
 
 func TestAnErrorShowsItsIDAndNothingOfThePanic(t *testing.T) {
 	p, other := Catch(func() { panic("secret of a tenant") }), Catch(func() { panic(errors.New("secret")) })

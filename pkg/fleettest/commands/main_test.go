@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -69,7 +70,7 @@ func startLocal(t *testing.T, env []string, flags ...string) local {
 	t.Helper()
 	file := filepath.Join(t.TempDir(), "fleet.env")
 	l := local{Process: process.Start(t, env, binary("scriptfleet"), append([]string{"local", "--env-file", file}, flags...)...)}
-	l.env = append(env, fleettest.AwaitSettings(t, l.Process, file).Lines()...)
+	l.env = slices.Concat(env, fleettest.AwaitSettings(t, l.Process, file).Lines())
 	return l
 }
 

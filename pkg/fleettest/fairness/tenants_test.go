@@ -120,7 +120,6 @@ func spread(t *testing.T, tenants, runs int) cost {
 	runtime.KeepAlive(d)
 	runtime.KeepAlive(w)
 	runtime.KeepAlive(b)
-	d, w, b = nil, nil, nil
 	c.heap = with - heap()
 	runtime.KeepAlive([]any{requests, results, dead, partitionsOf, ledger, names})
 	return c

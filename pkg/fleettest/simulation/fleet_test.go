@@ -95,7 +95,7 @@ func (f *fleet) roll(p float64) bool {
 func (f *fleet) between(low, high time.Duration) time.Duration {
 	f.dice.Lock()
 	defer f.dice.Unlock()
-	return low + rand_(f.rng, high-low)
+	return low + randomly(f.rng, high-low)
 }
 
 // startAll starts the sites that the plan has.

@@ -78,7 +78,7 @@ const (
 func newPlan(seed uint64) *plan {
 	r := rand.New(rand.NewPCG(seed, 1))
 	p := &plan{
-		seed: seed, calm: r.Float64() < 0.25, until: 20*time.Second + rand_(r, 60*time.Second),
+		seed: seed, calm: r.Float64() < 0.25, until: 20*time.Second + randomly(r, 60*time.Second),
 		workers: 2 + r.IntN(2), dispatchers: 1 + r.IntN(2), partitions: 1 + r.IntN(3),
 		concurrency: 2 + r.IntN(4), maxParked: 100, cap: tenant.NoCap, maxBacklog: 1000,
 	}
@@ -128,8 +128,8 @@ func (p *plan) dailyFaults(r *rand.Rand) {
 func (p *plan) faults(r *rand.Rand) {
 	windows := func(ws *[]window, one int, most time.Duration) {
 		if r.IntN(one) == 0 {
-			from := rand_(r, p.until)
-			*ws = append(*ws, window{from, min(p.until, from+rand_(r, most))})
+			from := randomly(r, p.until)
+			*ws = append(*ws, window{from, min(p.until, from+randomly(r, most))})
 		}
 	}
 	windows(&p.away, 4, 40*time.Second)
@@ -149,7 +149,7 @@ func (p *plan) faults(r *rand.Rand) {
 			continue
 		}
 		for range 1 + r.IntN(e.most) {
-			happens := event{at: rand_(r, p.until), kind: e.kind, nth: r.IntN(100), last: time.Second + rand_(r, e.last)}
+			happens := event{at: randomly(r, p.until), kind: e.kind, nth: r.IntN(100), last: time.Second + randomly(r, e.last)}
 			if (e.kind == eventKillSoon || e.kind == eventStopSoon) && r.IntN(3) > 0 {
 				happens.op = telling[r.IntN(len(telling))]
 			}
@@ -162,8 +162,8 @@ func (p *plan) has(kind string) bool {
 	return slices.ContainsFunc(p.events, func(e event) bool { return e.kind == kind })
 }
 
-// rand_ is a time below d, and 0 for none.
-func rand_(r *rand.Rand, d time.Duration) time.Duration {
+// randomly is a time below d, and 0 for none.
+func randomly(r *rand.Rand, d time.Duration) time.Duration {
 	if d <= 0 {
 		return 0
 	}

@@ -52,7 +52,7 @@ type env struct {
 func (p *plan) script(r *rand.Rand) {
 	p.envs = map[string]*env{}
 	for i := range 2 {
-		e := &env{takes: time.Second + rand_(r, 25*time.Second)}
+		e := &env{takes: time.Second + randomly(r, 25*time.Second)}
 		if r.IntN(6) == 0 {
 			e.permanent = true
 		} else if r.IntN(4) == 0 && !p.calm {
@@ -76,7 +76,7 @@ func (p *plan) scripts(r *rand.Rand) []script {
 	var all []script
 	for i := range 3 + r.IntN(3) {
 		s := script{source: fmt.Sprintf("def main(input): return input # %d", i), timeout: 5 + r.IntN(40), status: run.Succeeded}
-		s.takes = 10*time.Millisecond + rand_(r, 2*time.Second)
+		s.takes = 10*time.Millisecond + randomly(r, 2*time.Second)
 		kind := r.IntN(6)
 		if p.crowd { // whose quiet tenant is to wait for nothing else
 			kind = 2
@@ -85,7 +85,7 @@ func (p *plan) scripts(r *rand.Rand) []script {
 		case 0:
 			s.status = []run.Status{run.Failed, run.OutOfMemory, run.TimedOut}[r.IntN(3)]
 		case 1:
-			s.takes = rand_(r, time.Duration(s.timeout)*time.Second)
+			s.takes = randomly(r, time.Duration(s.timeout)*time.Second)
 		}
 		if s.status == run.TimedOut {
 			s.takes = time.Duration(s.timeout) * time.Second
@@ -100,11 +100,11 @@ func (p *plan) scripts(r *rand.Rand) []script {
 
 // add adds a request of one kind or another.
 func (p *plan) add(r *rand.Rand, i int, tenant string, s script) {
-	q := &request{at: rand_(r, min(p.until, 40*time.Second)), event: ask(tenant, fmt.Sprintf("r%d", i), s)}
+	q := &request{at: randomly(r, min(p.until, 40*time.Second)), event: ask(tenant, fmt.Sprintf("r%d", i), s)}
 	switch kind := r.IntN(100); {
 	case kind < 4: // the same event, twice
 		twice := *q
-		twice.at += rand_(r, 30*time.Second)
+		twice.at += randomly(r, 30*time.Second)
 		defer p.append(&twice)
 	case kind < 8:
 		q.event.Type = run.TypeSaved
@@ -116,9 +116,9 @@ func (p *plan) add(r *rand.Rand, i int, tenant string, s script) {
 		q.event.Tenant = ""
 		q.refused = true
 	case kind < 24:
-		defer p.append(&request{at: q.at + rand_(r, 15*time.Second) - time.Second, event: cancel(q.event, i)})
+		defer p.append(&request{at: q.at + randomly(r, 15*time.Second) - time.Second, event: cancel(q.event, i)})
 	case kind < 34:
-		at := epoch.Add(q.at + rand_(r, 40*time.Second))
+		at := epoch.Add(q.at + randomly(r, 40*time.Second))
 		q.event.Data.ExpiresAt = &at
 	case kind < 60:
 		q.event.Data.Delivery = run.AtMostOnce
@@ -131,7 +131,7 @@ func (p *plan) add(r *rand.Rand, i int, tenant string, s script) {
 
 // burst is many runs of one new script at the same moment.
 func (p *plan) burst(r *rand.Rand, tenant string, s script) {
-	at := rand_(r, p.until/2)
+	at := randomly(r, p.until/2)
 	for i := range r.IntN(15) {
 		p.append(&request{at: at, event: ask(tenant, fmt.Sprintf("b%d", i), s)})
 	}

@@ -152,7 +152,7 @@ func (s *site) roll(p float64) bool {
 func (s *site) between(low, high time.Duration) time.Duration {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return low + rand_(s.rng, high-low)
+	return low + randomly(s.rng, high-low)
 }
 
 // through lets the site make a call: it takes its time on the way or on the way
