@@ -23,6 +23,7 @@ import (
 	"github.com/scriptfleet/scriptfleet/pkg/layer"
 	"github.com/scriptfleet/scriptfleet/pkg/probe"
 	"github.com/scriptfleet/scriptfleet/pkg/queue"
+	"github.com/scriptfleet/scriptfleet/pkg/redisfault"
 	"github.com/scriptfleet/scriptfleet/pkg/run"
 )
 
@@ -52,7 +53,7 @@ func (f *Fleet) reach() []probe.Part {
 
 func (f *Fleet) tryRedis(ctx context.Context) error {
 	if err := f.redis.Ping(ctx).Err(); err != nil {
-		return fmt.Errorf("Redis does not answer: %w", err) //nolint:staticcheck // a name
+		return fmt.Errorf("Redis does not answer: %w", redisfault.Explain(err)) //nolint:staticcheck // a name
 	}
 	return nil
 }

@@ -29,6 +29,7 @@ import (
 	"github.com/scriptfleet/scriptfleet/pkg/ledger/redisledger"
 	"github.com/scriptfleet/scriptfleet/pkg/queue"
 	"github.com/scriptfleet/scriptfleet/pkg/queue/sqsqueue"
+	"github.com/scriptfleet/scriptfleet/pkg/redisfault"
 	"github.com/scriptfleet/scriptfleet/pkg/run"
 	"github.com/scriptfleet/scriptfleet/pkg/service"
 	"github.com/scriptfleet/scriptfleet/pkg/tenant"
@@ -147,6 +148,7 @@ func (f *Fleet) openRedis() error {
 	options.DisableIdentity = true
 	options.MaintNotificationsConfig = &maintnotifications.Config{Mode: maintnotifications.ModeDisabled}
 	f.redis = redis.NewClient(options)
+	f.redis.AddHook(redisfault.Redial())
 	f.Ledger = redisledger.New(redisledger.Config{Prefix: f.Settings.Prefix}, f.redis)
 	return nil
 }

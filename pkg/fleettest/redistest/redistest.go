@@ -107,6 +107,22 @@ func (s *Server) Do(words ...string) string {
 	return answer
 }
 
+// Follow makes the server a replica of another, and waits until it has all that
+// the other knows.
+func (s *Server) Follow(primary *Server) {
+	s.t.Helper()
+	host, port, _ := net.SplitHostPort(primary.Addr)
+	primary.Do("CONFIG", "SET", "repl-diskless-sync-delay", "0")
+	s.Do("REPLICAOF", host, port)
+	wait.Until(s.t, startWithin, "the replica does not follow", func() bool {
+		link, err := askInfo(s.Addr, "replication", "master_link_status")
+		return err == nil && link == "up"
+	})
+}
+
+// Promote makes a replica a primary.
+func (s *Server) Promote() { s.t.Helper(); s.Do("REPLICAOF", "NO", "ONE") }
+
 func (s *Server) signal(sig syscall.Signal) {
 	s.t.Helper()
 	if s.proc == nil {
@@ -162,22 +178,31 @@ func (l *life) awaitAnswer(addr string) error {
 }
 
 func askPID(addr string) (int, error) {
-	conn, err := net.DialTimeout("tcp", addr, time.Second)
+	digits, err := askInfo(addr, "server", "process_id")
 	if err != nil {
 		return 0, err
 	}
+	return strconv.Atoi(digits)
+}
+
+// askInfo returns one field of a section of INFO.
+func askInfo(addr, section, field string) (string, error) {
+	conn, err := net.DialTimeout("tcp", addr, time.Second)
+	if err != nil {
+		return "", err
+	}
 	defer conn.Close()
 	_ = conn.SetDeadline(time.Now().Add(time.Second))
-	if _, err := conn.Write([]byte("INFO server\r\n")); err != nil {
-		return 0, err
+	if _, err := conn.Write([]byte("INFO " + section + "\r\n")); err != nil {
+		return "", err
 	}
 	lines := bufio.NewScanner(conn)
 	for lines.Scan() {
-		if v, ok := strings.CutPrefix(lines.Text(), "process_id:"); ok {
-			return strconv.Atoi(v)
+		if v, ok := strings.CutPrefix(lines.Text(), field+":"); ok {
+			return v, nil
 		}
 	}
-	return 0, fmt.Errorf("no process_id in the answer: %w", lines.Err())
+	return "", fmt.Errorf("no %s in the answer: %w", field, lines.Err())
 }
 
 func ask(addr, command string, within time.Duration) (string, error) {
