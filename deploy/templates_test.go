@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os/exec"
 	"path/filepath"
 	"regexp"
@@ -67,6 +68,51 @@ func TestWorkersMayDoWhatTheAdapterOfLambdaCalls(t *testing.T) {
 			t.Errorf("no role may %s", action)
 		}
 	}
+}
+
+func TestRolesMayTellAnObjectThatIsMissingFromOneThatIsDenied(t *testing.T) {
+	n := strings.Count(files.Read(t, "cloudformation.yaml"), `{Effect: Allow, Action: "s3:ListBucket", Resource: !GetAtt Bodies.Arn}`)
+	if n != 3 { // dispatcher, worker, operators
+		t.Errorf("%d roles may list the bucket: without that, S3 denies what is missing", n)
+	}
+}
+
+// metric is the name of one, as objects and the manual write it.
+var metric = regexp.MustCompile(`\bscriptfleet(_[a-z0-9]+){2,}|\bscriptfleet(:[a-z0-9_]+){2}\b`)
+
+// TestMetricsThatAreNamedAreThoseThatTheFleetHas looks for each name as a series
+// that the rules record, or in the code, which writes the names of metrics whole
+// or as scriptfleet_<component>_ and the rest.
+func TestMetricsThatAreNamedAreThoseThatTheFleetHas(t *testing.T) {
+	recorded, code := files.Read(t, "../dashboards/recording.yml"), sources(t)
+	for _, file := range append(manifests(t), "README.md", "cloudformation.yaml", "../docker-compose.yml") {
+		for _, name := range metric.FindAllString(files.Read(t, file), -1) {
+			component, rest, _ := strings.Cut(strings.TrimPrefix(name, "scriptfleet_"), "_")
+			known := strings.Contains(recorded, "record: "+name+"\n") || strings.Contains(code, `"`+name+`"`) ||
+				strings.Contains(code, `"scriptfleet_`+component+`_"`) && strings.Contains(code, `"`+rest+`"`)
+			if !known {
+				t.Errorf("%s names %s, which neither the rules nor the code have", file, name)
+			}
+		}
+	}
+}
+
+// sources is the text of all Go files that are not tests.
+func sources(t *testing.T) string {
+	t.Helper()
+	var all strings.Builder
+	for _, dir := range []string{"../cmd", "../dispatcher", "../worker", "../pkg"} {
+		err := filepath.WalkDir(dir, func(path string, _ fs.DirEntry, err error) error {
+			if err == nil && strings.HasSuffix(path, ".go") && !strings.HasSuffix(path, "_test.go") {
+				all.WriteString(files.Read(t, path))
+			}
+			return err
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	return all.String()
 }
 
 // object is what the tests look at of a Kubernetes object.
