@@ -137,7 +137,7 @@ func TestSecondAnswerIsTheResultOfTheSecondAttempt(t *testing.T) {
 }
 
 func TestInvocationThatReachedNoFunctionIsNoAttempt(t *testing.T) {
-	for _, class := range []function.Class{function.Throttled, function.NotReady, function.Unsent, function.NotFound, function.BadState} {
+	for _, class := range []function.Class{function.Throttled, function.NotReady, function.Unsent, function.NotFound, function.BadState, function.BadSignature} {
 		with(t, worker.Config{}, func(b *bench) {
 			b.failing(5, memfunction.Behaviour{Fault: class})
 			b.send(ask("r", atMostOnce))
@@ -186,8 +186,9 @@ func TestFaultThatOneMustMendEndsTheRunAtOnce(t *testing.T) {
 		with(t, worker.Config{}, func(b *bench) {
 			b.failing(1, memfunction.Behaviour{Fault: class})
 			b.send(ask("r"))
-			if e := b.want("r", run.PlatformError, 1).Data.Error; e.Owner != owner || e.Message == "" {
-				t.Errorf("%s: the error is %+v", class, e)
+			d := b.want("r", run.PlatformError, 1).Data
+			if d.Error.Owner != owner || d.Error.Message == "" || d.MayHaveExecuted {
+				t.Errorf("%s: may have executed: %t, %+v", class, d.MayHaveExecuted, d.Error)
 			}
 			b.executions(0)
 		})

@@ -61,7 +61,7 @@ func newMetrics(reg prometheus.Registerer, w *Worker) *metrics {
 	for _, s := range run.Statuses {
 		m.results.WithLabelValues(string(s))
 	}
-	for _, c := range []function.Class{function.Throttled, function.NotReady, function.NotFound, function.Denied, function.Unsent, function.Ambiguous} {
+	for _, c := range []function.Class{function.Throttled, function.NotReady, function.NotFound, function.Denied, function.BadSignature, function.Unsent, function.Ambiguous} {
 		m.refused.WithLabelValues(string(c))
 	}
 	for _, k := range []kind{answered, remove, putBack, bury, leave} {

@@ -33,6 +33,7 @@ scriptfleet_worker_active 0
 # HELP scriptfleet_worker_invocations_refused_total Invocations that reached no function, by class of error.
 # TYPE scriptfleet_worker_invocations_refused_total counter
 scriptfleet_worker_invocations_refused_total{class="ambiguous"} 0
+scriptfleet_worker_invocations_refused_total{class="bad_signature"} 0
 scriptfleet_worker_invocations_refused_total{class="denied"} 0
 scriptfleet_worker_invocations_refused_total{class="not_found"} 0
 scriptfleet_worker_invocations_refused_total{class="not_ready"} 0

@@ -163,7 +163,9 @@ func judge(f facts) (verdict, effects) {
 	case f.invoked && f.ended != nil:
 		return verdict{kind: putBack, executed: true, why: "the worker's drain is over"}, effects{}
 	case f.invoked:
-		return judgeInvocation(f)
+		v, e := judgeInvocation(f)
+		e.uncount = !f.class.MayHaveExecuted()
+		return v, e
 	case is(errLapsed):
 		return later(f, errLapsed), effects{unclaim: true}
 	case is(errCancelled):
@@ -228,23 +230,25 @@ func judgeInvocation(f facts) (verdict, effects) {
 	case function.NotReady:
 		return again(f, "FunctionNotReady", effects{waitsFor: "its function to become ready"})
 	case function.Unsent:
-		return again(f, "FunctionServiceUnreachable", effects{pause: true, waitsFor: "Lambda, which is out of reach"})
+		return again(f, "FunctionServiceUnavailable", effects{pause: true, waitsFor: "Lambda, which is out of reach"})
+	case function.BadSignature:
+		return again(f, "SignatureRefused", effects{waitsFor: "keys that Lambda takes"})
 	case function.NotFound, function.BadState:
 		return again(f, "FunctionMissing", effects{forget: true, waitsFor: "its function, which was gone, to be built again"})
 	case function.Denied:
 		return answers(run.PlatformError, &run.Error{
-			Owner: run.OwnerOperator, Type: "AccessDenied",
-			Message: fmt.Sprintf("The fleet may not invoke the script's function; its operator has to allow it: %v.", f.err),
+			Owner: run.OwnerOperator, Type: "FunctionAccessDenied", Retryable: true,
+			Message: fmt.Sprintf("The fleet may not invoke the script's function, and the script has not run. The operator has to mend the fleet's permissions, then send the run again: %v.", f.err),
 		}), effects{}
 	case function.Operator:
 		return answers(run.PlatformError, &run.Error{
 			Owner: run.OwnerOperator, Type: "FunctionServiceFault", Retryable: true,
-			Message: fmt.Sprintf("The function service needs its operator: %v.", f.err),
+			Message: fmt.Sprintf("Lambda could not run the function, and the script has not run. The operator has to mend the account, then send the run again: %v.", f.err),
 		}), effects{}
 	case function.Refused, function.Conflict:
 		return answers(run.PlatformError, &run.Error{
 			Owner: run.OwnerPlatform, Type: "InvocationRefused",
-			Message: fmt.Sprintf("The function service refused the invocation: %v.", f.err),
+			Message: fmt.Sprintf("Lambda refused the invocation, and the script has not run. Tell the platform's operator: %v.", f.err),
 		}), effects{}
 	default: // Ambiguous
 		return ambiguous(f)
@@ -253,14 +257,13 @@ func judgeInvocation(f facts) (verdict, effects) {
 
 // again puts back a run that has not executed, until its message is too old.
 func again(f facts, kind string, e effects) (verdict, effects) {
-	e.uncount = true
 	if f.age <= f.giveUpAfter {
 		return later(f, f.err), e
 	}
 	e.waitsFor = ""
 	return answers(run.PlatformError, &run.Error{
 		Owner: run.OwnerOperator, Type: kind, Retryable: true,
-		Message: fmt.Sprintf("The script could not be invoked for %s and has not run. Send it again once the function service takes it: %v.", f.age.Round(time.Second), f.err),
+		Message: fmt.Sprintf("The script could not be invoked for %s and has not run. The operator has to mend what keeps Lambda from it, then send the run again: %v.", f.age.Round(time.Second), f.err),
 	}), e
 }
 

@@ -94,23 +94,25 @@ func TestJudge(t *testing.T) {
 		"panic while it was invoked":  {failed("", panicked, read, claimed), "answered platform_error platform InternalError"},
 		"panic without the claim":     {given(&panics.Error{ID: "1"}, read, claimed, since(errLost)), "leave"},
 		// The invocation: nothing was executed, so the attempt does not count.
-		"throttled":                {failed(function.Throttled), "put_back in 8s, throttle, uncount, waits for Lambda's throttle to pass"},
-		"throttled, one function":  {failed(function.Throttled, ofOne), "put_back in 8s, uncount, waits for Lambda's throttle to pass"},
-		"throttled, at most once":  {failed(function.Throttled, once), "put_back in 8s, throttle, uncount, waits for Lambda's throttle to pass"},
-		"throttled, third attempt": {failed(function.Throttled, third), "put_back in 8s, throttle, uncount, waits for Lambda's throttle to pass"},
-		"throttled, too old":       {failed(function.Throttled, old), "answered platform_error operator Throttled, throttle, uncount"},
-		"not ready":                {failed(function.NotReady), "put_back in 8s, uncount, waits for its function to become ready"},
-		"not ready, too old":       {failed(function.NotReady, old), "answered platform_error operator FunctionNotReady, uncount"},
-		"never sent":               {failed(function.Unsent), "put_back in 8s, pause, uncount, waits for Lambda, which is out of reach"},
-		"never sent, too old":      {failed(function.Unsent, old), "answered platform_error operator FunctionServiceUnreachable, pause, uncount"},
-		"function gone":            {failed(function.NotFound), "put_back in 8s, forget, uncount, waits for its function, which was gone, to be built again"},
-		"function broken":          {failed(function.BadState), "put_back in 8s, forget, uncount, waits for its function, which was gone, to be built again"},
-		"function gone, too old":   {failed(function.NotFound, old), "answered platform_error operator FunctionMissing, forget, uncount"},
+		"throttled":                  {failed(function.Throttled), "put_back in 8s, throttle, uncount, waits for Lambda's throttle to pass"},
+		"throttled, one function":    {failed(function.Throttled, ofOne), "put_back in 8s, uncount, waits for Lambda's throttle to pass"},
+		"throttled, at most once":    {failed(function.Throttled, once), "put_back in 8s, throttle, uncount, waits for Lambda's throttle to pass"},
+		"throttled, third attempt":   {failed(function.Throttled, third), "put_back in 8s, throttle, uncount, waits for Lambda's throttle to pass"},
+		"throttled, too old":         {failed(function.Throttled, old), "answered platform_error operator Throttled, throttle, uncount"},
+		"not ready":                  {failed(function.NotReady), "put_back in 8s, uncount, waits for its function to become ready"},
+		"not ready, too old":         {failed(function.NotReady, old), "answered platform_error operator FunctionNotReady, uncount"},
+		"never sent":                 {failed(function.Unsent), "put_back in 8s, pause, uncount, waits for Lambda, which is out of reach"},
+		"never sent, too old":        {failed(function.Unsent, old), "answered platform_error operator FunctionServiceUnavailable, pause, uncount"},
+		"signature refused":          {failed(function.BadSignature), "put_back in 8s, uncount, waits for keys that Lambda takes"},
+		"signature refused, too old": {failed(function.BadSignature, old), "answered platform_error operator SignatureRefused, uncount"},
+		"function gone":              {failed(function.NotFound), "put_back in 8s, forget, uncount, waits for its function, which was gone, to be built again"},
+		"function broken":            {failed(function.BadState), "put_back in 8s, forget, uncount, waits for its function, which was gone, to be built again"},
+		"function gone, too old":     {failed(function.NotFound, old), "answered platform_error operator FunctionMissing, forget, uncount"},
 		// The invocation: somebody has to mend it.
-		"denied":                 {failed(function.Denied), "answered platform_error operator AccessDenied"},
-		"the operator's":         {failed(function.Operator), "answered platform_error operator FunctionServiceFault"},
-		"refused by the service": {failed(function.Refused), "answered platform_error platform InvocationRefused"},
-		"conflict":               {failed(function.Conflict), "answered platform_error platform InvocationRefused"},
+		"denied":                 {failed(function.Denied), "answered platform_error operator FunctionAccessDenied, uncount"},
+		"the operator's":         {failed(function.Operator), "answered platform_error operator FunctionServiceFault, uncount"},
+		"refused by the service": {failed(function.Refused), "answered platform_error platform InvocationRefused, uncount"},
+		"conflict":               {failed(function.Conflict), "answered platform_error platform InvocationRefused, uncount"},
 		// The invocation: it may have been executed.
 		"no answer":                    {failed(function.Ambiguous), "put_back in 8s executed, repeat"},
 		"no answer, too old":           {failed(function.Ambiguous, old), "put_back in 8s executed, repeat"},
@@ -162,14 +164,14 @@ func written(v verdict, e effects) string {
 func TestJudgeKnowsEveryClassOfError(t *testing.T) {
 	for _, class := range []function.Class{
 		function.Throttled, function.NotReady, function.NotFound, function.Conflict, function.Refused,
-		function.Denied, function.Operator, function.Unsent, function.Ambiguous, function.BadState,
+		function.Denied, function.Operator, function.Unsent, function.Ambiguous, function.BadState, function.BadSignature,
 	} {
 		v, e := judge(failed(class))
-		ran := class == function.Ambiguous // it may have
-		if v.executed != ran && v.kind == putBack {
+		ran := class.MayHaveExecuted()
+		if v.kind == putBack && v.executed != ran {
 			t.Errorf("%s: executed is %t", class, v.executed)
 		}
-		if v.kind == putBack && e.uncount == ran {
+		if e.uncount == ran {
 			t.Errorf("%s: the attempt is taken back: %t", class, e.uncount)
 		}
 	}

@@ -94,7 +94,7 @@ func unanswered(err error) bool {
 // calls are not judged here.
 func (c call) again(err error) bool {
 	switch function.ClassOf(err) {
-	case function.Ambiguous, function.Unsent:
+	case function.Ambiguous, function.Unsent, function.BadSignature:
 		return true
 	case function.NotReady:
 		return !c.poll // a poll has waited for its whole timeout already

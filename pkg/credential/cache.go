@@ -58,6 +58,15 @@ func (c *cache) remembered(key string) (answer, bool) {
 	return a, ok && time.Now().Before(a.until)
 }
 
+// drop forgets the answer under key, where it is the one meant.
+func (c *cache) drop(key string, meant func(answer) bool) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if a, ok := c.answers[key]; ok && meant(a) {
+		delete(c.answers, key)
+	}
+}
+
 // ask calls, and remembers the answer.
 func (c *cache) ask(ctx context.Context, key string, call func(context.Context) (AWS, error)) (a answer) {
 	ctx, cancel := context.WithTimeout(ctx, callTimeout)

@@ -65,6 +65,9 @@ type DeniedError struct {
 
 func (e *DeniedError) Error() string { return fmt.Sprintf("%s: %s", e.Code, e.Reason) }
 
+// ErrorCode is the code, for those that classify errors by their service's codes.
+func (e *DeniedError) ErrorCode() string { return e.Code }
+
 // The codes of this package's own refusals.
 const (
 	CodeUnknown    = "UnknownCredential" // the tenant has no credential of that name

@@ -278,6 +278,30 @@ func TestASessionReachesOnlyItsTenantsFunctions(t *testing.T) {
 	})
 }
 
+func TestSessionIsDroppedOnceByAnyNumberOfRunsThatMetIt(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		const role = "arn:aws:iam::999999999999:role/tenants"
+		sts := &fakeSTS{trusts: map[string]func(string) bool{role: is("")}}
+		s, err := NewSessions(SessionsConfig{RoleARN: role, Region: "eu-west-1", Account: "999999999999", Prefix: "scriptfleet"}, SessionsDeps{STS: sts})
+		if err != nil {
+			t.Fatal(err)
+		}
+		for range 3 {
+			if _, err := s.Session(t.Context(), "acme"); err != nil {
+				t.Fatal(err)
+			}
+			s.Drop("acme", "AK1") // the second run and the third met it too
+		}
+		if got, err := s.Session(t.Context(), "acme"); err != nil || got.AccessKeyID != "AK2" {
+			t.Errorf("the session is %s (%v), want the one that was made since, AK2", got.AccessKeyID, err)
+		}
+		s.Drop("globex", "AK2")
+		if len(sts.calls) != 2 {
+			t.Errorf("%d calls of STS, want 2", len(sts.calls))
+		}
+	})
+}
+
 func TestMemoryHoldsNoMoreThanItsMost(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c := newCache(100)

@@ -82,6 +82,13 @@ func (s *Sessions) Session(ctx context.Context, tenant string) (AWS, error) {
 	return creds, nil
 }
 
+// Drop has the tenant's next session made again, where the one that is kept has
+// this access key: it is not honoured any more, though its time is not up. A
+// session that was made since stays.
+func (s *Sessions) Drop(tenant, accessKeyID string) {
+	s.kept.drop(tenant, func(a answer) bool { return a.creds.AccessKeyID == accessKeyID })
+}
+
 // policy allows to invoke the tenant's functions. All of a tenant's names begin
 // with its prefix, and no other tenant's do: see run.TenantPrefix.
 func (s *Sessions) policy(tenant string) string {

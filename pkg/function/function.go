@@ -99,7 +99,16 @@ const (
 	Unsent    Class = "unsent"    // the request never left: nothing executed
 	Ambiguous Class = "ambiguous" // 5xx or a broken connection: it may have executed
 	BadState  Class = "bad_state" // Failed: delete it and make it again
+
+	// BadSignature is of keys that have expired or were taken back, or of a clock
+	// that is wrong: nothing executed, and the next call is signed with others.
+	BadSignature Class = "bad_signature"
 )
+
+// MayHaveExecuted tells whether an invocation that failed so may have been
+// executed; an error without a class says nothing of it. One of every other class
+// was refused.
+func (c Class) MayHaveExecuted() bool { return c == Ambiguous || c == "" }
 
 // Error is what every method fails with, unless its context ended.
 type Error struct {

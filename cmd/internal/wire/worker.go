@@ -95,9 +95,11 @@ func (f *Fleet) Worker(ctx context.Context, p config.Process, w config.Worker, p
 // Functions are the fleet's, for as many invocations at a time; nil sessions
 // sign them as everything else.
 func (f *Fleet) Functions(concurrency int, sessions awslambda.Sessions) *awslambda.Functions {
-	return awslambda.New(awslambda.Config{NamePrefix: f.Settings.Prefix + "-"}, awslambda.Deps{
-		Lambda: awslambda.NewClient(f.aws, concurrency), Uploads: f.uploads(), Sessions: sessions,
-	})
+	deps := awslambda.Deps{Lambda: awslambda.NewClient(f.aws, concurrency), Uploads: f.uploads(), Sessions: sessions}
+	if keys, kept := f.aws.Credentials.(*aws.CredentialsCache); kept {
+		deps.Keys = keys
+	}
+	return awslambda.New(awslambda.Config{NamePrefix: f.Settings.Prefix + "-"}, deps)
 }
 
 // Slots count how many runs each tenant has at work.

@@ -78,23 +78,32 @@ func classify(err error) error {
 		return &credential.DeniedError{Code: api.ErrorCode(), Reason: "STS refuses the role: check that it is there, that it trusts the platform, and its external ID"}
 	}
 	if api != nil {
-		return fmt.Errorf("assume role: STS answered %s", api.ErrorCode())
+		return fmt.Errorf("assume role: STS answered %w", codeError(api.ErrorCode()))
 	}
 	return fmt.Errorf("assume role: %w", err)
 }
 
+// codeError is STS's code, without its message.
+type codeError string
+
+func (e codeError) Error() string     { return string(e) }
+func (e codeError) ErrorCode() string { return string(e) }
+
 // Sessions gives tenants' sessions as the SDK's clients take them.
 type Sessions struct{ *credential.Sessions }
 
-// Session returns a provider of the tenant's credentials.
-func (s Sessions) Session(ctx context.Context, tenant string) (aws.CredentialsProvider, error) {
+// Session returns the tenant's credentials.
+func (s Sessions) Session(ctx context.Context, tenant string) (aws.Credentials, error) {
 	c, err := s.Sessions.Session(ctx, tenant)
 	if err != nil {
-		return nil, err
+		return aws.Credentials{}, err
 	}
-	creds := aws.Credentials{
+	return aws.Credentials{
 		AccessKeyID: c.AccessKeyID, SecretAccessKey: c.SecretAccessKey, SessionToken: c.SessionToken,
 		Source: "scriptfleet tenant session", CanExpire: true, Expires: c.Expires,
-	}
-	return aws.CredentialsProviderFunc(func(context.Context) (aws.Credentials, error) { return creds, nil }), nil
+	}, nil
 }
+
+// Drop has the tenant's next session made again, where the one that is kept has
+// this access key.
+func (s Sessions) Drop(tenant, accessKeyID string) { s.Sessions.Drop(tenant, accessKeyID) }

@@ -71,11 +71,7 @@ func TestTheSDKTakesTenantSessionsOfTheEmbeddedStack(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	provider, err := Sessions{s}.Session(t.Context(), "acme")
-	if err != nil {
-		t.Fatal(err)
-	}
-	c, err := provider.Retrieve(t.Context())
+	c, err := Sessions{s}.Session(t.Context(), "acme")
 	if err != nil || !c.HasKeys() || c.SessionToken == "" || !c.CanExpire {
 		t.Errorf("credentials: %v, keys %v", err, c.HasKeys())
 	}

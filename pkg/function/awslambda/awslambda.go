@@ -4,7 +4,7 @@
 // Every method makes one attempt: the SDK would try an Invoke three times, on
 // broken connections too, and scripts would run twice. Who calls paces and
 // tries again, by the class of the error; the classes are decided here, once
-// ([classes]). What the service did not answer is told apart by whether the
+// ([answers]). What the service did not answer is told apart by whether the
 // request had begun to leave: before that, nothing can have executed.
 //
 // A call lasts as long as its ctx: a deadline of the function's timeout, ten
@@ -36,7 +36,15 @@ type API interface {
 // Sessions gives the credentials with which a tenant's functions are invoked.
 // They are asked for on every Invoke, so they are best cached.
 type Sessions interface {
-	Session(ctx context.Context, tenant string) (aws.CredentialsProvider, error)
+	Session(ctx context.Context, tenant string) (aws.Credentials, error)
+	// Drop has the tenant's next session made again, where the one that is kept
+	// has this access key: Lambda does not take it any more.
+	Drop(tenant, accessKeyID string)
+}
+
+// Keys are what calls are signed with that no tenant's session signs.
+type Keys interface {
+	Invalidate() // has them fetched again for the next call
 }
 
 // Uploads puts a zip that is too large for a call where Lambda can fetch it.
@@ -54,6 +62,7 @@ type Deps struct {
 	Lambda   API      // of NewClient
 	Uploads  Uploads  // nil: zips over function.MaxZipBytes are refused
 	Sessions Sessions // nil: invocations are signed as everything else
+	Keys     Keys     // nil: they cannot be fetched again
 }
 
 // Functions makes and invokes functions. It is safe for concurrent use.

@@ -131,9 +131,11 @@ func TestFunctionsAreTagged(t *testing.T) {
 
 type sessions struct{ err error }
 
-func (s sessions) Session(_ context.Context, tenant string) (aws.CredentialsProvider, error) {
-	return credentials.NewStaticCredentialsProvider("AK-"+tenant, "secret", "token-"+tenant), s.err
+func (s sessions) Session(_ context.Context, tenant string) (aws.Credentials, error) {
+	return aws.Credentials{AccessKeyID: "AK-" + tenant, SecretAccessKey: "secret", SessionToken: "token-" + tenant}, s.err
 }
+
+func (s sessions) Drop(string, string) {}
 
 func TestInvocationsAreSignedWithTheTenantsSession(t *testing.T) {
 	f := wire(t, Deps{Sessions: sessions{}}, func(w http.ResponseWriter, r *http.Request) {
@@ -158,6 +160,7 @@ func TestInvocationWithoutASessionIsNotSent(t *testing.T) {
 		{errors.New("no answer"), function.Unsent},
 		{&smithy.GenericAPIError{Code: "ServiceException"}, function.Unsent},
 		{&smithy.GenericAPIError{Code: "AccessDenied"}, function.Denied},
+		{&smithy.GenericAPIError{Code: "ExpiredToken"}, function.BadSignature},
 	} {
 		f := wire(t, Deps{Sessions: sessions{c.err}}, func(http.ResponseWriter, *http.Request) { t.Error("it was sent") })
 		if _, err := f.Invoke(t.Context(), "acme", "f", nil); function.ClassOf(err) != c.want || !errors.Is(err, c.err) {

@@ -11,8 +11,14 @@ import (
 	"net"
 	"net/http"
 	"net/http/httptest"
+	"strings"
 	"testing"
 	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/aws/retry"
+	"github.com/aws/aws-sdk-go-v2/service/lambda"
+	"github.com/aws/smithy-go"
 
 	"github.com/scriptfleet/scriptfleet/pkg/function"
 )
@@ -36,9 +42,13 @@ func TestErrorsHaveTheClassThatTheirCodeMeans(t *testing.T) {
 		{"Invoke", 409, "ResourceConflictException", `{"Type":"User","message":"The operation cannot be performed at this time. The function is currently in the following state: Failed"}`, function.BadState, "ResourceConflictException"},
 		{"Create", 409, "ResourceConflictException", `{"Type":"User","message":"Function already exist: f"}`, function.Conflict, "ResourceConflictException"}, // it is there
 		{"Invoke", 502, "ResourceNotReadyException", `{"message":"waking"}`, function.NotReady, "ResourceNotReadyException"},                                  // Inactive; nothing executed
+		{"Invoke", 409, "CodeArtifactUserPendingException", `{"Message":"INFO: Lambda is initializing your function. It will be ready to invoke shortly."}`, function.NotReady, "CodeArtifactUserPendingException"},
+		{"Invoke", 500, "CodeArtifactUserPendingException", `{"Message":"x"}`, function.NotReady, "CodeArtifactUserPendingException"},
+		{"Invoke", 502, "CodeArtifactUserPendingException", `{"Message":"x"}`, function.NotReady, "CodeArtifactUserPendingException"},
 		{"Invoke", 502, "ENINotReadyException", `{"message":"x"}`, function.NotReady, "ENINotReadyException"},
 		{"Invoke", 404, "ResourceNotFoundException", `{"Type":"User","Message":"Function not found: f"}`, function.NotFound, "ResourceNotFoundException"},
 		{"Create", 400, "InvalidParameterValueException", `{"Type":"User","message":"Layer version arn:aws:lambda:us-east-1:1:layer:l:9 does not exist."}`, function.NotFound, "InvalidParameterValueException"}, // swept
+		{"Create", 400, "InvalidParameterValueException", `{"Type":"User","message":"Layer version ARN is not of this region."}`, function.Refused, "InvalidParameterValueException"},
 		{"Create", 400, "InvalidParameterValueException", `{"Type":"User","message":"The role defined for the function cannot be assumed by Lambda."}`, function.Operator, "InvalidParameterValueException"},
 		{"Create", 400, "InvalidParameterValueException", `{"Type":"User","message":"Unzipped size must be smaller than 262144000 bytes"}`, function.Refused, "InvalidParameterValueException"},
 		{"Invoke", 413, "RequestTooLargeException", `{"message":"x"}`, function.Refused, "RequestTooLargeException"},
@@ -47,8 +57,12 @@ func TestErrorsHaveTheClassThatTheirCodeMeans(t *testing.T) {
 		{"Invoke", 502, "InvalidZipFileException", `{"message":"x"}`, function.Refused, "InvalidZipFileException"},
 		{"Invoke", 418, "SomethingNewException", `{"message":"x"}`, function.Refused, "SomethingNewException"}, // 4xx: ours to mend
 		{"Invoke", 403, "AccessDeniedException", `{"Message":"User is not authorized to perform: lambda:InvokeFunction"}`, function.Denied, "AccessDeniedException"},
-		{"Invoke", 403, "UnrecognizedClientException", `{"message":"The security token included in the request is invalid."}`, function.Denied, "UnrecognizedClientException"},
-		{"Invoke", 403, "ExpiredTokenException", `{"message":"x"}`, function.Denied, "ExpiredTokenException"},
+		{"Invoke", 403, "UnrecognizedClientException", `{"message":"The security token included in the request is invalid."}`, function.BadSignature, "UnrecognizedClientException"},
+		{"Invoke", 403, "ExpiredTokenException", `{"message":"x"}`, function.BadSignature, "ExpiredTokenException"},
+		{"Create", 403, "ExpiredTokenException", `{"message":"x"}`, function.BadSignature, "ExpiredTokenException"},
+		{"Invoke", 403, "InvalidSignatureException", `{"message":"Signature expired: 20261123T090000Z is now earlier than 20261123T091000Z (20261123T091500Z - 5 min.)"}`, function.BadSignature, "InvalidSignatureException"},
+		{"Invoke", 403, "InvalidSignatureException", `{"message":"Signature not yet current: 20261123T092000Z is still later than 20261123T091500Z (20261123T091000Z + 5 min.)"}`, function.BadSignature, "InvalidSignatureException"},
+		{"Invoke", 403, "InvalidSignatureException", `{"message":"The request signature we calculated does not match the signature you provided."}`, function.Denied, "InvalidSignatureException"},
 		{"Create", 400, "CodeStorageExceededException", `{"message":"x"}`, function.Operator, "CodeStorageExceededException"},
 		{"Invoke", 502, "KMSAccessDeniedException", `{"message":"x"}`, function.Operator, "KMSAccessDeniedException"},
 		{"Invoke", 502, "ENILimitReachedException", `{"message":"x"}`, function.Operator, "ENILimitReachedException"},
@@ -57,6 +71,7 @@ func TestErrorsHaveTheClassThatTheirCodeMeans(t *testing.T) {
 		{"Invoke", 500, "ServiceException", `{"message":"x"}`, function.Ambiguous, "ServiceException"},
 		{"Invoke", 503, "", `<html>busy</html>`, function.Ambiguous, ""}, // a balancer's: behind it, it may have begun
 		{"Invoke", 504, "", ``, function.Ambiguous, ""},
+		{"Invoke", 408, "", ``, function.Ambiguous, ""}, // a proxy's, which has waited for the answer
 	} {
 		t.Run(fmt.Sprintf("%s/%d/%s", c.op, c.status, c.code), func(t *testing.T) {
 			f := wire(t, Deps{}, refuse(c.status, c.code, c.body))
@@ -69,6 +84,98 @@ func TestErrorsHaveTheClassThatTheirCodeMeans(t *testing.T) {
 				t.Errorf("%+v, want %s %s", err, c.want, c.reason)
 			}
 		})
+	}
+}
+
+// An error that the SDK's model has learnt of, or that it takes for a throttle,
+// is given its class before the module's version goes up.
+func TestEveryErrorOfTheSDKHasAClass(t *testing.T) {
+	known := 0
+	for id, entry := range lambda.TypeRegistry.Entries {
+		if e, ok := entry.New().(smithy.APIError); ok {
+			known++
+			if classOf("Invoke", e.ErrorCode(), "") == "" {
+				t.Errorf("%s has no class: add a row to answers", id)
+			}
+		}
+	}
+	if known < 50 {
+		t.Errorf("the SDK knows %d errors only: it lists them elsewhere by now", known)
+	}
+	for code := range retry.DefaultThrottleErrorCodes {
+		if class := classOf("Invoke", code, ""); class != function.Throttled {
+			t.Errorf("the SDK takes %s for a throttle, and its class is %q", code, class)
+		}
+	}
+}
+
+// A row that stands behind one which fits whatever it fits never decides.
+func TestEveryAnswerCanDecide(t *testing.T) {
+	for n, a := range answers {
+		for _, before := range answers[:n] {
+			if before.code == a.code && (before.op == "" || before.op == a.op) && says(a.says, before.says) {
+				t.Errorf("%+v stands behind %+v", a, before)
+			}
+		}
+	}
+}
+
+// renewed are sessions of which the first that a tenant gets is not honoured.
+type renewed struct{ dropped []string }
+
+func (r *renewed) Session(context.Context, string) (aws.Credentials, error) {
+	return aws.Credentials{AccessKeyID: fmt.Sprint("AK", len(r.dropped)), SecretAccessKey: "secret", SessionToken: "token"}, nil
+}
+
+func (r *renewed) Drop(tenant, accessKeyID string) {
+	r.dropped = append(r.dropped, tenant+" "+accessKeyID)
+}
+
+func (r *renewed) Invalidate() { r.dropped = append(r.dropped, "the fleet's") }
+
+func TestSessionThatLambdaDoesNotTakeIsMadeAgain(t *testing.T) {
+	sessions, keys := &renewed{}, &renewed{}
+	f := wire(t, Deps{Sessions: sessions, Keys: keys}, func(w http.ResponseWriter, r *http.Request) {
+		if strings.Contains(r.Header.Get("Authorization"), "Credential=AK0/") {
+			refuse(403, "ExpiredTokenException", `{"message":"The security token included in the request is expired"}`)(w, r)
+		}
+	})
+	invoke(t, t.Context(), f, function.BadSignature)
+	if _, err := f.Invoke(t.Context(), "acme", "f", nil); err != nil {
+		t.Errorf("with the next session: %v", err)
+	}
+	if fmt.Sprint(sessions.dropped, keys.dropped) != "[acme AK0] []" {
+		t.Errorf("dropped: %v, and the fleet's own keys: %v", sessions.dropped, keys.dropped)
+	}
+}
+
+// The SDK notes by how much the clock is wrong, and signs the next call by it.
+func TestCallAfterAClockWasFoundWrongIsSignedByLambdasClock(t *testing.T) {
+	const ahead = time.Hour
+	f := wire(t, Deps{}, func(w http.ResponseWriter, r *http.Request) {
+		now := time.Now().Add(ahead).UTC()
+		w.Header().Set("Date", now.Format(http.TimeFormat))
+		signed, err := time.Parse("20060102T150405Z", r.Header.Get("X-Amz-Date"))
+		if err != nil || now.Sub(signed) > 5*time.Minute {
+			refuse(403, "InvalidSignatureException", `{"message":"Signature expired: it is now earlier"}`)(w, r)
+		}
+	})
+	invoke(t, t.Context(), f, function.BadSignature)
+	if _, err := f.Invoke(t.Context(), "acme", "f", nil); err != nil {
+		t.Errorf("after it was told the time: %v", err)
+	}
+}
+
+func TestKeysThatLambdaDoesNotTakeAreFetchedAgain(t *testing.T) {
+	for what, call := range map[string]func(*Functions) error{
+		"Invoke": func(f *Functions) error { _, err := f.Invoke(t.Context(), "acme", "f", nil); return err },
+		"Create": func(f *Functions) error { return f.Create(t.Context(), function.Spec{Name: "f"}) },
+	} {
+		keys := &renewed{}
+		f := wire(t, Deps{Keys: keys}, refuse(403, "ExpiredTokenException", `{"message":"x"}`))
+		if err := call(f); function.ClassOf(err) != function.BadSignature || len(keys.dropped) != 1 {
+			t.Errorf("%s: %v, the keys were fetched again %d times", what, err, len(keys.dropped))
+		}
 	}
 }
 

@@ -4,12 +4,12 @@ import (
 	"context"
 	"encoding/base64"
 	"errors"
+	"sync/atomic"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/aws/middleware"
 	"github.com/aws/aws-sdk-go-v2/service/lambda"
 	"github.com/aws/aws-sdk-go-v2/service/lambda/types"
-	"github.com/aws/smithy-go"
 
 	"github.com/scriptfleet/scriptfleet/pkg/function"
 )
@@ -23,14 +23,21 @@ func (f *Functions) Invoke(ctx context.Context, tenant, name string, payload []b
 		LogType:        types.LogTypeTail,
 		Payload:        payload,
 	}
-	options, err := f.signedFor(ctx, tenant)
+	session, options, err := f.signedFor(ctx, tenant)
 	if err != nil {
-		return function.Invocation{}, noSession(err, name)
+		return function.Invocation{}, f.noSession(err, name)
 	}
 	ctx, sent := traced(ctx)
 	out, err := f.Lambda.Invoke(ctx, in, options...)
+	if err != nil && session == "" {
+		return function.Invocation{}, f.fail(err, "Invoke", name, sent)
+	}
 	if err != nil {
-		return function.Invocation{}, classify(err, "Invoke", name, sent)
+		err = classify(err, "Invoke", name, sent)
+		if function.ClassOf(err) == function.BadSignature {
+			f.Sessions.Drop(tenant, session)
+		}
+		return function.Invocation{}, err
 	}
 	inv := function.Invocation{Payload: out.Payload, FunctionError: aws.ToString(out.FunctionError)}
 	inv.RequestID, _ = middleware.GetRequestIDMetadata(out.ResultMetadata)
@@ -41,24 +48,54 @@ func (f *Functions) Invoke(ctx context.Context, tenant, name string, payload []b
 	return inv, nil
 }
 
-// noSession is an invocation that could not be signed, so nothing was sent.
-func noSession(err error, name string) error {
+// coded is an error of a service that has a code, whichever type it has.
+type coded interface{ ErrorCode() string }
+
+// noSession is an invocation that could not be signed, so nothing was sent. What
+// kept the session from being made may be that the service of sessions denies it,
+// or that it does not take the keys which ask for it.
+func (f *Functions) noSession(err error, name string) error {
 	e := &function.Error{Class: function.Unsent, Op: "Invoke", Name: name, Reason: "NoSession", Err: err}
-	var answered smithy.APIError
-	if errors.As(err, &answered) && classes[answered.ErrorCode()] == function.Denied {
+	var answered coded
+	if !errors.As(err, &answered) {
+		return e
+	}
+	switch classOf("AssumeRole", answered.ErrorCode(), err.Error()) {
+	case function.Denied, function.Refused:
 		e.Class = function.Denied
+	case function.BadSignature:
+		e.Class = function.BadSignature
+		f.invalidateKeys()
 	}
 	return e
 }
 
-// signedFor returns the options of a call that the tenant's session signs.
-func (f *Functions) signedFor(ctx context.Context, tenant string) ([]func(*lambda.Options), error) {
+// signedFor returns the options of a call that the tenant's session signs, and the
+// session's access key; none where there are no sessions.
+func (f *Functions) signedFor(ctx context.Context, tenant string) (session string, _ []func(*lambda.Options), err error) {
 	if f.Sessions == nil {
-		return nil, nil
+		return "", nil, nil
 	}
-	credentials, err := f.Sessions.Session(ctx, tenant)
+	c, err := f.Sessions.Session(ctx, tenant)
 	if err != nil {
-		return nil, err
+		return "", nil, err
 	}
-	return []func(*lambda.Options){func(o *lambda.Options) { o.Credentials = credentials }}, nil
+	provider := aws.CredentialsProviderFunc(func(context.Context) (aws.Credentials, error) { return c, nil })
+	return c.AccessKeyID, []func(*lambda.Options){func(o *lambda.Options) { o.Credentials = provider }}, nil
+}
+
+// fail is why a call failed that the fleet's own keys have signed. Keys that
+// Lambda does not take are fetched again.
+func (f *Functions) fail(err error, op, name string, sent *atomic.Bool) error {
+	err = classify(err, op, name, sent)
+	if function.ClassOf(err) == function.BadSignature {
+		f.invalidateKeys()
+	}
+	return err
+}
+
+func (f *Functions) invalidateKeys() {
+	if f.Keys != nil {
+		f.Keys.Invalidate()
+	}
 }

@@ -26,7 +26,7 @@ func (f *Functions) FindLayer(ctx context.Context, name string) (string, error) 
 	ctx, sent := traced(ctx)
 	out, err := f.Lambda.ListLayerVersions(ctx, &lambda.ListLayerVersionsInput{LayerName: &name, MaxItems: aws.Int32(1)})
 	if err != nil {
-		return "", classify(err, "ListLayerVersions", name, sent)
+		return "", f.fail(err, "ListLayerVersions", name, sent)
 	}
 	if len(out.LayerVersions) == 0 {
 		return "", &function.Error{Class: function.NotFound, Op: "ListLayerVersions", Name: name, Reason: "NoVersions", Err: errors.New("the layer has no version")}
@@ -54,7 +54,7 @@ func (f *Functions) PublishLayer(ctx context.Context, l function.LayerSpec) (str
 		CompatibleArchitectures: architectures(l.Arch),
 	})
 	if err != nil {
-		return "", classify(err, "PublishLayerVersion", l.Name, sent)
+		return "", f.fail(err, "PublishLayerVersion", l.Name, sent)
 	}
 	return aws.ToString(out.LayerVersionArn), nil
 }
@@ -90,7 +90,7 @@ func (f *Functions) Create(ctx context.Context, s function.Spec) error {
 		Tags:          s.Tags,
 	})
 	if err != nil {
-		return classify(err, "CreateFunction", s.Name, sent)
+		return f.fail(err, "CreateFunction", s.Name, sent)
 	}
 	return nil
 }
@@ -128,14 +128,14 @@ func (f *Functions) Await(ctx context.Context, name string) error {
 
 // passes tells whether a failed poll is worth another.
 func passes(c function.Class) bool {
-	return c == function.Throttled || c == function.Ambiguous || c == function.Unsent
+	return c == function.Throttled || c == function.Ambiguous || c == function.Unsent || c == function.BadSignature
 }
 
 func (f *Functions) poll(ctx context.Context, name string) (ready bool, err error) {
 	ctx, sent := traced(ctx)
 	out, err := f.Lambda.GetFunction(ctx, &lambda.GetFunctionInput{FunctionName: &name})
 	if err != nil {
-		return false, classify(err, "GetFunction", name, sent)
+		return false, f.fail(err, "GetFunction", name, sent)
 	}
 	c := out.Configuration
 	switch {
@@ -153,7 +153,7 @@ func (f *Functions) poll(ctx context.Context, name string) (ready bool, err erro
 func (f *Functions) Delete(ctx context.Context, name string) error {
 	ctx, sent := traced(ctx)
 	if _, err := f.Lambda.DeleteFunction(ctx, &lambda.DeleteFunctionInput{FunctionName: &name}); err != nil {
-		return classify(err, "DeleteFunction", name, sent)
+		return f.fail(err, "DeleteFunction", name, sent)
 	}
 	return nil
 }
@@ -166,7 +166,7 @@ func (f *Functions) List(ctx context.Context) ([]function.Info, error) {
 		ctx, sent := traced(ctx)
 		page, err := pages.NextPage(ctx)
 		if err != nil {
-			return nil, classify(err, "ListFunctions", f.cfg.NamePrefix, sent)
+			return nil, f.fail(err, "ListFunctions", f.cfg.NamePrefix, sent)
 		}
 		for _, c := range page.Functions {
 			if strings.HasPrefix(aws.ToString(c.FunctionName), f.cfg.NamePrefix) {

@@ -11,6 +11,7 @@ type FaultKind string
 
 const (
 	Throttle    FaultKind = "throttle" // 429
+	Refuse      FaultKind = "refuse"   // the fault's own Error
 	ServerError FaultKind = "5xx"      // 500 ServiceException
 	Hang        FaultKind = "hang"     // no answer until the caller or the server gives up
 	CloseConn   FaultKind = "close"    // the connection is closed without an answer
@@ -20,11 +21,19 @@ const (
 // call.
 type Fault struct {
 	Op          string // such as Invoke or CreateFunction; empty means every call
+	Function    string // that the call is about, by its name; empty means every one
 	Kind        FaultKind
+	Error       Error   // of Refuse
 	Reason      string  // of a Throttle; default ConcurrentInvocationLimitExceeded
 	After       bool    // the call is executed first, and only its answer is lost
 	Times       int     // how many calls fail
 	Probability float64 // of a call to fail
+}
+
+// Error is one that Lambda may answer with.
+type Error struct {
+	Status        int
+	Code, Message string
 }
 
 // Odds is for the set of faults.
@@ -34,8 +43,10 @@ func (f Fault) Odds() (times int, probability float64) { return f.Times, f.Proba
 type Faults = faults.Set[Fault]
 
 // fault returns the fault that hits a call.
-func (s *Server) fault(op string) (Fault, bool) {
-	return s.faults.Hit(func(f Fault) bool { return f.Op == "" || f.Op == op })
+func (s *Server) fault(op string, args []string) (Fault, bool) {
+	return s.faults.Hit(func(f Fault) bool {
+		return (f.Op == "" || f.Op == op) && (f.Function == "" || len(args) > 0 && f.Function == args[0])
+	})
 }
 
 func (f Fault) apply(s *Server, w http.ResponseWriter, r *http.Request, serve func(http.ResponseWriter)) {
@@ -49,6 +60,8 @@ func (f Fault) apply(s *Server, w http.ResponseWriter, r *http.Request, serve fu
 			reason = "ConcurrentInvocationLimitExceeded"
 		}
 		throttled(reason, "Rate Exceeded.").write(w)
+	case Refuse:
+		(&apiError{status: f.Error.Status, typ: f.Error.Code, text: f.Error.Message}).write(w)
 	case Hang:
 		select {
 		case <-r.Context().Done():

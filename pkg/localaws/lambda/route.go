@@ -70,7 +70,7 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 			fail(w, err)
 		}
 	}
-	if fault, ok := s.fault(op.name); ok {
+	if fault, ok := s.fault(op.name, args); ok {
 		fault.apply(s, w, r, serve)
 		return
 	}
