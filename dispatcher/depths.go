@@ -8,6 +8,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/promauto"
 
+	"github.com/scriptfleet/scriptfleet/pkg/panics"
 	"github.com/scriptfleet/scriptfleet/pkg/queue"
 )
 
@@ -16,6 +17,7 @@ import (
 type depths struct {
 	watched []watched
 	gauge   *prometheus.GaugeVec
+	guard   panics.Guard
 }
 
 // watched is a queue, its label, and who else wants to know.
@@ -25,8 +27,8 @@ type watched struct {
 	tell  func(queue.Depth)
 }
 
-func newDepths(reg prometheus.Registerer) *depths {
-	return &depths{gauge: promauto.With(reg).NewGaugeVec(prometheus.GaugeOpts{
+func newDepths(reg prometheus.Registerer, guard panics.Guard) *depths {
+	return &depths{guard: guard, gauge: promauto.With(reg).NewGaugeVec(prometheus.GaugeOpts{
 		Name: "scriptfleet_queue_depth",
 		Help: "Messages on each queue, by state, as the dispatcher last saw them.",
 	}, []string{"queue", "state"})}
@@ -47,7 +49,7 @@ func (d *depths) run(ctx context.Context, every time.Duration) {
 	for {
 		var wg sync.WaitGroup
 		for _, w := range d.watched {
-			wg.Go(func() { d.look(ctx, w) })
+			wg.Go(func() { d.guard.Catch(func() { d.look(ctx, w) }, nil) })
 		}
 		wg.Wait()
 		select {

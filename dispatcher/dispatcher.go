@@ -29,6 +29,7 @@ import (
 	"github.com/scriptfleet/scriptfleet/pkg/breaker"
 	"github.com/scriptfleet/scriptfleet/pkg/ledger"
 	"github.com/scriptfleet/scriptfleet/pkg/outbox"
+	"github.com/scriptfleet/scriptfleet/pkg/panics"
 	"github.com/scriptfleet/scriptfleet/pkg/queue"
 	"github.com/scriptfleet/scriptfleet/pkg/run"
 	"github.com/scriptfleet/scriptfleet/pkg/tenant"
@@ -101,6 +102,7 @@ type Dispatcher struct {
 	deps     Deps
 	log      *zap.Logger
 	metrics  *metrics
+	guard    panics.Guard
 	route    *router
 	depths   *depths
 	backlogs *backlogs
@@ -126,35 +128,38 @@ const calls = 2
 // New makes a dispatcher.
 func New(cfg Config, deps Deps) *Dispatcher {
 	cfg = cfg.withDefaults()
+	log, metrics := deps.Log.Named("dispatcher"), newMetrics(deps.Registerer)
+	guard := panics.Guard{Log: log, Count: metrics.panics.Inc}
 	d := &Dispatcher{
 		cfg:        cfg,
 		deps:       deps,
-		log:        deps.Log.Named("dispatcher"),
-		metrics:    newMetrics(deps.Registerer),
-		depths:     newDepths(deps.Registerer),
-		backlogs:   newBacklogs(deps.Ledger, deps.Log.Named("dispatcher")),
+		log:        log,
+		metrics:    metrics,
+		guard:      guard,
+		depths:     newDepths(deps.Registerer, guard),
+		backlogs:   newBacklogs(deps.Ledger, log),
 		room:       newRoom(cfg.MaxInHand, cfg.MaxInHandBytes),
-		delete:     queue.NewDeleter(deps.Requests, 2*calls),
-		extend:     queue.NewExtender(deps.Requests, 1),
-		results:    newWay(deps.Results, nil),
-		deadLetter: newWay(deps.DeadLetter, nil),
+		delete:     queue.NewDeleter(deps.Requests, 2*calls, guard),
+		extend:     queue.NewExtender(deps.Requests, 1, guard),
+		results:    newWay(deps.Results, nil, guard),
+		deadLetter: newWay(deps.DeadLetter, nil, guard),
 	}
 	d.outbox = outbox.New(concludeWithin, outbox.Deps{
 		Ledger: deps.Ledger,
 		Send:   func(ctx context.Context, m queue.Message) error { return d.sendBy(ctx, d.results, m) },
-		Log:    d.log,
+		Log:    d.log, Guard: guard,
 	})
-	d.accept = batch.New(batch.Config[ledger.Entry]{Max: 100, Concurrency: 2}, d.flushAccepts)
+	d.accept = batch.New(batch.Config[ledger.Entry]{Max: 100, Concurrency: 2, Guard: guard}, d.flushAccepts)
 	d.route = newRouter(len(deps.Partitions), func(p int) bool { return d.partitions[p].away.Paused() })
 	for p, q := range deps.Partitions {
 		label := strconv.Itoa(p)
-		d.partitions = append(d.partitions, newWay(q, d.metrics.sent.WithLabelValues(label).Inc))
+		d.partitions = append(d.partitions, newWay(q, d.metrics.sent.WithLabelValues(label).Inc, guard))
 		d.depths.add("partition-"+label, q, func(depth queue.Depth) { d.route.saw(p, depth) })
 	}
 	d.depths.add("requests", deps.Requests, nil)
 	if deps.Side != nil {
 		d.depths.add("side", deps.Side, nil)
-		d.side = newWay(deps.Side, d.metrics.sent.WithLabelValues("side").Inc)
+		d.side = newWay(deps.Side, d.metrics.sent.WithLabelValues("side").Inc, guard)
 	}
 	d.depths.add("results", deps.Results, nil)
 	d.depths.add("requests-dlq", deps.DeadLetter, nil)
@@ -166,10 +171,13 @@ func New(cfg Config, deps Deps) *Dispatcher {
 // ends that too.
 func (d *Dispatcher) Run(intake, work context.Context) error {
 	var wg sync.WaitGroup
-	wg.Go(func() { d.backlogs.run(intake) })
-	wg.Go(func() { d.depths.run(intake, d.cfg.DepthEvery) })
+	loop := func(name string, f func()) {
+		wg.Go(func() { d.guard.Loop(intake, name, f) })
+	}
+	loop("backlogs", func() { d.backlogs.run(intake) })
+	loop("depths", func() { d.depths.run(intake, d.cfg.DepthEvery) })
 	for range d.cfg.Pollers {
-		wg.Go(func() { d.poll(intake, work, &wg) })
+		loop("poll", func() { d.poll(intake, work, &wg) })
 	}
 	wg.Wait()
 	return nil

@@ -28,10 +28,7 @@ func (d *Dispatcher) poll(intake, work context.Context, inHand *sync.WaitGroup) 
 		if n == 0 {
 			return // intake has ended
 		}
-		ds, err := d.deps.Requests.Receive(intake, queue.Poll{
-			Max: n, Wait: d.cfg.PollWait, Visibility: visibility,
-		})
-		d.room.arrived(n, ds)
+		ds, err := d.receive(intake, n)
 		if err != nil {
 			if intake.Err() == nil {
 				d.pause(&d.requestsAway, err)
@@ -48,6 +45,12 @@ func (d *Dispatcher) poll(intake, work context.Context, inHand *sync.WaitGroup) 
 			})
 		}
 	}
+}
+
+// receive polls once, for requests that take the place of the n reserved ones.
+func (d *Dispatcher) receive(intake context.Context, n int) (ds []queue.Delivery, err error) {
+	defer func() { d.room.arrived(n, ds) }()
+	return d.deps.Requests.Receive(intake, queue.Poll{Max: n, Wait: d.cfg.PollWait, Visibility: visibility})
 }
 
 // handle takes one request to its next queue and then off this one. Whatever

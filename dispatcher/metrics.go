@@ -50,7 +50,7 @@ func newMetrics(reg prometheus.Registerer) *metrics {
 		}),
 		panics: f.NewCounter(prometheus.CounterOpts{
 			Name: "scriptfleet_dispatcher_panics_total",
-			Help: "Panics, each of which failed one request.",
+			Help: "Panics that were caught: each has failed one request, or had a loop begin again.",
 		}),
 		outcomes: map[outcome]prometheus.Counter{},
 	}

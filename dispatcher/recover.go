@@ -45,14 +45,7 @@ func (d *Dispatcher) giveUp(ctx context.Context, delivery queue.Delivery, reason
 	})
 }
 
-// catch calls f, which handles one request. A panic ends f and nothing else; it
-// is counted, and logged with its id.
+// catch calls f, which handles one request. A panic ends f and nothing else.
 func (d *Dispatcher) catch(delivery queue.Delivery, f func()) *panics.Error {
-	p := panics.Catch(f)
-	if p != nil {
-		d.metrics.panics.Inc()
-		d.log.Error("panic", zap.String("message", delivery.MessageID),
-			zap.String("id", p.ID), zap.String("panic", p.Value), zap.String("stack", p.Stack))
-	}
-	return p
+	return d.guard.Catch(f, func() []zap.Field { return []zap.Field{zap.String("message", delivery.MessageID)} })
 }

@@ -2,13 +2,16 @@ package dispatcher_test
 
 import (
 	"strings"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
+	"time"
 
 	"github.com/prometheus/client_golang/prometheus/testutil"
 	"go.uber.org/zap/zapcore"
 
 	"github.com/scriptfleet/scriptfleet/dispatcher"
+	"github.com/scriptfleet/scriptfleet/pkg/queue/memqueue"
 	"github.com/scriptfleet/scriptfleet/pkg/run"
 )
 
@@ -35,7 +38,7 @@ func TestPanicFailsItsRequestAndNoOther(t *testing.T) {
 			t.Errorf("%d of the other requests were sent, want 2", n)
 		}
 		b.nothingLeft()
-		want := "# HELP scriptfleet_dispatcher_panics_total Panics, each of which failed one request.\n" +
+		want := "# HELP scriptfleet_dispatcher_panics_total Panics that were caught: each has failed one request, or had a loop begin again.\n" +
 			"# TYPE scriptfleet_dispatcher_panics_total counter\nscriptfleet_dispatcher_panics_total 1\n"
 		if err := testutil.GatherAndCompare(b.metrics, strings.NewReader(want), "scriptfleet_dispatcher_panics_total"); err != nil {
 			t.Error(err)
@@ -56,4 +59,52 @@ func TestRequestThatCannotEvenBeAnsweredIsBuried(t *testing.T) {
 		b.answers(0)
 		b.nothingLeft()
 	})
+}
+
+// TestLoopThatPanicsGoesOn has each loop that belongs to no single request panic
+// once, and then do its work.
+func TestLoopThatPanicsGoesOn(t *testing.T) {
+	ofRequests := func(at memqueue.Op) func(*bench, func()) {
+		return func(b *bench, curse func()) {
+			b.requestFaults.OnCall(func(op memqueue.Op, _ int) error {
+				if op == at {
+					curse()
+				}
+				return nil
+			})
+		}
+	}
+	for loop, set := range map[string]func(b *bench, curse func()){
+		"poll":   ofRequests(memqueue.OpReceive),
+		"depths": ofRequests(memqueue.OpDepth),
+		"backlogs": func(b *bench, curse func()) {
+			b.ledger.Hook(func(op string) {
+				if op == "backlogs" {
+					curse()
+				}
+			})
+		},
+	} {
+		t.Run(loop, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				b := newBench(t, dispatcher.Config{Pollers: 1, MaxInHand: 10})
+				var panicked, calls atomic.Int64
+				set(b, func() {
+					if calls.Add(1); panicked.CompareAndSwap(0, 1) {
+						panic(loop)
+					}
+				})
+				b.start()
+				defer func() { b.Stop() }()
+				b.send(ask("r"))
+				time.Sleep(5 * time.Second)
+				if n := len(b.sent()); n != 1 || panicked.Load() != 1 || calls.Load() < 2 {
+					t.Errorf("%d requests are sent, after %d calls", n, calls.Load())
+				}
+				if lines := b.logs.FilterMessage("panic").All(); len(lines) != 1 || lines[0].ContextMap()["id"] == "" {
+					t.Errorf("the log has %v", lines)
+				}
+			})
+		})
+	}
 }

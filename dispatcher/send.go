@@ -11,6 +11,7 @@ import (
 
 	"github.com/scriptfleet/scriptfleet/pkg/breaker"
 	"github.com/scriptfleet/scriptfleet/pkg/ledger"
+	"github.com/scriptfleet/scriptfleet/pkg/panics"
 	"github.com/scriptfleet/scriptfleet/pkg/queue"
 	"github.com/scriptfleet/scriptfleet/pkg/run"
 )
@@ -41,8 +42,8 @@ type way struct {
 	answered time.Time // when a send went through, or the first came into an empty line
 }
 
-func newWay(q queue.Queue, sent func()) *way {
-	return &way{sender: queue.NewSender(q, calls), queue: q.Name(), sent: sent}
+func newWay(q queue.Queue, sent func(), guard panics.Guard) *way {
+	return &way{sender: queue.NewSender(q, calls, guard), queue: q.Name(), sent: sent}
 }
 
 // forward notes the run in the ledger and sends it on as it came. A run whose

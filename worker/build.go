@@ -29,7 +29,7 @@ func (w *Worker) build(h *held) error {
 		priority = builds.Ahead
 	}
 	telling := time.AfterFunc(noteAfter, func() {
-		w.catch(func() { w.note(h, w.whoBuilds(h.run.Script)) }, h.fields)
+		w.guard.Catch(func() { w.note(h, w.whoBuilds(h.run.Script)) }, h.fields)
 	})
 	defer telling.Stop()
 	built, err := w.deps.Builds.Ensure(h.wait, h.run.Script, priority)

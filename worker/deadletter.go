@@ -21,7 +21,7 @@ const deadLettersEvery = 30 * time.Second
 // because they were received too often: each gets a result, and its letter a
 // reason. Letters that have a reason are left alone.
 func (w *Worker) deadLetters(intake, work context.Context) {
-	s := newSource(w.deps.DeadLetter)
+	s := w.newSource(w.deps.DeadLetter)
 	tick := time.NewTicker(deadLettersEvery)
 	defer tick.Stop()
 	for {

@@ -32,7 +32,7 @@ type bench struct {
 	partition, results, dead *memqueue.Queue
 	side                     *memqueue.Queue
 	queueFaults              *inmemory.Faults // of the partition
-	resultFaults             *inmemory.Faults
+	resultFaults, deadFaults *inmemory.Faults
 	ledger                   *inmemory.Ledger
 	functions                *memfunction.Functions
 	builds                   *fakeBuilder
@@ -59,7 +59,7 @@ func with(t *testing.T, cfg worker.Config, test func(*bench)) {
 
 func newBench(t *testing.T, cfg worker.Config, change ...func(*worker.Deps)) *bench {
 	b := &bench{
-		T: t, queueFaults: &inmemory.Faults{}, resultFaults: &inmemory.Faults{},
+		T: t, queueFaults: &inmemory.Faults{}, resultFaults: &inmemory.Faults{}, deadFaults: &inmemory.Faults{},
 		ledger: inmemory.NewLedger(), builds: newFakeBuilder(), slots: memslot.New(),
 		functions: memfunction.New(memfunction.Config{}), metrics: prometheus.NewRegistry(),
 		limits: tenant.Limits{MaxRunning: tenant.NoCap, MaxRunningPerScript: tenant.NoCap, Weight: 1},
@@ -67,7 +67,7 @@ func newBench(t *testing.T, cfg worker.Config, change ...func(*worker.Deps)) *be
 	b.partition = b.queueFaults.Queue("partition")
 	b.side = memqueue.New("side", memqueue.Options{})
 	b.results = b.resultFaults.Queue("results")
-	b.dead = memqueue.New("dlq", memqueue.Options{})
+	b.dead = b.deadFaults.Queue("dlq")
 	if cfg.Name == "" {
 		cfg.Name = "w"
 	}

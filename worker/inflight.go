@@ -6,6 +6,8 @@ import (
 	"sync"
 	"time"
 
+	"go.uber.org/zap"
+
 	"github.com/scriptfleet/scriptfleet/pkg/builds"
 	"github.com/scriptfleet/scriptfleet/pkg/ledger"
 	"github.com/scriptfleet/scriptfleet/pkg/queue"
@@ -264,4 +266,11 @@ func (in *inflight) counts() (active, parked int) {
 func (in *inflight) tell() {
 	close(in.changed)
 	in.changed = make(chan struct{})
+}
+
+// fields name a delivery in hand to the log, as far as it has been read.
+func (h *held) fields() []zap.Field {
+	return []zap.Field{
+		zap.String("tenant", h.run.Tenant), zap.String("run", string(h.run.Key)), zap.String("message", h.delivery.MessageID),
+	}
 }

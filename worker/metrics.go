@@ -50,7 +50,7 @@ func newMetrics(reg prometheus.Registerer, w *Worker) *metrics {
 		results:  vec("results_total", "Results published, by status.", "status"),
 		cold:     counter("cold_starts_total", "Runs that met a cold start."),
 		extended: counter("extended_total", "Deliveries whose visibility was extended."),
-		panics:   counter("panics_total", "Panics, each of which failed one run."),
+		panics:   counter("panics_total", "Panics that were caught: each has failed one run, or had a loop begin again."),
 		stages: f.NewHistogramVec(prometheus.HistogramOpts{
 			Name: "scriptfleet_worker_stage_seconds", Help: "Time of answered runs in each stage.", Buckets: buckets,
 		}, []string{"stage"}),

@@ -18,8 +18,8 @@ type source struct {
 	look   time.Duration // see lookEvery
 }
 
-func newSource(q queue.Queue) *source {
-	return &source{queue: q, delete: queue.NewDeleter(q, 2), look: lookEvery}
+func (w *Worker) newSource(q queue.Queue) *source {
+	return &source{queue: q, delete: queue.NewDeleter(q, 2, w.guard), look: lookEvery}
 }
 
 // receive takes deliveries from one partition into hand until intake ends. A
@@ -67,7 +67,7 @@ func (w *Worker) receive(intake, work context.Context, s *source, room func(cont
 		case len(over) > 0:
 			crowd, pause = over[0].Group, true
 			w.inflight.wg.Go(func() {
-				w.catch(func() { w.putBackUnread(intake, s, over) }, func() []zap.Field {
+				w.guard.Catch(func() { w.putBackUnread(intake, s, over) }, func() []zap.Field {
 					return []zap.Field{zap.String("tenant", over[0].Group)}
 				})
 			})
@@ -84,13 +84,13 @@ func (w *Worker) inHand(intake, work context.Context, s *source, d queue.Deliver
 	go func() {
 		defer w.inflight.letGo(h)
 		var v verdict
-		if p := w.catch(func() { v = walk(h) }, h.fields); p != nil {
+		if p := w.guard.Catch(func() { v = walk(h) }, h.fields); p != nil {
 			v = w.verdict(h, function.Outcome{}, p)
 		}
 		w.inflight.leaves(h)
-		if p := w.catch(func() { w.settle(h, v) }, h.fields); p != nil {
+		if p := w.guard.Catch(func() { w.settle(h, v) }, h.fields); p != nil {
 			// A result that says so may still go out; else the delivery comes again.
-			w.catch(func() { w.settle(h, w.verdict(h, function.Outcome{}, p)) }, h.fields)
+			w.guard.Catch(func() { w.settle(h, w.verdict(h, function.Outcome{}, p)) }, h.fields)
 		}
 	}()
 }

@@ -123,3 +123,70 @@ func TestPanicWhileADeliveryIsSettledLeavesItToTheNextOne(t *testing.T) {
 		}
 	})
 }
+
+// TestLoopThatPanicsGoesOn has each loop that belongs to no single run panic
+// once, and expects the worker to do that loop's work all the same.
+func TestLoopThatPanicsGoesOn(t *testing.T) {
+	once := func(at any) func(any) {
+		var done sync.Once
+		return func(op any) {
+			if op == at {
+				done.Do(func() { panic(op) })
+			}
+		}
+	}
+	ofQueue := func(at memqueue.Op) func(memqueue.Op, int) error {
+		cursed := once(at)
+		return func(op memqueue.Op, _ int) error { cursed(op); return nil }
+	}
+	for loop, c := range map[string]struct{ set, prove func(*bench) }{
+		"receive": {func(b *bench) { b.queueFaults.OnCall(ofQueue(memqueue.OpReceive)) }, func(*bench) {}},
+		// Without a heartbeat the claim and the delivery would be another's.
+		"heartbeat": {func(b *bench) {
+			cursed := once("renew")
+			b.ledger.Hook(func(op string) { cursed(op) })
+		}, func(b *bench) { b.executions(1) }},
+		"dead letters": {func(b *bench) { b.deadFaults.OnCall(ofQueue(memqueue.OpReceive)) }, func(b *bench) {
+			body, err := ask("dead").Encode()
+			if err != nil {
+				b.Fatal(err)
+			}
+			b.dead.Send(context.Background(), []queue.Message{{Body: body}})
+			b.want("dead", run.PlatformError, 1)
+		}},
+	} {
+		t.Run(loop, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				b := newBench(t, worker.Config{})
+				b.lasting(50 * time.Second)
+				c.set(b)
+				b.start()
+				defer func() { b.Stop() }()
+				b.send(ask("r"))
+				b.want("r", run.Succeeded, 1)
+				c.prove(b)
+				if n := b.panicked(); n != 1 || b.logs.FilterMessage("panic").Len() != 1 {
+					t.Errorf("%v panics are counted, the log has %v", n, b.logs.FilterMessage("panic").All())
+				}
+			})
+		})
+	}
+}
+
+// TestPanicInACallThatRunsShareFailsNone: those that shared it are put back.
+func TestPanicInACallThatRunsShareFailsNone(t *testing.T) {
+	with(t, worker.Config{}, func(b *bench) {
+		var once sync.Once
+		b.ledger.Hook(func(op string) {
+			if op == "claim" {
+				once.Do(func() { panic("claim") })
+			}
+		})
+		b.send(ask("r"))
+		b.want("r", run.Succeeded, 1)
+		lines := b.logs.FilterMessage("panic").All()
+		if n := b.panicked(); n != 1 || len(lines) != 1 || !strings.Contains(lines[0].ContextMap()["stack"].(string), "inmemory") {
+			t.Errorf("%v panics are counted, the log has %v", n, lines)
+		}
+	})
+}

@@ -112,7 +112,7 @@ func (w *Worker) giveBack(h *held) {
 	}
 	h.giving.Go(func() {
 		defer w.inflight.gaveSlots(h)
-		w.catch(func() { w.freeSlots(h) }, h.fields)
+		w.guard.Catch(func() { w.freeSlots(h) }, h.fields)
 	})
 	w.turns.give(h.run.Tenant, time.Since(h.began))
 }

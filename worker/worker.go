@@ -52,6 +52,7 @@ import (
 	"github.com/scriptfleet/scriptfleet/pkg/function"
 	"github.com/scriptfleet/scriptfleet/pkg/ledger"
 	"github.com/scriptfleet/scriptfleet/pkg/outbox"
+	"github.com/scriptfleet/scriptfleet/pkg/panics"
 	"github.com/scriptfleet/scriptfleet/pkg/queue"
 	"github.com/scriptfleet/scriptfleet/pkg/run"
 	"github.com/scriptfleet/scriptfleet/pkg/slot"
@@ -144,6 +145,7 @@ type Worker struct {
 	deps    Deps
 	log     *zap.Logger
 	metrics *metrics
+	guard   panics.Guard
 
 	inflight *inflight
 	turns    *turns
@@ -166,13 +168,14 @@ func New(cfg Config, deps Deps) *Worker {
 		budget:   newBudget(),
 	}
 	w.metrics = newMetrics(deps.Registerer, w)
-	results := queue.NewSender(deps.Results, 4)
+	w.guard = panics.Guard{Log: w.log, Count: w.metrics.panics.Inc}
+	results := queue.NewSender(deps.Results, 4, w.guard)
 	w.outbox = outbox.New(claimTTL, outbox.Deps{
 		Ledger: deps.Ledger,
 		Send:   func(ctx context.Context, m queue.Message) error { return results.Send(uncut(ctx), m) },
-		Again:  w.again, Sent: w.metrics.result, Log: w.log,
+		Again:  w.again, Sent: w.metrics.result, Log: w.log, Guard: w.guard,
 	})
-	w.slots = batch.New(batch.Config[slot.Ask]{Max: 100, Concurrency: 2}, w.flushSlots)
+	w.slots = batch.New(batch.Config[slot.Ask]{Max: 100, Concurrency: 2, Guard: w.guard}, w.flushSlots)
 	return w
 }
 
@@ -182,19 +185,25 @@ func (w *Worker) Run(intake, work context.Context) error {
 	beating, stopBeating := context.WithCancel(context.WithoutCancel(work))
 	defer stopBeating()
 	var heart sync.WaitGroup
-	heart.Go(func() { w.heartbeat(beating) })
+	heart.Go(func() { w.guard.Loop(beating, "heartbeat", func() { w.heartbeat(beating) }) })
 
 	var receivers sync.WaitGroup
+	receive := func(s *source, room func(context.Context) int) {
+		receivers.Go(func() {
+			w.guard.Loop(intake, s.queue.Name(), func() { w.receive(intake, work, s, room) })
+		})
+	}
 	for _, q := range w.deps.Partitions {
-		s := newSource(q)
-		receivers.Go(func() { w.receive(intake, work, s, w.inflight.room) })
+		receive(w.newSource(q), w.inflight.room)
 	}
 	if w.deps.Side != nil {
-		s := newSource(w.deps.Side)
+		s := w.newSource(w.deps.Side)
 		s.look = lookSideEvery
-		receivers.Go(func() { w.receive(intake, work, s, w.inflight.leftOver) })
+		receive(s, w.inflight.leftOver)
 	}
-	receivers.Go(func() { w.deadLetters(intake, work) })
+	receivers.Go(func() {
+		w.guard.Loop(intake, "dead letters", func() { w.deadLetters(intake, work) })
+	})
 	receivers.Wait()
 	w.inflight.wait()
 	stopBeating()

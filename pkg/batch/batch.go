@@ -27,11 +27,14 @@ import (
 	"fmt"
 	"sync"
 	"sync/atomic"
+
+	"github.com/scriptfleet/scriptfleet/pkg/panics"
 )
 
 // ErrNoAnswer is what an entry fails with when its flush did not answer for
-// every entry: it panicked, ended its goroutine, or returned too short a slice.
-// Whether the entry took effect is unknown.
+// every entry: it panicked (the error then wraps the *panics.Error, too), ended
+// its goroutine, or returned too short a slice. Whether the entry took effect is
+// unknown.
 var ErrNoAnswer = errors.New("batch: the flush gave no answer")
 
 // Config bounds what goes together.
@@ -40,6 +43,7 @@ type Config[In any] struct {
 	MaxWeight   int          // sum of Weight over a flush; 0 for no bound. A heavier entry goes alone
 	Weight      func(In) int // needed where MaxWeight is set
 	Concurrency int          // flushes under way at once; 0 means 1. More of them make smaller batches
+	Guard       panics.Guard // is told of each flush that panics, once
 }
 
 // Flush makes the one call. It gets at least one entry, in the order in which
@@ -171,14 +175,14 @@ func (b *Batcher[In, Out]) call(batch []*entry[In, Out]) {
 	var errs []error
 	failure := fmt.Errorf("%w: it ended its goroutine", ErrNoAnswer)
 	defer func() {
-		if p := recover(); p != nil {
-			failure = fmt.Errorf("%w: it panicked: %v", ErrNoAnswer, p)
-		}
 		for i, e := range batch {
 			e.answer <- answerOf(i, outs, errs, failure)
 		}
 	}()
-	outs, errs = b.flush(context.Background(), ins)
+	if p := b.cfg.Guard.Catch(func() { outs, errs = b.flush(context.Background(), ins) }, nil); p != nil {
+		failure = fmt.Errorf("%w: %w", ErrNoAnswer, p)
+		return
+	}
 	failure = check(len(batch), outs, errs)
 }
 

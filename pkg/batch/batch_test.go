@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"runtime"
 	"slices"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -13,8 +14,11 @@ import (
 	"time"
 
 	"go.uber.org/goleak"
+	"go.uber.org/zap"
+	"go.uber.org/zap/zaptest/observer"
 
 	"github.com/scriptfleet/scriptfleet/pkg/batch"
+	"github.com/scriptfleet/scriptfleet/pkg/panics"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -190,6 +194,36 @@ func TestAFlushThatGivesNoAnswerFailsItsEntriesOnly(t *testing.T) {
 			}
 		})
 	}
+}
+
+func TestAFlushThatPanicsIsReportedOnceAndNamedToEachEntry(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		core, log := observer.New(zap.ErrorLevel)
+		counted := 0
+		guard := panics.Guard{Log: zap.New(core), Count: func() { counted++ }}
+		b := batch.New(batch.Config[int]{Guard: guard}, func(_ context.Context, ins []int) ([]int, []error) {
+			if time.Sleep(time.Second); len(ins) == 3 {
+				panic("boom")
+			}
+			return ins, nil
+		})
+		var wg sync.WaitGroup
+		wg.Go(func() { _, _ = b.Do(t.Context(), 0) })
+		synctest.Wait()
+		for i := range 3 {
+			wg.Go(func() {
+				_, err := b.Do(t.Context(), i)
+				var p *panics.Error
+				if !errors.As(err, &p) || !errors.Is(err, batch.ErrNoAnswer) || p.ID != log.All()[0].ContextMap()["id"] {
+					t.Errorf("Do = %v", err)
+				}
+			})
+		}
+		wg.Wait()
+		if counted != 1 || log.Len() != 1 || !strings.Contains(log.All()[0].ContextMap()["stack"].(string), "batch_test") {
+			t.Errorf("%d panics are counted; the log says %v", counted, log.All())
+		}
+	})
 }
 
 // Without batches each call would take its turn: the batcher has to be about as

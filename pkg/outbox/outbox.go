@@ -40,6 +40,7 @@ import (
 
 	"github.com/scriptfleet/scriptfleet/pkg/batch"
 	"github.com/scriptfleet/scriptfleet/pkg/ledger"
+	"github.com/scriptfleet/scriptfleet/pkg/panics"
 	"github.com/scriptfleet/scriptfleet/pkg/queue"
 	"github.com/scriptfleet/scriptfleet/pkg/run"
 )
@@ -73,8 +74,9 @@ type Deps struct {
 	// give up; so it is once ctx has ended. nil never repeats.
 	Again func(ctx context.Context, err error, try int) bool
 	// Sent is told the status of each event that was sent; may be nil.
-	Sent func(status run.Status)
-	Log  *zap.Logger
+	Sent  func(status run.Status)
+	Log   *zap.Logger
+	Guard panics.Guard // of calls that many runs share
 }
 
 // Outbox is safe for concurrent use. Calls of many runs share round trips to the
@@ -104,7 +106,7 @@ func New(claimTTL time.Duration, deps Deps) *Outbox {
 	}
 	return &Outbox{
 		deps: deps,
-		claims: batch.New(batch.Config[ledger.Claim]{Max: 100, Concurrency: 2},
+		claims: batch.New(batch.Config[ledger.Claim]{Max: 100, Concurrency: 2, Guard: deps.Guard},
 			func(ctx context.Context, cs []ledger.Claim) ([]ledger.Answer, []error) {
 				ctx, cancel := context.WithTimeout(ctx, ledgerTimeout)
 				defer cancel()
@@ -112,7 +114,7 @@ func New(claimTTL time.Duration, deps Deps) *Outbox {
 				return answers, same(err, len(cs))
 			}),
 		finishes: batch.New(batch.Config[ledger.Finish]{
-			Max: 100, MaxWeight: 4 << 20, Weight: func(f ledger.Finish) int { return len(f.Result) }, Concurrency: 2,
+			Max: 100, MaxWeight: 4 << 20, Weight: func(f ledger.Finish) int { return len(f.Result) }, Concurrency: 2, Guard: deps.Guard,
 		}, func(ctx context.Context, fs []ledger.Finish) ([]struct{}, []error) {
 			ctx, cancel := context.WithTimeout(ctx, ledgerTimeout)
 			defer cancel()
@@ -122,7 +124,7 @@ func New(claimTTL time.Duration, deps Deps) *Outbox {
 			}
 			return nil, errs
 		}),
-		published: batch.New(batch.Config[run.Key]{Max: 100, Concurrency: 2},
+		published: batch.New(batch.Config[run.Key]{Max: 100, Concurrency: 2, Guard: deps.Guard},
 			func(ctx context.Context, keys []run.Key) ([]struct{}, []error) {
 				ctx, cancel := context.WithTimeout(ctx, ledgerTimeout)
 				defer cancel()
@@ -247,7 +249,8 @@ func (o *Outbox) send(ctx context.Context, res run.Result, body []byte) error {
 	m := queue.Message{Body: body, Group: res.Tenant, Attributes: res.Attributes()}
 	for try := 1; ; try++ {
 		err := o.deps.Send(ctx, m)
-		if err == nil || queue.Refused(err) || !o.deps.Again(ctx, err, try) {
+		var panicked *panics.Error // would most likely come again, and pause all others meanwhile
+		if err == nil || queue.Refused(err) || errors.As(err, &panicked) || !o.deps.Again(ctx, err, try) {
 			return err
 		}
 	}

@@ -1,14 +1,18 @@
 // Package panics turns a panic into an error of the one piece of work that
 // caused it, so that the process and everything else in it go on.
 //
-// Each goroutine that handles one tenant's work calls [Catch] as its outermost
-// step, fails that work with the error's ID, and logs the error's Value and
-// Stack under the same ID:
+// Each part of the platform has a [Guard], which logs and counts its panics. A
+// goroutine that handles one tenant's work calls Guard.Catch as its outermost
+// step, and fails that work with the error, whose text bears the ID that the log
+// has too:
 //
-//	if p := panics.Catch(func() { v = w.work(h) }); p != nil {
-//		log.Error("panic", zap.String("id", p.ID), zap.String("panic", p.Value), zap.String("stack", p.Stack))
-//		v = failed(p.ID)
+//	if p := guard.Catch(func() { v = w.work(h) }, h.fields); p != nil {
+//		v = failed(p)
 //	}
+//
+// A goroutine that belongs to no single run is a Guard.Loop. Goroutines that do
+// parts of one piece of work are a [Group]: their panics become those of the
+// goroutine that waits for them.
 //
 // A panic releases only what a defer releases: a mutex that is unlocked without
 // one stays locked. Some faults of a Go program cannot be caught: a stack or
@@ -37,10 +41,14 @@ func (e *Error) Error() string {
 // maxValue bounds a Value: a panic may carry what a tenant sent.
 const maxValue = 4 << 10
 
-// Catch calls f. It returns nil when f returns, and the panic when f panics.
+// Catch calls f. It returns nil when f returns, and the panic when f panics. A
+// panic that was caught before keeps its ID and its stack.
 func Catch(f func()) (caught *Error) {
 	defer func() {
-		if v := recover(); v != nil {
+		v := recover()
+		if before, ok := v.(*Error); ok {
+			caught = before
+		} else if v != nil {
 			caught = &Error{ID: newID(), Value: text(v), Stack: string(debug.Stack())}
 		}
 	}()

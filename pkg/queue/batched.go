@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/scriptfleet/scriptfleet/pkg/batch"
+	"github.com/scriptfleet/scriptfleet/pkg/panics"
 )
 
 // callWithin bounds one call of a batch, large bodies on their way to a store
@@ -20,9 +21,9 @@ type Sender struct {
 }
 
 // NewSender sends to q, with at most so many calls under way at once.
-func NewSender(q Queue, concurrency int) *Sender {
+func NewSender(q Queue, concurrency int, guard panics.Guard) *Sender {
 	return &Sender{batch.New(batch.Config[Message]{
-		Max: MaxBatch, MaxWeight: min(MaxMessageBytes, q.MaxBytes()), Weight: Message.Size, Concurrency: concurrency,
+		Max: MaxBatch, MaxWeight: min(MaxMessageBytes, q.MaxBytes()), Weight: Message.Size, Concurrency: concurrency, Guard: guard,
 	}, func(ctx context.Context, ms []Message) ([]struct{}, []error) {
 		ctx, cancel := context.WithTimeout(ctx, callWithin)
 		defer cancel()
@@ -42,8 +43,8 @@ type Deleter struct {
 }
 
 // NewDeleter deletes from q, with at most so many calls under way at once.
-func NewDeleter(q Queue, concurrency int) *Deleter {
-	return &Deleter{batch.New(batch.Config[Delivery]{Max: MaxBatch, Concurrency: concurrency},
+func NewDeleter(q Queue, concurrency int, guard panics.Guard) *Deleter {
+	return &Deleter{batch.New(batch.Config[Delivery]{Max: MaxBatch, Concurrency: concurrency, Guard: guard},
 		func(ctx context.Context, ds []Delivery) ([]struct{}, []error) {
 			ctx, cancel := context.WithTimeout(ctx, callWithin)
 			defer cancel()
@@ -63,6 +64,7 @@ func (s *Deleter) Delete(ctx context.Context, d Delivery) error {
 type Extender struct {
 	queue       Queue
 	concurrency int // of the calls for each time
+	guard       panics.Guard
 
 	mu    sync.Mutex
 	times map[time.Duration]*batch.Batcher[Delivery, struct{}]
@@ -70,8 +72,8 @@ type Extender struct {
 
 // NewExtender extends deliveries of q, with at most so many calls for each time
 // under way at once.
-func NewExtender(q Queue, concurrency int) *Extender {
-	return &Extender{queue: q, concurrency: concurrency, times: map[time.Duration]*batch.Batcher[Delivery, struct{}]{}}
+func NewExtender(q Queue, concurrency int, guard panics.Guard) *Extender {
+	return &Extender{queue: q, concurrency: concurrency, guard: guard, times: map[time.Duration]*batch.Batcher[Delivery, struct{}]{}}
 }
 
 // Extend returns once the delivery is ours for visibility from now on, or could
@@ -86,7 +88,7 @@ func (e *Extender) of(visibility time.Duration) *batch.Batcher[Delivery, struct{
 	defer e.mu.Unlock()
 	b := e.times[visibility]
 	if b == nil {
-		b = batch.New(batch.Config[Delivery]{Max: MaxBatch, Concurrency: e.concurrency},
+		b = batch.New(batch.Config[Delivery]{Max: MaxBatch, Concurrency: e.concurrency, Guard: e.guard},
 			func(ctx context.Context, ds []Delivery) ([]struct{}, []error) {
 				ctx, cancel := context.WithTimeout(ctx, callWithin)
 				defer cancel()

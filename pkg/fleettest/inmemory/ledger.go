@@ -25,8 +25,8 @@ type Ledger struct {
 func NewLedger() *Ledger { return &Ledger{Ledger: memledger.New(memledger.Config{})} }
 
 // Fail has a call fail from now on as if the ledger was out of reach: "accept",
-// "claim", "renew", "invoking", "release", "finish" or "published"; "all" are all
-// of them, and "" is none.
+// "claim", "renew", "invoking", "release", "finish", "published" or "backlogs";
+// "all" are all of them, and "" is none.
 func (l *Ledger) Fail(op string) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -107,4 +107,12 @@ func (l *Ledger) Published(ctx context.Context, keys []run.Key) error {
 		return err
 	}
 	return l.Ledger.Published(ctx, keys)
+}
+
+// Backlogs, as ledger.Ledger has it.
+func (l *Ledger) Backlogs(ctx context.Context, tenants []string) ([]int, error) {
+	if err := l.before("backlogs"); err != nil {
+		return nil, err
+	}
+	return l.Ledger.Backlogs(ctx, tenants)
 }
