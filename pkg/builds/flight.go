@@ -168,9 +168,8 @@ func (f *flight) run(ctx context.Context) {
 
 // panicked logs and counts a panic that ended a step.
 func (b *Builder) panicked(p *panics.Error, st step) {
-	b.metrics.panics.Inc()
-	b.deps.Log.Error("panic", zap.String("step", st.name), zap.String("key", st.key), zap.String("tenant", st.script.Tenant),
-		zap.String("id", p.ID), zap.String("panic", p.Value), zap.String("stack", p.Stack))
+	guard := panics.Guard{Log: b.deps.Log, Count: b.metrics.panics.Inc}
+	guard.Report(p, zap.String("step", st.name), zap.String("key", st.key), zap.String("tenant", st.script.Tenant))
 }
 
 func (fs *flights) end(f *flight) {

@@ -63,11 +63,15 @@ func (f *flight) lead(ctx context.Context, hold *lease.Hold, w *watch) (outcome,
 	return out, true
 }
 
-// make runs the step's own work. A panic in it fails this build alone.
+// make runs the step's own work. A panic fails this build alone, be it here or one that the
+// builder of layers or the lease's keeper has caught.
 func (t *term) make(ctx context.Context) (m made, err error) {
 	if p := panics.Catch(func() { m, err = t.f.step.lead(ctx, t) }); p != nil {
-		t.panicked(p, t.f.step)
-		return made{}, p
+		m, err = made{}, p
+	}
+	var panicked *panics.Error
+	if errors.As(err, &panicked) || errors.As(context.Cause(t.hold.Context()), &panicked) {
+		t.panicked(panicked, t.f.step)
 	}
 	return m, err
 }

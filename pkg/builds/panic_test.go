@@ -2,6 +2,7 @@ package builds_test
 
 import (
 	"errors"
+	"fmt"
 	"strings"
 	"sync"
 	"testing"
@@ -9,6 +10,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus/testutil"
 
 	"github.com/scriptfleet/scriptfleet/pkg/builds"
+	"github.com/scriptfleet/scriptfleet/pkg/panics"
 	"github.com/scriptfleet/scriptfleet/pkg/run"
 )
 
@@ -38,13 +40,7 @@ func TestPanicFailsItsBuildAndNoOther(t *testing.T) {
 			}
 		})
 		wg.Wait()
-		if err := testutil.GatherAndCompare(w.metrics, strings.NewReader(`
-# HELP scriptfleet_build_panics_total Panics, each of which failed one build.
-# TYPE scriptfleet_build_panics_total counter
-scriptfleet_build_panics_total 1
-`), "scriptfleet_build_panics_total"); err != nil {
-			t.Error(err)
-		}
+		w.expectPanics(t, 1)
 	})
 }
 
@@ -65,4 +61,48 @@ func TestPanicBesideABuildEndsItsFlightAlone(t *testing.T) {
 			t.Errorf("the next one ends with %v", err)
 		}
 	})
+}
+
+// TestPanicThatTheBuilderOfLayersHasCaughtIsReported: it comes as an error, with
+// the stack of the goroutine that it was in.
+func TestPanicThatTheBuilderOfLayersHasCaughtIsReported(t *testing.T) {
+	inFleet(t, 1, func(t *testing.T, fl *fleet) {
+		p := panics.Catch(func() { panic("index out of range") })
+		fl.layers.failWith(func(run.EnvHash) error { return fmt.Errorf("build layer: %w", p) })
+		w := fl.workers[0]
+		_, err := w.Ensure(t.Context(), numbers, builds.ForRun)
+		var failed *builds.FailedError
+		if !errors.As(err, &failed) || failed.Reason.Owner != run.OwnerPlatform || !strings.Contains(failed.Reason.Message, p.ID) {
+			t.Errorf("it ends with %v", err)
+		}
+		w.expectPanics(t, 1)
+	})
+}
+
+func TestPanicWhileALeaseIsRenewedFailsItsBuildAndNoOther(t *testing.T) {
+	inFleet(t, 1, func(t *testing.T, fl *fleet) {
+		w := fl.workers[0]
+		var once sync.Once
+		w.redis.set(func(op string) error {
+			if op == "renew" {
+				once.Do(func() { panic("renew") })
+			}
+			return nil
+		})
+		if _, err := w.Ensure(t.Context(), numbers, builds.ForRun); err != nil {
+			t.Errorf("it is not taken up again: %v", err)
+		}
+		w.expectPanics(t, 1)
+	})
+}
+
+func (w *worker) expectPanics(t *testing.T, n int) {
+	t.Helper()
+	if err := testutil.GatherAndCompare(w.metrics, strings.NewReader(fmt.Sprintf(`
+# HELP scriptfleet_build_panics_total Panics, each of which failed one build.
+# TYPE scriptfleet_build_panics_total counter
+scriptfleet_build_panics_total %d
+`, n)), "scriptfleet_build_panics_total"); err != nil {
+		t.Error(err)
+	}
 }

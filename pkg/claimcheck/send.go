@@ -5,8 +5,8 @@ import (
 	"fmt"
 	"maps"
 	"strconv"
-	"sync"
 
+	"github.com/scriptfleet/scriptfleet/pkg/panics"
 	"github.com/scriptfleet/scriptfleet/pkg/queue"
 )
 
@@ -94,14 +94,10 @@ func atOnce(n int, do func(i int)) {
 		do(0)
 		return
 	}
-	var wg sync.WaitGroup
-	slots := make(chan struct{}, 8)
+	var g panics.Group
+	g.SetLimit(8)
 	for i := range n {
-		slots <- struct{}{}
-		wg.Go(func() {
-			defer func() { <-slots }()
-			do(i)
-		})
+		g.Go(func() error { do(i); return nil })
 	}
-	wg.Wait()
+	_ = g.Wait() // what failed is in do's own errors
 }

@@ -6,6 +6,8 @@ import (
 	"time"
 
 	"golang.org/x/sync/singleflight"
+
+	"github.com/scriptfleet/scriptfleet/pkg/panics"
 )
 
 // cache remembers the answers of STS by key, and makes one call at a time for
@@ -29,20 +31,28 @@ func newCache(most int) *cache { return &cache{most: most, answers: map[string]a
 
 // get returns what is remembered under key, or what call answers. The call
 // outlives the ctx of the first caller, since others may wait for it too; each
-// waits only as long as its own ctx.
+// waits only as long as its own ctx. A panic in the call is one in each caller
+// that waits: they are guarded, and the flight's own goroutine is not.
 func (c *cache) get(ctx context.Context, key string, call func(context.Context) (AWS, error)) (AWS, error) {
 	if a, ok := c.remembered(key); ok {
 		return a.creds, a.err
 	}
 	flight := c.flights.DoChan(key, func() (any, error) {
 		// A flight may have landed since the answer was looked for.
-		if a, ok := c.remembered(key); ok {
+		a, ok := c.remembered(key)
+		if ok {
 			return a, nil
 		}
-		return c.ask(context.WithoutCancel(ctx), key, call), nil
+		if p := panics.Catch(func() { a = c.ask(context.WithoutCancel(ctx), key, call) }); p != nil {
+			return nil, p
+		}
+		return a, nil
 	})
 	select {
 	case landed := <-flight:
+		if landed.Err != nil {
+			panic(landed.Err)
+		}
 		a := landed.Val.(answer)
 		return a.creds, a.err
 	case <-ctx.Done():

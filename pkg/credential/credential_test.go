@@ -11,6 +11,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/scriptfleet/scriptfleet/pkg/panics"
 	"github.com/scriptfleet/scriptfleet/pkg/run"
 )
 
@@ -73,6 +74,28 @@ func newAssumer(t *testing.T, sts *fakeSTS, r roles) *Assumer {
 		t.Fatal(err)
 	}
 	return a
+}
+
+func TestPanicInACallIsOneInEachRunThatWaitsForIt(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		sts := &fakeSTS{trusts: map[string]func(string) bool{roleA: func(string) bool { panic("a fault of ours") }}}
+		a := newAssumer(t, sts, roles{"acme/prod": {roleA, "xa"}})
+		var caught [3]*panics.Error
+		var wg sync.WaitGroup
+		for n := range caught {
+			wg.Go(func() { caught[n] = panics.Catch(func() { a.Assume(t.Context(), "acme", "prod", "run1") }) })
+		}
+		wg.Wait()
+		for _, p := range caught {
+			if p == nil || p.ID != caught[0].ID || !strings.Contains(p.Stack, "AssumeRole") {
+				t.Errorf("caught %+v", p)
+			}
+		}
+		sts.trusts[roleA] = is("xa")
+		if got := a.Assume(t.Context(), "acme", "prod", "run1"); !got.Success {
+			t.Errorf("the panic is remembered: %s", got.Reason)
+		}
+	})
 }
 
 func TestOneCallServesManyRunsUntilFiveMinutesBeforeExpiry(t *testing.T) {

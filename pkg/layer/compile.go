@@ -9,9 +9,8 @@ import (
 	"slices"
 	"strings"
 
-	"golang.org/x/sync/errgroup"
-
 	"github.com/scriptfleet/scriptfleet/pkg/interpreter"
+	"github.com/scriptfleet/scriptfleet/pkg/panics"
 	"github.com/scriptfleet/scriptfleet/pkg/run"
 )
 
@@ -26,7 +25,7 @@ func (b *Builder) compile(ctx context.Context, s run.Script, w workshop, sources
 		log.line(fmt.Sprintf("bytecode left out: no Python %s on the builder, so cold starts will take longer", s.Runtime.Python))
 		return false
 	}
-	var g errgroup.Group
+	var g panics.Group
 	parts := shares(sources, compilers(s.Runtime.Python))
 	said := make([]string, len(parts))
 	for n, part := range parts {

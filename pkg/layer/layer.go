@@ -136,7 +136,8 @@ func (b *Builder) Build(ctx context.Context, s run.Script) (zip []byte, log stri
 }
 
 // Layer returns the layer of s's env: the kept one, or a new one. A failure is
-// a *run.Error, unless ctx ended; the returned Layer then has a Log alone.
+// a *run.Error, or wraps a *panics.Error, unless ctx ended; the returned Layer
+// then has a Log alone.
 func (b *Builder) Layer(ctx context.Context, s run.Script) (Layer, error) {
 	if s.EnvHash == "" || s.Requirements == "" {
 		return Layer{}, errors.New("build layer: the script requires nothing")

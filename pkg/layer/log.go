@@ -5,6 +5,8 @@ import (
 	"regexp"
 	"strings"
 	"sync"
+
+	"github.com/scriptfleet/scriptfleet/pkg/panics"
 )
 
 // maxLog bounds a build's log; what is over is cut out of its middle, since the
@@ -84,11 +86,24 @@ type lineWriter struct {
 	mu   sync.Mutex
 	buf  []byte
 	emit func(string)
+
+	panicked *panics.Error // of emit; nothing is written after it
 }
 
-func (w *lineWriter) Write(p []byte) (int, error) {
+// Write is called by a goroutine of os/exec's, which nobody guards.
+func (w *lineWriter) Write(p []byte) (n int, err error) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
+	if w.panicked != nil {
+		return 0, w.panicked
+	}
+	if w.panicked = panics.Catch(func() { w.write(p) }); w.panicked != nil {
+		return 0, w.panicked
+	}
+	return len(p), nil
+}
+
+func (w *lineWriter) write(p []byte) {
 	w.buf = append(w.buf, p...)
 	for {
 		n := bytes.IndexAny(w.buf, "\n\r")
@@ -104,12 +119,15 @@ func (w *lineWriter) Write(p []byte) (int, error) {
 		w.emit(string(w.buf))
 		w.buf = w.buf[:0]
 	}
-	return len(p), nil
 }
 
+// flush passes on what is left. It panics where Write did.
 func (w *lineWriter) flush() {
 	w.mu.Lock()
 	defer w.mu.Unlock()
+	if w.panicked != nil {
+		panic(w.panicked)
+	}
 	if len(w.buf) > 0 {
 		w.emit(string(w.buf))
 	}

@@ -10,6 +10,7 @@ import (
 	"syscall"
 	"time"
 
+	"github.com/scriptfleet/scriptfleet/pkg/panics"
 	"github.com/scriptfleet/scriptfleet/pkg/run"
 )
 
@@ -54,7 +55,7 @@ func (b *Builder) make(ctx context.Context, s run.Script) (Layer, error) {
 	log.tap(sizes.read)
 	watched := watchSize(sized, work.root, sizes, stop)
 
-	l, err := b.steps(sized, s, work, log)
+	l, err := b.guarded(sized, s, work, log)
 	sizes.end()
 	stop(nil)
 	<-watched
@@ -63,6 +64,15 @@ func (b *Builder) make(ctx context.Context, s run.Script) (Layer, error) {
 		log.line("failed: " + err.Error())
 	}
 	l.Log = log.String()
+	return l, err
+}
+
+// guarded takes the steps. A panic in one of them, or in a goroutine that works
+// for it, fails this build alone.
+func (b *Builder) guarded(ctx context.Context, s run.Script, work workshop, log *buildLog) (l Layer, err error) {
+	if p := panics.Catch(func() { l, err = b.steps(ctx, s, work, log) }); p != nil {
+		return Layer{}, p
+	}
 	return l, err
 }
 
@@ -135,10 +145,13 @@ func (b *Builder) openWorkshop(s run.Script) (workshop, error) {
 }
 
 // blame says whose err is to mend. An end of the caller's context stays what it
-// is: nobody is to blame for that.
+// is: nobody is to blame for that. So does a panic, which the caller reports.
 func (b *Builder) blame(ctx context.Context, err error, s run.Script, sizes *sizes) error {
 	var known *run.Error
+	var panicked *panics.Error
 	switch {
+	case errors.As(err, &panicked):
+		return fmt.Errorf("build layer: %w", panicked)
 	case ctx.Err() != nil:
 		return fmt.Errorf("build layer: %w", context.Cause(ctx))
 	case errors.As(err, &known):
@@ -169,18 +182,24 @@ func watchSize(ctx context.Context, dir string, sizes *sizes, stop context.Cance
 	done := make(chan struct{})
 	go func() {
 		defer close(done)
-		tick := time.NewTicker(500 * time.Millisecond)
-		defer tick.Stop()
-		for {
-			select {
-			case <-ctx.Done():
-				return
-			case <-tick.C:
-				if room, over := sizes.room(); diskUse(dir) > room {
-					stop(over)
-				}
-			}
+		if p := panics.Catch(func() { lookAtSize(ctx, dir, sizes, stop) }); p != nil {
+			stop(p)
 		}
 	}()
 	return done
+}
+
+func lookAtSize(ctx context.Context, dir string, sizes *sizes, stop context.CancelCauseFunc) {
+	tick := time.NewTicker(500 * time.Millisecond)
+	defer tick.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-tick.C:
+			if room, over := sizes.room(); diskUse(dir) > room {
+				stop(over)
+			}
+		}
+	}
 }

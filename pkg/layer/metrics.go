@@ -8,6 +8,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/promauto"
 
+	"github.com/scriptfleet/scriptfleet/pkg/panics"
 	"github.com/scriptfleet/scriptfleet/pkg/run"
 )
 
@@ -54,9 +55,12 @@ func (m meters) done(outcome string, took time.Duration) {
 
 func outcomeOf(err error) string {
 	var known *run.Error
+	var panicked *panics.Error
 	switch {
 	case err == nil:
 		return outcomeBuilt
+	case errors.As(err, &panicked):
+		return outcomePlatform
 	case !errors.As(err, &known), errors.Is(err, context.Canceled):
 		return outcomeCancelled
 	case known.Owner == run.OwnerAuthor:

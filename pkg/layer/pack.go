@@ -12,7 +12,7 @@ import (
 	"runtime"
 	"sync"
 
-	"golang.org/x/sync/errgroup"
+	"github.com/scriptfleet/scriptfleet/pkg/panics"
 )
 
 // packed is a file, compressed.
@@ -62,7 +62,7 @@ func pack(t tree) (Layer, error) {
 
 func packPart(w *zip.Writer, part tree) error {
 	done := make([]packed, len(part))
-	var g errgroup.Group
+	var g panics.Group
 	g.SetLimit(runtime.GOMAXPROCS(0))
 	for i, f := range part {
 		g.Go(func() (err error) {

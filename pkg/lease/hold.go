@@ -6,6 +6,8 @@ import (
 	"math/rand/v2"
 	"sync"
 	"time"
+
+	"github.com/scriptfleet/scriptfleet/pkg/panics"
 )
 
 // Hold is a lease that is kept: renewed at a third of its TTL until Release.
@@ -46,12 +48,18 @@ func Take(ctx context.Context, leases Leases, key, owner string, ttl time.Durati
 	h := &Hold{leases: leases, lease: l, ttl: ttl, since: sent, kept: make(chan struct{})}
 	h.ctx, h.cancel = context.WithCancelCause(ctx)
 	h.expires = time.AfterFunc(time.Until(sent.Add(h.trust())), func() { h.cancel(ErrLost) })
-	go h.keep()
+	go func() {
+		defer close(h.kept)
+		if p := panics.Catch(h.keep); p != nil {
+			h.cancel(p)
+		}
+	}()
 	return h, nil
 }
 
 // Context ends with the cause ErrLost once the lease is not to be trusted any
-// more, and with context.Canceled on Release.
+// more, with context.Canceled on Release, and with a *panics.Error where the
+// keeper panicked: nobody renews the lease then.
 func (h *Hold) Context() context.Context { return h.ctx }
 
 // Fence of the lease.
@@ -79,7 +87,6 @@ func (h *Hold) Release(ctx context.Context) error {
 
 // keep renews until the context ends.
 func (h *Hold) keep() {
-	defer close(h.kept)
 	next := time.NewTimer(h.ttl / 3)
 	defer next.Stop()
 	for {

@@ -103,9 +103,10 @@ func adapterRules() []rule {
 }
 
 // mayAdapterImport tells whether an adapter may import a package of the module:
-// its contract, the run's words, and what the adapters of its SDK share.
+// its contract, the run's words, the guard of its goroutines, and what the
+// adapters of its SDK share.
 func mayAdapterImport(adapter, imported string) bool {
-	return imported == path.Dir(adapter) || imported == "pkg/run" ||
+	return imported == path.Dir(adapter) || imported == "pkg/run" || imported == "pkg/panics" ||
 		imported == "pkg/redisfault" && adapters[adapter] == redis
 }
 

@@ -4,10 +4,10 @@ import (
 	"errors"
 	"fmt"
 	"strconv"
-	"sync"
 
 	"github.com/aws/aws-sdk-go-v2/service/sqs/types"
 
+	"github.com/scriptfleet/scriptfleet/pkg/panics"
 	"github.com/scriptfleet/scriptfleet/pkg/queue"
 )
 
@@ -57,16 +57,12 @@ func inCalls(calls [][]int, do func(call []int)) {
 		do(calls[0])
 		return
 	}
-	var wg sync.WaitGroup
-	slots := make(chan struct{}, atOnce)
+	var g panics.Group
+	g.SetLimit(atOnce)
 	for _, call := range calls {
-		slots <- struct{}{}
-		wg.Go(func() {
-			defer func() { <-slots }()
-			do(call)
-		})
+		g.Go(func() error { do(call); return nil })
 	}
-	wg.Wait()
+	_ = g.Wait() // what failed is in the entries' errors
 }
 
 // errUnanswered is why an entry failed that the answer did not mention. Whether
