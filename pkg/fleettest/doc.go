@@ -21,8 +21,9 @@
 //     result nor a second one (crash_test.go).
 //
 // Below lie the tests that need a place of their own: chaos (faults), simulation
-// (fleets in memory, by seeds), fairness (measurements), walls (tenants that
-// attack), architecture (imports, and what else the sources must keep).
+// (fleets in memory, by seeds), fairness (measurements), refusals (every error that
+// Lambda answers an invocation with), walls (tenants that attack), architecture
+// (imports, and what else the sources must keep).
 //
 // # What tests share
 //
