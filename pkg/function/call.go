@@ -8,20 +8,20 @@ import (
 	"github.com/scriptfleet/scriptfleet/pkg/run"
 )
 
-// MaxPayloadBytes is the most that Lambda takes in and gives back in one
-// synchronous invocation.
+// MaxPayloadBytes is Lambda's limit on the request and on the response of a
+// synchronous invocation, 6 MiB each.
 const MaxPayloadBytes = 6 << 20
 
-// maxLogBytes bounds each of stdout and stderr in an answer.
+// maxLogBytes bounds stdout and stderr in an answer, 64 KiB each.
 const maxLogBytes = 64 << 10
 
-// Call is what a run hands to its function.
+// Call holds the arguments of one invocation of a script.
 type Call struct {
 	Input       json.RawMessage // a JSON object; empty means {}
 	Credentials *Credentials    // nil where the request names none
 }
 
-// Credentials is what a script finds as input["AwsCredentials"]. The keys are
+// Credentials is the value of input["AwsCredentials"] in a script. The keys are
 // empty where the role could not be assumed.
 type Credentials struct {
 	Success         bool   `json:"Success"`
@@ -43,8 +43,8 @@ type payload struct {
 	StderrBytes int             `json:"stderr_bytes"`
 }
 
-// Payload encodes the call as the handler reads it. It fails with a *run.Error
-// where the input is larger than an invocation may be.
+// Payload encodes the call as JSON for the handler. It fails with a *run.Error
+// where the input exceeds MaxPayloadBytes.
 func (c Call) Payload() ([]byte, error) {
 	p := payload{Input: c.Input, Credentials: c.Credentials, StdoutBytes: maxLogBytes, StderrBytes: maxLogBytes}
 	if len(p.Input) == 0 {
@@ -52,7 +52,7 @@ func (c Call) Payload() ([]byte, error) {
 	}
 	var out bytes.Buffer
 	encoder := json.NewEncoder(&out)
-	encoder.SetEscapeHTML(false) // six bytes for each < of an input full of them
+	encoder.SetEscapeHTML(false) // each < would become six bytes
 	if err := encoder.Encode(p); err != nil {
 		return nil, fmt.Errorf("encode invocation: %w", err)
 	}

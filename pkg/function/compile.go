@@ -15,19 +15,19 @@ import (
 	"github.com/scriptfleet/scriptfleet/pkg/run"
 )
 
-// compiler compiles its standard input without executing any of it, and limits
-// its own memory and processor time first: a compiler can be made to use a lot
-// of both.
+// compiler is a Python program that compiles its standard input and executes
+// none of it. It first limits its own memory and processor time, because a
+// source can make Python's compiler use a lot of both.
 //
 //go:embed handler/compile.py
 var compiler string
 
-// compileTimeout bounds a compilation. One that takes longer says nothing: the
-// function's import will.
+// compileTimeout bounds a compilation. After it, the script is taken as
+// unchecked, and the function's first import compiles it.
 const compileTimeout = 10 * time.Second
 
-// compiled is what the compiler answers: bytecode, or a fault. It is the zero
-// value where the compiler broke down.
+// compiled is the compiler's answer: bytecode or a fault. It is the zero value
+// where the compiler failed.
 type compiled struct {
 	tag string // of the bytecode's file name, such as cpython-313
 	pyc []byte
@@ -37,11 +37,12 @@ type compiled struct {
 	Shown string `json:"shown"` // the line, and a caret under the fault
 }
 
-// compileAll compiles the script and the handler with the runtime's own
-// interpreter. A function's folder is read-only on Lambda, so that without
-// bytecode every cold start would compile again, 10 ms for the handler alone.
-// Without that interpreter, or where it breaks down, nothing is compiled and
-// nothing found wrong: the function's first import does both.
+// compileAll compiles the script and the handler with an interpreter of the
+// script's runtime. Bytecode belongs in the zip because a function's folder is
+// read-only on Lambda: without it every cold start compiles again, 10 ms for
+// the handler alone. Without that interpreter, or where the compiler fails, the
+// zip has no bytecode and the script is not checked: the function's first
+// import does both.
 func (p Packager) compileAll(ctx context.Context, s run.Script) ([]file, error) {
 	python, ok := p.Interpreters.For(s.Runtime.Python)
 	if !ok {
@@ -66,8 +67,9 @@ func (p Packager) compileAll(ctx context.Context, s run.Script) ([]file, error) 
 	return append(files, handler...), nil
 }
 
-// newer tells of the newest Python that does compile the source, where the
-// runtime's own is too old for it.
+// newer returns a sentence that names the newest Python that compiles the
+// source, where the runtime's Python does not. It is empty where no installed
+// Python does.
 func (p Packager) newer(ctx context.Context, python interpreter.Interpreter, source string) string {
 	newest, ok := p.Interpreters.Newest()
 	if !ok || newest.Minor == python.Minor {
@@ -79,7 +81,7 @@ func (p Packager) newer(ctx context.Context, python interpreter.Interpreter, sou
 	return fmt.Sprintf(" Python %s compiles it: choose a newer runtime, or write it for Python %s.", newest.Minor, python.Minor)
 }
 
-// file adds the bytecode of the source file to files, if there is any.
+// file appends the bytecode of the source file to files, if there is any.
 func (c compiled) file(files []file, source string) []file {
 	if len(c.pyc) == 0 {
 		return files
@@ -88,7 +90,7 @@ func (c compiled) file(files []file, source string) []file {
 	return append(files, file{name, c.pyc})
 }
 
-// handlers holds the handler's bytecode by interpreter, for the process's life.
+// handlers caches the handler's bytecode by interpreter for the process's life.
 var handlers sync.Map
 
 func compileHandler(ctx context.Context, python interpreter.Interpreter) ([]file, error) {
@@ -109,12 +111,13 @@ func compileHandler(ctx context.Context, python interpreter.Interpreter) ([]file
 	return files, nil
 }
 
-// compile fails only with ctx.
+// compile compiles the source. Its only error is that of ctx; where the
+// compiler fails, it returns the zero value.
 func compile(ctx context.Context, python interpreter.Interpreter, source []byte) (compiled, error) {
 	limited, cancel := context.WithTimeout(ctx, compileTimeout)
 	defer cancel()
-	// Without site: nothing of this machine's is imported. The seed makes the
-	// bytecode of sets the same each time.
+	// -S and -s: no site packages of this machine are imported. The fixed hash
+	// seed gives sets in the bytecode the same order each time.
 	cmd := exec.CommandContext(limited, python.Path, "-S", "-s", "-B", "-W", "ignore", "-c", compiler)
 	cmd.Env = []string{"PYTHONHASHSEED=0"}
 	cmd.Dir = "/"
@@ -143,7 +146,8 @@ func readCompiled(out []byte) compiled {
 
 const syntaxError = "SyntaxError"
 
-// syntaxMessage words a syntax error; the handler's import error reads the same.
+// syntaxMessage is the message for a syntax error. The handler's import error
+// gets the same words.
 func syntaxMessage(r run.Runtime, fault string, line int) string {
 	on := ""
 	if r.Name != "" {

@@ -10,8 +10,8 @@ import (
 	"github.com/scriptfleet/scriptfleet/pkg/run"
 )
 
-// A function is made, awaited, invoked, and its answer read. That it is there
-// already is a Conflict.
+// A function is made, awaited and invoked, and its answer is read. Making it
+// again is a Conflict.
 func Example() {
 	ctx := context.Background()
 	functions := memfunction.New(memfunction.Config{})

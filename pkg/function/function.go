@@ -1,19 +1,18 @@
-// Package function says how scripts become functions and are invoked: the
-// narrow part of Lambda that scriptfleet stands on, and the classes of error
-// that it answers with. awslambda speaks to Lambda (or to the embedded stack,
-// which is the same to it), memfunction simulates it; functiontest holds both
-// to this contract.
+// Package function defines how scripts become functions and are invoked: the
+// part of Lambda's API that scriptfleet uses, and the classes of its errors.
+// awslambda calls Lambda or the embedded stack, memfunction simulates the
+// service in memory; functiontest tests both against this contract.
 //
 // A function's name is made of the tenant's and the script's hash, and a
-// function is never updated: other contents are another function. A conflict
-// on create therefore means that the function is there, and no race can serve
-// stale code.
+// function is never updated: changed contents make another function. A Conflict
+// on create therefore means that the function is there, and no race can leave
+// stale code under a name.
 //
 // The package also holds both ends of an invocation. [Packager] zips the
-// author's script together with the handler (the files of handler/), which is
-// the same on Lambda and on the embedded stack. [Call] encodes what the handler
-// is called with, and [Read] tells from its answer, or from what Lambda answered
-// in its place, how the run ended and whose it is to mend.
+// author's script with the handler (the files of handler/), the same on Lambda
+// and on the embedded stack. [Call] encodes the handler's argument. [Read]
+// turns the handler's answer, or Lambda's where the handler gave none, into the
+// run's status, output and error.
 package function
 
 import (
@@ -40,12 +39,12 @@ type Spec struct {
 	Tags           map[string]string // such as TagTenant
 }
 
-// TagTenant is the tag of a function that names its tenant, for the allocation of
-// Lambda's costs.
+// TagTenant is the tag with the tenant's name on each function; Lambda's costs
+// are allocated by it.
 const TagTenant = "scriptfleet:tenant"
 
-// MaxZipBytes is the most that CreateFunction and PublishLayerVersion take in
-// the call itself; more has to go by S3.
+// MaxZipBytes is the largest zip that CreateFunction and PublishLayerVersion
+// take in the call itself (50 MB). A larger one is uploaded to S3 first.
 const MaxZipBytes = 50 << 20
 
 // LayerSpec is a layer version to publish.
@@ -57,7 +56,7 @@ type LayerSpec struct {
 	Description string
 }
 
-// Invocation is the answer of a function that was reached.
+// Invocation is the answer to an invocation that Lambda accepted.
 type Invocation struct {
 	Payload       []byte // what the handler returned, or Lambda's error object
 	FunctionError string // empty, or Handled or Unhandled
@@ -66,16 +65,16 @@ type Invocation struct {
 	Report        Report
 }
 
-// Report is Lambda's REPORT line, read from the log tail. Zero where it had
-// none.
+// Report holds the figures of Lambda's REPORT line, read from the log tail. It
+// is zero where the tail has no such line.
 type Report struct {
 	Duration    time.Duration
 	Billed      time.Duration
-	Init        time.Duration // of a cold start, else 0
+	Init        time.Duration // of a cold start; 0 on a warm one
 	MaxMemoryMB int
 }
 
-// Info describes a function that is there.
+// Info describes an existing function.
 type Info struct {
 	Name         string
 	Runtime      string
@@ -85,7 +84,8 @@ type Info struct {
 	LastModified time.Time
 }
 
-// Class says what an error of the function service means for whoever called.
+// Class is the kind of an error of the function service: whether something may
+// have executed, and what the caller can do.
 type Class string
 
 const (
@@ -93,9 +93,9 @@ const (
 	NotReady  Class = "not_ready" // Pending, Inactive: nothing executed, try again soon
 	NotFound  Class = "not_found" // no such function or layer: build it
 	Conflict  Class = "conflict"  // on create: it is there already
-	Refused   Class = "refused"   // the request itself is at fault; trying again is no use
-	Denied    Class = "denied"    // AccessDenied: the caller may not
-	Operator  Class = "operator"  // KMS, ENI, code storage: the operator has to mend it
+	Refused   Class = "refused"   // the request itself is wrong; a retry fails too
+	Denied    Class = "denied"    // AccessDenied: the signer lacks the permission
+	Operator  Class = "operator"  // KMS, ENI, code storage: the operator has to act
 	Unsent    Class = "unsent"    // the request never left: nothing executed
 	Ambiguous Class = "ambiguous" // 5xx or a broken connection: it may have executed
 	BadState  Class = "bad_state" // Failed: delete it and make it again
@@ -125,7 +125,7 @@ func (e *Error) Error() string {
 
 func (e *Error) Unwrap() error { return e.Err }
 
-// ClassOf is the class of err, or "" where it is no *Error.
+// ClassOf is the class of err, or "" if err wraps no *Error.
 func ClassOf(err error) Class {
 	var e *Error
 	if errors.As(err, &e) {
@@ -134,13 +134,13 @@ func ClassOf(err error) Class {
 	return ""
 }
 
-// ControlPlane is what Lambda takes for all calls of an account and region
-// together, but Invoke and GetFunction: 15 a second, which AWS does not raise. Its
-// burst is not documented, so ours is small.
+// ControlPlane is Lambda's rate for all control plane calls of an account and
+// region together, except GetFunction: 15 a second, which AWS does not raise.
+// AWS does not document the burst, so it is small here.
 var ControlPlane = ratelimit.Rate{PerSecond: 15, Burst: 5, Reserve: 2}
 
-// Maker is the control plane. Each method is one call or a poll of GetFunction;
-// pacing is the caller's.
+// Maker is the control plane. Each method makes one call, or polls GetFunction;
+// the caller paces its calls by ControlPlane.
 type Maker interface {
 	// FindLayer returns the ARN of the newest version of the layer, or a
 	// NotFound error.
@@ -148,12 +148,12 @@ type Maker interface {
 	// PublishLayer publishes a version and returns its ARN. It is not
 	// idempotent: two calls make two versions.
 	PublishLayer(ctx context.Context, l LayerSpec) (string, error)
-	// Create makes the function; a Conflict error means that it is there.
+	// Create makes the function. A Conflict error means that it exists.
 	Create(ctx context.Context, s Spec) error
-	// Await returns once the function can be invoked, as long as ctx lasts: it
-	// is Active, or Inactive, which only an invocation wakes (that one fails
-	// with NotReady, and leaves it Pending). It fails with NotFound, or with
-	// BadState where the function's state is Failed.
+	// Await polls until the function can be invoked, or ctx ends. Active counts,
+	// and so does Inactive: only an invocation wakes such a function (the
+	// invocation fails with NotReady and leaves it Pending). Await fails with
+	// NotFound, or with BadState where the function's state is Failed.
 	Await(ctx context.Context, name string) error
 	Delete(ctx context.Context, name string) error
 	List(ctx context.Context) ([]Info, error)
@@ -161,8 +161,7 @@ type Maker interface {
 
 // Invoker is the data plane.
 type Invoker interface {
-	// Invoke calls the tenant's function once and never tries again by itself.
-	// A function that ran and failed is no error: see
-	// Invocation.FunctionError.
+	// Invoke calls the tenant's function once and never retries. An invocation
+	// whose function failed is no error: see Invocation.FunctionError.
 	Invoke(ctx context.Context, tenant, name string, payload []byte) (Invocation, error)
 }

@@ -10,11 +10,11 @@ import (
 	"github.com/scriptfleet/scriptfleet/pkg/run"
 )
 
-// Handler is what Spec.Handler of every function is.
+// Handler is the Spec.Handler of every function.
 const Handler = "scriptfleet_handler.handle"
 
-// The files of a function's zip, beside the handler's others. The author's
-// script is in it byte for byte.
+// The files of a function's zip besides the handler's modules. The script's
+// file holds the author's bytes unchanged.
 const (
 	handlerFile = "scriptfleet_handler.py"
 	pythonFile  = "script.py"
@@ -42,10 +42,11 @@ var handlerFiles = sync.OnceValue(func() []file {
 	return files
 })
 
-// HandlerVersion is a digest of what a function holds beside its script, and of
-// how it is laid out. It is part of every script's hash: a release that changes
-// any of it makes other functions, and a release that does not, which is most of
-// them, builds none again. So the release's own version is no part of it.
+// HandlerVersion is a digest of everything in a function's zip besides the
+// script, and of the zip's layout. It is part of every script's hash: a release
+// that changes any of it makes new functions. Most releases change none of it
+// and build nothing again; therefore the release's version number is not part
+// of the digest.
 var HandlerVersion = sync.OnceValue(func() string {
 	return versionOf(contents(run.Script{}), contents(run.Script{Runtime: run.Runtime{Shell: true}}))
 })

@@ -10,7 +10,7 @@ import (
 	"github.com/scriptfleet/scriptfleet/pkg/run"
 )
 
-// aCase is a script and what must become of it.
+// aCase is a script and the outcome that it must have.
 type aCase struct {
 	name   string
 	script string
@@ -98,7 +98,7 @@ var pythonCases = []aCase{
 	{name: "leaves a child in the background", script: "import os\ndef main(input):\n    os.system('sleep 100 &')\n    return 1\n", output: `1`},
 }
 
-// slowCases run out of time, and keep a processor busy till then.
+// slowCases run until their timeout and keep a processor busy.
 var slowCases = []aCase{
 	{name: "sleeps", script: "import time\ndef main(input):\n    print('going to sleep')\n    time.sleep(100)\n",
 		status: run.TimedOut, kind: "Timeout", says: "script.py, line 4: time.sleep(100)", traced: "time.sleep(100)", stdout: "going to sleep"},
@@ -131,8 +131,8 @@ func TestWhatBecomesOfScripts(t *testing.T) {
 	})
 }
 
-// Every way in which a script may hang, with the oldest and the newest Python:
-// what they look for while they loop has changed in between.
+// Every known way for a script to hang, with the oldest and the newest Python:
+// which signals and flags a looping interpreter checks differs between them.
 func TestWhereScriptsStoodWhenTheirTimeWasUp(t *testing.T) {
 	set := interpreters(t)
 	minors := set.Minors()
@@ -199,8 +199,8 @@ func holds(t *testing.T, what, text, part string) {
 	}
 }
 
-// compact removes white space and nothing else; Python's ASCII escapes are
-// undone, since which characters are escaped is the runtime's choice.
+// compact removes white space and undoes Python's ASCII escapes, because the
+// runtime chooses which characters it escapes.
 func compact(t *testing.T, raw json.RawMessage) string {
 	t.Helper()
 	var b bytes.Buffer

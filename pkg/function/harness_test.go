@@ -17,8 +17,8 @@ import (
 	"github.com/scriptfleet/scriptfleet/pkg/run"
 )
 
-// harness is one Python interpreter that runs handlers for tests, each in a
-// process of its own.
+// harness runs handlers with one Python interpreter, each case in its own
+// process.
 type harness struct {
 	minor    string
 	pauseMS  int // between the runs of a process
@@ -28,7 +28,7 @@ type harness struct {
 	answers  *bufio.Reader
 }
 
-// ran is what a case came to.
+// ran is the raw result of a case.
 type ran struct {
 	Payloads []string `json:"payloads"`
 	Log      string   `json:"log"`
@@ -49,7 +49,7 @@ func interpreters(t testing.TB) interpreter.Set {
 	return set
 }
 
-// eachInterpreter runs a test with every Python that is here, side by side.
+// eachInterpreter runs a test in parallel with every installed Python.
 func eachInterpreter(t *testing.T, test func(t *testing.T, h *harness)) {
 	for minor, python := range interpreters(t) {
 		t.Run("python"+minor, func(t *testing.T) {
@@ -86,23 +86,23 @@ func (h *harness) shell() run.Runtime {
 	return run.Runtime{Name: "aws-cli", Lambda: "python" + h.minor, Python: h.minor, Shell: true}
 }
 
-// invoke puts the script and the handler into a folder and invokes it once for
-// each call, in one process. It returns the outcome of the last.
+// invoke writes the script and the handler into a folder and invokes them once
+// for each call, all in one process. It returns the outcome of the last call.
 func (h *harness) invoke(t *testing.T, s run.Script, timeoutMS int, calls ...Call) (Outcome, ran) {
 	t.Helper()
 	outcomes, r := h.invokeEach(t, s, timeoutMS, calls...)
 	return outcomes[len(calls)-1], r
 }
 
-// invokeEach is invoke with the outcomes of all calls. Of a process that ended,
-// the later ones repeat its end.
+// invokeEach is invoke that returns the outcomes of all calls. Calls after the
+// end of the process have the outcome of its end.
 func (h *harness) invokeEach(t *testing.T, s run.Script, timeoutMS int, calls ...Call) ([]Outcome, ran) {
 	t.Helper()
 	return h.invokeWith(t, s, nil, timeoutMS, calls...)
 }
 
-// invokeWith is invokeEach with further files in the function's folder, as of
-// requirements.
+// invokeWith is invokeEach with more files in the function's folder, such as
+// those of requirements.
 func (h *harness) invokeWith(t *testing.T, s run.Script, files map[string]string, timeoutMS int, calls ...Call) ([]Outcome, ran) {
 	t.Helper()
 	folder := t.TempDir()
@@ -155,7 +155,7 @@ func (h *harness) run(t *testing.T, folder string, timeoutMS int, calls []Call) 
 	return r
 }
 
-// invocation is what Lambda would have answered to the call of that number.
+// invocation is what Lambda would have answered to call n.
 func (r ran) invocation(n int) Invocation {
 	inv := Invocation{RequestID: fmt.Sprintf("request-%d", n), LogTail: r.Log}
 	switch {

@@ -7,20 +7,21 @@ import (
 	"strings"
 )
 
-// clues are what the handler tells of an error of the script's, for its hint.
+// clues are facts from the handler about a script's error; hint chooses by
+// them.
 type clues struct {
-	File    string `json:"file"`    // where it was raised, or what does not compile
-	Shadows bool   `json:"shadows"` // File is not Python's, and takes the place of a module of Python's
-	Module  string `json:"module"`  // that was not found
-	Loaded  bool   `json:"loaded"`  // its first part was
+	File    string `json:"file"`    // the file that raised it, or that does not compile
+	Shadows bool   `json:"shadows"` // File replaces a module of Python's own
+	Module  string `json:"module"`  // the module that was not found
+	Loaded  bool   `json:"loaded"`  // the first part of Module (a of a.b) was found
 	Errno   int    `json:"errno"`
 	Path    string `json:"path"`  // of the file that an OSError is about
-	Minor   string `json:"minor"` // of the Python that runs, where the version may matter
-	First   string `json:"first"` // error of an exception group
+	Minor   string `json:"minor"` // minor version of the running Python, such as 3.13, where it may matter
+	First   string `json:"first"` // the first error of an exception group
 }
 
-// hint is a sentence that says what to mend, with a space before it; empty
-// where none is known. The first that fits is told.
+// hint returns a sentence, after a space, that tells the author how to mend the
+// error, or "" where none is known. The first hint that applies is used.
 func hint(e scriptError) string {
 	for _, h := range []func(scriptError) string{
 		ofShadow, ofSharedMemory, ofSyntax, ofModule, ofAttribute, ofFile, ofWords,
@@ -32,7 +33,7 @@ func hint(e scriptError) string {
 	return ""
 }
 
-// top is the module that a file belongs to, such as asyncio of
+// top is the top-level module of a file, such as asyncio for
 // asyncio/base_events.py.
 func top(file string) string {
 	first, _, _ := strings.Cut(file, "/")
@@ -126,13 +127,13 @@ func ofFile(e scriptError) string {
 	return ""
 }
 
-// isTheFunctions tells whether a file is in a folder of the function's, which
-// cannot be written to. Relative paths are: a script begins in such a folder.
+// isTheFunctions tells whether a file is in the function's own folder, which is
+// read-only. A relative path is, because the script's working folder is there.
 func isTheFunctions(file string) bool {
 	return file != "" && (!strings.HasPrefix(file, "/") || strings.HasPrefix(file, "/var/task/") || strings.HasPrefix(file, "/opt/"))
 }
 
-// ofWords are hints by what the message says.
+// ofWords returns a hint by the text of the message.
 func ofWords(e scriptError) string {
 	for begins, text := range map[string]string{
 		"There is no current event loop":                "Make main a coroutine (async def main), or call asyncio.run.",
@@ -147,7 +148,8 @@ func ofWords(e scriptError) string {
 	return ""
 }
 
-// older tells whether the version a.b is below another; an unknown one is not.
+// older tells whether version a.b is below than. An unknown version is not
+// older.
 func older(version, than string) bool {
 	var a, b [2]int
 	if _, err := fmt.Sscanf(version, "%d.%d", &a[0], &a[1]); err != nil {

@@ -8,16 +8,16 @@ import (
 	"github.com/scriptfleet/scriptfleet/pkg/run"
 )
 
-// told is a script and the whole of what its author is told. %d stands for the
-// minor version of the Python that runs.
+// told is a script and the full message that its author gets. %d stands for the
+// minor version of the running Python.
 type told struct {
 	name   string
 	files  map[string]string // of its requirements
 	script string
 	kind   string
 	says   string
-	from   int // the first minor version that it is so in; 0 is every one
-	until  int // the last; 0 is every one
+	from   int // the first minor version with this message; 0: no lower bound
+	until  int // the last one; 0: no upper bound
 }
 
 const body = "def main(input):\n    "
@@ -69,8 +69,8 @@ var hintCases = []told{
 		says: "main is awaited as it is: await the coroutine instead of calling asyncio.run."},
 }
 
-// Lambda has no /dev/shm, and sem_open answers ENOSYS. What raises it is written
-// in C: its caller is the innermost frame.
+// Lambda has no /dev/shm, and sem_open fails there with ENOSYS. On Lambda C
+// code raises it, so the innermost frame is that of its caller in Python.
 const noSharedMemory = `import _multiprocessing, multiprocessing, os
 exec(compile("""
 def SemLock(*a, **k): raise OSError(38, 'Function not implemented')
@@ -120,8 +120,8 @@ func TestAnErrorsPathsAreThoseThatTheAuthorKnows(t *testing.T) {
 	}
 }
 
-// A signal that the script sends to its own process would else look like a lack
-// of memory.
+// Without the handler's own note, a signal that the script sends to its own
+// process would look like a lack of memory.
 func TestAScriptThatKillsItselfIsToldSo(t *testing.T) {
 	newest, _ := interpreters(t).Newest()
 	h := startHarness(t, newest.Minor, newest.Path)

@@ -9,8 +9,8 @@ import (
 	"github.com/scriptfleet/scriptfleet/pkg/run"
 )
 
-// hostile is a script that does something to Python. Its first run does it, or
-// its import did; the second run of the same process prints a word and returns.
+// hostile is a script that changes Python itself, at import or in its first
+// run. The second run in the same process prints a word and returns.
 type hostile struct {
 	name    string
 	module  string // at module level
@@ -25,7 +25,7 @@ type hostile struct {
 	stderr  string // exactly, unless it is "*"
 }
 
-// waits lets what the first run left go on for a while.
+// waits gives what the first run left running 150 ms to interfere.
 const waits = "import select; select.select([], [], [], 0.15)"
 
 func (c hostile) script() string {
@@ -41,8 +41,9 @@ func (c hostile) script() string {
 		strings.ReplaceAll(body, "\n", "\n    ") + "\n"
 }
 
-// Every way in which a script is known to break what a handler stands on. None
-// may end as the platform's fault, lose or mix output, or spoil the next run.
+// Every known way for a script to break what the handler relies on. In no case
+// may the result be a platform_error, output be lost or mixed up, or the next
+// run be spoilt.
 func TestNoScriptBreaksItsRunOrTheNextByWhatItDoesToPython(t *testing.T) {
 	set := interpreters(t)
 	minors := set.Minors()

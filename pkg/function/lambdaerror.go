@@ -9,14 +9,14 @@ import (
 	"github.com/scriptfleet/scriptfleet/pkg/run"
 )
 
-// readLambdaError tells what became of a script whose handler did not answer:
-// Lambda answered in its place.
+// readLambdaError turns an error of Lambda's own into an outcome, where the
+// handler gave no answer.
 func readLambdaError(e lambdaError, inv Invocation, s run.Script) Outcome {
 	words, spoke := parseLastWords(inv.LogTail, inv.RequestID)
 	var o Outcome
 	switch {
 	case e.Type == "Sandbox.Timedout" || strings.Contains(e.Message, "Task timed out after"):
-		if !spoke || words.Request == "" { // nothing, or of the import alone
+		if !spoke || words.Request == "" { // no last words, or only those of the import
 			if stack := parseFaultStack(inv.LogTail); stack != nil {
 				words.Stack = stack
 			}
@@ -71,8 +71,8 @@ func timedOut(w lastWords, s run.Script) Outcome {
 	return o
 }
 
-// exited is a script that ended its process: os._exit, a crash in a library
-// written in C, a signal.
+// exited is the outcome of a script that ended its process: os._exit, a crash
+// in C code, or a signal.
 func exited(e lambdaError, w lastWords, logTail string) Outcome {
 	how, mend := "without a reason", "return from main instead of calling os._exit, and mind libraries that crash"
 	if w.Exit != nil {
@@ -96,19 +96,20 @@ func exited(e lambdaError, w lastWords, logTail string) Outcome {
 	return o
 }
 
-// folders are where a module lies, as Python's import errors tell it.
+// folders match a module's folder in Python's import errors, such as "
+// (/var/task/script.py)".
 var folders = regexp.MustCompile(` \(/[^()]*\)`)
 
-// importFailed are Lambda's types for a handler that it could not load.
+// importFailed are Lambda's error types for a handler that could not be loaded.
 var importFailed = map[string]bool{
 	"Runtime.ImportModuleError": true, "Runtime.UserCodeSyntaxError": true,
 	"Runtime.HandlerNotFound": true, "Runtime.MalformedHandlerName": true,
 }
 
-// afterLoading tells whether Python raised the error once the handler was loaded.
-// That raises nothing by itself, so that the script has to do with it. An error
-// of the loading has one of a few types, and the handler's own function in none
-// of its frames.
+// afterLoading tells whether Python raised the error after the handler was
+// loaded; the loaded handler raises nothing by itself, so the script caused it.
+// Types with a dot are Lambda's own. An error belongs to the loading if its
+// type is one of pythons and the handler's function is in none of its frames.
 func (e lambdaError) afterLoading() bool {
 	if e.Type == "" || strings.Contains(e.Type, ".") {
 		return false
@@ -116,15 +117,16 @@ func (e lambdaError) afterLoading() bool {
 	return !pythons[e.Type] || bytes.Contains(e.StackTrace, []byte(handlerFile)) && bytes.Contains(e.StackTrace, []byte("in handle"))
 }
 
-// pythons are the errors that a foreign module in the place of Python's own
-// raises while the handler is loaded.
+// pythons are the errors that Python raises while it loads the handler if a
+// requirement replaces a module of Python's own.
 var pythons = map[string]bool{
 	"AttributeError": true, "ImportError": true, "ModuleNotFoundError": true, "NameError": true, "SyntaxError": true, "TypeError": true,
 }
 
-// unimportable is a handler that could not be loaded. The handler works by
-// itself, so what is in the way is a requirement that stands where Python's own
-// module should, if there are any.
+// unimportable is the outcome of a handler that could not be loaded. The
+// handler loads by itself, so if the script has requirements, one of them
+// replaces a module of Python's own; without requirements it is the platform's
+// fault.
 func unimportable(e lambdaError, s run.Script) Outcome {
 	kind := strings.TrimPrefix(e.Type, "Runtime.")
 	if s.Requirements != "" {

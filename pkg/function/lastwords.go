@@ -10,23 +10,23 @@ import (
 )
 
 // lastWordsMark begins the line that the handler writes to its log shortly
-// before its time is up, or as the script ends the process.
+// before the timeout, or when the script ends the process.
 const lastWordsMark = "SCRIPTFLEET-LAST-WORDS "
 
-// lastWords is what a process told before it was ended.
+// lastWords is the handler's last report from a process that was then ended.
 type lastWords struct {
-	Request   string   `json:"request"` // empty while the script is imported
+	Request   string   `json:"request"` // request id; empty during the import
 	Stack     []frame  `json:"stack"`   // the script's frames and those below, innermost last
 	Stdout    string   `json:"stdout"`
 	Stderr    string   `json:"stderr"`
 	Truncated bool     `json:"truncated"`
-	Exit      *int     `json:"exit"` // of os._exit; nil where the script did not call it
-	By        string   `json:"by"`   // the function with which the script sent its own process a signal
+	Exit      *int     `json:"exit"` // status of os._exit; nil where the script did not call it
+	By        string   `json:"by"`   // the call by which the script sent a signal to its own process, such as os.kill
 	Beside    []beside `json:"beside"`
 }
 
-// beside is a stack of the script's that is not main's: [what it is, how many
-// stand so, stack] in JSON.
+// beside is a stack of the script other than main's, in JSON [kind, number of
+// equal stacks, stack].
 type beside struct {
 	What  string // thread, coroutine or greenlet
 	Count int
@@ -48,7 +48,7 @@ func (f *frame) UnmarshalJSON(data []byte) error {
 	return json.Unmarshal(data, &[]any{&f.File, &f.Line, &f.Function})
 }
 
-// parseLastWords finds the last words of the request in the end of its log.
+// parseLastWords finds the last words of the given request in its log tail.
 func parseLastWords(logTail, requestID string) (lastWords, bool) {
 	at := strings.LastIndex(logTail, lastWordsMark)
 	if at < 0 {
@@ -65,11 +65,12 @@ func parseLastWords(logTail, requestID string) (lastWords, bool) {
 	return w, true
 }
 
-// faultFrame is a frame as Python's faulthandler writes it, innermost first.
+// faultFrame matches a frame as Python's faulthandler writes it; the innermost
+// is first.
 var faultFrame = regexp.MustCompile(`^  File "([^"]*)", line (\d+) in (.*)$`)
 
-// parseFaultStack finds the frames of the script in what faulthandler wrote to
-// the log. They are all there is when main never let go of the interpreter, or
+// parseFaultStack finds the script's frames in the output of faulthandler. This
+// is the only stack if main never released the interpreter (the GIL), or
 // crashed it.
 func parseFaultStack(logTail string) []frame {
 	var stack []frame
@@ -81,18 +82,19 @@ func parseFaultStack(logTail string) []frame {
 		}
 		f := frame{File: path.Base(m[1]), Function: m[3]}
 		f.Line, _ = strconv.Atoi(m[2])
-		if f.File == handlerFile { // what called main: the frames so far are those asked for
+		if f.File == handlerFile { // the caller of main: the frames so far are main's
 			if stack = scriptFrames(stack); stack != nil {
 				return stack
 			}
-			continue // the thread that watches
+			continue // the handler's own watching thread
 		}
 		stack = append([]frame{f}, stack...)
 	}
 	return nil
 }
 
-// scriptFrames leaves the script's own frames and those below them.
+// scriptFrames cuts a stack to the script's outermost frame and all frames
+// inside it.
 func scriptFrames(stack []frame) []frame {
 	for i, f := range stack {
 		if f.File == pythonFile {
@@ -102,8 +104,8 @@ func scriptFrames(stack []frame) []frame {
 	return nil
 }
 
-// innermost is the line of the script where it stood: main, or else the first
-// of what stands beside it. It is 0 where that is unknown.
+// innermost is the innermost line of the script on main's stack, or else on the
+// first other stack. It is 0 where that is unknown.
 func (w lastWords) innermost() int {
 	stack := w.Stack
 	if len(stack) == 0 && len(w.Beside) > 0 {
@@ -118,7 +120,8 @@ func (w lastWords) innermost() int {
 	return line
 }
 
-// traceback writes the stacks as Python would, with the script's own lines.
+// traceback formats the stacks as Python does, with the script's own source
+// lines.
 func (w lastWords) traceback(source string) string {
 	var b strings.Builder
 	if len(w.Stack) > 0 {
@@ -148,7 +151,7 @@ func writeStack(b *strings.Builder, stack []frame, source string) {
 	}
 }
 
-// sourceLine is a line of the source, counted from 1; empty where there is none.
+// sourceLine is line n of the source, counted from 1, or "" if there is none.
 func sourceLine(source string, line int) string {
 	for text := range strings.Lines(source) {
 		if line--; line == 0 {

@@ -9,8 +9,8 @@ import (
 	"github.com/scriptfleet/scriptfleet/pkg/run"
 )
 
-// Scripts whose main stands in an event loop when their time is up, or beside
-// threads: the line and the traceback are the author's all the same.
+// Scripts whose main runs an event loop or threads at its timeout: the line and
+// the traceback must still be the author's.
 var loopCases = []aCase{
 	{name: "awaits", script: "import asyncio\nasync def main(input):\n    print('begun')\n    await asyncio.sleep(100)\n",
 		says: "It stood in script.py, line 4: await asyncio.sleep(100).", traced: "  File \"script.py\", line 4, in main\n    await asyncio.sleep(100)\n", stdout: "begun"},
@@ -34,7 +34,7 @@ var loopCases = []aCase{
 		says: "line 6", traced: "line 6, in main"},
 }
 
-// These need packages that the runtime has not by itself.
+// These need packages that the runtime does not include.
 var libraryLoopCases = []aCase{
 	{name: "awaits under uvloop", script: "import asyncio, uvloop\nuvloop.install()\nasync def main(input):\n    await asyncio.sleep(100)\n", says: "line 4", traced: "line 4, in main"},
 	{name: "runs uvloop", script: "import asyncio, uvloop\nasync def inner():\n    await asyncio.sleep(100)\ndef main(input):\n    uvloop.run(inner())\n", says: "line 5", traced: "line 3, in inner"},
@@ -85,7 +85,7 @@ func TestNoLibraryBreaksItsRunOrTheNext(t *testing.T) {
 	}
 }
 
-// tooled is the Python that .ci/requirements.txt is installed for.
+// tooled is the Python for which .ci/requirements.txt is installed.
 func tooled(t *testing.T) (minor, path string) {
 	t.Helper()
 	tools, err := filepath.Abs("../../.tools")

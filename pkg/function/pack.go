@@ -13,14 +13,14 @@ import (
 
 // Packager makes the zips of functions.
 type Packager struct {
-	// Interpreters compile a script before anything is built. Where the
-	// runtime's own is missing, that is left to the function's first import.
+	// Interpreters compile a script before it is built. Without one of the
+	// script's runtime, the function's first import compiles it.
 	Interpreters interpreter.Set
 }
 
 // Pack returns the zip of a script's function: the same bytes for the same
-// script and interpreter. It fails with a *run.Error where the script is at fault, and with
-// ctx's error where ctx ended first.
+// script and interpreter. It fails with a *run.Error for a fault of the script,
+// or with ctx's error.
 func (p Packager) Pack(ctx context.Context, s run.Script) ([]byte, error) {
 	if len(s.Source) > run.MaxScriptBytes {
 		return nil, &run.Error{Owner: run.OwnerAuthor, Type: "ScriptTooLarge", Field: "data.script",
@@ -34,7 +34,7 @@ func (p Packager) Pack(ctx context.Context, s run.Script) ([]byte, error) {
 	return zipOf(append(files, contents(s)...))
 }
 
-// contents are a function's files, but for the bytecode of its script.
+// contents are a function's files, without the script's bytecode.
 func contents(s run.Script) []file {
 	name := pythonFile
 	if s.Runtime.Shell {
@@ -48,8 +48,8 @@ type file struct {
 	body []byte
 }
 
-// zipOf writes the files in the order given. Times and modes are fixed, so that
-// the bytes depend on the contents alone.
+// zipOf zips the files in the given order. Times and modes are fixed, so the
+// bytes depend only on the files.
 func zipOf(files []file) ([]byte, error) {
 	var out bytes.Buffer
 	w := zip.NewWriter(&out)

@@ -1,10 +1,10 @@
 package function
 
-// change is a module or a name that Python has no more: since which version,
-// and what to do.
+// change is a removed module or name of Python: the version that removed it,
+// and its replacement.
 type change struct{ since, use string }
 
-// goneModules are modules that were part of Python once.
+// goneModules are modules that Python has removed.
 var goneModules = map[string]change{
 	"distutils": {"3.12", "instead of strtobool compare the text, instead of find_executable use shutil.which, instead of LooseVersion the package packaging; " +
 		"for all else add setuptools to the requirements"},
@@ -28,13 +28,13 @@ var goneModules = map[string]change{
 	"md5": {"3.0", "use hashlib"}, "sha": {"3.0", "use hashlib"}, "sets": {"3.0", "use set"}, "SocketServer": {"3.0", "use socketserver"},
 }
 
-// newModules are modules that an older Python has not yet.
+// newModules maps a module to the Python version that added it.
 var newModules = map[string]string{
 	"zoneinfo": "3.9", "graphlib": "3.9", "tomllib": "3.11", "wsgiref.types": "3.11",
 	"annotationlib": "3.14", "compression": "3.14", "compression.zstd": "3.14", "string.templatelib": "3.14", "concurrent.interpreters": "3.14",
 }
 
-// goneNames are names that modules of Python's had once.
+// goneNames are names that Python's modules have removed.
 var goneNames = map[string]change{
 	"asyncio.coroutine": {"3.11", "write async def"}, "asyncio.async": {"3.7", "use asyncio.ensure_future"}, "asyncio.get_child_watcher": {"3.14", "leave it out"},
 	"base64.encodestring": {"3.9", "use base64.encodebytes"}, "base64.decodestring": {"3.9", "use base64.decodebytes"},
@@ -55,7 +55,7 @@ var goneNames = map[string]change{
 	"collections.OrderedDict.iteritems": {"3.0", "use items"}, "itertools.izip": {"3.0", "use zip"}, "itertools.imap": {"3.0", "use map"}, "itertools.ifilter": {"3.0", "use filter"},
 }
 
-// newNames are names that an older Python's modules have not yet.
+// newNames maps a name in one of Python's modules to the version that added it.
 var newNames = map[string]string{
 	"datetime.UTC": "3.11", "typing.Self": "3.11", "typing.Never": "3.11", "typing.LiteralString": "3.11", "typing.override": "3.12", "typing.TypeAliasType": "3.12",
 	"typing.TypeAlias": "3.10", "typing.ParamSpec": "3.10", "typing.Annotated": "3.9", "enum.StrEnum": "3.11", "asyncio.TaskGroup": "3.11", "asyncio.timeout": "3.11", "asyncio.Runner": "3.11",
@@ -63,14 +63,16 @@ var newNames = map[string]string{
 	"copy.replace": "3.13", "hashlib.file_digest": "3.11", "contextlib.chdir": "3.11", "contextlib.aclosing": "3.10", "types.UnionType": "3.10", "types.NoneType": "3.10", "random.randbytes": "3.9",
 }
 
-// abstract are the classes that collections.abc alone has since 3.10.
+// abstract are the classes that moved to collections.abc; collections lost them
+// in 3.10.
 var abstract = map[string]bool{
 	"Awaitable": true, "AsyncIterable": true, "AsyncIterator": true, "Callable": true, "Container": true, "Coroutine": true, "Generator": true,
 	"Hashable": true, "ItemsView": true, "Iterable": true, "Iterator": true, "KeysView": true, "Mapping": true, "MappingView": true, "MutableMapping": true,
 	"MutableSequence": true, "MutableSet": true, "Reversible": true, "Sequence": true, "Set": true, "Sized": true, "ValuesView": true, "ByteString": true, "Collection": true,
 }
 
-// packages are the requirements that provide a module of another name.
+// packages maps a module to the requirement that provides it, where the two
+// names differ.
 var packages = map[string]string{
 	"attr": "attrs", "bs4": "beautifulsoup4", "Crypto": "pycryptodome", "Cryptodome": "pycryptodomex", "cv2": "opencv-python-headless", "dateutil": "python-dateutil",
 	"dns": "dnspython", "docx": "python-docx", "dotenv": "python-dotenv", "fitz": "PyMuPDF", "git": "GitPython", "github": "PyGithub", "gitlab": "python-gitlab",

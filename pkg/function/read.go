@@ -9,7 +9,7 @@ import (
 	"github.com/scriptfleet/scriptfleet/pkg/run"
 )
 
-// Outcome is what an invocation came to.
+// Outcome is the result of an invocation as far as the script is concerned.
 type Outcome struct {
 	Status run.Status
 	Output json.RawMessage // exactly what main returned; null unless Status is succeeded
@@ -18,27 +18,27 @@ type Outcome struct {
 	Report Report // Lambda's own figures
 }
 
-// answer is what the handler returns.
+// answer is the JSON that the handler returns.
 type answer struct {
 	Output    json.RawMessage `json:"output"`
 	Error     *scriptError    `json:"error"`
-	Stdout    *string         `json:"stdout"` // always there, which tells an answer of ours
+	Stdout    *string         `json:"stdout"` // always set: its absence shows that the answer is not our handler's
 	Stderr    string          `json:"stderr"`
 	Truncated bool            `json:"truncated"`
 }
 
-// scriptError is an error as the handler tells it.
+// scriptError is an error in the handler's answer.
 type scriptError struct {
 	Type      string `json:"type"`
 	Message   string `json:"message"`
 	Traceback string `json:"traceback"`
 	Phase     string `json:"phase"` // import, run or output
-	Line      int    `json:"line"`  // of script.py; 0 where none is to blame
-	Ours      bool   `json:"ours"`  // type and message are the handler's, not of a class of the script's
+	Line      int    `json:"line"`  // of script.py; 0 where no line caused it
+	Ours      bool   `json:"ours"`  // the handler raised it, so type and message are ours; else a class of the script's
 	clues
 }
 
-// lambdaError is an error as Lambda tells it.
+// lambdaError is the JSON of Lambda's own errors.
 type lambdaError struct {
 	Type    string `json:"errorType"`
 	Message string `json:"errorMessage"`
@@ -48,8 +48,8 @@ type lambdaError struct {
 
 var null = json.RawMessage("null")
 
-// Read tells what became of the script s in the invocation. It never fails:
-// an answer that makes no sense is a platform_error.
+// Read turns an invocation of script s into an outcome. It never fails: an
+// unreadable answer becomes a platform_error.
 func Read(inv Invocation, s run.Script) Outcome {
 	if inv.Report == (Report{}) {
 		inv.Report = ParseReport(inv.LogTail)
@@ -85,8 +85,9 @@ func read(inv Invocation, s run.Script) Outcome {
 	return o
 }
 
-// readScriptError words what the script did wrong. What the handler did not
-// call its own is the script's, whatever the name of its class.
+// readScriptError builds the error for a fault of the script. Types are
+// compared only if Ours is set, because a class of the script's may have any
+// name.
 func readScriptError(e scriptError, s run.Script) (run.Status, *run.Error) {
 	status, message := run.Failed, e.Message
 	switch {
@@ -104,7 +105,7 @@ func readScriptError(e scriptError, s run.Script) (run.Status, *run.Error) {
 	return status, &run.Error{Owner: run.OwnerAuthor, Type: e.Type, Message: message, Traceback: e.Traceback}
 }
 
-// place names a line of the script; the script alone where no line is to blame.
+// place names a line of the script, or the script alone where line is 0.
 func place(line int) string {
 	if line <= 0 {
 		return pythonFile
@@ -128,7 +129,7 @@ func broken(kind, message string) Outcome {
 		Error: &run.Error{Owner: run.OwnerPlatform, Type: kind, Message: message, Retryable: true}}
 }
 
-// excerpt bounds what a message quotes.
+// excerpt shortens text that a message quotes.
 func excerpt(s string) string {
 	const most = 300
 	s = strings.ToValidUTF8(s, "\uFFFD")

@@ -6,8 +6,8 @@ import (
 	"time"
 )
 
-// ParseReport reads the last REPORT line of a log tail. What the line does not
-// say stays 0.
+// ParseReport parses the last REPORT line of a log tail. A figure that the line
+// lacks stays 0.
 func ParseReport(logTail string) Report {
 	var r Report
 	at := strings.LastIndex(logTail, "REPORT RequestId:")
@@ -35,8 +35,8 @@ func ParseReport(logTail string) Report {
 	return r
 }
 
-// milliseconds reads a figure such as "12.34 ms"; 0 where it is none, or more
-// than a day, which no function lasts.
+// milliseconds parses a figure such as "12.34 ms". It returns 0 for anything
+// else, and for more than a day.
 func milliseconds(s string) time.Duration {
 	ms, err := strconv.ParseFloat(strings.TrimSuffix(s, " ms"), 64)
 	if err != nil || !(ms > 0 && ms < 24*3600*1000) {

@@ -1,5 +1,5 @@
-// Package awslambda makes and invokes functions on AWS Lambda, or on the
-// embedded stack, which is the same to it.
+// Package awslambda makes and invokes functions on AWS Lambda or on the
+// embedded stack; it treats both alike.
 //
 // Every method makes one attempt: the SDK would try an Invoke three times, on
 // broken connections too, and scripts would run twice. Who calls paces and
@@ -7,8 +7,8 @@
 // ([answers]). What the service did not answer is told apart by whether the
 // request had begun to leave: before that, nothing can have executed.
 //
-// A call lasts as long as its ctx: a deadline of the function's timeout, ten
-// seconds of init and a margin is the caller's to set.
+// A call lasts until its ctx ends. The caller sets the deadline of an Invoke:
+// the function's timeout, 10 s of init, and a margin.
 package awslambda
 
 import (
@@ -33,8 +33,8 @@ type API interface {
 	Invoke(context.Context, *lambda.InvokeInput, ...func(*lambda.Options)) (*lambda.InvokeOutput, error)
 }
 
-// Sessions gives the credentials with which a tenant's functions are invoked.
-// They are asked for on every Invoke, so they are best cached.
+// Sessions gives the credentials that sign a tenant's invocations. Every Invoke
+// asks for them, so an implementation should cache them.
 type Sessions interface {
 	Session(ctx context.Context, tenant string) (aws.Credentials, error)
 	// Drop has the tenant's next session made again, where the one that is kept
@@ -47,7 +47,8 @@ type Keys interface {
 	Invalidate() // has them fetched again for the next call
 }
 
-// Uploads puts a zip that is too large for a call where Lambda can fetch it.
+// Uploads stores a zip that is too large for a call (function.MaxZipBytes)
+// where Lambda can fetch it.
 type Uploads interface {
 	Upload(ctx context.Context, key string, body []byte) (bucket, objectKey string, err error)
 }
@@ -79,9 +80,9 @@ var (
 // New returns Functions over the client.
 func New(cfg Config, deps Deps) *Functions { return &Functions{cfg: cfg, Deps: deps} }
 
-// NewClient returns a client that tries every call once and keeps as many
-// connections open as runs are at work at the same time. A cfg.HTTPClient that
-// is not the SDK's own is left as it is.
+// NewClient returns a client that tries every call once and keeps up to
+// concurrency idle connections open. It does not change a cfg.HTTPClient that
+// is not the SDK's own type.
 func NewClient(cfg aws.Config, concurrency int, options ...func(*lambda.Options)) *lambda.Client {
 	client, ok := cfg.HTTPClient.(*awshttp.BuildableClient)
 	if cfg.HTTPClient == nil {
@@ -91,7 +92,7 @@ func NewClient(cfg aws.Config, concurrency int, options ...func(*lambda.Options)
 		cfg.HTTPClient = client.WithTransportOptions(func(t *http.Transport) {
 			t.MaxIdleConns = 2 * concurrency
 			t.MaxIdleConnsPerHost = concurrency
-			t.ForceAttemptHTTP2 = false // a connection carries one run, and breaks for one; see traced
+			t.ForceAttemptHTTP2 = false // HTTP/1.1: each connection carries one run, so that one broken connection ends one run; see traced
 		})
 	}
 	once := func(o *lambda.Options) { o.Retryer = aws.NopRetryer{} }

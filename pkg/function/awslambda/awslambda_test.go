@@ -32,7 +32,7 @@ func at(endpoint string, deps Deps) *Functions {
 	return New(Config{NamePrefix: "sf-"}, deps)
 }
 
-// wire is a Lambda whose answers are written by hand.
+// wire is a Lambda whose answers the test writes.
 func wire(t *testing.T, deps Deps, answer http.HandlerFunc) *Functions {
 	t.Helper()
 	s := httptest.NewServer(answer)
@@ -75,7 +75,7 @@ func TestInvokeReadsTheWholeAnswer(t *testing.T) {
 	}
 }
 
-// The SDK's default would send an invocation three times.
+// By default the SDK would send an invocation three times.
 func TestEveryCallIsTriedOnce(t *testing.T) {
 	var calls atomic.Int64
 	f := wire(t, Deps{}, func(w http.ResponseWriter, r *http.Request) {
@@ -246,7 +246,8 @@ func TestListReadsEveryPageAndLeavesOutOthersFunctions(t *testing.T) {
 	}
 }
 
-// With the transport's default of ten, each burst of 40 would dial 30 anew.
+// With the transport's default of 10 idle connections, each burst of 40 runs
+// would dial 30 new ones.
 func TestConnectionsAreKeptForEveryRunAtWork(t *testing.T) {
 	const runs = 40
 	var dialled atomic.Int64

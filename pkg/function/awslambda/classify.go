@@ -27,7 +27,7 @@ func classify(err error, op, name string, sent *atomic.Bool) error {
 		if e.Class == "" {
 			e.Class = ofStatus(err)
 		}
-	case errors.As(err, &response) && response.HTTPStatusCode() > 0: // an answer that the SDK could not read
+	case errors.As(err, &response) && response.HTTPStatusCode() > 0: // an answer that the SDK could not parse
 		e.Class, e.Reason = ofStatus(err), "UnreadableAnswer"
 	case sent.Load():
 		e.Class, e.Reason = function.Ambiguous, "ConnectionBroken"

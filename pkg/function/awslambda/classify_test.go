@@ -23,7 +23,7 @@ import (
 	"github.com/scriptfleet/scriptfleet/pkg/function"
 )
 
-// Lambda's vocabulary on the wire: a class for each, with the reason.
+// The error codes of Lambda on the wire: each has a class and a reason.
 func TestErrorsHaveTheClassThatTheirCodeMeans(t *testing.T) {
 	for _, c := range []struct {
 		op     string
@@ -55,7 +55,7 @@ func TestErrorsHaveTheClassThatTheirCodeMeans(t *testing.T) {
 		{"Invoke", 400, "InvalidRequestContentException", `{"message":"x"}`, function.Refused, "InvalidRequestContentException"},
 		{"Invoke", 502, "InvalidRuntimeException", `{"message":"x"}`, function.Refused, "InvalidRuntimeException"},
 		{"Invoke", 502, "InvalidZipFileException", `{"message":"x"}`, function.Refused, "InvalidZipFileException"},
-		{"Invoke", 418, "SomethingNewException", `{"message":"x"}`, function.Refused, "SomethingNewException"}, // 4xx: ours to mend
+		{"Invoke", 418, "SomethingNewException", `{"message":"x"}`, function.Refused, "SomethingNewException"}, // an unknown 4xx: the platform's fault
 		{"Invoke", 403, "AccessDeniedException", `{"Message":"User is not authorized to perform: lambda:InvokeFunction"}`, function.Denied, "AccessDeniedException"},
 		{"Invoke", 403, "UnrecognizedClientException", `{"message":"The security token included in the request is invalid."}`, function.BadSignature, "UnrecognizedClientException"},
 		{"Invoke", 403, "ExpiredTokenException", `{"message":"x"}`, function.BadSignature, "ExpiredTokenException"},
@@ -69,7 +69,7 @@ func TestErrorsHaveTheClassThatTheirCodeMeans(t *testing.T) {
 		{"Invoke", 502, "SubnetIPAddressLimitReachedException", `{"message":"x"}`, function.Operator, "SubnetIPAddressLimitReachedException"},
 		{"Invoke", 403, "EFSMountFailureException", `{"message":"x"}`, function.Operator, "EFSMountFailureException"},
 		{"Invoke", 500, "ServiceException", `{"message":"x"}`, function.Ambiguous, "ServiceException"},
-		{"Invoke", 503, "", `<html>busy</html>`, function.Ambiguous, ""}, // a balancer's: behind it, it may have begun
+		{"Invoke", 503, "", `<html>busy</html>`, function.Ambiguous, ""}, // a load balancer's answer: the function behind it may have begun
 		{"Invoke", 504, "", ``, function.Ambiguous, ""},
 		{"Invoke", 408, "", ``, function.Ambiguous, ""}, // a proxy's, which has waited for the answer
 	} {
@@ -273,8 +273,8 @@ func TestADeadlineThatPassesWhileTheFunctionWorksIsAmbiguous(t *testing.T) {
 	}
 }
 
-// An idle connection that the other side has closed is noticed, and dialling
-// anew is refused: nothing was sent.
+// The server has closed the idle connection and refuses a new one: nothing was
+// sent.
 func TestAnIdleConnectionThatDiedDoesNotCountAsSent(t *testing.T) {
 	s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { io.WriteString(w, "{}") }))
 	f := at(s.URL, Deps{})

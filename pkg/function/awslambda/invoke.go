@@ -14,8 +14,8 @@ import (
 	"github.com/scriptfleet/scriptfleet/pkg/function"
 )
 
-// Invoke calls the function once, signed with the tenant's session where there
-// are sessions.
+// Invoke calls the function once. The tenant's session signs the call where
+// Deps.Sessions is set.
 func (f *Functions) Invoke(ctx context.Context, tenant, name string, payload []byte) (function.Invocation, error) {
 	in := &lambda.InvokeInput{
 		FunctionName:   &name,

@@ -70,8 +70,8 @@ func TestContractOnTheEmbeddedLambda(t *testing.T) {
 	})
 }
 
-// The handler under the embedded Lambda's own bootstrap, deadlines and
-// signals: what its answers and its log become.
+// The answers and logs of the handler under the embedded Lambda's own
+// bootstrap, deadlines and signals.
 func TestScriptsOnTheEmbeddedLambda(t *testing.T) {
 	f := embedded(t, 0)
 	python := newest(t)
@@ -123,7 +123,7 @@ func invokeOnce(t *testing.T, f *Functions, name string, s run.Script) function.
 		t.Fatal(err)
 	}
 	code, err := function.Packager{Interpreters: set}.Pack(t.Context(), s)
-	if _, refused := errors.AsType[*run.Error](err); refused { // as a builder without the interpreter would
+	if _, refused := errors.AsType[*run.Error](err); refused { // as with a builder that lacks the interpreter
 		code, err = function.Packager{}.Pack(t.Context(), s)
 	}
 	if err != nil {

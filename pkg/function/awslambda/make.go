@@ -13,7 +13,8 @@ import (
 	"github.com/scriptfleet/scriptfleet/pkg/function"
 )
 
-// architectures is nil for Lambda's own default.
+// architectures returns nil for an empty arch: Lambda then takes its default,
+// x86_64.
 func architectures(arch string) []types.Architecture {
 	if arch == "" {
 		return nil
@@ -21,7 +22,8 @@ func architectures(arch string) []types.Architecture {
 	return []types.Architecture{types.Architecture(arch)}
 }
 
-// FindLayer asks for the newest version only.
+// FindLayer returns the ARN of the layer's newest version. It asks for one
+// version only.
 func (f *Functions) FindLayer(ctx context.Context, name string) (string, error) {
 	ctx, sent := traced(ctx)
 	out, err := f.Lambda.ListLayerVersions(ctx, &lambda.ListLayerVersionsInput{LayerName: &name, MaxItems: aws.Int32(1)})
@@ -34,8 +36,8 @@ func (f *Functions) FindLayer(ctx context.Context, name string) (string, error) 
 	return aws.ToString(out.LayerVersions[0].LayerVersionArn), nil
 }
 
-// PublishLayer sends the zip in the call, or uploads it first where it is too
-// large for that.
+// PublishLayer sends the zip in the call, or uploads it first where it is
+// larger than function.MaxZipBytes.
 func (f *Functions) PublishLayer(ctx context.Context, l function.LayerSpec) (string, error) {
 	content := &types.LayerVersionContentInput{ZipFile: l.Zip}
 	if len(l.Zip) > function.MaxZipBytes {
@@ -66,13 +68,14 @@ func (f *Functions) upload(ctx context.Context, l function.LayerSpec) (bucket, k
 	}
 	bucket, key, err = f.Uploads.Upload(ctx, "layers/"+l.Name+".zip", l.Zip)
 	if err != nil {
-		// No function is made by an upload, and uploading again is harmless.
+		// The upload made no layer, and uploading again is harmless.
 		return "", "", &function.Error{Class: function.Unsent, Op: "Upload", Name: l.Name, Reason: "UploadFailed", Err: err}
 	}
 	return bucket, key, nil
 }
 
-// Create makes the function; it is Pending for a while, see Await.
+// Create makes the function. The function is Pending for a while after it: see
+// Await.
 func (f *Functions) Create(ctx context.Context, s function.Spec) error {
 	ctx, sent := traced(ctx)
 	_, err := f.Lambda.CreateFunction(ctx, &lambda.CreateFunctionInput{
@@ -95,16 +98,16 @@ func (f *Functions) Create(ctx context.Context, s function.Spec) error {
 	return nil
 }
 
-// The polls of Await: at once, since the embedded stack is done by then, and
-// never slower than every 2 s. GetFunction has a limit of its own, 100/s.
+// Await polls at once, because the embedded stack is ready by then, and at
+// least every 2 s. GetFunction has a limit of its own: 100 calls a second.
 const (
 	firstPoll    = 20 * time.Millisecond
 	longestPoll  = 2 * time.Second
 	failingPolls = 5
 )
 
-// Await polls GetFunction. An Inactive function counts as ready: nothing but an
-// invocation wakes it, and that one fails with NotReady.
+// Await polls GetFunction. An Inactive function counts as ready: only an
+// invocation wakes it, and that invocation fails with NotReady.
 func (f *Functions) Await(ctx context.Context, name string) error {
 	failed := 0
 	for delay := firstPoll; ; delay = min(2*delay, longestPoll) {
@@ -126,7 +129,7 @@ func (f *Functions) Await(ctx context.Context, name string) error {
 	}
 }
 
-// passes tells whether a failed poll is worth another.
+// passes tells whether Await goes on polling after a failure of the class.
 func passes(c function.Class) bool {
 	return c == function.Throttled || c == function.Ambiguous || c == function.Unsent || c == function.BadSignature
 }
@@ -158,7 +161,8 @@ func (f *Functions) Delete(ctx context.Context, name string) error {
 	return nil
 }
 
-// List reads every page, one call each. Lambda's lists leave State empty.
+// List reads every page, one call each. Info.State is empty: Lambda's list
+// leaves it out.
 func (f *Functions) List(ctx context.Context) ([]function.Info, error) {
 	var infos []function.Info
 	pages := lambda.NewListFunctionsPaginator(f.Lambda, &lambda.ListFunctionsInput{})
@@ -177,7 +181,7 @@ func (f *Functions) List(ctx context.Context) ([]function.Info, error) {
 	return infos, nil
 }
 
-// modifiedLayout is of LastModified, such as 2026-11-23T09:00:00.000+0000.
+// modifiedLayout parses LastModified, such as 2026-11-23T09:00:00.000+0000.
 const modifiedLayout = "2006-01-02T15:04:05.999-0700"
 
 func info(c types.FunctionConfiguration) function.Info {

@@ -6,14 +6,14 @@ import (
 	"sync/atomic"
 )
 
-// traced returns a ctx whose request notes in sent whether the service can have
-// it. Signing, dialling, TLS and waiting for a connection come before its
-// headers are written, and a request that is not written to its end executes
-// nothing: Lambda needs the whole payload.
+// traced returns a ctx under which an HTTP request sets sent once its headers
+// are written, and clears it if the rest cannot be written. Signing, dialling,
+// TLS and the wait for a connection come before the headers. A request that
+// breaks off before its end executes nothing: Lambda needs the whole payload.
 //
-// The transport asks for a connection again only where it knows that nothing of
-// the request was taken (an idle connection that the other side had closed), so
-// that what came before does not count.
+// The transport asks for a second connection only if the server took nothing of
+// the request (an idle connection that the server had closed), so asking clears
+// sent too.
 func traced(ctx context.Context) (_ context.Context, sent *atomic.Bool) {
 	sent = new(atomic.Bool)
 	return httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{

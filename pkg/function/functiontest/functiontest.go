@@ -1,5 +1,5 @@
-// Package functiontest holds an implementation of function.Maker and
-// function.Invoker to their contract.
+// Package functiontest tests an implementation of function.Maker and
+// function.Invoker against their contract.
 package functiontest
 
 import (
@@ -22,18 +22,19 @@ type Service interface {
 	function.Invoker
 }
 
-// Open starts a service without functions, in which a function is Pending at
-// least for so long. It is closed with the test.
+// Open starts a service without functions. A created function stays Pending for
+// at least pending. The service ends with the test.
 type Open func(t *testing.T, pending time.Duration) Service
 
-// suite is one test's service, with names that no other test uses.
+// suite is one test's service and the names of its own functions and layers.
 type suite struct {
 	Service
 	t       *testing.T
 	runtime string
 }
 
-// Run holds the service to the contract. The runtime is one that it can run.
+// Run runs the contract's tests against the service. runtime is one whose
+// functions the service can execute.
 func Run(t *testing.T, runtime string, open Open) {
 	for name, test := range map[string]func(s suite){
 		"CreatedFunctionAnswersOnceItIsAwaited": suite.createdFunctionAnswers,
@@ -84,7 +85,8 @@ func (s suite) must(what string, err error) {
 	}
 }
 
-// fails asserts the class of an error, and that it names what it is about.
+// fails asserts the class of an error, and that the error names the call and
+// the function or layer.
 func (s suite) fails(what string, err error, class function.Class) {
 	s.t.Helper()
 	var e *function.Error

@@ -9,26 +9,27 @@ import (
 	"github.com/scriptfleet/scriptfleet/pkg/run"
 )
 
-// Behaviour is how one call goes. The zero value succeeds at once, an Invoke
-// with the output null.
+// Behaviour decides how one call goes. With the zero value the call succeeds at
+// once; an Invoke returns null.
 type Behaviour struct {
 	Duration time.Duration
 
-	// Fault is the class of error to fail with. The call then does nothing,
-	// unless Executes is set: then it is done, and fails all the same, as an
+	// Fault is the class of the error to fail with. Without Executes the call
+	// has no effect. With Executes it takes effect and fails all the same, as an
 	// Ambiguous one may.
 	Fault    function.Class
 	Executes bool
 	Reason   string // of the fault
 
-	// The rest is for Invoke.
+	// The rest is for Invoke only.
 	Status     run.Status           // Failed, TimedOut or OutOfMemory; empty means succeeded
 	Output     json.RawMessage      // what main returned; empty means null
 	Invocation *function.Invocation // this answer, instead of one made of the above
 }
 
 // invocation is the answer as the handler, or Lambda in its place, would word
-// it.
+// invocation is the answer in the format of the handler, or of Lambda where the
+// handler gives none.
 func (b Behaviour) invocation(c Call, s function.Spec) function.Invocation {
 	if b.Invocation != nil {
 		return *b.Invocation

@@ -42,7 +42,7 @@ func arn(layer string, version int) string {
 	return fmt.Sprintf("arn:aws:lambda:us-east-1:123456789012:layer:%s:%d", layer, version)
 }
 
-// PublishLayer publishes when the call's time is up.
+// PublishLayer publishes at the end of the call's delay.
 func (f *Functions) PublishLayer(ctx context.Context, l function.LayerSpec) (string, error) {
 	c, b, err := f.arrive(ctx, Call{Op: "PublishLayer", Name: l.Name})
 	if err != nil {
@@ -61,7 +61,7 @@ func (f *Functions) PublishLayer(ctx context.Context, l function.LayerSpec) (str
 	return arn(l.Name, version), nil
 }
 
-// Create makes the function when the call's time is up.
+// Create makes the function at the end of the call's delay.
 func (f *Functions) Create(ctx context.Context, s function.Spec) error {
 	c, b, err := f.arrive(ctx, Call{Op: "Create", Name: s.Name})
 	if err != nil {
@@ -107,8 +107,8 @@ func (f *Functions) published(layerARN string) bool {
 	return false
 }
 
-// look returns the function's state by now; empty where there is none. The
-// caller holds f.mu.
+// look returns the function's current state, or "" if there is no such
+// function. The caller holds f.mu.
 func (f *Functions) look(name string) (state string, left time.Duration) {
 	m := f.functions[name]
 	if m == nil {
@@ -122,7 +122,7 @@ func (f *Functions) look(name string) (state string, left time.Duration) {
 	return m.state, left
 }
 
-// Await looks again every 20 ms.
+// Await polls every 20 ms.
 func (f *Functions) Await(ctx context.Context, name string) error {
 	c, b, err := f.arrive(ctx, Call{Op: "Await", Name: name})
 	if err != nil {
@@ -189,7 +189,8 @@ func (f *Functions) List(ctx context.Context) ([]function.Info, error) {
 	return infos, nil
 }
 
-// Invoke counts as executed from its beginning, whatever becomes of the call.
+// Invoke records the execution at its beginning, so that a call that fails
+// later counts as executed too.
 func (f *Functions) Invoke(ctx context.Context, tenant, name string, payload []byte) (function.Invocation, error) {
 	c, b, err := f.arrive(ctx, Call{Op: "Invoke", Name: name, Tenant: tenant, Payload: payload})
 	if err != nil {

@@ -1,8 +1,8 @@
 // Package memfunction is a function service in memory, for tests and the
-// simulation of the fleet. It keeps Lambda's states and conflicts, executes
-// nothing, and remembers every call. A test says how calls go by a [Behaviour].
+// simulation of the fleet. It has Lambda's states and conflicts, executes no
+// script, and records every call. A test decides by a [Behaviour] how calls go.
 //
-// Time is that of package time, so that it runs under testing/synctest.
+// It uses package time, and so runs under testing/synctest.
 package memfunction
 
 import (
@@ -15,23 +15,23 @@ import (
 	"github.com/scriptfleet/scriptfleet/pkg/function"
 )
 
-// Config says how the service behaves.
+// Config configures the service.
 type Config struct {
-	// Pending is how long a function is Pending after Create, and after the
+	// Pending is how long a function is Pending after Create, and after an
 	// invocation that wakes an Inactive one.
 	Pending time.Duration
-	// Behave decides how each call goes. It is called with nothing held, so it
-	// may call back. Nil lets every call succeed at once.
+	// Behave decides how each call goes. No lock is held meanwhile, so it may
+	// call the service. Nil lets every call succeed at once.
 	Behave func(Call) Behaviour
 }
 
-// Call is a call that arrived.
+// Call is a recorded call.
 type Call struct {
 	Op      string // Invoke, Create, PublishLayer, FindLayer, Await, Delete, List
 	Name    string // of the function or layer
 	Tenant  string // of Invoke
 	Payload []byte // of Invoke
-	Nth     int    // 1 for the first call of this Op for this Name
+	Nth     int    // 1 for the first call of this Op with this Name
 	At      time.Time
 }
 
@@ -47,11 +47,11 @@ type Functions struct {
 	creates   map[string]int
 }
 
-// made is a function that was created.
+// made is a created function.
 type made struct {
 	spec     function.Spec
 	state    string
-	activeAt time.Time // of a Pending one
+	activeAt time.Time // when a Pending function becomes Active
 	modified time.Time
 }
 
@@ -71,15 +71,15 @@ func New(cfg Config) *Functions {
 	}
 }
 
-// SetBehave changes how calls go from now on.
+// SetBehave replaces Config.Behave for later calls.
 func (f *Functions) SetBehave(behave func(Call) Behaviour) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.cfg.Behave = behave
 }
 
-// SetState puts a function into a state: Active, Inactive, Failed, or Pending,
-// in which it then stays.
+// SetState puts a function into a state: Active, Inactive, Failed, or Pending
+// without end.
 func (f *Functions) SetState(name, state string) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -88,8 +88,8 @@ func (f *Functions) SetState(name, state string) {
 	}
 }
 
-// Calls returns the calls of an Op that arrived, in their order; every Op's
-// where op is empty.
+// Calls returns the recorded calls of an Op in order of arrival, or of all Ops
+// if op is empty.
 func (f *Functions) Calls(op string) []Call {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -102,29 +102,29 @@ func (f *Functions) Calls(op string) []Call {
 	return calls
 }
 
-// Executions returns the invocations whose script was executed, those with an
-// ambiguous end included.
+// Executions returns the invocations that executed their script, those with an
+// Ambiguous end included.
 func (f *Functions) Executions() []Call {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	return slices.Clone(f.executed)
 }
 
-// Creates tells how often a function of the name was made.
+// Creates counts how often a function of the name was created.
 func (f *Functions) Creates(name string) int {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	return f.creates[name]
 }
 
-// Publishes tells how many versions the layer has.
+// Publishes counts the layer's versions.
 func (f *Functions) Publishes(name string) int {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	return f.layers[name]
 }
 
-// Spec returns the function as it was created.
+// Spec returns the Spec with which the function was created.
 func (f *Functions) Spec(name string) (function.Spec, bool) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -135,8 +135,8 @@ func (f *Functions) Spec(name string) (function.Spec, bool) {
 	return m.spec, true
 }
 
-// arrive notes the call and has it behave: it takes its time, and fails where
-// it shall fail before anything was done.
+// arrive records the call, waits out its delay, and fails if the Behaviour
+// wants a failure without effect.
 func (f *Functions) arrive(ctx context.Context, c Call) (Call, Behaviour, error) {
 	f.mu.Lock()
 	key := [2]string{c.Op, c.Name}
@@ -162,7 +162,7 @@ func (f *Functions) arrive(ctx context.Context, c Call) (Call, Behaviour, error)
 	return c, b, nil
 }
 
-// depart ends a call that was done.
+// depart ends a call that has taken effect.
 func (b Behaviour) depart(ctx context.Context, c Call) error {
 	if err := b.last(ctx, c); err != nil {
 		return err
@@ -173,7 +173,7 @@ func (b Behaviour) depart(ctx context.Context, c Call) error {
 	return nil
 }
 
-// last takes the call's time. A ctx that ends first leaves the outcome unknown.
+// last waits out the call's delay. If ctx ends first, the outcome is Ambiguous.
 func (b Behaviour) last(ctx context.Context, c Call) error {
 	if b.Duration <= 0 {
 		return nil
