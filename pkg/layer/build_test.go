@@ -20,10 +20,10 @@ import (
 
 var _ builds.Layers = (*Builder)(nil)
 
-// These tests build for real, from the machine's package index, with both
-// installers.
+// These tests run real builds with both installers, from the package index for
+// which this machine is configured.
 
-// uvPath is the uv of the PATH, or the one that make setup has put beside the
+// uvPath is the uv on the PATH, or the one that make setup installed with the
 // repository's other tools.
 func uvPath(t testing.TB) string {
 	t.Helper()
@@ -46,8 +46,9 @@ func interpreters(t testing.TB) interpreter.Set {
 	return set
 }
 
-// python is the minor version that the tests build for: the newest one here
-// whose bytecode is compiled in parallel, else the newest.
+// python is the minor version for which the tests build: the newest installed
+// one whose bytecode is compiled in parallel (see parallelFrom), or else the
+// newest.
 func python(t testing.TB) string {
 	t.Helper()
 	best := ""
@@ -117,7 +118,7 @@ func contents(t testing.TB, l Layer) map[string]string {
 	return files
 }
 
-// unpack lays the layer out as Lambda does below /opt.
+// unpack writes the layer to a folder, as Lambda does below /opt.
 func unpack(t testing.TB, l Layer) string {
 	t.Helper()
 	opt := t.TempDir()
@@ -189,7 +190,7 @@ func TestTwoBuildsAreByteEqualWhateverTheInstaller(t *testing.T) {
 	t.Parallel()
 	for minor, reqs := range map[string][]string{
 		python(t): {"idna==3.10", "charset-normalizer==3.4.0", "six==1.17.0"},
-		"3.9":     {"charset-normalizer==3.4.0"}, // compiled in one process, see parallelFrom
+		"3.9":     {"charset-normalizer==3.4.0"}, // compiled in one process: see parallelFrom
 	} {
 		if _, ok := interpreters(t)[minor]; !ok {
 			t.Fatalf("Python %s is needed: run make setup", minor)

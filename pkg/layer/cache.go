@@ -18,22 +18,23 @@ import (
 	"github.com/scriptfleet/scriptfleet/pkg/run"
 )
 
-// cache keeps layers as files, one each, named for their env. A file is
+// cache keeps layers in a folder, one file for each env, named by the env's
+// hash. A file consists of
 //
-//	SHA-256 of the rest, in hex ⏎ kept as JSON ⏎ zip
+//  SHA-256 of the rest, in hex ⏎ kept as JSON ⏎ zip
 //
-// and is written beside its place and renamed into it, so that any number of
-// processes may read and write one folder: each sees a whole file or none, and
-// what a crash, a full disk or a stranger left half is told by the checksum.
-// The file's modification time is when the layer was last used.
+// It is written under a temporary name and then renamed, so any number of
+// processes may use one folder: each reads a complete file or none. The
+// checksum finds files that a crash, a full disk or another program left
+// incomplete. The modification time of a file is when the layer was last used.
 type cache struct {
 	dir  string
 	most int64
-	// write makes a file; tests put a full disk here.
+	// write writes a file; tests replace it to simulate a full disk.
 	write func(f *os.File, data []byte) error
 }
 
-// kept is what is remembered of a layer besides its zip.
+// kept is a layer's metadata in its file.
 type kept struct {
 	SHA256        string `json:"sha256"`
 	UnpackedBytes int64  `json:"unpacked_bytes"`
@@ -44,7 +45,7 @@ const (
 	layerSuffix = ".layer"
 	workPrefix  = "build-"
 	tempPrefix  = "new-"
-	abandoned   = 24 * time.Hour // no build takes that long
+	abandoned   = 24 * time.Hour // age of a temporary file that no build still writes
 )
 
 var errCorrupt = errors.New("the kept layer is corrupt")
@@ -58,7 +59,7 @@ func openCache(dir string, most int64) (*cache, error) {
 	return c, nil
 }
 
-// sweep removes what builds and writers left that were killed.
+// sweep removes the temporary files of processes that were killed.
 func (c *cache) sweep(now time.Time) {
 	entries, err := os.ReadDir(c.dir)
 	if err != nil {
@@ -80,8 +81,8 @@ func (c *cache) path(env run.EnvHash) string {
 	return filepath.Join(c.dir, filepath.Base(string(env))+layerSuffix)
 }
 
-// get returns the kept layer, or an error: fs.ErrNotExist where there is none,
-// errCorrupt where it was not whole and is now removed.
+// get returns the kept layer. The error is fs.ErrNotExist where there is none,
+// or errCorrupt where the file was damaged; get removes such a file.
 func (c *cache) get(env run.EnvHash) (Layer, error) {
 	path := c.path(env)
 	data, err := os.ReadFile(path)
@@ -94,7 +95,7 @@ func (c *cache) get(env run.EnvHash) (Layer, error) {
 		return Layer{}, err
 	}
 	now := time.Now()
-	_ = os.Chtimes(path, now, now) // at worst it is dropped a little early
+	_ = os.Chtimes(path, now, now) // if it fails, the layer may be dropped earlier than it should
 	return l, nil
 }
 
@@ -126,7 +127,8 @@ func encode(l Layer) ([]byte, error) {
 	return data, nil
 }
 
-// put keeps the layer, then drops the longest unused ones over the bound.
+// put keeps the layer, then drops the least recently used layers over the
+// limit.
 func (c *cache) put(env run.EnvHash, l Layer) error {
 	data, err := encode(l)
 	if err != nil {
@@ -149,7 +151,7 @@ func (c *cache) put(env run.EnvHash, l Layer) error {
 	return nil
 }
 
-// trim drops layers by age of last use until the rest is within the bound.
+// trim drops the least recently used layers until the rest is within the limit.
 func (c *cache) trim() {
 	entries, err := os.ReadDir(c.dir)
 	if err != nil {

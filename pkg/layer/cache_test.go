@@ -108,7 +108,7 @@ func TestTheLongestUnusedLayersGoFirst(t *testing.T) {
 		}
 		age(env, 10-i)
 	}
-	if _, err := c.get("a"); err != nil { // a is used, so b is the oldest now
+	if _, err := c.get("a"); err != nil { // reading a makes b the least recently used
 		t.Fatal(err)
 	}
 	if err := c.put("d", someLayer('x', 800)); err != nil {

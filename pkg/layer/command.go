@@ -12,29 +12,31 @@ import (
 	"github.com/scriptfleet/scriptfleet/pkg/interpreter"
 )
 
-// command is a program of a build. It runs in a sandbox that sees the program,
-// an interpreter and the workshop, and may write the workshop alone.
+// command is a program that a build runs. Its sandbox contains the program, an
+// interpreter and the workshop; it can write only to the workshop and to
+// writes.
 type command struct {
 	path    string
 	args    []string
-	env     []string // the whole of it
+	env     []string // the complete environment
 	work    workshop
-	sees    []string // files and folders, absolute, besides the system's own
-	writes  string   // a folder besides the workshop; empty for none
+	sees    []string // absolute paths that the sandbox contains besides those of the system
+	writes  string   // one more folder that it may write; empty for none
 	network bool
-	most    int // lines to return; default 400
+	most    int // the most lines that run returns; default 400
 }
 
-// Bounds of a build's program. The wheels of a layer that fits take far less.
+// Limits of a build's program. Packages that fit into a layer need far less.
 const (
 	buildMemory    = 2 << 30
 	buildProcesses = 256
 	buildOpenFiles = 4096
 )
 
-// run runs the program, streams what it says into the log, and returns its last
-// lines, scrubbed. Where it was stopped, the error is why; where it failed by
-// itself it is an *exitError. A program and all that it started end with ctx.
+// run runs the program and copies its output to the log. It returns the last
+// lines of the output without addresses. The error is the cause of ctx's end if
+// ctx stopped the program, and an *exitError if the program failed by itself.
+// When ctx ends, the program and its child processes are killed.
 func (c command) run(ctx context.Context, log *buildLog) (out string, err error) {
 	heard := &lastLines{most: cmp.Or(c.most, 400)}
 	w := &lineWriter{emit: func(line string) { heard.add(log.line(line)) }}
@@ -46,12 +48,12 @@ func (c command) run(ctx context.Context, log *buildLog) (out string, err error)
 	return heard.String(), err
 }
 
-// exitError is a program that ended with an error of its own.
+// exitError is the error of a program that failed by itself.
 type exitError struct {
 	program string
 	code    int
 	signal  string
-	memory  bool // it was killed for the memory that it took
+	memory  bool // the kernel killed it for its memory
 }
 
 func (e *exitError) Error() string {
@@ -64,14 +66,14 @@ func (e *exitError) Error() string {
 	return fmt.Sprintf("%s exited with %d", e.program, e.code)
 }
 
-// exited tells whether the program ended by itself and said why, rather than
-// being stopped, killed or never started.
+// exited tells whether the program ended by itself with an exit code, rather
+// than being killed or not started.
 func exited(err error) bool {
 	var exit *exitError
 	return errors.As(err, &exit) && exit.signal == "" && !exit.memory
 }
 
-// lastLines keeps the last lines of what a program says.
+// lastLines keeps the last lines of a program's output.
 type lastLines struct {
 	most  int
 	lines []string
@@ -86,11 +88,12 @@ func (l *lastLines) add(line string) {
 
 func (l *lastLines) String() string { return strings.Join(l.lines, "\n") }
 
-// system begins the paths that every sandbox sees.
+// system are the prefixes of paths that every sandbox contains.
 var system = []string{"/usr/", "/bin/", "/lib", "/sbin/", "/nix/store/", "/etc/ssl/", "/etc/pki/", "/etc/ca-certificates/", "/etc/crypto-policies/"}
 
-// inSystem tells whether a path needs no bind. A link is judged by where it
-// leads too: that it stands in /usr helps nobody who can't follow it.
+// inSystem tells whether a path is part of every sandbox. Both a link and its
+// target must be below a prefix in system, because the sandbox lacks any other
+// target.
 func inSystem(path string) bool {
 	real, err := filepath.EvalSymlinks(path)
 	if err != nil {
@@ -108,7 +111,7 @@ func beginsSystem(path string) bool {
 	return false
 }
 
-// pythonPaths are what an interpreter consists of.
+// pythonPaths are the paths of an interpreter and its libraries.
 func pythonPaths(i interpreter.Interpreter) []string {
 	paths := []string{i.Path}
 	if i.Prefix != "" && !beginsSystem(i.Path) {
@@ -120,9 +123,9 @@ func pythonPaths(i interpreter.Interpreter) []string {
 	return paths
 }
 
-// lendFiles copies what the installer has to read of this machine, such as
-// certificates and a .netrc that only we may read, into the workshop, and
-// returns the environment that points there.
+// lendFiles copies files that the installer reads from outside (certificates, a
+// .netrc that is readable by this user only) into the workshop, and returns env
+// with the copies' paths.
 func lendFiles(env []string, w workshop) ([]string, error) {
 	lent := make([]string, 0, len(env))
 	for n, kv := range env {

@@ -14,8 +14,9 @@ func (c command) execute(ctx context.Context, out io.Writer) error {
 	if err != nil {
 		return err
 	}
-	// The first writable folder decides under which uid the sandbox runs: where
-	// builds share one, they have to share that too.
+	// The owner of the first writable folder decides the sandbox's uid, so
+	// builds with a shared downloads folder need that folder first: they must
+	// all run as its owner.
 	var binds []sandbox.Bind
 	if c.writes != "" {
 		binds = append(binds, sandbox.Bind{Source: c.writes, Writable: true})

@@ -12,8 +12,8 @@ import (
 	"time"
 )
 
-// execute runs the program without a sandbox, for developers whose machine has
-// none: wheels bring no code that an install would run.
+// execute runs the program without a sandbox, which exists on Linux only. This
+// is for developers: installing a wheel runs none of its code.
 func (c command) execute(ctx context.Context, out io.Writer) error {
 	cmd := exec.CommandContext(ctx, c.path, c.args...)
 	cmd.Env, cmd.Dir, cmd.Stdout, cmd.Stderr = c.env, c.work.home, out, out

@@ -9,8 +9,8 @@ import (
 	"github.com/scriptfleet/scriptfleet/pkg/sandbox"
 )
 
-// TestABuildsProgramReachesNothingButItsWorkshop tries what a wheel that broke
-// out of its installer would.
+// TestABuildsProgramReachesNothingButItsWorkshop tries to do what a wheel that
+// exploits its installer would do.
 func TestABuildsProgramReachesNothingButItsWorkshop(t *testing.T) {
 	t.Parallel()
 	if r := sandbox.Probe(); !r.MountNamespace {

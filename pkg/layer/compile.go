@@ -14,11 +14,12 @@ import (
 	"github.com/scriptfleet/scriptfleet/pkg/run"
 )
 
-// compile writes the bytecode beside the sources, for /opt/python, where the
-// function will find it read-only. It is unchecked: a .pyc that carried its
-// source's time would differ in each build. Files that do not compile (tests of
-// syntax errors, code for another Python) stay as they are; nothing here fails
-// a build. It tells whether there may be bytecode now.
+// compile writes bytecode beside the sources, with the paths below /opt/python
+// where the function reads it. The .pyc files are unchecked: checked ones
+// contain the time or hash of the source, and times differ between builds.
+// Files that do not compile (tests of syntax errors, code for another Python)
+// stay without bytecode. Nothing here fails a build. compile returns whether
+// bytecode may have been written.
 func (b *Builder) compile(ctx context.Context, s run.Script, w workshop, sources tree, log *buildLog) bool {
 	python, ok := b.deps.Interpreters[s.Runtime.Python]
 	if !ok {
@@ -53,23 +54,25 @@ func (b *Builder) compile(ctx context.Context, s run.Script, w workshop, sources
 	return true
 }
 
-// compileList returns what the compiler said of files that it can't compile.
+// compileList compiles the listed files and returns the compiler's messages
+// about those that it can't compile.
 func compileList(ctx context.Context, python interpreter.Interpreter, list string, w workshop) (string, error) {
 	args := []string{"-s", "-S", "-W", "ignore", "-m", "compileall", "-q", "--invalidation-mode", "unchecked-hash", "-s", w.target, "-p", "/opt/python", "-i", list}
-	// The seed decides in which order sets are written into bytecode.
+	// A fixed hash seed: it decides the order of sets in bytecode.
 	env := []string{"PATH=/usr/bin:/bin", "HOME=" + w.home, "TMPDIR=" + w.home, "LANG=C.UTF-8", "PYTHONHASHSEED=0"}
 	quiet := newBuildLog(func(string) {})
 	quiet.hide(w.root)
 	return command{path: python.Path, args: args, env: env, work: w, sees: pythonPaths(python), most: 20_000}.run(ctx, quiet)
 }
 
-// parallelFrom is the first minor version whose bytecode does not depend on
-// what the same process compiled before: from 3.12 on, interned names are
-// immortal, and marshal no longer writes down whether anybody else holds them.
+// parallelFrom is the first minor version of Python 3 whose bytecode does not
+// depend on what the same process compiled before. From 3.12 on interned
+// strings are immortal, and marshal no longer depends on their reference
+// counts.
 const parallelFrom = 12
 
-// compilers is how many processes compile. One, and so one order, where the
-// result depends on it.
+// compilers is the number of compiler processes. It is 1 where the bytecode
+// depends on the order of compilation (see parallelFrom).
 func compilers(minor string) int {
 	if minorNumber(minor) < parallelFrom {
 		return 1
@@ -77,9 +80,8 @@ func compilers(minor string) int {
 	return min(runtime.GOMAXPROCS(0), 4)
 }
 
-// shares deals the sources out to n processes, so that each has about as many
-// bytes to compile. The packages' own tests, a third of pandas, stay sources:
-// no script imports them.
+// shares divides the sources among n processes by size in bytes. It leaves out
+// the packages' own tests, a third of pandas: scripts do not import them.
 func shares(sources tree, n int) [][]string {
 	parts, loads := make([][]string, n), make([]int64, n)
 	for _, f := range sources {

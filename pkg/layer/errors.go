@@ -7,7 +7,7 @@ import (
 	"github.com/scriptfleet/scriptfleet/pkg/run"
 )
 
-// The types of error that a build fails with.
+// The types of a build's errors, with the owner of each.
 const (
 	TypeRequirementNotFound = "RequirementNotFound"  // author: no such package, or no such version of it
 	TypeRequirementConflict = "RequirementConflict"  // author: two requirements exclude each other
@@ -30,8 +30,9 @@ func operatorError(kind, format string, args ...any) *run.Error {
 	return &run.Error{Owner: run.OwnerOperator, Type: kind, Message: fmt.Sprintf(format, args...), Retryable: true}
 }
 
-// unresolved is a search of pip's that was ended. What fits together may exist:
-// a worker with uv would know, so it is not remembered for long.
+// unresolved is the error for a search of pip's that was stopped. A solution
+// may exist, and a worker with uv would find it, so the failure is remembered
+// briefly only.
 func unresolved(tried []string) *run.Error {
 	versions := "one version after the other"
 	if len(tried) > 0 {
@@ -42,7 +43,8 @@ func unresolved(tried []string) *run.Error {
 	return e
 }
 
-// noInstaller is not retryable: the same worker will not have one next time.
+// noInstaller is not retryable: the same worker has no installer next time
+// either.
 func noInstaller(r run.Runtime) *run.Error {
 	return &run.Error{Owner: run.OwnerOperator, Type: TypeInstallerMissing,
 		Message: fmt.Sprintf("This worker has neither uv nor a Python %s with pip, one of which it needs to install requirements for %s: the operator has to install uv.", r.Python, r.Name)}
@@ -52,7 +54,7 @@ func diskFull() *run.Error {
 	return operatorError(TypeDiskFull, "The disk on which layers are built is full. Try again later; the operator has to make room for it.")
 }
 
-// tooLarge names the size, where it is known, and the packages that make it.
+// tooLarge names the size, where it is known, and the largest packages.
 func tooLarge(size, limit int64, largest []sized) *run.Error {
 	what := "more than " + megabytes(limit) + " unpacked"
 	if size > 0 {

@@ -14,8 +14,8 @@ import (
 	"github.com/scriptfleet/scriptfleet/pkg/run"
 )
 
-// everyReason has each way that a build fails, with how long it is remembered:
-// only what the same requirements will fail with again, on any worker, is
+// everyReason has every kind of build failure, and how long it is remembered.
+// Only failures that the same requirements cause again on any worker are
 // remembered for long.
 func everyReason(t *testing.T) map[string]struct {
 	err  error
@@ -65,7 +65,7 @@ func everyReason(t *testing.T) map[string]struct {
 	}
 }
 
-// TestEveryReasonIsASentenceForWhoeverCanMendIt prints them side by side.
+// TestEveryReasonIsASentenceForWhoeverCanMendIt logs the messages side by side.
 func TestEveryReasonIsASentenceForWhoeverCanMendIt(t *testing.T) {
 	folder := regexp.MustCompile(`(^|\s)/\w`)
 	for name, r := range everyReason(t) {

@@ -8,22 +8,23 @@ import (
 	"github.com/scriptfleet/scriptfleet/pkg/run"
 )
 
-// What follows reads an installer's words and says them to whoever can mend
-// the fault. The words are the installers' own and change between versions:
-// the tests hold real output against it, and what is not understood comes out
-// as the platform's error with the words themselves.
+// This file turns an installer's output into an error for its owner. The
+// installers' wording changes between versions: the tests use recorded output.
+// Unrecognised output becomes a platform_error that quotes it.
 
 var (
 	noSpace = regexp.MustCompile(`(?i)no space left on device|disk quota exceeded`)
 
-	// unreachable is an index that did not answer, or with an error of its own.
+	// unreachable matches the output for an index that did not answer, or
+	// answered with a server error.
 	unreachable = regexp.MustCompile(`(?i)failed to fetch|error sending request|connection broken by|connection refused|connection reset|connection aborted|max retries exceeded|read timed out|timed out while|name or service not known|temporary failure in name resolution|dns error|tls handshake|SSLError|invalid peer certificate|certificate verify failed|\b50[0-9] server error|server error \(50[0-9]|ProxyError|error decoding response body|network is unreachable|no route to host`)
 
-	// refused is an index that wants other credentials.
+	// refused matches the output for an index that rejects our credentials.
 	refused = regexp.MustCompile(`(?i)401 Unauthorized|403 Forbidden|40[137] client error|valid authentication credentials|proxy authentication required`)
 )
 
-// commonFault is what both installers' words come down to first.
+// commonFault recognises the faults that both installers report in similar
+// words.
 func commonFault(out string) *run.Error {
 	switch {
 	case noSpace.MatchString(out):
@@ -36,14 +37,15 @@ func commonFault(out string) *run.Error {
 	return nil
 }
 
-// wanted is a requirement that can't be met.
+// wanted is a requirement that cannot be met.
 type wanted struct {
-	what string // name and version specifiers, as far as they are known
+	what string // name and version specifiers, as far as known
 	by   string // the package that needs it; empty where the author requires it
-	all  bool   // no version of it can be had
+	all  bool   // no version of it is available
 }
 
-// needed says who wants it: "sgmllib3k, which feedparser==6.0.11 needs,".
+// needed is the requirement with what needs it, such as "sgmllib3k, which
+// feedparser==6.0.11 needs,".
 func (w wanted) needed() string {
 	if w.by == "" {
 		return w.what
@@ -51,8 +53,8 @@ func (w wanted) needed() string {
 	return w.what + ", which " + w.by + " needs,"
 }
 
-// unless is the fault of a requirement that the index can't meet, unless it is
-// part of Python, or was: the author's line is to be removed then.
+// unless returns fault, or PartOfPython instead if the requirement is or was a
+// module of Python's: the author then has to remove the line.
 func (w wanted) unless(fault *run.Error, s run.Script) *run.Error {
 	name := plainName(nameOf(w.what))
 	line := lineOf(s.Requirements, name)
@@ -120,7 +122,7 @@ func invalid(line string) *run.Error {
 	return authorError(TypeInvalidRequirement, "The installer can't read the requirement %q: write a package's name and its version, such as requests==2.32.3.", line)
 }
 
-// unknown passes the last words on.
+// unknown quotes the end of an installer's output.
 func unknown(tool, out string) error {
 	var last []string
 	for line := range strings.Lines(out) {
@@ -139,7 +141,7 @@ var nameChars = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9._-]*`)
 // nameOf is the package's name in a requirement.
 func nameOf(requirement string) string { return nameChars.FindString(requirement) }
 
-// pinOf is the version where the requirement takes exactly one.
+// pinOf is the version of a requirement that allows exactly one.
 func pinOf(requirement string) string {
 	_, after, ok := strings.Cut(requirement, "==")
 	if !ok || strings.ContainsAny(after, ",*=") {

@@ -8,7 +8,8 @@ import (
 	"github.com/scriptfleet/scriptfleet/pkg/run"
 )
 
-// said are words of installers, recorded, with what they have to come out as.
+// said are recorded outputs of installers, with the errors that they must
+// become.
 var said = []struct {
 	tool, out  string
 	kind, says string

@@ -20,16 +20,15 @@ var (
 	pipInvalid  = regexp.MustCompile(`Invalid requirement: ['"](.+?)['"]`)
 	pipVersion  = regexp.MustCompile(`InvalidVersion|InvalidSpecifier|Invalid version:`)
 
-	// What pip passed over, as it tells when asked to say more.
+	// Reasons in pip's verbose output for passing over a file.
 	pipSkipped = regexp.MustCompile(`(?i)(?:No sources permitted|none of the wheel's tags|requires a different Python|Skipping link: [^:]*not (?:supported|compatible)).*`)
 	pipFetch   = regexp.MustCompile(`Could not fetch URL \S+ (.*)`)
 	pipMissing = regexp.MustCompile(`404 Client Error|404 Not Found|410 `)
 )
 
-// explainPip says whose pip's failure is to mend. pip answers that there is
-// none both for a package that does not exist, for one without wheels and for
-// an index that is down: what it says when it is asked to say more tells them
-// apart.
+// explainPip turns pip's output into an error with its owner. pip prints the
+// same message for a package that does not exist, for one without wheels, and
+// for an index that is down; its verbose output distinguishes them.
 func (in installer) explainPip(ctx context.Context, s run.Script, w workshop, python interpreter.Interpreter, out string) error {
 	fault, requirement, versions, err := readPip(out, s)
 	switch {
@@ -45,7 +44,7 @@ func (in installer) explainPip(ctx context.Context, s run.Script, w workshop, py
 	return explainNoMatch(pipRequirement(requirement, s), versions, more, s)
 }
 
-// pipRequirement reads a requirement and who has it, as pip writes them:
+// pipRequirement parses a requirement and what needs it, as pip prints them:
 // "sgmllib3k (from feedparser==6.0.11->-r requirements.txt (line 1))".
 func pipRequirement(text string, s run.Script) wanted {
 	m := pipWanted.FindStringSubmatch(text)
@@ -60,8 +59,8 @@ func pipRequirement(text string, s run.Script) wanted {
 	return w
 }
 
-// readPip returns the fault, or the requirement for which there was nothing and
-// the versions that there were, or an error where nothing is understood.
+// readPip returns the fault; or the requirement that pip could not meet and the
+// versions that it listed; or an error if the output is not recognised.
 func readPip(out string, s run.Script) (fault *run.Error, requirement, versions string, err error) {
 	if strings.Contains(out, "No module named pip") {
 		return noInstaller(s.Runtime), "", "", nil
@@ -87,7 +86,8 @@ func readPip(out string, s run.Script) (fault *run.Error, requirement, versions 
 	return nil, "", "", unknown("pip", out)
 }
 
-// askPip lets pip try the one requirement again, and say what it passed over.
+// askPip runs pip once more for the one requirement, with verbose output that
+// gives the reason for each file that it passes over.
 func (in installer) askPip(ctx context.Context, requirement string, s run.Script, w workshop, python interpreter.Interpreter) (string, error) {
 	args := append([]string{"-m", "pip", "download", "-vv", "--no-deps", "--dest", filepath.Join(w.root, "asked")}, in.pipFlags(s)...)
 	args = append(dropSwitch(args, "--no-compile"), "--", requirement)
@@ -133,13 +133,13 @@ func explainNoMatch(w wanted, versions, more string, s run.Script) error {
 	return notFoundVersion(w, lastVersions(versions), s)
 }
 
-// carriesVersion tells whether the file that the line names is of the version.
+// carriesVersion tells whether the line names a file of the version.
 func carriesVersion(line, version string) bool {
 	v := regexp.QuoteMeta(version)
 	return regexp.MustCompile(`-` + v + `(?:-|\.tar|\.zip|\.tgz|\s|$)`).MatchString(line)
 }
 
-// lastVersions are the newest three of pip's list, newest first.
+// lastVersions are the three newest versions of pip's list, newest first.
 func lastVersions(list string) string {
 	all := strings.Split(list, ", ")
 	if list == "" || list == "none" {
@@ -152,8 +152,8 @@ func lastVersions(list string) string {
 	return strings.Join(near, ", ")
 }
 
-// pipClash puts pip's list of who asked for what into a sentence. It names each
-// package once, however many versions of it pip has tried.
+// pipClash turns pip's list of conflicting requirements into a sentence. Each
+// package is named once, however many of its versions pip has tried.
 func pipClash(list string) string {
 	var asked, needs []string
 	versions := map[string]int{}

@@ -26,7 +26,7 @@ var (
 	uvGlyphs    = strings.NewReplacer("╰─▶", " ", "├─▶", " ", "│", " ", "×", " ")
 )
 
-// explainUV says whose uv's failure is to mend.
+// explainUV turns uv's output into an error with its owner.
 func (in installer) explainUV(ctx context.Context, s run.Script, w workshop, out string) error {
 	fault, proof, err := readUV(out, s)
 	if err != nil {
@@ -40,8 +40,8 @@ func (in installer) explainUV(ctx context.Context, s run.Script, w workshop, out
 	return fault
 }
 
-// readUV returns the fault, and the proof where it rests on one, or an error
-// where nothing is understood.
+// readUV returns the fault, with uv's proof if the fault follows from one, or
+// an error if the output is not recognised.
 func readUV(out string, s run.Script) (fault *run.Error, proof string, err error) {
 	text := strings.Join(strings.Fields(uvGlyphs.Replace(out)), " ")
 	if fault := commonFault(text); fault != nil {
@@ -60,8 +60,8 @@ func readUV(out string, s run.Script) (fault *run.Error, proof string, err error
 	return fault, proof, nil
 }
 
-// explainProof reads uv's chain of "because". What is not there at all goes
-// before what does not fit together.
+// explainProof explains uv's chain of "because". A package that does not exist
+// takes precedence over versions that conflict.
 func explainProof(proof string, s run.Script) *run.Error {
 	because, _, _ := strings.Cut(proof, "hint:")
 	switch {
@@ -88,8 +88,8 @@ func explainProof(proof string, s run.Script) *run.Error {
 	return nil
 }
 
-// uvWanted finds in the proof who needs what can't be had, where the author does
-// not require it.
+// uvWanted finds in the proof which package needs what is not available, if the
+// author's requirements do not name it themselves.
 func uvWanted(what, proof string, s run.Script) wanted {
 	name := nameOf(what)
 	w := wanted{what: what, all: strings.Contains(proof, "all versions of "+name+" ")}
@@ -105,8 +105,9 @@ func uvWanted(what, proof string, s run.Script) wanted {
 	return w
 }
 
-// uvMissing is the requirement that no version matches. That only some versions
-// are available is a fault by itself where nothing else narrows them.
+// uvMissing is the requirement that no version matches. "Only some versions are
+// available" is a fault by itself only where no other requirement restricts the
+// versions.
 func uvMissing(proof string) string {
 	if m := uvNoVersion.FindStringSubmatch(proof); m != nil {
 		return m[1]
@@ -126,8 +127,9 @@ func missingVersion(fault *run.Error, proof string) string {
 	return nameOf(uvMissing(proof))
 }
 
-// explainConflict names the two that clash where the proof has them, else it is
-// the proof. What the author requires is named rather than what that needs.
+// explainConflict names the two conflicting requirements if it finds them in
+// the proof, or else returns the proof. It prefers the author's requirements to
+// those of packages.
 func explainConflict(because string) string {
 	_, proof, _ := strings.Cut(because, "Because ")
 	var required []string
@@ -153,7 +155,7 @@ func explainConflict(because string) string {
 	return "because " + proof
 }
 
-// uvBadLine is the requirement that uv's message shows above its marks.
+// uvBadLine is the requirement that uv's message underlines.
 func uvBadLine(out string) string {
 	lines := strings.Split(out, "\n")
 	for i := 1; i < len(lines); i++ {
@@ -166,8 +168,8 @@ func uvBadLine(out string) string {
 
 var pinnedLine = regexp.MustCompile(`(?m)^\S+==(\S+)$`)
 
-// newest asks for the newest version that would install; empty where the answer
-// fails. It only makes a message better.
+// newest asks uv for the newest version that can be installed. It returns "" on
+// failure; it only improves a message.
 func (in installer) newest(ctx context.Context, name string, s run.Script, w workshop) string {
 	reqs := filepath.Join(w.root, "newest.txt")
 	if err := os.WriteFile(reqs, []byte(name+"\n"), 0o644); err != nil {
@@ -175,7 +177,7 @@ func (in installer) newest(ctx context.Context, name string, s run.Script, w wor
 	}
 	quiet := newBuildLog(func(string) {})
 	args := append([]string{"pip", "compile", reqs, "--no-deps", "--no-header", "--no-annotate", "--quiet"}, in.uvFlags(s, w)...)
-	args = dropFlag(args, "--link-mode") // compile links nothing
+	args = dropFlag(args, "--link-mode") // uv pip compile has no such flag
 	out, err := in.uvCommand(args, s, w).run(ctx, quiet)
 	m := pinnedLine.FindStringSubmatch(out)
 	if err != nil || m == nil {

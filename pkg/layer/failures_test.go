@@ -17,8 +17,8 @@ type failure struct {
 	says []string
 }
 
-// installers are both, except for failures that pip takes long to tell: its
-// words for those stand in TestWhatInstallersSayIsUnderstood.
+// installers are both, except for failures that pip needs long to report: for
+// those TestWhatInstallersSayIsUnderstood has pip's output.
 func (f failure) installers() []string {
 	if slices.Contains([]string{"numpy==1.20.0", "boto3==1.35.0", "uuid", "enum34"}, f.reqs[0]) {
 		return []string{""}
@@ -86,7 +86,7 @@ func TestALayerOverTheLimitNamesItsLargestPackages(t *testing.T) {
 
 func TestABuildOverTheLimitIsStoppedBeforeItsDownloadEnds(t *testing.T) {
 	t.Parallel()
-	// Some gigabytes, which must not be fetched.
+	// Gigabytes that the build must not download.
 	began := time.Now()
 	_, err := builder(t, Config{}).Layer(t.Context(), script(t, python(t), "torch==2.6.0"))
 	e := wantError(t, err, TypeEnvTooLarge, run.OwnerAuthor, false)

@@ -12,7 +12,7 @@ import (
 	"testing"
 )
 
-// wheel is a package of a test's own index.
+// wheel is a package on a test's own index.
 type wheel struct {
 	name, version string
 	files         map[string]string
@@ -22,7 +22,7 @@ type wheel struct {
 func (w wheel) file() string { return w.stem() + "-py3-none-any.whl" }
 func (w wheel) stem() string { return strings.ReplaceAll(w.name, "-", "_") + "-" + w.version }
 
-// bytes is the wheel as an installer takes it.
+// bytes is the wheel's file.
 func (w wheel) bytes(t *testing.T) []byte {
 	t.Helper()
 	info := w.stem() + ".dist-info/"
@@ -46,7 +46,7 @@ func (w wheel) bytes(t *testing.T) []byte {
 	for name, content := range files {
 		method := zip.Deflate
 		if len(content) > 1<<20 {
-			method = zip.Store // it would take its time, and only pip gets it
+			method = zip.Store // compression would take long, and only pip downloads it
 		}
 		f, err := z.CreateHeader(&zip.FileHeader{Name: name, Method: method})
 		if err == nil {
@@ -62,7 +62,7 @@ func (w wheel) bytes(t *testing.T) []byte {
 	return out.Bytes()
 }
 
-// serve is an index with the wheels; it returns its address.
+// serve starts an index with the wheels and returns its address.
 func serve(t *testing.T, wheels ...wheel) string {
 	t.Helper()
 	files := map[string][]byte{}

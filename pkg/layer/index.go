@@ -9,18 +9,18 @@ import (
 	"strings"
 )
 
-// indexSettings are what this machine needs to reach its package index, and
-// nothing else of its settings: whatever could change which files an env
-// consists of without its hash telling is left out (local wheel folders,
-// constraints, pre-releases, PYTHONPATH, configuration files). Credentials in
-// addresses travel in the environment of the installer, where other processes
-// of this machine cannot read them off its command line.
+// indexSettings are the settings of this machine that the installer needs to
+// reach the package index. Settings that could change an env's files without
+// changing its hash are left out (local wheel folders, constraints,
+// pre-releases, PYTHONPATH, configuration files). Credentials in addresses are
+// passed in the installer's environment, because other users of this machine
+// can read its command line.
 type indexSettings struct {
 	env map[string]string
 }
 
-// passed are variables that reach the installer as they are: certificates,
-// proxies, patience, and the credentials that uv reads by the index's name.
+// passed are the variables that are passed unchanged: certificates, proxies,
+// timeouts, and the credentials that uv looks up by the index's name.
 var passed = []string{
 	"SSL_CERT_FILE", "SSL_CERT_DIR", "SSL_CLIENT_CERT", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE",
 	"HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "NO_PROXY", "http_proxy", "https_proxy", "all_proxy", "no_proxy",
@@ -29,8 +29,8 @@ var passed = []string{
 	"NETRC",
 }
 
-// fromPipConf are the keys of pip's own configuration files that are read in
-// place of the variable; the files themselves stay unread by the installer.
+// fromPipConf maps keys of pip's configuration files to the variables that they
+// stand for. The installer itself does not read the files.
 var fromPipConf = map[string]string{
 	"index-url": "PIP_INDEX_URL", "extra-index-url": "PIP_EXTRA_INDEX_URL", "trusted-host": "PIP_TRUSTED_HOST",
 	"cert": "PIP_CERT", "client-cert": "PIP_CLIENT_CERT", "proxy": "PIP_PROXY", "timeout": "PIP_TIMEOUT", "retries": "PIP_RETRIES",
@@ -63,7 +63,8 @@ func machineIndex(environ []string) indexSettings {
 	return s
 }
 
-// isIndexCredential tells UV_INDEX_<NAME>_USERNAME and …_PASSWORD.
+// isIndexCredential matches UV_INDEX_<NAME>_USERNAME and
+// UV_INDEX_<NAME>_PASSWORD.
 func isIndexCredential(k string) bool {
 	return strings.HasPrefix(k, "UV_INDEX_") && (strings.HasSuffix(k, "_USERNAME") || strings.HasSuffix(k, "_PASSWORD"))
 }
@@ -73,8 +74,8 @@ func isFile(path string) bool {
 	return err == nil && i.Mode().IsRegular()
 }
 
-// readPipConf reads what the environment did not say. A file that is not there
-// says nothing.
+// readPipConf adds the settings of a configuration file that the environment
+// lacks. A missing file has none.
 func (s indexSettings) readPipConf(path string) {
 	f, err := os.Open(path)
 	if err != nil {
@@ -99,8 +100,8 @@ func (s indexSettings) readPipConf(path string) {
 	}
 }
 
-// lend gives each installer what only the other one was told, so that a machine
-// is set up for both when it is for one.
+// lend copies each installer's settings to the other, so a machine that is
+// configured for one works with both.
 func (s indexSettings) lend() {
 	fill := func(to string, from ...string) {
 		for _, name := range from {
@@ -123,10 +124,10 @@ func (s indexSettings) lend() {
 	fill("PIP_CERT", "SSL_CERT_FILE")
 }
 
-// indexName is uv's way to name an index in front of its address.
+// indexName matches the name that uv allows before an index's address.
 var indexName = regexp.MustCompile(`^[\w.-]+=`)
 
-// only are the settings with one index and no other.
+// only returns the settings with one index and no other.
 func (s indexSettings) only(url string) indexSettings {
 	one := indexSettings{env: map[string]string{"UV_DEFAULT_INDEX": url, "PIP_INDEX_URL": url}}
 	for k, v := range s.env {
@@ -148,7 +149,7 @@ func (s indexSettings) urls() []string {
 	return urls
 }
 
-// environment is the whole environment of a build's program.
+// environment is the complete environment of a build's program.
 func (s indexSettings) environment(w workshop, more ...string) []string {
 	env := []string{
 		"PATH=/usr/local/bin:/usr/bin:/bin", "HOME=" + w.home, "TMPDIR=" + w.home, "LANG=C.UTF-8", "LC_ALL=C.UTF-8", "COLUMNS=10000",

@@ -32,7 +32,7 @@ func TestAnIndexThatFailsIsTheOperatorsAndStaysUnnamed(t *testing.T) {
 	} {
 		for _, uv := range []string{"", NoUV} {
 			if uv == NoUV && strings.Contains(url, "/locked/") {
-				continue // pip says the same as for forbidden, and takes its time
+				continue // pip prints the same as for a 403, and takes long
 			}
 			b := builder(t, Config{UV: uv, Index: url})
 			l, err := b.Layer(t.Context(), script(t, python(t), "six==1.17.0"))
@@ -46,7 +46,7 @@ func TestAnIndexThatFailsIsTheOperatorsAndStaysUnnamed(t *testing.T) {
 	}
 }
 
-// hangingIndex answers nothing, and says when it is asked.
+// hangingIndex never answers, and sends on asked at each request.
 func hangingIndex(t *testing.T) (url string, asked <-chan struct{}) {
 	t.Helper()
 	said := make(chan struct{}, 100)

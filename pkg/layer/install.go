@@ -12,10 +12,10 @@ import (
 	"github.com/scriptfleet/scriptfleet/pkg/run"
 )
 
-// installer fills a workshop's target with the wheels that its requirements
-// resolve to.
+// installer installs the wheels of a script's requirements into the workshop's
+// target.
 type installer struct {
-	uv           string // path; empty for pip; each build sets it
+	uv           string // path of uv, set for each build; empty means pip
 	downloads    string
 	index        indexSettings
 	interpreters interpreter.Set
@@ -43,8 +43,8 @@ func (in installer) install(ctx context.Context, s run.Script, w workshop, log *
 	return in.withPip(ctx, s, w, log)
 }
 
-// refuseUnsafe is the second wall behind run.NormalizeRequirements: lines that
-// the installer takes for something else than a package of its index.
+// refuseUnsafe repeats the check of run.NormalizeRequirements: it refuses lines
+// that the installer would not take for a package of its index.
 func refuseUnsafe(reqs string) error {
 	for line := range strings.Lines(reqs) {
 		line = strings.TrimSpace(line)
@@ -55,7 +55,8 @@ func refuseUnsafe(reqs string) error {
 	return nil
 }
 
-// withUV resolves with uv, which works for any Python from any other.
+// withUV installs with uv, which resolves for any version of Python with any
+// other.
 func (in installer) withUV(ctx context.Context, s run.Script, w workshop, log *buildLog) error {
 	args := []string{"pip", "install", "--requirements", w.reqs, "--target", w.target}
 	args = append(args, in.uvFlags(s, w)...)
@@ -68,8 +69,8 @@ func (in installer) withUV(ctx context.Context, s run.Script, w workshop, log *b
 }
 
 func (in installer) uvFlags(s run.Script, w workshop) []string {
-	// Where builds share their downloads, a link would let one write what another
-	// reads.
+	// With shared downloads a hard link would let one build write a file that
+	// another reads.
 	downloads, link := in.downloads, "copy"
 	if downloads == "" {
 		downloads, link = filepath.Join(w.root, "downloads"), "hardlink"
@@ -96,8 +97,8 @@ func (in installer) uvCommand(args []string, s run.Script, w workshop) command {
 	return c
 }
 
-// anyPython is the interpreter of the version, else the newest; uv only asks it
-// how this machine is.
+// anyPython is an interpreter of the version, or else the newest; uv only asks
+// it about this machine.
 func (in installer) anyPython(minor string) (interpreter.Interpreter, bool) {
 	if i, ok := in.interpreters.For(minor); ok {
 		return i, true
@@ -109,7 +110,7 @@ func (in installer) pipCommand(args []string, python interpreter.Interpreter, w 
 	return command{path: python.Path, args: args, env: in.pipEnv(w), work: w, sees: pythonPaths(python), writes: in.downloads, network: true}
 }
 
-// minorNumber is the 13 of 3.13; -1 where there is none.
+// minorNumber is 13 for 3.13, and -1 for anything else.
 func minorNumber(minor string) int {
 	_, after, _ := strings.Cut(minor, ".")
 	n, err := strconv.Atoi(after)
@@ -119,8 +120,8 @@ func minorNumber(minor string) int {
 	return n
 }
 
-// withPip resolves with the pip of the runtime's own Python: pip judges
-// markers such as python_version by the Python that runs it.
+// withPip installs with the pip of the runtime's own Python version: pip
+// evaluates markers such as python_version by the Python that runs it.
 func (in installer) withPip(ctx context.Context, s run.Script, w workshop, log *buildLog) error {
 	python, ok := in.interpreters[s.Runtime.Python]
 	if !ok {
@@ -129,7 +130,7 @@ func (in installer) withPip(ctx context.Context, s run.Script, w workshop, log *
 	log.line(fmt.Sprintf("installing for %s with pip, for want of uv: this takes longer, and pip gives up on some requirements that uv resolves", s.Runtime.Name))
 	args := append([]string{"-m", "pip", "install", "--requirement", w.reqs, "--target", w.target}, in.pipFlags(s)...)
 	pip := in.pipCommand(args, python, w)
-	pip.most = 20_000 // it lists all versions that it has tried
+	pip.most = 20_000 // pip lists all versions that it has tried
 	out, err := pip.run(ctx, log)
 	if err == nil || !exited(err) {
 		return err
@@ -153,7 +154,7 @@ func (in installer) pipFlags(s run.Script) []string {
 	return flags
 }
 
-// wheelArch is the script's processor as wheels name it.
+// wheelArch is the script's architecture in a wheel's platform tag.
 func wheelArch(s run.Script) string {
 	if s.Arch == "arm64" {
 		return "aarch64"
@@ -161,8 +162,8 @@ func wheelArch(s run.Script) string {
 	return "x86_64"
 }
 
-// wheelPlatforms are the platform tags that a C library takes, newest first:
-// its own version and all before it. pip, unlike uv, wants each by name.
+// wheelPlatforms are the platform tags that a C library supports, newest first:
+// its own version and all earlier ones. Unlike uv, pip needs a list of all.
 func wheelPlatforms(newest, arch string) []string {
 	var tags []string
 	minor, err := strconv.Atoi(strings.TrimPrefix(newest, "manylinux_2_"))
@@ -175,7 +176,7 @@ func wheelPlatforms(newest, arch string) []string {
 	}
 	oldest := 5
 	if arch == "aarch64" {
-		oldest = 17 // there was none before
+		oldest = 17 // the first manylinux tag for that architecture
 	}
 	for n := minor; n >= oldest; n-- {
 		tags = append(tags, fmt.Sprintf("manylinux_2_%d_%s", n, arch))

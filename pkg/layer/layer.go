@@ -15,53 +15,53 @@ import (
 	"github.com/scriptfleet/scriptfleet/pkg/run"
 )
 
-// DefaultMaxUnpackedBytes is Lambda's limit for a function and its layers, less
-// 2 MiB for the function's own code: whether an env fits must not depend on the
-// script that asked for it first.
+// DefaultMaxUnpackedBytes is Lambda's limit for a function and its layers, 250
+// MB, less 2 MiB for the function's own code: whether an env fits must not
+// depend on the script that is built first.
 const DefaultMaxUnpackedBytes = 250<<20 - 2<<20
 
-// Config says where layers are kept and what they may cost. The zero value
-// works.
+// Config sets where layers are kept and the limits of builds. The zero value
+// means the defaults.
 type Config struct {
-	CacheDir         string        // where built layers are kept; default scriptfleet/layers in the user's cache folder
-	CacheBytes       int64         // most that the kept layers may take; default 2 GiB
-	Downloads        string        // a download cache that all builds share; empty (default) gives each build its own
-	UV               string        // path of uv; default the one on the PATH, else one that is fetched; NoUV for pip alone
-	Index            string        // URL of the package index; default the one that the machine is set up for
-	MaxUnpackedBytes int64         // most that a layer may take unpacked; default DefaultMaxUnpackedBytes
+	CacheDir         string        // folder of the built layers; default scriptfleet/layers in the user's cache folder
+	CacheBytes       int64         // limit of the kept layers together; default 2 GiB
+	Downloads        string        // a download cache for all builds; empty (default): each build has its own
+	UV               string        // path of uv; default the one on the PATH, or else one that the first build fetches; NoUV for pip
+	Index            string        // URL of the package index; default the machine's setting
+	MaxUnpackedBytes int64         // limit of a layer, unpacked; default DefaultMaxUnpackedBytes
 	Timeout          time.Duration // for one build; default 5 minutes
 }
 
-// NoUV as Config.UV builds with pip, uv or not.
+// NoUV as Config.UV makes all builds use pip.
 const NoUV = "none"
 
-// Deps is what a Builder needs of the rest.
+// Deps are a Builder's dependencies.
 type Deps struct {
 	Log          *zap.Logger
 	Registerer   prometheus.Registerer // nil registers no metrics
 	Interpreters interpreter.Set
 
-	// PrivateIndex, where set, names the URL of a tenant's own package index, or
-	// nothing. It has to be what the env's hash was made with: such a layer is
-	// the tenant's alone.
+	// PrivateIndex returns the URL of a tenant's own package index, or "". The
+	// env's hash must have been made with the same URL: such a layer belongs to
+	// that tenant alone. May be nil.
 	PrivateIndex func(tenant string) string
 
-	// Progress, where set, is told each line of a build's log as it comes. It
-	// must not block; builds may call it at the same time.
+	// Progress is called with each line of a build's log. It must not block;
+	// builds call it concurrently. May be nil.
 	Progress func(env run.EnvHash, line string)
 }
 
-// Layer is an env, built.
+// Layer is a built env.
 type Layer struct {
-	Zip           []byte // not to be changed
+	Zip           []byte // must not be changed
 	SHA256        string // of Zip, hex
 	UnpackedBytes int64  // of the files in it
-	Log           string // what resolver and compiler said, at most 64 KB; kept with the layer
-	Cached        bool   // it was there already
+	Log           string // output of the installer and the compiler, at most 64 KB; kept with the layer
+	Cached        bool   // it was kept from an earlier build
 }
 
-// Builder builds layers, and keeps them. Its methods may be called at the same
-// time; how many builds run at once is the caller's to bound.
+// Builder builds and keeps layers. It is safe for concurrent use; the caller
+// limits the number of concurrent builds.
 type Builder struct {
 	cfg       Config
 	deps      Deps
@@ -71,9 +71,9 @@ type Builder struct {
 	meters    meters
 }
 
-// New checks the configuration, makes the cache folder and looks for uv; the
-// log says what builds will use. A machine with neither uv nor pip is no error
-// here: it serves scripts that require nothing.
+// New checks the configuration, makes the cache folder and looks for uv; it
+// logs which installer builds will use. A machine with neither uv nor pip is no
+// error: it can build scripts without requirements.
 func New(cfg Config, deps Deps) (*Builder, error) {
 	cfg, err := cfg.withDefaults()
 	if err != nil {
@@ -128,8 +128,8 @@ func orDefault[T ~int64](v, def T) T {
 	return v
 }
 
-// Build is Layer as pkg/build asks for it: the zip, and the log, where it fails
-// too.
+// Build is Layer with the signature that pkg/builds needs: the zip, and the
+// log, also on failure.
 func (b *Builder) Build(ctx context.Context, s run.Script) (zip []byte, log string, err error) {
 	l, err := b.Layer(ctx, s)
 	return l.Zip, l.Log, err
@@ -153,7 +153,7 @@ func (b *Builder) Layer(ctx context.Context, s run.Script) (Layer, error) {
 		return Layer{Log: l.Log}, err
 	}
 	if err := b.cache.put(s.EnvHash, l); err != nil {
-		// The layer is good all the same; the next worker builds it again.
+		// The layer is usable; the next worker has to build it again.
 		b.deps.Log.Warn("could not keep a layer", zap.String("env_hash", string(s.EnvHash)), zap.Error(err))
 	}
 	return l, nil

@@ -9,16 +9,16 @@ import (
 	"github.com/scriptfleet/scriptfleet/pkg/panics"
 )
 
-// maxLog bounds a build's log; what is over is cut out of its middle, since the
-// beginning names the tools and the end the fault.
+// maxLog bounds a build's log. Lines are cut out of the middle, because the
+// beginning names the tools and the end has the fault.
 const (
 	maxLog  = 64 << 10
 	maxLine = 4 << 10
 	cutMark = "… lines left out …"
 )
 
-// buildLog collects what resolver and compiler say, line by line, without the
-// names of indexes and what unlocks them.
+// buildLog collects the output of installer and compiler line by line, without
+// the addresses of indexes and their credentials.
 type buildLog struct {
 	mu       sync.Mutex
 	head     []string
@@ -33,16 +33,16 @@ type buildLog struct {
 
 func newBuildLog(progress func(string)) *buildLog { return &buildLog{progress: progress} }
 
-// tap lets f read every line from now on.
+// tap calls f with each later line.
 func (l *buildLog) tap(f func(string)) { l.taps = append(l.taps, f) }
 
-// learn keeps the address's host out of the log from now on.
+// learn keeps the address's host out of all later lines.
 func (l *buildLog) learn(url string) { l.scrub.learn(url) }
 
-// hide keeps the folder's name out of the log from now on.
+// hide keeps the folder's path out of all later lines.
 func (l *buildLog) hide(path string) { l.scrub.paths = append(l.scrub.paths, path) }
 
-// line adds a line, and returns it as it stands in the log.
+// line appends a line, and returns it without what the scrubber removes.
 func (l *buildLog) line(s string) string {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -81,7 +81,7 @@ func (l *buildLog) String() string {
 	return strings.Join(append(lines, l.tail...), "\n")
 }
 
-// lineWriter passes whole lines on; the rest at flush.
+// lineWriter passes complete lines on, and an incomplete last one at flush.
 type lineWriter struct {
 	mu   sync.Mutex
 	buf  []byte
@@ -115,7 +115,7 @@ func (w *lineWriter) write(p []byte) {
 		}
 		w.buf = w.buf[n+1:]
 	}
-	if len(w.buf) > maxLine { // a program that ends no line must not fill our memory
+	if len(w.buf) > maxLine { // an endless line must not fill the memory
 		w.emit(string(w.buf))
 		w.buf = w.buf[:0]
 	}
@@ -134,17 +134,18 @@ func (w *lineWriter) flush() {
 	w.buf = nil
 }
 
-// scrubber takes addresses out of lines, and afterwards their hosts wherever
-// they stand alone. It learns hosts from the addresses that it sees.
+// scrubber removes addresses from lines, and later their hosts where they
+// appear alone. It learns hosts from the addresses that it removes.
 type scrubber struct {
 	hosts []string
-	paths []string // folders of the worker, which say nothing to an author
+	paths []string // folders of the worker, of no use to an author
 }
 
 var (
 	address = regexp.MustCompile(`(?i)(?:https?|ftp|git\+\w+|file)://[^\s'"<>)\]]*`)
 	named   = regexp.MustCompile(`\bhost='[^']*'`)
-	// archiveName is the last part of a wheel's or a source's address.
+	// archiveName matches the file name at the end of a wheel's or a source's
+	// address.
 	archiveName = regexp.MustCompile(`/[\w.+!%-]+\.(?:whl|tar\.gz|tgz|zip|tar\.bz2)`)
 	hostName    = regexp.MustCompile(`(?i)^[a-z+]+://(?:[^/@]*@)?([^/:@]+)`)
 )
@@ -167,8 +168,9 @@ func (s *scrubber) learn(url string) {
 func (s *scrubber) clean(line string) string {
 	line = address.ReplaceAllStringFunc(line, func(url string) string {
 		s.learn(url)
-		// What a wheel's address ends in tells the author which one it was; a
-		// tenant's name or a token may stand before it, and in other addresses.
+		// The file name at the end of a wheel's address tells the author which
+		// wheel it was. The rest of an address may contain a tenant's name or a
+		// token.
 		return indexMark + archiveName.FindString(url)
 	})
 	line = named.ReplaceAllString(line, "host='"+indexMark+"'")

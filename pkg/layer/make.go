@@ -14,23 +14,24 @@ import (
 	"github.com/scriptfleet/scriptfleet/pkg/run"
 )
 
-// Why a build is stopped before its installer ends.
+// Causes for stopping a build before its installer ends.
 var (
 	errTimeout    = errors.New("the build's time is up")
 	errTooLarge   = errors.New("the build has outgrown its limit")
 	errUnresolved = errors.New("pip has found no versions that fit together")
 )
 
-// workshop is the folder that one build may write, and nothing else may.
+// workshop is the folder of one build: the build can write only there, and only
+// it can.
 type workshop struct {
 	root   string
-	target string // what becomes python/ in the layer
-	home   string // home and scratch space: nobody's settings are there
+	target string // becomes python/ in the layer
+	home   string // HOME and TMPDIR, without any user's settings
 	reqs   string // the requirements file
 }
 
-// make builds a layer in a workshop of its own. The log is returned with an
-// error too.
+// make builds a layer in a new workshop. With an error the returned Layer has
+// the log.
 func (b *Builder) make(ctx context.Context, s run.Script) (Layer, error) {
 	log := newBuildLog(func(line string) {
 		if b.deps.Progress != nil {
@@ -103,7 +104,7 @@ func (b *Builder) steps(ctx context.Context, s run.Script, work workshop, log *b
 	return l, err
 }
 
-// install returns what belongs into the layer, without bytecode.
+// install returns the layer's files without bytecode.
 func (b *Builder) install(ctx context.Context, s run.Script, work workshop, log *buildLog) (tree, error) {
 	installer := b.installer
 	var err error
@@ -169,15 +170,15 @@ func (b *Builder) blame(ctx context.Context, err error, s run.Script, sizes *siz
 		Message: fmt.Sprintf("The layer for %s could not be built: %v. Try again later, and tell the platform's team if it stays so.", s.Runtime.Name, err)}
 }
 
-// outgrown tells whether a program was ended for writing one file that is larger
-// than any layer.
+// outgrown tells whether a program was ended because it wrote one file larger
+// than the limit of a layer.
 func outgrown(err error) bool {
 	var exit *exitError
 	return errors.As(err, &exit) && exit.signal == syscall.SIGXFSZ.String()
 }
 
-// watchSize stops the build when its folder takes more than there is room for.
-// It ends with ctx; the channel is then closed.
+// watchSize stops the build when its folder exceeds sizes.room. It ends with
+// ctx and then closes the channel.
 func watchSize(ctx context.Context, dir string, sizes *sizes, stop context.CancelCauseFunc) <-chan struct{} {
 	done := make(chan struct{})
 	go func() {

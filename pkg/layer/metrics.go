@@ -12,7 +12,7 @@ import (
 	"github.com/scriptfleet/scriptfleet/pkg/run"
 )
 
-// The outcomes of a call, a closed set.
+// The outcomes of a call of Layer, a closed set.
 const (
 	outcomeCached    = "cached"
 	outcomeBuilt     = "built"

@@ -8,17 +8,17 @@ import (
 	"strings"
 )
 
-// Lines of compileall about a file: which it is, where, and why.
+// Output lines of compileall about a file: its path, the line, and the error.
 var (
 	badFile = regexp.MustCompile(`^\*\*\* Error compiling '(?:python/)?(.+)'\.\.\.$`)
 	badLine = regexp.MustCompile(`^\s*File ".*", line (\d+)`)
 	badWhy  = regexp.MustCompile(`^(?:Sorry: )?\w+Error: (.+)$`)
 )
 
-// notForPython are warnings about packages with files that the runtime's Python
-// can't compile, one each. They are no reason to fail a build: many packages
-// carry files for other Pythons that nothing imports. Where a script does import
-// one, the warning says why its run fails.
+// notForPython returns one warning for each package with files that the
+// runtime's Python can't compile. They do not fail a build: many packages
+// contain files for other versions of Python that nothing imports. If a script
+// does import one, the warning explains why its run fails.
 func notForPython(said string, installed tree, minor string) []string {
 	owners := map[string]installedPackage{}
 	for _, p := range installed.packages() {

@@ -10,14 +10,15 @@ import (
 	"strings"
 )
 
-// installedPackage is one that the installer has brought.
+// installedPackage is a package in the target folder.
 type installedPackage struct {
 	name, version string
 	files         []string
 	bytes         int64
 }
 
-// modules are its files and folders right below python/, without its metadata.
+// modules are the package's files and folders directly below python/, without
+// its metadata.
 func (p installedPackage) modules() []string {
 	var tops []string
 	for _, f := range p.files {
@@ -28,7 +29,7 @@ func (p installedPackage) modules() []string {
 	return tops
 }
 
-// packages are those that were installed, by the lists that came with them.
+// packages are the installed packages, by their RECORD files.
 func (t tree) packages() []installedPackage {
 	var all []installedPackage
 	for _, f := range t {
@@ -50,7 +51,7 @@ func (t tree) packages() []installedPackage {
 	return all
 }
 
-// sized is a package and what it takes.
+// sized is a package and its unpacked size in bytes.
 type sized struct {
 	name  string
 	bytes int64
@@ -65,7 +66,8 @@ func (t tree) largest() []sized {
 	return topSized(all)
 }
 
-// distName is the package's name of a folder such as six-1.17.0.dist-info/.
+// distName is the package's name in a folder's name such as
+// six-1.17.0.dist-info/.
 func distName(dir string) string {
 	name, _, _ := strings.Cut(path.Base(dir), "-")
 	return strings.ReplaceAll(name, "_", "-")

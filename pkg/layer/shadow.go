@@ -10,14 +10,14 @@ import (
 	"github.com/scriptfleet/scriptfleet/pkg/run"
 )
 
-// A layer's modules come before Python's own on a function's path, while in a
-// site-packages folder they come after them. So packages that carry a module of
-// the standard library along, such as asyncio, typing or enum34, do no harm on
-// their author's machine and break every import on Lambda.
+// A layer's modules precede Python's own on a function's path; modules in
+// site-packages follow them. So a package that contains a module of the
+// standard library, such as asyncio, typing or enum34, does no harm on its
+// author's machine and breaks every import on Lambda.
 
-// withoutShadows takes modules out of the installed files whose place Python's
-// own would otherwise lose. A requirement that consists of nothing else is the
-// author's to remove.
+// withoutShadows removes installed modules that would replace one of Python's
+// own. If a package that the author requires consists of nothing else, it
+// fails: the author has to remove the requirement.
 func withoutShadows(installed tree, s run.Script, w workshop, log *buildLog) (tree, error) {
 	left := map[string]bool{}
 	for _, p := range installed.packages() {
@@ -42,8 +42,8 @@ func withoutShadows(installed tree, s run.Script, w workshop, log *buildLog) (tr
 	return slices.DeleteFunc(installed, func(f file) bool { return left[topOf(f.name)] }), nil
 }
 
-// imports tells whether a file or folder right below python/ is a module. A
-// folder without an __init__ gives way to the standard library.
+// imports tells whether a file or folder directly below python/ is a module
+// that precedes the standard library's. A folder without __init__ does not.
 func (t tree) imports(top string) bool {
 	_, ok := slices.BinarySearchFunc(t, top, func(f file, name string) int { return strings.Compare(f.name, name) })
 	return ok || slices.ContainsFunc(t, func(f file) bool { return strings.HasPrefix(f.name, top+"/__init__.") })
@@ -59,8 +59,8 @@ func moduleOf(top string) string {
 	return module
 }
 
-// lineOf is the author's line that requires the package; empty where another
-// package does.
+// lineOf is the author's line that requires the package, or "" if only another
+// package requires it.
 func lineOf(requirements, name string) string {
 	for line := range strings.Lines(requirements) {
 		if line = strings.TrimSpace(line); plainName(nameOf(line)) == plainName(name) {
@@ -70,8 +70,8 @@ func lineOf(requirements, name string) string {
 	return ""
 }
 
-// plainName writes a name so that equal ones are equal: uv, pip and metadata
-// each have a way of their own.
+// plainName normalises a package's name: uv, pip and metadata write it
+// differently.
 func plainName(name string) string {
 	return strings.ToLower(strings.NewReplacer("_", "-", ".", "-").Replace(name))
 }

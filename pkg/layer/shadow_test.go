@@ -7,8 +7,9 @@ import (
 	"github.com/scriptfleet/scriptfleet/pkg/run"
 )
 
-// TestAModuleOfPythonsIsLeftOutWhereAnotherPackageBringsIt is what the author's
-// own machine does: the standard library comes before site-packages there.
+// TestAModuleOfPythonsIsLeftOutWhereAnotherPackageBringsIt holds the layer to
+// what happens on the author's machine: there the standard library precedes
+// site-packages.
 func TestAModuleOfPythonsIsLeftOutWhereAnotherPackageBringsIt(t *testing.T) {
 	t.Parallel()
 	minor := python(t)

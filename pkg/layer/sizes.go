@@ -13,25 +13,26 @@ import (
 	"time"
 )
 
-// sizes follows what the installer says that it downloads. Once the packed
-// wheels alone are over the limit, the build is stopped: unpacked they are not
+// sizes adds up the downloads that the installer announces. Once the packed
+// wheels alone exceed the limit, the build is stopped: unpacked they are not
 // smaller.
 //
-// pip tells what a wheel needs by downloading it, one version after the other
-// until all fit together. What it downloads says nothing of the layer then; but
-// the search itself is bounded, since pip may go on with it for hours.
+// pip downloads a wheel to read its dependencies, one version after another
+// until all fit together. Those downloads are no measure of the layer, so they
+// do not count against the limit; the search has bounds of its own, because pip
+// may go on for hours.
 type sizes struct {
 	mu     sync.Mutex
 	limit  int64
-	seen   map[string]int64 // the last version of each package
-	tried  map[string]int   // how many versions of each package
+	seen   map[string]int64 // bytes of each package's last announced version
+	tried  map[string]int   // number of versions tried of each package
 	sum    int64
-	search *time.Timer // ends a search for versions; nil while there is none
+	search *time.Timer // stops a search for versions; nil while there is none
 	stop   context.CancelCauseFunc
 }
 
-// Bounds of pip's search. Requirements that exclude each other take it 9 s and
-// 1.8 GB where boto3==1.26.0 stands beside urllib3==2.2.3, for 165 versions.
+// Limits of pip's search. Measured: for boto3==1.26.0 with urllib3==2.2.3,
+// which exclude each other, pip tries 165 versions in 9 s and downloads 1.8 GB.
 const (
 	searchTimeout = 2 * time.Minute
 	searchBytes   = 2 << 30
@@ -41,14 +42,14 @@ func newSizes(limit int64, stop context.CancelCauseFunc) *sizes {
 	return &sizes{limit: limit, stop: stop, seen: map[string]int64{}, tried: map[string]int{}}
 }
 
-// Lines of pip about its search.
+// Output of pip at the beginning and the end of a search.
 const (
 	searchBegins = "is looking at multiple versions of"
 	searchEnds   = "Installing collected packages"
 )
 
-// announced is a line of either installer: "Downloading torch (865.2MiB)",
-// "  Downloading torch-2.5.0-cp313-….whl (906.4 MB)".
+// announced matches a download in either installer's output: "Downloading torch
+// (865.2MiB)" or "  Downloading torch-2.5.0-cp313-….whl (906.4 MB)".
 var announced = regexp.MustCompile(`^\s*Downloading (\S+) \(([0-9.]+) ?([kKMG])(i?)B\)`)
 
 func (s *sizes) read(line string) {
@@ -97,7 +98,7 @@ func (s *sizes) begin() {
 	}
 }
 
-// end ends the search, if there was one.
+// end stops the search's timer, if a search is running.
 func (s *sizes) end() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -106,8 +107,9 @@ func (s *sizes) end() {
 	}
 }
 
-// room is what the workshop may take: packed, unpacked and installed is what a
-// layer that fits takes. What is over it is returned by name.
+// room is the limit of the workshop in bytes: a layer that fits takes its size
+// packed, unpacked and installed. The error is what to report if the workshop
+// exceeds it.
 func (s *sizes) room() (int64, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -117,7 +119,8 @@ func (s *sizes) room() (int64, error) {
 	return 3*s.limit + 64<<20, errTooLarge
 }
 
-// mostTried are the packages with the most versions tried, "61 of boto3" each.
+// mostTried are the packages with the most tried versions, such as "61 of
+// boto3".
 func (s *sizes) mostTried() []string {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -148,5 +151,6 @@ func (s *sizes) largest() []sized {
 
 var wheelTail = regexp.MustCompile(`-\d.*\.whl$`)
 
-// packageOf is the name in a wheel's, or the name itself.
+// packageOf is the package's name in a wheel's file name; a name alone stays as
+// it is.
 func packageOf(wheel string) string { return wheelTail.ReplaceAllString(wheel, "") }

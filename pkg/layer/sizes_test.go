@@ -39,7 +39,7 @@ func TestASearchForVersionsIsStoppedInTime(t *testing.T) {
 		s := newSizes(10<<20, stop)
 		s.read("  Downloading boto3-1.44.8-py3-none-any.whl (140 kB)")
 		s.read(pipSearches)
-		for n := range 60 { // all of them would be no layer that fits, one of them is
+		for n := range 60 { // together they exceed the limit, each of them does not
 			s.read(fmt.Sprintf("  Downloading boto3-1.43.%d-py3-none-any.whl (9.0 MB)", n))
 			s.read(fmt.Sprintf("  Downloading aiobotocore-1.%d-py3-none-any.whl (9.0 MB)", n/2))
 		}
@@ -69,8 +69,8 @@ func TestASearchThatEndedIsNotStopped(t *testing.T) {
 	})
 }
 
-// TestVersionsThatPipOnlyTriesTakeNoRoomInALayer has pip download fourteen
-// times what a layer may take before it finds that nothing fits.
+// TestVersionsThatPipOnlyTriesTakeNoRoomInALayer has pip download 14 times the
+// limit of a layer before it finds that nothing fits.
 func TestVersionsThatPipOnlyTriesTakeNoRoomInALayer(t *testing.T) {
 	t.Parallel()
 	const limit = 8 << 20

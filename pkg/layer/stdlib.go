@@ -2,7 +2,7 @@ package layer
 
 import "strings"
 
-// standard are the modules that every Python from 3.8 on has on Lambda.
+// standard are the modules of every Python from 3.8 on, on Lambda.
 var standard = wordSet(`abc argparse array ast asyncio atexit base64 bdb binascii bisect builtins bz2 calendar cmath
 	cmd code codecs codeop collections colorsys compileall concurrent configparser contextlib contextvars copy copyreg
 	csv ctypes dataclasses datetime dbm decimal difflib dis doctest email encodings ensurepip enum errno
@@ -16,11 +16,10 @@ var standard = wordSet(`abc argparse array ast asyncio atexit base64 bdb binasci
 	time timeit token tokenize trace traceback tracemalloc tty types typing unicodedata unittest urllib uuid venv warnings
 	wave weakref webbrowser wsgiref xml xmlrpc zipapp zipfile zipimport zlib`)
 
-// since are modules that came later, with the minor version that brought them.
+// since maps a later module to the minor version that added it.
 var since = map[string]int{"graphlib": 9, "zoneinfo": 9, "tomllib": 11, "annotationlib": 14, "compression": 14}
 
-// until are modules that left, with the minor version that did without them
-// first.
+// until maps a removed module to the first minor version without it.
 var until = map[string]int{
 	"formatter": 10, "parser": 10, "symbol": 10, "binhex": 11,
 	"asynchat": 12, "asyncore": 12, "distutils": 12, "imp": 12, "smtpd": 12,
@@ -36,7 +35,8 @@ func wordSet(words string) map[string]bool {
 	return set
 }
 
-// inStandardLibrary tells whether a Python, such as 3.13, brings the module.
+// inStandardLibrary tells whether a version of Python, such as 3.13, has the
+// module.
 func inStandardLibrary(module, minor string) bool {
 	n := minorNumber(minor)
 	if first, ok := since[module]; ok {
@@ -48,15 +48,15 @@ func inStandardLibrary(module, minor string) bool {
 	return standard[module]
 }
 
-// successors are packages with modules that left. Those of 3.13 that are not
-// here have one named standard-<module>, or none.
+// successors are packages with removed modules. A module removed by 3.13 that
+// is not listed has a package named standard-<module>, or none.
 var successors = map[string]string{
 	"asynchat": "pyasynchat", "asyncore": "pyasyncore", "audioop": "audioop-lts", "cgi": "legacy-cgi", "cgitb": "legacy-cgi",
 	"distutils": "", "imp": "", "nis": "", "ossaudiodev": "", "spwd": "",
 }
 
-// leftPython tells whether a Python is too new for a module that was part of it,
-// and which package has it now; empty for none.
+// leftPython tells whether a version of Python has removed the module, and
+// which package now provides it ("" for none).
 func leftPython(module, minor string) (successor string, left bool) {
 	gone, ok := until[module]
 	if !ok || minorNumber(minor) < gone {

@@ -14,30 +14,29 @@ import (
 )
 
 const (
-	uvPatience   = 5 * time.Second  // for the question which version a uv is
-	fetchTimeout = 2 * time.Minute  // for one fetch of uv
-	fetchAgain   = 10 * time.Minute // after a fetch that failed; builds use pip meanwhile
+	uvPatience   = 5 * time.Second  // limit of uv --version
+	fetchTimeout = 2 * time.Minute  // limit of one fetch of uv
+	fetchAgain   = 10 * time.Minute // pause after a failed fetch; builds use pip meanwhile
 )
 
-// oldestUV is the minor version from which on uv takes the options that builds
-// give it. 0.4.30 does not, 0.5.31 does.
+// oldestUV is the minor version of the first uv 0.x that is accepted: it has
+// the options that builds use (0.4.30 lacks them, 0.5.31 has them).
 const oldestUV = 6
 
-// uvSource has the uv that builds use: the configured one, the one on the PATH,
-// or one that the first build fetches and all later ones share.
+// uvSource gives builds the path of uv: the configured one, the one on the
+// PATH, or one that the first build fetches and all later builds use.
 type uvSource struct {
 	fetch func(ctx context.Context) (path string, err error)
 	log   *zap.Logger
 
-	turn  chan struct{} // holds one token while somebody reads or writes what follows
-	path  string        // empty while there is none
-	never bool          // pip is what the operator wants
-	after time.Time     // no fetch before
+	turn  chan struct{} // a mutex (one token) for the fields below, which ctx can interrupt
+	path  string        // empty while none is found
+	never bool          // the operator has chosen pip
+	after time.Time     // no fetch before this time
 }
 
-// newUVSource looks for uv where no fetch is needed, and says which installer
-// builds will use. It fails where the operator has named a uv that does not
-// work.
+// newUVSource looks for a uv that need not be fetched, and logs which installer
+// builds will use. It fails if the configured uv does not work.
 func newUVSource(cfg Config, log *zap.Logger) (*uvSource, error) {
 	u := &uvSource{log: log, turn: make(chan struct{}, 1), never: cfg.UV == NoUV}
 	if u.never {
@@ -72,8 +71,8 @@ func (u *uvSource) found(path, version string) {
 	u.log.Info("layers are built with uv", zap.String("path", path), zap.String("version", version))
 }
 
-// get returns the path of uv, or nothing where the build has to use pip. It
-// fails only where ctx ends.
+// get returns the path of uv, or "" where the build has to use pip. Its only
+// error is that of ctx.
 func (u *uvSource) get(ctx context.Context, log *buildLog) (string, error) {
 	select {
 	case u.turn <- struct{}{}:
@@ -100,8 +99,8 @@ func (u *uvSource) get(ctx context.Context, log *buildLog) (string, error) {
 	return path, nil
 }
 
-// tryUV returns the version of the uv at path, and the file that its links lead
-// to. The error is a phrase that follows "which".
+// tryUV resolves the links of path and returns the real path and the version of
+// the uv there. The error is a phrase that continues "uv is set to x, which …".
 func tryUV(path string) (real, version string, err error) {
 	if real, err = filepath.Abs(path); err == nil {
 		real, err = filepath.EvalSymlinks(real)

@@ -31,10 +31,10 @@ func TestAUVThatDoesNotWorkIsRefusedAtStart(t *testing.T) {
 	}
 }
 
-// withoutUV hides every uv of this machine but the one that a build fetches.
+// withoutUV hides every uv of this machine except the one that a build fetches.
 func withoutUV(t *testing.T, cfg Config) (*Builder, *observer.ObservedLogs) {
 	t.Helper()
-	found := interpreters(t) // they may be on the PATH alone
+	found := interpreters(t) // before the PATH is emptied: they may be found there only
 	t.Setenv("PATH", "/usr/bin:/bin")
 	core, logs := observer.New(zap.InfoLevel)
 	b, err := New(cfg, Deps{Log: zap.New(core), Interpreters: found})
@@ -112,7 +112,8 @@ func TestABuildThatEndsIsNotAFailedFetch(t *testing.T) {
 	}
 }
 
-// TestTheFetchedUVIsTheTestedOne holds the pin to the one of the tests' tools.
+// TestTheFetchedUVIsTheTestedOne compares the fetched version with the version
+// of the tests' tools.
 func TestTheFetchedUVIsTheTestedOne(t *testing.T) {
 	tools, err := os.ReadFile("../../.ci/requirements.txt")
 	if err != nil {

@@ -17,11 +17,11 @@ import (
 	"github.com/scriptfleet/scriptfleet/pkg/interpreter"
 )
 
-// uvVersion is the uv that is fetched; the tests run with the same.
+// uvVersion is the version of uv that is fetched; the tests use the same.
 const uvVersion = "0.13.9"
 
-// uvWheels are the SHA-256 of its wheels, as the Python package index lists
-// them, for the machines that workers run on. No other bytes are run.
+// uvWheels are the SHA-256 of its wheels for the platforms of workers, from the
+// Python package index. No other file is run.
 var uvWheels = []string{
 	"d7f459fe4fd247d830351c75686d3996ace3c6f3f728eb0e85a30b7ada0cef19", // manylinux_2_17, x86_64
 	"2c45530751517d6c3bbc69a19473f6effe47cce047bede01ffd8af7ea7b36b25", // musllinux_1_1, x86_64
@@ -31,11 +31,11 @@ var uvWheels = []string{
 	"66c512266d633bef48384a1f53003f41f2a8e7b36fe6e7fbfd3e0fd52d96fa63", // macOS 11, arm64
 }
 
-// fetchedUV is where a fetched uv is kept.
+// fetchedUV is the path of a fetched uv.
 func fetchedUV(cacheDir string) string { return filepath.Join(cacheDir, "uv-"+uvVersion) }
 
-// fetchUV brings uv's wheel from the machine's package index with the pip of an
-// interpreter, checks it and keeps the program that is in it. Any number of
+// fetchUV downloads uv's wheel from the machine's package index with an
+// interpreter's pip, verifies it and keeps the program in it. Any number of
 // processes may do so at the same time.
 func (b *Builder) fetchUV(ctx context.Context) (string, error) {
 	ctx, cancel := context.WithTimeout(ctx, fetchTimeout)
@@ -67,7 +67,8 @@ func (b *Builder) fetchUV(ctx context.Context) (string, error) {
 	return path, nil
 }
 
-// downloadUV returns the wheel, as the first interpreter with a pip gets it.
+// downloadUV returns the wheel, downloaded with the first interpreter that has
+// pip.
 func (b *Builder) downloadUV(ctx context.Context, w workshop) ([]byte, error) {
 	err := errors.New("no Python with pip on this machine")
 	minors := b.deps.Interpreters.Minors()
@@ -111,7 +112,7 @@ func onlyFile(dir string) ([]byte, error) {
 	return data, nil
 }
 
-// uvInWheel checks the wheel and returns the program in it.
+// uvInWheel verifies the wheel's checksum and returns the program in it.
 func uvInWheel(wheel []byte) ([]byte, error) {
 	sum := sha256.Sum256(wheel)
 	if !slices.Contains(uvWheels, hex.EncodeToString(sum[:])) {
