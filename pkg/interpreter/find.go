@@ -14,17 +14,18 @@ import (
 	"time"
 )
 
-// oldest is the lowest minor version of Python 3 that anything here can use.
+// oldest is the lowest minor version of Python 3 that is looked for.
 const oldest = 8
 
-// patience bounds one candidate: a shim that asks a network share must not hold
-// up the start of everything.
+// patience bounds the run of one candidate: a shim on a slow network share must
+// not delay the process's start.
 const patience = 5 * time.Second
 
 // ErrNone is why Find fails where no candidate works.
 var ErrNone = errors.New("interpreter: no Python 3.8 or later found on the PATH, in pyenv, uv, asdf, mise, /usr/bin or /usr/local/bin; install one, for example with uv python install 3.13")
 
-// Default is Find, done once per process. A failure is not remembered.
+// Default is Find, called once per process. A failure is not kept: the next
+// call tries again.
 func Default(ctx context.Context) (Set, error) {
 	found.Lock()
 	defer found.Unlock()
@@ -43,8 +44,8 @@ var found struct {
 	set Set
 }
 
-// Find looks for interpreters and runs each one once. It fails with ErrNone
-// where it finds none, or with the context's error.
+// Find looks for interpreters and runs each once. The error is ErrNone where it
+// finds none, or the context's.
 func Find(ctx context.Context) (Set, error) {
 	paths := candidates()
 	answers := make([]Interpreter, len(paths))
@@ -68,8 +69,8 @@ func Find(ctx context.Context) (Set, error) {
 	return set, nil
 }
 
-// question is what a candidate is asked: by itself, without the site module or
-// any variable of ours.
+// question is the program that each candidate runs, without the site module and
+// without variables of our environment.
 const question = `import sys
 print(sys.implementation.name, "%d.%d.%d" % sys.version_info[:3], sys.executable, sys.base_prefix, sep="\n")`
 
@@ -86,8 +87,8 @@ func ask(ctx context.Context, path string) (Interpreter, error) {
 	return parse(string(out))
 }
 
-// parse reads an answer: the implementation, the version, the executable and
-// the prefix, a line each.
+// parse parses a candidate's output: implementation, version, executable and
+// prefix, one per line.
 func parse(answer string) (Interpreter, error) {
 	lines := strings.Split(strings.TrimSuffix(answer, "\n"), "\n")
 	if len(lines) != 4 {
@@ -108,7 +109,7 @@ func parse(answer string) (Interpreter, error) {
 	return Interpreter{Path: real, Version: version, Minor: fmt.Sprintf("3.%d", minor), Prefix: prefix}, nil
 }
 
-// candidates lists executables to ask, each real file once.
+// candidates lists the executables to run, each real file once.
 func candidates() []string {
 	var paths []string
 	seen := map[string]bool{}
@@ -134,7 +135,7 @@ func candidates() []string {
 
 var named = regexp.MustCompile(`^python3(?:\.(\d+))?$`)
 
-// wanted tells by the name whether a file may be a Python that is new enough.
+// wanted tells by a file's name whether it may be a Python 3.8 or later.
 func wanted(name string) bool {
 	m := named.FindStringSubmatch(name)
 	if m == nil {
@@ -144,8 +145,8 @@ func wanted(name string) bool {
 	return m[1] == "" || (err == nil && minor >= oldest)
 }
 
-// directories lists where to look. A directory of shims stands for the installs
-// beside it, which are looked at instead.
+// directories lists the directories to search. For a directory of shims it
+// lists the versions' own directories instead.
 func directories() []string {
 	home, _ := os.UserHomeDir()
 	var dirs []string
@@ -168,7 +169,8 @@ func directories() []string {
 	return append(dirs, "/usr/bin", "/usr/local/bin")
 }
 
-// installs lists the bin directories of all versions kept under a directory.
+// installs lists the bin directories of all versions installed under a
+// directory.
 func installs(under ...string) []string {
 	root := filepath.Join(under...)
 	if !filepath.IsAbs(root) || strings.ContainsAny(root, `*?[\`) {

@@ -1,11 +1,11 @@
-// Package interpreter finds the Python interpreters of this machine, whoever
-// installed them: on the PATH, by a version manager, by uv. Shims are resolved
-// once to the real executable, since they cost 100 ms a start.
+// Package interpreter finds the Python interpreters of this machine: on the
+// PATH, and those of version managers and of uv. It resolves shims to the real
+// executables once, because a shim costs 100 ms per start.
 //
-// Each candidate is run once, all of them at the same time, and believed only
-// in what it says of itself: a link that leads nowhere, a broken install or
-// another implementation than CPython is left out without a word, since the
-// question is what works.
+// It runs each candidate once, all at the same time, and uses only what the
+// candidate reports about itself. A dangling link, a broken installation or an
+// implementation other than CPython is left out silently: the question is which
+// interpreters work.
 package interpreter
 
 import (
@@ -15,15 +15,15 @@ import (
 	"strings"
 )
 
-// Interpreter is one Python that works.
+// Interpreter is a working Python.
 type Interpreter struct {
-	Path    string // the real executable, no shim and no link
+	Path    string // the real executable: not a shim, not a link
 	Version string // such as 3.13.0
 	Minor   string // such as 3.13
-	Prefix  string // directory that holds its standard library; /usr for the system's own
+	Prefix  string // directory of its standard library; /usr for the system's own
 }
 
-// Set is what was found: the newest interpreter for each minor version.
+// Set maps each minor version, such as 3.13, to its newest interpreter.
 type Set map[string]Interpreter
 
 // For returns the interpreter of a minor version, such as 3.13.
@@ -42,8 +42,8 @@ func (s Set) Minors() []string {
 	return minors
 }
 
-// Newest returns the interpreter of the highest version, or false where none
-// was found.
+// Newest returns the interpreter of the highest version, or false for an empty
+// set.
 func (s Set) Newest() (Interpreter, bool) {
 	minors := s.Minors()
 	if len(minors) == 0 {
@@ -52,7 +52,7 @@ func (s Set) Newest() (Interpreter, bool) {
 	return s[minors[len(minors)-1]], true
 }
 
-// add keeps the newer of two interpreters of a minor version.
+// add keeps the newer of two interpreters of the same minor version.
 func (s Set) add(i Interpreter) {
 	if have, ok := s[i.Minor]; ok && compareVersions(have.Version, i.Version) >= 0 {
 		return
@@ -60,7 +60,8 @@ func (s Set) add(i Interpreter) {
 	s[i.Minor] = i
 }
 
-// compareVersions orders dotted numbers; what is no number counts as 0.
+// compareVersions compares dotted numbers; a part that is not a number counts
+// as 0.
 func compareVersions(a, b string) int {
 	as, bs := strings.Split(a, "."), strings.Split(b, ".")
 	for n := range min(len(as), len(bs)) {

@@ -35,7 +35,7 @@ func TestFindReturnsInterpretersThatWorkAndNoShims(t *testing.T) {
 	}
 }
 
-// fake writes an executable that answers as an interpreter would.
+// fake writes an executable that prints what an interpreter would.
 func fake(t *testing.T, path, implementation, version string) {
 	t.Helper()
 	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
@@ -47,7 +47,7 @@ func fake(t *testing.T, path, implementation, version string) {
 	}
 }
 
-// bare points everything that Find looks at elsewhere, as far as it can.
+// bare redirects the places that Find searches to empty folders, where it can.
 func bare(t *testing.T) string {
 	t.Helper()
 	home := t.TempDir()

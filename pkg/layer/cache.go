@@ -21,7 +21,7 @@ import (
 // cache keeps layers in a folder, one file for each env, named by the env's
 // hash. A file consists of
 //
-//  SHA-256 of the rest, in hex ⏎ kept as JSON ⏎ zip
+//	SHA-256 of the rest, in hex ⏎ kept as JSON ⏎ zip
 //
 // It is written under a temporary name and then renamed, so any number of
 // processes may use one folder: each reads a complete file or none. The

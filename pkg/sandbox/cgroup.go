@@ -18,26 +18,26 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// group is a memory cgroup of one sandbox.
+// group is the memory cgroup of one sandbox.
 type group struct {
 	version int
 	dir     string
-	self    *os.File // version 2: the directory, to be born in
-	watched bool     // its limit is not the memory's, which watchMemory has to see to
+	self    *os.File // version 2: its directory; the first process starts in it (clone3)
+	watched bool     // its limit includes /tmp, so watchMemory has to enforce the memory's
 }
 
-// groupPrefix and the starter's pid name the groups, so that those of a starter
-// that was killed can be told and swept.
+// groupPrefix and the starter's pid begin the names of groups. A later starter
+// recognises by them the groups of a starter that was killed, and removes them.
 const groupPrefix = "scriptfleet-sandbox-"
 
 var groupCount atomic.Int64
 
-// cgroupVersion is the version of the memory controller that this process may
-// make groups under; 0 is none.
+// cgroupVersion is the version of the memory controller under which this
+// process can make groups: 1, 2, or 0 for none.
 func cgroupVersion() int { v, _ := cgroupParent(); return v }
 
-// cgroupParent is where groups are made: below the group that this process is
-// in, or beside it where a version 2 group with members may have no children.
+// cgroupParent finds where groups are made: below this process's own group, or
+// beside it, because a version 2 group with processes may have no child groups.
 var cgroupParent = sync.OnceValues(func() (int, string) {
 	own, err := os.ReadFile("/proc/self/cgroup")
 	if err != nil {
@@ -67,7 +67,8 @@ var cgroupParent = sync.OnceValues(func() (int, string) {
 	return 0, ""
 })
 
-// canMake tries to make a group, and looks for the file that limits it.
+// canMake tests whether a group can be made below parent and has the file that
+// sets its limit.
 func canMake(parent, file string) bool {
 	dir := filepath.Join(parent, fmt.Sprintf("%s%d-probe", groupPrefix, os.Getpid()))
 	if err := os.Mkdir(dir, 0o755); err != nil {
@@ -77,9 +78,11 @@ func canMake(parent, file string) bool {
 	return unix.Access(filepath.Join(dir, file), unix.W_OK) == nil
 }
 
-// newGroup makes a group with a limit of its memory, and of what lies beside it
-// in a tmpfs, in bytes; nil where version is 0. Where the kernel does not tell
-// the two apart, the memory is the limit of both.
+// newGroup makes a group, or returns nil for version 0. memory and beside (the
+// size of /tmp) are limits in bytes. The kernel charges both to the group. If
+// the group can report its anonymous memory, its limit is memory + beside and
+// watchMemory enforces memory; otherwise its limit is memory, for both
+// together.
 func newGroup(version int, memory, beside int64) (*group, error) {
 	if version == 0 {
 		return nil, nil
@@ -106,7 +109,8 @@ func (g *group) limit(bytes int64) error {
 		if err := g.write("memory.limit_in_bytes", value); err != nil {
 			return err
 		}
-		// Without the account of swap, a full group swaps instead of ending.
+		// Without a limit of memory and swap together, a full group swaps instead
+		// of being killed.
 		_ = g.write("memory.memsw.limit_in_bytes", value)
 		return nil
 	}
@@ -123,7 +127,7 @@ func (g *group) write(file, value string) error {
 	return os.WriteFile(filepath.Join(g.dir, file), []byte(value), 0)
 }
 
-// enterOnClone lets a version 2 group's first process be born in it.
+// enterOnClone makes a version 2 group's first process start in the group.
 func (g *group) enterOnClone(attr *syscall.SysProcAttr) {
 	if g.self != nil {
 		attr.UseCgroupFD, attr.CgroupFD = true, int(g.self.Fd())
@@ -138,7 +142,7 @@ func (g *group) add(pid int) error {
 	return g.write("cgroup.procs", strconv.Itoa(pid))
 }
 
-// killedSome tells whether the kernel killed a member for the limit.
+// killedSome tells whether the kernel killed a member because of the limit.
 func (g *group) killedSome() bool {
 	file := "memory.oom_control"
 	if g.version == 2 {
@@ -156,7 +160,7 @@ func (g *group) killedSome() bool {
 	return false
 }
 
-// members are the processes in the group, the init among them.
+// members are the pids in the group, the init's included.
 func (g *group) members() []int {
 	data, err := os.ReadFile(filepath.Join(g.dir, "cgroup.procs"))
 	if err != nil {
@@ -171,7 +175,7 @@ func (g *group) members() []int {
 	return pids
 }
 
-// peak is the most memory that the group has taken, files it read included.
+// peak is the group's highest memory use in bytes; it includes the page cache.
 func (g *group) peak() int64 {
 	file := "memory.max_usage_in_bytes"
 	if g.version == 2 {
@@ -185,7 +189,8 @@ func (g *group) peak() int64 {
 	return n
 }
 
-// remove removes the group; its last members may take a moment to be gone.
+// remove removes the group. It retries for a moment, until the last members are
+// gone.
 func (g *group) remove() {
 	if g.self != nil {
 		g.self.Close()
@@ -198,7 +203,7 @@ func (g *group) remove() {
 	}
 }
 
-// sweepGroups removes the groups of starters that are no more.
+// sweepGroups removes the groups of starters that have ended.
 func sweepGroups() {
 	_, parent := cgroupParent()
 	dirs, _ := filepath.Glob(filepath.Join(parent, groupPrefix+"*"))

@@ -13,19 +13,20 @@ import (
 	"time"
 )
 
-// ErrGone is what Freeze and Thaw fail with once the process has ended.
+// ErrGone is the error of Freeze and Thaw once the process has ended.
 var ErrGone = errors.New("sandbox: the process has ended")
 
-// errRestless is what Freeze fails with where it cannot end what descends from
-// the process; Kill still can.
+// errRestless is the error of Freeze if new descendants start faster than it
+// can kill them. Kill still ends them.
 var errRestless = errors.New("sandbox: processes begin faster than they can be ended")
 
-// Freeze stops the process where it stands and kills all its descendants. It
-// returns the most memory that the process has taken so far, in bytes.
-// Freeze and Thaw are for one caller at a time.
+// Freeze stops the process and kills all its descendants. It returns the peak
+// of the process's memory so far, in bytes. Freeze and Thaw must not be called
+// concurrently.
 //
-// It does not wait until the process is seen to stand: with the signal sent,
-// nothing of it returns from the kernel to its own code.
+// It sends SIGSTOP and does not wait for the process to be reported as stopped:
+// once the signal is sent, no thread of the process returns from the kernel to
+// its own code.
 func (p *Process) Freeze() (peak int64, err error) {
 	defer func() { p.halted.Store(err == nil) }()
 	if p.main != nil {
@@ -59,7 +60,7 @@ func (p *Process) freezeFromOutside() (peak int64, err error) {
 	return status.peak, nil
 }
 
-// members are the sandbox's processes, by their numbers on the host.
+// members are the pids of the sandbox's processes on the host.
 func (p *Process) members() []int {
 	if p.group != nil {
 		return p.group.members()
@@ -67,7 +68,7 @@ func (p *Process) members() []int {
 	return descendants(p.cmd.Process.Pid)
 }
 
-// Thaw lets a frozen process go on.
+// Thaw lets a frozen process continue.
 func (p *Process) Thaw() error {
 	p.halted.Store(false)
 	if p.main != nil {
@@ -82,23 +83,23 @@ func (p *Process) Thaw() error {
 	return nil
 }
 
-// findMain finds the process from outside where that is quicker than a word
-// with the init, or where the init has no /proc to see by.
+// findMain finds the process's pid on the host, so that Freeze need not ask the
+// init. That is faster, and works where the init has no /proc.
 func (p *Process) findMain() {
 	if p.group == nil && (p.walls.Proc || !p.walls.PIDNamespace) {
 		return
 	}
 	for _, pid := range p.members() {
 		if status, err := readStatus(pid); err == nil && status.parent == p.cmd.Process.Pid {
-			p.main, _ = os.FindProcess(pid) // holds on to the process, not to its number
+			p.main, _ = os.FindProcess(pid) // a handle on the process itself: a pid could be reused
 			return
 		}
 	}
 }
 
-// killWhile kills processes until none is left, and tells whether it came to
-// that: some may begin faster than they can be listed. A zombie is left to its
-// parent.
+// killWhile kills the listed processes until the list is empty. It returns
+// false if it gives up, because processes start faster than they can be listed.
+// Zombies are not counted: their parents reap them.
 func killWhile(left func() []int) bool {
 	for range 1000 {
 		pids := left()
@@ -117,8 +118,8 @@ func killWhile(left func() []int) bool {
 	return false
 }
 
-// descendants lists the processes that descend from one. They are found by the
-// /proc that is mounted here; the init of a PID namespace sees its own.
+// descendants lists the descendants of a process by the mounted /proc. The init
+// of a PID namespace sees only its own.
 func descendants(root int) []int {
 	dir, err := os.Open("/proc")
 	if err != nil {
@@ -147,12 +148,12 @@ func descendants(root int) []int {
 	})
 }
 
-// status is what the kernel tells of a process.
+// status has figures of a process from /proc.
 type status struct {
 	state    byte
 	parent   int
 	peak     int64 // of resident memory, in bytes
-	resident int64 // memory, in bytes
+	resident int64 // resident memory, in bytes
 }
 
 func readStatus(pid int) (status, error) {
@@ -167,7 +168,7 @@ func readStatus(pid int) (status, error) {
 	return s, nil
 }
 
-// number reads the number behind a field's name; 0 where there is none.
+// number is the number after a field's name, and 0 without the field.
 func number(data []byte, field string) (n int64) {
 	_, rest, _ := bytes.Cut(data, []byte(field))
 	for _, c := range bytes.TrimLeft(rest[:min(len(rest), 64)], " \t") {

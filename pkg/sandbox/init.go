@@ -19,18 +19,18 @@ import (
 
 const (
 	controlFD = 3
-	firstFD   = 4 // of the caller's extra files
+	firstFD   = 4 // the first of the caller's extra files
 
-	// initBytes is what the init itself may take of the memory limit.
+	// initBytes is added to the memory limit for the init itself.
 	initBytes = 16 << 20
 )
 
-// runInit is the child stage: it never returns. It ends by the system call: a
-// program built with the race detector else sleeps for a second at its end.
+// runInit runs the init; it never returns. It exits by the system call, because
+// os.Exit in a program with the race detector sleeps for 1 s.
 func runInit() {
-	runtime.LockOSThread() // the walls stand on this thread, and so does the process that it starts
+	runtime.LockOSThread() // the walls apply to this thread, and the process that it starts inherits them
 	signal.Notify(make(chan os.Signal, 1))
-	// What the starter inherited from its own starter must not get inside.
+	// Files that the starter inherited must not reach the process.
 	if err := unix.CloseRange(controlFD, math.MaxUint32, unix.CLOSE_RANGE_CLOEXEC); err != nil {
 		for fd := controlFD; fd < 4096; fd++ { // a kernel before 5.11
 			unix.CloseOnExec(fd)
@@ -67,8 +67,8 @@ func readPlan() (plan, error) {
 	return pl, json.Unmarshal(buf[:n], &pl)
 }
 
-// start sets up the walls from the outermost to the innermost, and starts the
-// process behind them.
+// start sets up the walls from the outermost to the innermost and then starts
+// the process.
 func (pl *plan) start() (pid int, err error) {
 	if !pl.Walls.PIDNamespace {
 		_ = unix.Prctl(unix.PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
@@ -97,7 +97,8 @@ func (pl *plan) start() (pid int, err error) {
 	return pl.exec()
 }
 
-// exec starts the process from this thread, whose walls it inherits.
+// exec starts the process from this thread, so that it inherits the thread's
+// walls.
 func (pl *plan) exec() (int, error) {
 	files := []uintptr{0, 1, 2}
 	for n := range pl.Spec.ExtraFiles {
@@ -119,15 +120,16 @@ func (pl *plan) exec() (int, error) {
 		return 0, fmt.Errorf("%s in %s: %w", pl.Spec.Path, dir, err)
 	}
 	if pl.Data > 0 && pl.Walls.Rlimits {
-		// Set from here: in this process it would break Go's own allocator.
+		// The process gets it from here: in the init it would break Go's
+		// allocator.
 		limit := unix.Rlimit{Cur: uint64(pl.Data), Max: uint64(pl.Data)}
 		_ = unix.Prlimit(pid, unix.RLIMIT_DATA, &limit, nil)
 	}
 	return pid, nil
 }
 
-// letGo closes the process's files here, so that their other ends see when the
-// process is done with them.
+// letGo closes the init's copies of the process's files, so that the other ends
+// see EOF when the process closes its own.
 func letGo(extra int) {
 	null, err := unix.Open("/dev/null", unix.O_RDWR|unix.O_CLOEXEC, 0)
 	if err == nil {
@@ -149,10 +151,11 @@ func say(e event) {
 // keeper is the init while the process runs.
 type keeper struct {
 	main  int
-	blind bool // there is no /proc of this namespace to look at
+	blind bool // no /proc of this namespace is mounted
 }
 
-// serve obeys the starter. Its end, or a kill, ends everything here.
+// serve executes the starter's commands. When the starter ends, or orders a
+// kill, everything in the sandbox ends.
 func (k keeper) serve() {
 	var buf [1]byte
 	for {
@@ -164,7 +167,7 @@ func (k keeper) serve() {
 			unix.Exit(1)
 		case buf[0] == cmdFreeze:
 			_ = unix.Kill(k.main, unix.SIGSTOP)
-			if !k.killAll(k.main) { // its starter hears that all is gone
+			if !k.killAll(k.main) { // the starter then learns that all are gone
 				k.killAll(0)
 				unix.Exit(1)
 			}
@@ -176,8 +179,8 @@ func (k keeper) serve() {
 	}
 }
 
-// reap collects every process that ends here. When the main one does, the rest
-// is killed and the sandbox ends.
+// reap collects every process that ends here. When the main process ends, it
+// kills the rest and the sandbox ends.
 func (k keeper) reap() {
 	for {
 		var status unix.WaitStatus
@@ -199,12 +202,12 @@ func (k keeper) reap() {
 	}
 }
 
-// killAll kills all descendants but one, until none is left that could start
-// another, and tells whether it came to that.
+// killAll kills all descendants except spare, repeatedly, until none is left
+// that could start another. It returns false if it gave up.
 func (k keeper) killAll(spare int) bool {
 	if k.blind {
 		if spare == 0 {
-			_ = unix.Kill(-1, unix.SIGKILL) // all of the namespace but this
+			_ = unix.Kill(-1, unix.SIGKILL) // all processes of the namespace except this one
 		}
 		return true
 	}

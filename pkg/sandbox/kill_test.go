@@ -21,8 +21,8 @@ import (
 	"github.com/scriptfleet/scriptfleet/pkg/fleettest/wait"
 )
 
-// escape leaves processes behind that make it hard: in other sessions, deaf to
-// SIGTERM, orphaned, forking on.
+// escape leaves processes that are hard to kill: in other sessions, ignoring
+// SIGTERM, orphaned, or forking endlessly.
 const escape = `
 import os, signal, sys, time
 for s in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP): signal.signal(s, signal.SIG_IGN)
@@ -38,7 +38,7 @@ for _ in range(3):
 print("ready", flush=True)
 `
 
-// startScript starts code that prints ready, and waits for that.
+// startScript starts code and waits until it prints ready.
 func startScript(t *testing.T, code, marker string, walls Report, binds ...Bind) *Process {
 	t.Helper()
 	s := script(t, code)
@@ -124,7 +124,7 @@ time.sleep(300)`, marker, Probe(), Bind{Source: dir, Target: "/mine", Writable: 
 	changed := func() bool {
 		before, _ := os.ReadFile(filepath.Join(dir, "n"))
 		for range 20 {
-			time.Sleep(time.Millisecond) // the time in which something must not happen
+			time.Sleep(time.Millisecond) // the process must not do anything in this time
 			if after, _ := os.ReadFile(filepath.Join(dir, "n")); string(after) != string(before) {
 				return true
 			}
@@ -148,7 +148,7 @@ time.sleep(300)`, marker, Probe(), Bind{Source: dir, Target: "/mine", Writable: 
 	wait.Until(t, 10*time.Second, "the thread does not count again", changed)
 }
 
-// chain is a script whose processes end and begin again faster than they can be
+// chain is a script whose processes fork and exit faster than they can be
 // listed.
 const chain = `
 import os
@@ -173,7 +173,7 @@ func TestFreezeLetsNoChainOfForksGoOn(t *testing.T) {
 			if _, err := p.Freeze(); err != nil {
 				p.Kill()
 			}
-			for range 20 { // what is left of it stands still
+			for range 20 { // its remaining processes are stopped
 				for _, pid := range process.Marked("cmdline", marker) {
 					if status, err := readStatus(pid); err == nil && !strings.ContainsRune("TZX", rune(status.state)) {
 						t.Errorf("%d is in state %c", pid, status.state)
@@ -219,10 +219,10 @@ func listen(t *testing.T) int {
 	return s.Listener.Addr().(*net.TCPAddr).Port
 }
 
-// TestAnOrdinaryUserIsWalledInToo runs the tests that matter most as nobody.
+// TestAnOrdinaryUserIsWalledInToo runs the most important tests as user nobody.
 func TestAnOrdinaryUserIsWalledInToo(t *testing.T) {
 	if os.Getuid() != 0 {
-		return // this is it
+		return // this is the child
 	}
 	tmp := t.TempDir()
 	for dir := tmp; dir != os.TempDir() && dir != "/"; dir = filepath.Dir(dir) {

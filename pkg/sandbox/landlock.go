@@ -9,7 +9,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// landlockABI asks the kernel for its version of Landlock; 0 is none.
+// landlockABI is the kernel's version of Landlock, or 0 without it.
 func landlockABI() int {
 	abi, _, errno := unix.Syscall(unix.SYS_LANDLOCK_CREATE_RULESET, 0, 0, unix.LANDLOCK_CREATE_RULESET_VERSION)
 	if errno != 0 {
@@ -24,7 +24,7 @@ const (
 		unix.LANDLOCK_ACCESS_FS_TRUNCATE | unix.LANDLOCK_ACCESS_FS_IOCTL_DEV
 )
 
-// landlockHandled is every right on files that the ABI knows.
+// landlockHandled is every file right of the ABI.
 func landlockHandled(abi int) uint64 {
 	handled := uint64(unix.LANDLOCK_ACCESS_FS_MAKE_SYM<<1 - 1)
 	if abi >= 2 {
@@ -39,8 +39,8 @@ func landlockHandled(abi int) uint64 {
 	return handled
 }
 
-// landlock lets this thread read what it sees, and write to what is its own.
-// Without a root of its own, this is what keeps the host's files from it.
+// landlock restricts this thread to reading the sandbox's paths and writing its
+// own. Without a root of its own, only this protects the host's files.
 func (pl *plan) landlock() error {
 	abi := pl.Walls.Landlock
 	if abi == 0 {
@@ -77,7 +77,7 @@ func (pl *plan) landlock() error {
 	return nil
 }
 
-// landlockPaths tells what may be done beneath which path.
+// landlockPaths maps paths to the rights below them.
 func (pl *plan) landlockPaths() map[string]uint64 {
 	const all = ^uint64(0)
 	paths := map[string]uint64{}
@@ -111,7 +111,7 @@ func (pl *plan) landlockPaths() map[string]uint64 {
 	return paths
 }
 
-// landlockAllow adds a rule; what does not exist needs none.
+// landlockAllow adds a rule. A path that does not exist needs none.
 func landlockAllow(ruleset int, path string, access uint64) error {
 	fd, err := unix.Open(path, unix.O_PATH|unix.O_CLOEXEC, 0)
 	if err != nil {

@@ -10,10 +10,11 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// attributes asks the kernel for the namespaces. Where the starter is root, the
-// init stays root of the user namespace, out of the process's reach, and the
-// process gets a uid of the host that owns nothing. Otherwise there is only the
-// starter's own uid to map, and the init works by ambient capabilities.
+// attributes requests the namespaces from the kernel. If the starter is root,
+// the init stays root of the user namespace, which the process cannot reach,
+// and the process gets a uid of the host that owns no files. Otherwise only the
+// starter's own uid can be mapped, and the init works with ambient
+// capabilities.
 func attributes(w Report, network bool, uid int) *syscall.SysProcAttr {
 	attr := &syscall.SysProcAttr{Setpgid: true}
 	for flag, on := range map[uintptr]bool{
@@ -42,11 +43,11 @@ func attributes(w Report, network bool, uid int) *syscall.SysProcAttr {
 	return attr
 }
 
-// hostname is the name of the host as the sandbox sees it. Its /etc/hosts knows
-// it; without one of its own, the host's name stays.
+// hostname is the host's name inside a UTS namespace; the sandbox's /etc/hosts
+// resolves it. Without the namespace the host's name stays.
 const hostname = "sandbox"
 
-// raiseLoopback brings up lo in a network namespace of the sandbox's own.
+// raiseLoopback brings up lo in the sandbox's own network namespace.
 func (pl *plan) raiseLoopback() error {
 	if pl.Walls.IPCNamespace && pl.Walls.MountNamespace {
 		_ = unix.Sethostname([]byte(hostname))
@@ -70,7 +71,7 @@ func (pl *plan) raiseLoopback() error {
 	return nil
 }
 
-// limit sets the rlimits that this process can live with too.
+// limit sets the rlimits that do not harm the init itself.
 func (pl *plan) limit() error {
 	if !pl.Walls.Rlimits {
 		return nil
@@ -90,8 +91,8 @@ func (pl *plan) limit() error {
 		}
 		set := syscall.Rlimit{Cur: most, Max: most}
 		if resource == unix.RLIMIT_NOFILE {
-			// By the standard library's own call, which else would put back the
-			// old limit in the process that it starts.
+			// syscall.Setrlimit, not unix.Setrlimit: else the standard library
+			// restores the old limit in the process that it starts.
 			if err := syscall.Setrlimit(resource, &set); err != nil {
 				return fmt.Errorf("limit files: %w", err)
 			}
@@ -104,8 +105,8 @@ func (pl *plan) limit() error {
 	return nil
 }
 
-// dropBounding takes every capability out of this thread's reach for good, and
-// lets no setuid file raise it.
+// dropBounding removes all capabilities from this thread's bounding set, and
+// sets no_new_privs so that no setuid file can raise them.
 func (pl *plan) dropBounding() error {
 	_ = unix.Prctl(unix.PR_SET_DUMPABLE, 0, 0, 0, 0)
 	if pl.Walls.Root || pl.Walls.UserNamespace {
@@ -126,8 +127,8 @@ func (pl *plan) dropBounding() error {
 	return nil
 }
 
-// dropCapabilities leaves this thread the capabilities to become another uid,
-// which takes these too, and where it stays what it is, none.
+// dropCapabilities leaves this thread only the capabilities to change its uid,
+// which the change drops too. If the uid stays, it leaves none.
 func (pl *plan) dropCapabilities() error {
 	header := unix.CapUserHeader{Version: unix.LINUX_CAPABILITY_VERSION_3}
 	var data [2]unix.CapUserData

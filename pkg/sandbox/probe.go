@@ -11,25 +11,25 @@ import (
 	"sync"
 )
 
-// Report says which walls this machine gives.
+// Report tells which walls this machine supports.
 type Report struct {
-	Root             bool // started by root: sandboxes run under a uid of their own
+	Root             bool // started by root: each sandbox runs under its own uid
 	UserNamespace    bool
-	PIDNamespace     bool // descendants can neither outlive a kill nor see the host
-	MountNamespace   bool // a root of its own by pivot_root
-	Proc             bool // a /proc of its own
+	PIDNamespace     bool // descendants can neither survive a kill nor see the host's processes
+	MountNamespace   bool // its own root, by pivot_root
+	Proc             bool // its own /proc
 	IPCNamespace     bool
-	NetworkNamespace bool // used where a Spec asks for no network
-	Landlock         int  // ABI version; 0 is none
+	NetworkNamespace bool // used if Spec.Network is false
+	Landlock         int  // ABI version; 0: none
 	Seccomp          bool
 	Rlimits          bool
-	MemoryCgroup     int // 1 or 2; 0 is none: limits are per process, by rlimit
+	MemoryCgroup     int // 1 or 2; 0: none, and the limit is per process by rlimit
 
-	// Failures tells why walls are missing, for whoever wants to mend it.
+	// Failures are the reasons for missing walls, for the operator.
 	Failures []string
 }
 
-// wall names a part of the set-up that can fail.
+// wall names a step of the set-up that can fail.
 type wall string
 
 const (
@@ -41,15 +41,16 @@ const (
 	wallLandlock wall = "landlock"
 	wallSeccomp  wall = "seccomp"
 	wallCgroup   wall = "cgroup memory"
-	wallExec     wall = "exec" // no wall: the program itself could not be started
+	wallExec     wall = "exec" // not a wall: the program itself could not be started
 )
 
-// Probe finds out which walls this machine gives, once per process: it starts a
-// sandbox with all of them, and again without what failed.
+// Probe finds out, once per process, which walls this machine supports: it
+// starts a sandbox with all of them, and repeats that without those that
+// failed.
 var Probe = sync.OnceValue(func() Report { return probe(everything()) })
 
-// everything is the report of a machine that gives it all, as far as can be
-// known without trying.
+// everything is the Report of a machine with every wall that cannot be ruled
+// out without a try.
 func everything() Report {
 	sweepGroups()
 	return Report{
@@ -75,8 +76,8 @@ func probe(r Report) Report {
 	return r
 }
 
-// culprit tells apart what a refused clone may mean: a namespace, or the
-// version 2 cgroup that the process should be born in.
+// culprit decides whether a failed clone was refused for a namespace or for the
+// version 2 cgroup in which the process should start.
 func (r *Report) culprit(w wall) wall {
 	if w != wallClone || r.MemoryCgroup != 2 {
 		return w
@@ -90,8 +91,8 @@ func (r *Report) culprit(w wall) wall {
 	return wallCgroup
 }
 
-// without takes away what failed, and what rests on it; false where nothing is
-// left to take away.
+// without removes a failed wall and the walls that need it. It returns false if
+// nothing is left to remove.
 func (r *Report) without(w wall) bool {
 	before := *r
 	switch w {
@@ -115,8 +116,8 @@ func (r *Report) without(w wall) bool {
 	return before.layers() != r.layers()
 }
 
-// withoutNamespace gives up one namespace. Which one the kernel refused it does
-// not say. Root can have the others without a user namespace, nobody else can.
+// withoutNamespace removes one namespace: the kernel does not tell which one it
+// refused. Without a user namespace, only root can have the others.
 func (r *Report) withoutNamespace() {
 	switch {
 	case r.UserNamespace && r.Root:
@@ -133,7 +134,7 @@ func (r *Report) withoutNamespace() {
 	}
 }
 
-// try starts the smallest program that there is with the walls of the report.
+// try starts a minimal program with the walls of the report.
 func try(r Report) error {
 	path := "/bin/true"
 	if _, err := os.Stat(path); err != nil {
@@ -149,7 +150,7 @@ func try(r Report) error {
 	return nil
 }
 
-// layer is one wall as people read it.
+// layer is one wall in the words of Report.String.
 type layer struct {
 	name string
 	on   bool
@@ -175,7 +176,7 @@ func (r Report) missing() []string {
 	return names
 }
 
-// String is one line for people: what is on, then what is missing.
+// String is one line: the walls that are on, then those that are missing.
 func (r Report) String() string {
 	var on []string
 	for _, l := range r.list() {

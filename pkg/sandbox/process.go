@@ -16,27 +16,27 @@ import (
 	"time"
 )
 
-// Process is one that was started, with all that descends from it.
+// Process is a started process and all its descendants.
 type Process struct {
 	cmd     *exec.Cmd
 	control *os.File
-	group   *group // nil where no cgroup bounds it
+	group   *group // nil without a cgroup
 	scratch string
 	walls   Report
-	memory  int64       // bytes; 0 is no limit
-	uid     int         // on the host, where the starter is root
-	main    *os.Process // what the init started; nil where it cannot be told from outside
+	memory  int64       // bytes; 0: no limit
+	uid     int         // on the host, if the starter is root
+	main    *os.Process // the process that the init started; nil while unknown on the host
 
-	frozen chan int64    // answers to freeze: the peak of memory
-	gone   chan struct{} // closed once everything ended, with exit set
+	frozen chan int64    // replies to freeze: peak memory in bytes
+	gone   chan struct{} // closed once all processes ended and exit is set
 	exit   Exit
 	killed sync.Once
 
-	halted  atomic.Bool // nothing of it runs
-	overran atomic.Bool // it was killed for its memory by the warden
+	halted  atomic.Bool // it is frozen
+	overran atomic.Bool // the warden killed it for its memory
 }
 
-// Start starts the process. When ctx ends, it is killed as by Kill.
+// Start starts the process. When ctx ends, the process is killed as by Kill.
 func Start(ctx context.Context, s Spec) (*Process, error) {
 	return start(ctx, s, Probe())
 }
@@ -65,7 +65,7 @@ func start(ctx context.Context, s Spec, walls Report) (*Process, error) {
 	return p, nil
 }
 
-// launch starts the init, puts it under the memory limit, and hands it its plan.
+// launch starts the init, sets its memory limit, and sends it the plan.
 func (p *Process) launch(s Spec) error {
 	ours, theirs, err := socketpair()
 	if err != nil {
@@ -108,7 +108,7 @@ func (p *Process) launch(s Spec) error {
 	return nil
 }
 
-// prepare makes what the sandbox needs on the host.
+// prepare makes the sandbox's directories, group and files on the host.
 func (p *Process) prepare(s Spec) (plan, error) {
 	pl := plan{Walls: p.walls, Spec: wireSpec{
 		Path: s.Path, Args: s.Args, Env: s.Env, Dir: s.Dir, Binds: s.Binds, Network: s.Network,
@@ -141,8 +141,8 @@ func (p *Process) prepare(s Spec) (plan, error) {
 	return pl, p.give(s.Binds)
 }
 
-// beside is what of /tmp is charged to the sandbox's group: its size where it is
-// a tmpfs, else nothing.
+// beside is the part of /tmp that counts towards the group's limit, in bytes:
+// its size if it is a tmpfs, else 0.
 func (p *Process) beside(s Spec) int64 {
 	if p.walls.MountNamespace {
 		return s.TmpBytes
@@ -150,7 +150,7 @@ func (p *Process) beside(s Spec) int64 {
 	return 0
 }
 
-// give makes the writable binds the sandbox's own.
+// give makes the sandbox's uid the owner of the writable binds.
 func (p *Process) give(binds []Bind) error {
 	if !p.walls.Root {
 		return nil
@@ -166,7 +166,7 @@ func (p *Process) give(binds []Bind) error {
 	return nil
 }
 
-// watch reads what the init says until it has ended.
+// watch reads the init's events until the init has ended.
 func (p *Process) watch(started chan<- error) {
 	var last event
 	for {
@@ -201,7 +201,8 @@ func (p *Process) watch(started chan<- error) {
 	close(p.gone)
 }
 
-// judge makes an Exit of the init's last words; without any, it was killed.
+// judge makes an Exit of the init's last event. Without one, the init was
+// killed.
 func (p *Process) judge(last event, err error) Exit {
 	exit := Exit{Code: -1, Signal: syscall.SIGKILL.String()}
 	if last.Exited {
@@ -216,13 +217,13 @@ func (p *Process) judge(last event, err error) Exit {
 	if p.group != nil {
 		exit.OutOfMemory = p.overran.Load() || p.group.killedSome()
 		if exit.PeakMemory == 0 {
-			exit.PeakMemory = min(max(0, p.group.peak()-initBytes), p.memory) // what lay in /tmp is among it
+			exit.PeakMemory = min(max(0, p.group.peak()-initBytes), p.memory) // includes files in /tmp
 		}
 	}
 	return exit
 }
 
-// cleanup takes back what prepare made.
+// cleanup removes what prepare made.
 func (p *Process) cleanup() {
 	if p.control != nil {
 		p.control.Close()
@@ -240,26 +241,27 @@ func (p *Process) abandon() {
 	_ = p.cmd.Wait()
 }
 
-// Wait returns once the process and all its descendants are gone. Later calls
-// return the same.
+// Wait returns once the process and all its descendants have ended. Every call
+// returns the same Exit.
 func (p *Process) Wait() Exit {
 	<-p.gone
 	return p.exit
 }
 
-// Gone is closed once the process and all its descendants are gone.
+// Gone returns a channel that is closed once the process and all its
+// descendants have ended.
 func (p *Process) Gone() <-chan struct{} { return p.gone }
 
-// Kill kills the process and all its descendants, those that called setsid
-// too, and returns once they are gone.
+// Kill kills the process and all its descendants, including those that called
+// setsid, and returns once they have ended.
 func (p *Process) Kill() {
 	p.killed.Do(func() {
 		if p.walls.PIDNamespace {
-			_ = p.cmd.Process.Kill() // the end of PID 1 is the end of its namespace
+			_ = p.cmd.Process.Kill() // when PID 1 ends, the kernel kills its whole namespace
 			return
 		}
-		// Without a namespace only the init knows its descendants; the kernel
-		// would let them outlive it.
+		// Without a PID namespace only the init can find its descendants, and
+		// they would survive the init's end.
 		_, _ = p.control.Write([]byte{cmdKill})
 		select {
 		case <-p.gone:
@@ -272,15 +274,16 @@ func (p *Process) Kill() {
 }
 
 const (
-	insideUID = 1000          // what the process sees itself as
-	firstUID  = 1_610_612_736 // a range of the host's uids that no system hands out
+	insideUID = 1000          // the process's uid inside
+	firstUID  = 1_610_612_736 // first of a range of host uids that no system assigns
 	uidBits   = 24
 )
 
 var nextUID atomic.Uint32
 
-// hostUID picks the uid that the sandbox has on the host: the same for the same
-// writable directory, else one that no other sandbox of this process has.
+// hostUID chooses the sandbox's uid on the host: always the same for the same
+// first writable directory, and otherwise one that no other sandbox of this
+// process has.
 func hostUID(binds []Bind) int {
 	for _, b := range binds {
 		if b.Writable {

@@ -12,11 +12,11 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// old is where the host's root hangs while the new one is made.
+// old is where the host's root is mounted while the new root is made.
 const old = "/.old"
 
-// makeRoot gives the sandbox a root of its own: a tmpfs in which only what a
-// script needs exists, everything read-only but /tmp and the writable binds.
+// makeRoot gives the sandbox its own root: a tmpfs with only the paths that a
+// script needs, all read-only except /tmp and the writable binds.
 func (pl *plan) makeRoot() error {
 	if !pl.Walls.MountNamespace {
 		return nil
@@ -49,7 +49,7 @@ func (pl *plan) makeRoot() error {
 	return seal()
 }
 
-// pivot makes an empty root, with the host's below it.
+// pivot makes an empty root with the host's root mounted at old.
 func pivot() error {
 	if err := unix.Mount("", "/", "", unix.MS_REC|unix.MS_PRIVATE, ""); err != nil {
 		return fmt.Errorf("make mounts private: %w", err)
@@ -70,11 +70,11 @@ func pivot() error {
 	return os.Chdir("/")
 }
 
-// systemPaths are the host's that every sandbox sees, where they exist.
+// systemPaths are the host's paths in every sandbox, where they exist.
 var systemPaths = []string{"/usr", "/bin", "/sbin", "/lib", "/lib32", "/lib64", "/libx32", "/nix/store"}
 
-// provide makes a path of the host be there too: a link as a link, a directory
-// read-only.
+// provide makes a path of the host available in the new root: a link as a link,
+// a directory read-only.
 func provide(path string) error {
 	info, err := os.Lstat(old + path)
 	if errors.Is(err, os.ErrNotExist) {
@@ -93,7 +93,7 @@ func provide(path string) error {
 	return bind(Bind{Source: path, Target: path})
 }
 
-// bind mounts a path of the host, with everything mounted below it.
+// bind mounts a path of the host and all mounts below it.
 func bind(b Bind) error {
 	if err := mountPoint(old+b.Source, b.Target); err != nil {
 		return fmt.Errorf("make %s: %w", b.Target, err)
@@ -115,7 +115,7 @@ func bind(b Bind) error {
 	return nil
 }
 
-// remount is for kernels before 5.12; it reaches the topmost mount only.
+// remount is for kernels before 5.12. It changes the topmost mount only.
 func remount(path string, writable bool) error {
 	flags := uintptr(unix.MS_REMOUNT | unix.MS_BIND | unix.MS_NOSUID | unix.MS_NODEV)
 	if !writable {
@@ -124,8 +124,7 @@ func remount(path string, writable bool) error {
 	return unix.Mount("", path, "", flags, "")
 }
 
-// mountPoint makes a directory or an empty file to mount something like source
-// on.
+// mountPoint makes a directory or an empty file, like source, as a mount point.
 func mountPoint(source, target string) error {
 	info, err := os.Stat(source)
 	if err != nil {
@@ -164,8 +163,8 @@ func makeDev() error {
 
 var devices = []string{"null", "zero", "full", "random", "urandom"}
 
-// etcCopied are small files, copied rather than bound: a mount each would cost
-// more. etcBound are directories.
+// etcCopied are small files: copying one costs less than a mount. etcBound are
+// directories.
 var (
 	etcCopied = []string{"hosts", "resolv.conf", "nsswitch.conf", "host.conf", "gai.conf", "localtime", "timezone", "ld.so.cache", "services", "protocols", "mime.types", "os-release"}
 	etcBound  = []string{"ssl", "pki", "ca-certificates", "crypto-policies", "alternatives"}
@@ -177,7 +176,7 @@ func (pl *plan) makeEtc() error {
 	}
 	for _, name := range etcCopied {
 		data, err := os.ReadFile(old + followed("/etc/"+name))
-		if name == "hosts" && pl.Walls.IPCNamespace { // which the name of the host goes with
+		if name == "hosts" && pl.Walls.IPCNamespace { // it must resolve the sandbox's own hostname
 			data, err = fmt.Appendf(data, "\n127.0.0.1\t%s\n", hostname), nil
 		}
 		if err == nil && len(data) < 1<<20 {
@@ -202,8 +201,8 @@ func (pl *plan) makeEtc() error {
 	return os.WriteFile("/etc/group", fmt.Appendf(nil, "root:x:0:\nsandbox:x:%d:\n", insideUID), 0o644)
 }
 
-// followed resolves a link of the host's by hand, since an absolute one would
-// lead into the new root.
+// followed resolves a link of the host itself: the kernel would resolve an
+// absolute link in the new root.
 func followed(path string) string {
 	for range 8 {
 		target, err := os.Readlink(old + path)
@@ -226,7 +225,7 @@ func (pl *plan) makeProc() error {
 	if !pl.Walls.Proc {
 		return nil
 	}
-	// hidepid hides this init from the process.
+	// hidepid hides the init from the process.
 	flags := uintptr(unix.MS_NOSUID | unix.MS_NODEV | unix.MS_NOEXEC)
 	err := unix.Mount("proc", "/proc", "proc", flags, "hidepid=2")
 	if errors.Is(err, unix.EINVAL) {
@@ -249,7 +248,7 @@ func makeTmp(size int64) error {
 	return os.MkdirAll("/var", 0o755)
 }
 
-// seal takes the host's root away and makes the new one read-only.
+// seal unmounts the host's root and makes the new root read-only.
 func seal() error {
 	if err := os.Symlink("/tmp", "/var/tmp"); err != nil {
 		return err

@@ -1,49 +1,50 @@
 //go:build linux
 
-// Package sandbox starts a process walled in as strongly as this machine
-// allows, and says how strong that is. Scripts of tenants and the builds of
-// their requirements run in it and nowhere else.
+// Package sandbox starts a process behind as many walls as this machine
+// supports, and reports which ones those are. Scripts of tenants and builds of
+// their requirements run only in it.
 //
 // # What holds inside
 //
-// With every wall up (see [Report] for those that this machine gives):
+// With every wall (see [Report] for those of this machine):
 //
-//   - The process and all its descendants live in a PID namespace of their own,
-//     under an init of ours that ends when its starter ends, kill -9 included.
-//     Nothing survives [Process.Kill], whatever it called.
-//   - The root is a read-only tmpfs with the system's /usr and libraries,
-//     certificates and name resolution bound read-only, the caller's binds, a
-//     private bounded /tmp, /proc of the namespace only and five harmless
-//     devices. No path of the host can be named.
-//   - It runs as uid 1000, which, where the starter is root, is a uid of the
-//     host that owns nothing; without capabilities, with no_new_privs, so that
-//     no setuid file raises it.
-//   - A seccomp filter refuses the system calls that mount, trace, load, or
-//     make namespaces; Landlock refuses writes outside /tmp and the writable
-//     binds a second time, abstract sockets and signals to the outside.
-//   - Memory is bounded for all processes together by a cgroup, else per
-//     process by RLIMIT_DATA; processes, files and file sizes by rlimits. /tmp
-//     has its own size, beside the memory (see watchMemory).
-//   - The environment is what the caller gave. No file descriptor but the
-//     caller's is open.
+//   - The process and its descendants are in their own PID namespace. Its init,
+//     ours, ends when its starter ends, also by kill -9. No process survives
+//     [Process.Kill].
+//   - The root is a read-only tmpfs. It contains the system's /usr and libraries,
+//     certificates and name resolution (bound read-only), the caller's binds, a
+//     private /tmp of limited size, a /proc of the namespace, and five harmless
+//     devices. The host's other paths do not exist in it.
+//   - The process runs as uid 1000. If the starter is root, the uid on the host
+//     is one that owns no files. The process has no capabilities, and
+//     no_new_privs, so no setuid file raises its privileges.
+//   - A seccomp filter refuses the system calls that mount, trace, load modules
+//     or make namespaces. Landlock also refuses writes outside /tmp and the
+//     writable binds, abstract sockets, and signals to the outside.
+//   - A cgroup limits the memory of all processes together; without one,
+//     RLIMIT_DATA limits each process. rlimits bound processes, open files and
+//     file sizes. The size of /tmp is separate from the memory (see watchMemory).
+//   - The environment is exactly Spec.Env. Only the caller's file descriptors
+//     are open.
 //
-// With Network the host's network is shared: the way to the internet is open,
-// and so are the host's loopback ports. Whatever listens there must ask for a
-// signature or a password.
+// With Spec.Network the process shares the host's network: it reaches the
+// internet, and the host's loopback ports too. Every service that listens there
+// must ask for a signature or a password.
 //
-// Without a mount namespace nothing can be bound: binds are found where they lie
-// (see [Bind.Path]), Landlock alone keeps the rest of the host's files from being
-// read, and what the sandbox's uid may not reach, such as an interpreter below a
-// private home, it cannot run. Without a PID namespace the init kills what
-// descends from it, as a subreaper that the filter keeps from being signalled.
+// Without a mount namespace nothing can be bound. Binds then stay at their
+// paths on the host (see [Bind.Path]), and only Landlock protects the host's
+// other files. The process cannot run a file that its uid cannot reach, such as
+// an interpreter below a private home. Without a PID namespace the init kills
+// the descendants as their subreaper; the seccomp filter keeps the process from
+// signalling the init.
 //
 // # How it starts
 //
 // The program starts itself again as PID 1 of the new namespaces ([Main]). That
-// init builds the root, puts the walls on one locked thread (system calls made
-// directly: a library that applies them to all threads hangs in a new PID
-// namespace), starts the process from it, reaps, and answers its starter over a
-// socket: freeze, thaw, exit.
+// init makes the root, applies the walls to one locked thread, starts the
+// process from that thread, reaps ended processes, and answers its starter over
+// a socket: freeze, thaw, exit. The walls are set by direct system calls: a
+// library that applies them to all threads hangs in a new PID namespace.
 package sandbox
 
 import (
@@ -52,32 +53,32 @@ import (
 	"path/filepath"
 )
 
-// Main is the hook that the first line of main, and of TestMain, must call in
-// every program that starts sandboxes. A sandbox begins as this same program
-// started again: in that child Main sets the walls up and never returns;
-// everywhere else it returns at once.
+// Main must be the first call of main, and of TestMain, in every program that
+// starts sandboxes. A sandbox starts as this same program: in that child
+// process Main sets up the walls and never returns. In any other process it
+// returns at once.
 func Main() {
 	if len(os.Args) == 1 && os.Args[0] == initName {
 		runInit()
 	}
 }
 
-// initName is the program name by which Main knows that it is the child.
+// initName is the program name (argv[0]) of such a child process.
 const initName = "scriptfleet-sandbox"
 
 // Bind makes a directory or file of the host visible inside.
 type Bind struct {
 	Source string // absolute, on the host
-	Target string // absolute, inside; empty means the same as Source
+	Target string // absolute, inside; empty: the same as Source
 
-	// Writable gives a directory to the sandbox: where the starter is root, the
-	// directory's owner becomes the sandbox's uid, which is the same for every
-	// sandbox whose first writable bind is this directory.
+	// Writable makes the sandbox the owner of a directory. If the starter is
+	// root, the directory is given to the sandbox's uid on the host; all
+	// sandboxes whose first writable bind is this directory have the same uid.
 	Writable bool
 }
 
-// Path is where the bind is found inside: Target, or Source where this machine
-// gives no mount namespace.
+// Path is the bind's path inside: Target, or Source if this machine has no
+// mount namespaces.
 func (b Bind) Path() string {
 	if b.Target == "" || !Probe().MountNamespace {
 		return b.Source
@@ -85,32 +86,32 @@ func (b Bind) Path() string {
 	return b.Target
 }
 
-// Spec says what to start, what it sees and how much it may take. The zero
-// value of a limit means the default.
+// Spec describes a process: what to start, what it sees, and its limits. A
+// limit of zero means the default.
 type Spec struct {
 	Path string   // absolute path of the executable, the same outside and inside
-	Args []string // without the name of the program
-	Env  []string // the whole environment; nothing is inherited
+	Args []string // without the program's name
+	Env  []string // the complete environment; nothing is inherited
 	Dir  string   // working directory, inside; default /tmp
 
-	// Binds are visible besides the system's own read-only paths (/usr, /lib…,
+	// Binds are added to the system's read-only paths (/usr, /lib…,
 	// certificates, name resolution).
 	Binds []Bind
 
-	Network      bool  // egress through the host's network; without, only loopback
-	MemoryBytes  int64 // of all its processes together; 0 means no limit
+	Network      bool  // share the host's network; otherwise loopback only
+	MemoryBytes  int64 // of all processes together; 0: no limit
 	MaxProcesses int   // processes and threads; default 256
 	MaxFileBytes int64 // size of one file; default 1 GiB
 	MaxOpenFiles int   // default 1024
-	TmpBytes     int64 // size of the private /tmp, beside the memory; default 512 MiB
+	TmpBytes     int64 // size of the private /tmp, separate from the memory; default 512 MiB
 
 	ExtraFiles     []*os.File // file descriptors 3, 4, … inside
-	Stdin          io.Reader  // nil means none
-	Stdout, Stderr io.Writer  // nil means discarded
+	Stdin          io.Reader  // nil: none
+	Stdout, Stderr io.Writer  // nil: discarded
 }
 
-// withDefaults fills in limits, and resolves links in the sources of binds,
-// which could not be followed from inside.
+// withDefaults fills in limits, and resolves links in the sources of binds:
+// inside they could not be followed.
 func (s Spec) withDefaults() Spec {
 	s.MaxProcesses = orDefault(s.MaxProcesses, 256)
 	s.MaxFileBytes = orDefault(s.MaxFileBytes, 1<<30)
@@ -142,12 +143,12 @@ func orDefault[T int | int64](v, def T) T {
 
 // Exit says how a process ended.
 type Exit struct {
-	Code        int    // of exit; -1 where a signal ended it
-	Signal      string // such as killed or segmentation fault; empty where it exited
-	OutOfMemory bool   // the kernel killed it for its memory limit
-	PeakMemory  int64  // bytes, at most, as far as it was measured
-	Err         error  // the sandbox itself failed
+	Code        int    // exit status; -1 after a signal
+	Signal      string // such as killed or segmentation fault; empty after an exit
+	OutOfMemory bool   // it was killed because of its memory limit
+	PeakMemory  int64  // upper bound in bytes; 0 if it was not measured
+	Err         error  // a failure of the sandbox itself
 }
 
-// Success tells whether the process exited with 0.
+// Success tells whether the process exited with status 0.
 func (e Exit) Success() bool { return e.Err == nil && e.Code == 0 && e.Signal == "" }

@@ -28,7 +28,7 @@ func TestMain(m *testing.M) {
 	os.Exit(m.Run())
 }
 
-// python is an interpreter that every user may execute.
+// python is an interpreter that every user can execute.
 func python(t testing.TB) interpreter.Interpreter {
 	t.Helper()
 	set, err := interpreter.Default(t.Context())
@@ -53,7 +53,8 @@ func script(t testing.TB, code string) Spec {
 	}
 }
 
-// run runs a Spec to its end, behind the walls given or all that there are.
+// run runs a Spec to its end, behind the given walls, or all walls of this
+// machine.
 func run(t testing.TB, s Spec, walls ...Report) (string, Exit) {
 	t.Helper()
 	w := Probe()
@@ -90,7 +91,7 @@ func TestProbeFindsThisMachinesWalls(t *testing.T) {
 
 func TestProbeDoesWithoutWhatFails(t *testing.T) {
 	r := everything()
-	r.Landlock = 99 // a version that no kernel has: the ruleset is refused
+	r.Landlock = 99 // a version of no kernel: the ruleset is refused
 	r.MemoryCgroup = 0
 	got := probe(r)
 	if len(got.Failures) > 0 && got.Landlock != 0 {
@@ -147,7 +148,7 @@ func TestNoDescriptorOfTheStarterIsOpen(t *testing.T) {
 	}
 	defer f.Close()
 	if _, _, errno := syscall.Syscall(syscall.SYS_FCNTL, f.Fd(), syscall.F_SETFD, 0); errno != 0 {
-		t.Fatal(errno) // without close-on-exec, as a careless starter's starter would leave it
+		t.Fatal(errno) // without close-on-exec, as a careless parent would leave it
 	}
 	out, _ := run(t, script(t, `
 import os
@@ -176,7 +177,7 @@ except OSError: pass`))
 
 func TestOnTheHostItOwnsNothing(t *testing.T) {
 	if os.Getuid() != 0 {
-		return // an ordinary user has only its own uid to give
+		return // an ordinary user can map only its own uid
 	}
 	p, err := Start(t.Context(), Spec{Path: "/bin/sleep", Args: []string{"60"}, MemoryBytes: 64 << 20})
 	if err != nil {
@@ -282,7 +283,7 @@ except OSError as e: print(e.errno, n)`)
 
 func TestMemoryIsBoundedBesideAFullTmp(t *testing.T) {
 	if Probe().MemoryCgroup == 0 {
-		return // rlimits do not see /tmp
+		return // rlimits do not count /tmp
 	}
 	s := script(t, `
 import time

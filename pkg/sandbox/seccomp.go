@@ -9,9 +9,9 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// refused are system calls that no script needs and that reach into the kernel
-// or beyond the sandbox. They fail with EPERM, as they would without the
-// capability that most of them ask for.
+// refused are system calls that scripts do not need and that reach into the
+// kernel or beyond the sandbox. They fail with EPERM, the error of most of them
+// without their capability.
 var refused = append([]uint32{
 	unix.SYS_MOUNT, unix.SYS_UMOUNT2, unix.SYS_PIVOT_ROOT, unix.SYS_CHROOT, unix.SYS_MOVE_MOUNT, unix.SYS_OPEN_TREE,
 	unix.SYS_FSOPEN, unix.SYS_FSMOUNT, unix.SYS_FSCONFIG, unix.SYS_FSPICK, unix.SYS_MOUNT_SETATTR,
@@ -29,10 +29,11 @@ var refused = append([]uint32{
 	unix.SYS_MBIND, unix.SYS_MIGRATE_PAGES, unix.SYS_MOVE_PAGES,
 }, refusedHere...)
 
-// namespaceFlags are those of clone that make namespaces.
+// namespaceFlags are the flags of clone that make namespaces.
 const namespaceFlags = unix.CLONE_NEWUSER | unix.CLONE_NEWPID | unix.CLONE_NEWNS | unix.CLONE_NEWIPC | unix.CLONE_NEWNET | unix.CLONE_NEWUTS | unix.CLONE_NEWCGROUP
 
-// Offsets in the kernel's struct seccomp_data, of little-endian machines.
+// Offsets of fields in the kernel's struct seccomp_data, on little-endian
+// machines.
 const (
 	dataNumber = 0
 	dataArch   = 4
@@ -40,7 +41,7 @@ const (
 	dataArg1   = 24
 )
 
-// filter puts the seccomp filter on this thread; what it starts inherits it.
+// filter applies the seccomp filter to this thread; the process inherits it.
 func (pl *plan) filter() error {
 	if !pl.Walls.Seccomp {
 		return nil
@@ -58,9 +59,9 @@ func (pl *plan) filter() error {
 	return nil
 }
 
-// seccompProgram is the filter. Where protect is a pid, signals to it, and to
-// everyone at once, are refused: without a PID namespace the init that cleans
-// up is one of the processes that could be signalled.
+// seccompProgram is the filter's program. If protect is a pid, it also refuses
+// signals to that pid and to all processes (-1): without a PID namespace the
+// process could otherwise kill the init.
 func seccompProgram(protect int) []unix.SockFilter {
 	load := func(offset uint32) unix.SockFilter {
 		return unix.SockFilter{Code: unix.BPF_LD | unix.BPF_W | unix.BPF_ABS, K: offset}
@@ -73,13 +74,13 @@ func seccompProgram(protect int) []unix.SockFilter {
 	}
 	eperm := answer(unix.SECCOMP_RET_ERRNO | uint32(unix.EPERM))
 	program := []unix.SockFilter{
-		// Another architecture's calls have other numbers: end the process.
+		// Other architectures have other call numbers: kill the process.
 		load(dataArch), jump(unix.BPF_JEQ, seccompArch, 1, 0), answer(unix.SECCOMP_RET_KILL_PROCESS),
 		load(dataNumber),
-		// The x32 calls of amd64 are the same calls by other numbers.
+		// The x32 numbers of amd64 are the same calls again.
 		jump(unix.BPF_JGE, 0x40000000, 0, 1), eperm,
-		// The flags of clone3 lie in memory that a filter cannot read. The C
-		// library falls back to clone.
+		// The flags of clone3 are in memory, which a filter cannot read. With
+		// ENOSYS the C library falls back to clone.
 		jump(unix.BPF_JEQ, unix.SYS_CLONE3, 0, 1), answer(unix.SECCOMP_RET_ERRNO | uint32(unix.ENOSYS)),
 	}
 	for _, number := range refused {
@@ -87,7 +88,7 @@ func seccompProgram(protect int) []unix.SockFilter {
 	}
 	program = append(program,
 		jump(unix.BPF_JEQ, unix.SYS_CLONE, 0, 4), load(dataArg0), jump(unix.BPF_JSET, namespaceFlags, 0, 1), eperm, load(dataNumber),
-		// Typing into the terminal of whoever started the fleet.
+		// TIOCSTI types into the terminal in which the fleet was started.
 		jump(unix.BPF_JEQ, unix.SYS_IOCTL, 0, 4), load(dataArg1), jump(unix.BPF_JEQ, unix.TIOCSTI, 0, 1), eperm, load(dataNumber),
 	)
 	if protect != 0 {

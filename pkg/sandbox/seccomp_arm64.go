@@ -2,8 +2,8 @@ package sandbox
 
 import "golang.org/x/sys/unix"
 
-// seccompArch is how the kernel names this architecture's calls.
+// seccompArch is the kernel's constant for this architecture.
 const seccompArch uint32 = unix.AUDIT_ARCH_AARCH64
 
-// refusedHere are the calls that only this architecture has.
+// refusedHere are refused calls of this architecture only.
 var refusedHere []uint32

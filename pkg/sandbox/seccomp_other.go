@@ -2,7 +2,7 @@
 
 package sandbox
 
-// seccompArch is 0 where nobody has checked the filter.
+// seccompArch is 0 on architectures on which the filter was not tested.
 const seccompArch uint32 = 0
 
 var refusedHere []uint32

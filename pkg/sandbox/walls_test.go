@@ -17,11 +17,11 @@ import (
 	"github.com/scriptfleet/scriptfleet/pkg/fleettest/wait"
 )
 
-// attempt is a way out that exactly one wall stands in. Its script prints open
-// where it got out.
+// attempt is an attempt to escape that exactly one wall prevents. Its script
+// prints open if it succeeds.
 type attempt struct {
 	wall    string
-	on      func(Report) bool // whether this machine gives the wall
+	on      func(Report) bool // whether this machine supports the wall
 	without func(*Report)
 	script  func(t *testing.T) Spec
 }
@@ -41,7 +41,7 @@ except ProcessLookupError: print("walled")`, os.Getpid()))
 		s := script(t, `
 import os
 print("open" if os.path.exists("/sys/kernel") else "walled")`)
-		s.Path, s.Binds = "/usr/bin/python3", nil // what cannot be bound must be reachable
+		s.Path, s.Binds = "/usr/bin/python3", nil // without binds, use an interpreter that any uid can reach
 		return s
 	}},
 	{"ipc namespace", func(r Report) bool { return r.IPCNamespace }, func(r *Report) { r.IPCNamespace = false }, func(t *testing.T) Spec {
@@ -123,7 +123,7 @@ func TestEachWallHoldsWhatNoOtherHolds(t *testing.T) {
 	}
 }
 
-// least is a machine without any namespace or cgroup.
+// least is the Report of a machine without namespaces and cgroups.
 func least() Report {
 	r := Probe()
 	return Report{Root: r.Root, Landlock: r.Landlock, Seccomp: r.Seccomp, Rlimits: r.Rlimits}
@@ -156,15 +156,15 @@ print(os.getcwd() == tempfile.gettempdir(), open(%q).read())`, secret, dir, mine
 	if err := os.WriteFile(mine+"/given", []byte("given"), 0o644); err != nil {
 		t.Fatal(err)
 	}
-	// An interpreter under a private home cannot be reached by another uid
-	// where nothing can be bound.
+	// An interpreter below a private home cannot be reached by another uid if
+	// nothing can be bound.
 	s.Path, s.Binds = "/usr/bin/python3", []Bind{{Source: mine, Target: "/elsewhere"}}
 	if out, exit := run(t, s, least()); out != "True given" {
 		t.Errorf("%q %+v", out, exit)
 	}
 }
 
-// publicTemp is a directory that every uid may reach.
+// publicTemp is a directory that every uid can reach.
 func publicTemp(t *testing.T) string {
 	t.Helper()
 	dir, err := os.MkdirTemp("", "public-")
@@ -222,7 +222,7 @@ func TestTheGroupsOfADeadStarterAreSwept(t *testing.T) {
 		t.Logf("this machine gives none: %s", Probe())
 		return
 	}
-	stale := filepath.Join(parent, groupPrefix+"999999999-1") // no pid is so large
+	stale := filepath.Join(parent, groupPrefix+"999999999-1") // larger than any pid
 	if err := os.Mkdir(stale, 0o755); err != nil {
 		t.Fatal(err)
 	}

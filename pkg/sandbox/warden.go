@@ -11,15 +11,15 @@ import (
 	"time"
 )
 
-// wardenEvery is how often a running sandbox's memory is looked at. A script
-// that takes more for less than so long is not noticed; the group's own limit,
-// which includes /tmp, holds at every moment.
+// wardenEvery is the interval at which a running sandbox's memory is measured.
+// It misses a peak that is shorter than the interval; the group's own limit,
+// which includes /tmp, always holds.
 const wardenEvery = 20 * time.Millisecond
 
-// watchMemory keeps the sandbox to its memory where the group's limit cannot: a
-// tmpfs is charged to the group that writes to it, so that limit is the memory
-// and the size of /tmp together. What is measured here is the memory of the
-// processes alone; memory that they share counts towards /tmp.
+// watchMemory enforces the memory limit where the group's own limit cannot. A
+// tmpfs is charged to the group that writes to it, so the group's limit is
+// memory + size of /tmp. watchMemory measures the anonymous memory of the
+// processes only; shared memory counts towards /tmp.
 func (p *Process) watchMemory(limit int64) {
 	tick := time.NewTicker(wardenEvery)
 	defer tick.Stop()
@@ -39,7 +39,7 @@ func (p *Process) watchMemory(limit int64) {
 	}
 }
 
-// killLargest kills the process that takes the most, as the kernel does where a
+// killLargest kills the process with the most memory, as the kernel does when a
 // group's limit is reached.
 func (p *Process) killLargest() {
 	largest, most := 0, int64(-1)
@@ -53,7 +53,7 @@ func (p *Process) killLargest() {
 	}
 }
 
-// charged is all that counts towards the group's limit, in bytes.
+// charged is the group's memory in bytes that counts towards its limit.
 func (g *group) charged() int64 {
 	file := "memory.usage_in_bytes"
 	if g.version == 2 {
@@ -67,8 +67,8 @@ func (g *group) charged() int64 {
 	return n
 }
 
-// anonymous is the memory of the group's processes that no file stands for, in
-// bytes; not ok where the kernel does not tell it.
+// anonymous is the anonymous memory of the group's processes in bytes; ok is
+// false if the kernel does not report it.
 func (g *group) anonymous() (n int64, ok bool) {
 	field := "\ntotal_rss "
 	if g.version == 2 {

@@ -10,13 +10,13 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// plan is what the starter tells the init, first of all.
+// plan is the starter's first message to the init.
 type plan struct {
 	Spec    wireSpec
 	Walls   Report
-	UID     int    // to become; 0 where init already runs as the sandbox's uid
-	Data    int64  // RLIMIT_DATA, where no cgroup bounds the memory
-	Scratch string // stands for /tmp where there is no mount namespace
+	UID     int    // uid to switch to; 0 if init already runs as the sandbox's uid
+	Data    int64  // RLIMIT_DATA, if no cgroup limits the memory
+	Scratch string // replaces /tmp if there is no mount namespace
 }
 
 // wireSpec is the part of a Spec that the init needs.
@@ -33,14 +33,14 @@ type wireSpec struct {
 	ExtraFiles   int
 }
 
-// The init's commands are one byte each.
+// The init's commands, one byte each.
 const (
-	cmdFreeze = 'f' // stop the process, kill its descendants; answered by an event with Frozen
-	cmdThaw   = 't' // let the process go on; not answered
-	cmdKill   = 'k' // kill everything and exit; not answered
+	cmdFreeze = 'f' // stop the process, kill its descendants; the reply is an event with Frozen
+	cmdThaw   = 't' // continue the process; no reply
+	cmdKill   = 'k' // kill everything and exit; no reply
 )
 
-// event is what the init tells the starter.
+// event is a message of the init to the starter.
 type event struct {
 	Started bool
 	Frozen  bool
@@ -49,12 +49,12 @@ type event struct {
 	Signal  int
 	Peak    int64 // bytes
 
-	// A start that failed: at which wall, and why.
+	// Set if the start failed: the wall that failed, and why.
 	Wall    wall
 	Failure string
 }
 
-// startError is a sandbox that could not be set up.
+// startError is the error of a sandbox that could not be set up.
 type startError struct {
 	wall wall
 	text string
@@ -64,11 +64,12 @@ func (e *startError) Error() string {
 	return fmt.Sprintf("start sandbox: %s: %s", e.wall, e.text)
 }
 
-// maxPlan bounds a plan: what the control socket carries at once.
+// maxPlan bounds a plan: the control socket must carry it in one message.
 const maxPlan = 128 << 10
 
-// socketpair makes the control socket, which keeps what is written apart. The first end is
-// the starter's and never blocks a thread; the second is the init's.
+// socketpair makes the control socket, which keeps messages apart
+// (SOCK_SEQPACKET). The first end is the starter's and uses the runtime's
+// poller, so it blocks no thread; the second is the init's.
 func socketpair() (ours, theirs *os.File, err error) {
 	fds, err := unix.Socketpair(unix.AF_UNIX, unix.SOCK_SEQPACKET|unix.SOCK_CLOEXEC, 0)
 	if err != nil {
