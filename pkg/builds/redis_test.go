@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
+	goredis "github.com/redis/go-redis/v9"
 	"go.uber.org/zap"
 
 	"github.com/scriptfleet/scriptfleet/pkg/builds"
@@ -49,8 +50,45 @@ func TestOneBuildOnRealRedis(t *testing.T) {
 	}
 }
 
-func onRedis(t *testing.T, addr, name string, service *lambda) *worker {
-	rdb := redistest.Connect(t, addr)
+// Redis 7 gives a new user no channels.
+func TestWaitersHearOfABuildSoonWithoutChannels(t *testing.T) {
+	s := redistest.Start(t)
+	noChannels := redistest.AsFleet(t, s, "test", "resetchannels")
+	service := newLambda()
+	building := make(chan struct{})
+	service.set(func(ctx context.Context, _ *worker, op, _ string) error {
+		if op == "Create" {
+			close(building)
+			select {
+			case <-ctx.Done():
+			case <-time.After(2 * time.Second):
+			}
+		}
+		return ctx.Err()
+	}, nil)
+	var wg sync.WaitGroup
+	var got answers
+	var built time.Time
+	leader := onRedis(t, s.Addr, "leader", service, noChannels)
+	wg.Go(func() {
+		if _, err := leader.Ensure(t.Context(), plain, builds.ForRun); err != nil {
+			t.Error(err)
+		}
+		built = time.Now()
+	})
+	<-building
+	got.ensure(&wg, onRedis(t, s.Addr, "waiter", service, noChannels), plain)
+	wg.Wait()
+	if late := time.Since(built); late > time.Second {
+		t.Errorf("the waiter hears of it after %s", late)
+	}
+	if n := got.outcomes(); n[run.BuildWaited] != 1 || len(got.errs) > 0 {
+		t.Errorf("outcomes %v, errors %v", n, got.errs)
+	}
+}
+
+func onRedis(t *testing.T, addr, name string, service *lambda, change ...func(*goredis.Options)) *worker {
+	rdb := redistest.Connect(t, addr, change...)
 	records := redisrecords.New(rdb, "test")
 	w := &worker{name: name, metrics: prometheus.NewRegistry(), over: make(chan struct{})}
 	w.Builder = builds.New(builds.Config{Worker: name, LeaseTTL: time.Second}, builds.Deps{

@@ -110,7 +110,7 @@ func (f *flight) takePlace(ctx context.Context, w *watch) bool {
 	}
 	w.start(ctx)
 	defer f.waits(time.Now())
-	again := time.NewTimer(lookAgain())
+	again := time.NewTimer(w.lookAgain())
 	defer again.Stop()
 	ahead := f.ahead.Done()
 	for {
@@ -136,10 +136,6 @@ func (f *flight) leavePlace() {
 		f.place = nil
 	}
 }
-
-// lookAgain is how long a flight waits for a signal before it reads the record
-// without one: 1 to 5 s.
-func lookAgain() time.Duration { return time.Second + rand.N(4*time.Second) }
 
 func sleep(ctx context.Context, d time.Duration) {
 	t := time.NewTimer(d)

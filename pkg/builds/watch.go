@@ -64,7 +64,7 @@ func (w *watch) wait(ctx context.Context) {
 		return // a record may have been written before the watch began: read it again
 	}
 	defer w.f.waits(time.Now())
-	again := time.NewTimer(max(0, min(lookAgain(), time.Until(w.until))))
+	again := time.NewTimer(max(0, min(w.lookAgain(), time.Until(w.until))))
 	defer again.Stop()
 	select {
 	case <-w.changed:
@@ -72,6 +72,15 @@ func (w *watch) wait(ctx context.Context) {
 	case <-again.C:
 	case <-ctx.Done():
 	}
+}
+
+// lookAgain is how long a flight waits for a signal before it reads the record
+// without one: 1 to 5 s, and where no signals come 100 to 300 ms.
+func (w *watch) lookAgain() time.Duration {
+	if w.changed == nil {
+		return 100*time.Millisecond + rand.N(200*time.Millisecond)
+	}
+	return time.Second + rand.N(4*time.Second)
 }
 
 // start begins the watch of Records, and reports whether it began just now.

@@ -5,6 +5,10 @@
 // So every worker receives a signal for each build of the fleet, and a watch costs
 // no round trip. The signals are few: Lambda's control plane allows 15 calls a
 // second, and a build makes one or two.
+//
+// Redis 7 gives a new user no channels. A user who may not publish writes records
+// all the same: the signal comes last, and its failure counts for nothing. For a
+// user who may not subscribe Watch fails, and a waiter reads the record more often.
 package redisrecords
 
 import (
@@ -44,7 +48,7 @@ if tonumber(ARGV[3]) > 0 then
 else
   redis.call('PERSIST', KEYS[1])
 end
-redis.call('PUBLISH', ARGV[4], ARGV[5])
+redis.pcall('PUBLISH', ARGV[4], ARGV[5])
 return 1
 `)
 
@@ -56,7 +60,7 @@ local fence = redis.call('HGET', KEYS[1], 'fence')
 if fence and tonumber(fence) <= tonumber(ARGV[1]) then
   redis.call('DEL', KEYS[1])
 end
-redis.call('PUBLISH', ARGV[2], ARGV[3])
+redis.pcall('PUBLISH', ARGV[2], ARGV[3])
 return 1
 `)
 

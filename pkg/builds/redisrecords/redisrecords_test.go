@@ -16,11 +16,12 @@ import (
 )
 
 func TestContractOnRedis(t *testing.T) {
-	rdb := redistest.Connect(t, redistest.Start(t).Addr)
+	s := redistest.Start(t)
+	rdb, fleet := redistest.Connect(t, s.Addr), redistest.Connect(t, s.Addr, redistest.AsFleet(t, s, "test"))
 	recordstest.Run(t, func(t *testing.T, test func(*testing.T, recordstest.Env)) {
 		rdb.FlushAll(context.Background())
 		pass := func(d time.Duration) { redistest.Age(t, rdb, d) }
-		test(t, recordstest.Env{Records: open(t, rdb), Pass: pass})
+		test(t, recordstest.Env{Records: open(t, fleet), Pass: pass})
 	})
 }
 

@@ -9,9 +9,8 @@ import (
 	"github.com/redis/go-redis/v9"
 )
 
-// patience is how long Watch waits for Redis to confirm the subscription, before
-// it fails.
-const patience = time.Second
+// patience is how long Redis has to confirm the subscription, before Watch fails.
+const patience = 250 * time.Millisecond
 
 // watchers passes the signals of one Redis channel on to the watches.
 type watchers struct {
@@ -21,6 +20,7 @@ type watchers struct {
 	mu         sync.Mutex
 	byHash     map[string]map[chan struct{}]struct{}
 	sub        *redis.PubSub // nil before the first watch
+	begun      time.Time     // when Redis was asked for it
 	subscribed chan struct{} // closed once Redis has confirmed the subscription
 	ended      chan struct{} // closed when read has returned
 	closed     bool
@@ -39,14 +39,8 @@ func (w *watchers) Watch(ctx context.Context, hash string) (<-chan struct{}, fun
 	if err := w.subscribe(); err != nil {
 		return nil, nil, err
 	}
-	late := time.NewTimer(patience)
-	defer late.Stop()
-	select {
-	case <-w.subscribed:
-	case <-late.C:
-		return nil, nil, fmt.Errorf("watch build record %s: no subscription within %s", hash, patience)
-	case <-ctx.Done():
-		return nil, nil, ctx.Err()
+	if err := w.confirmed(ctx); err != nil {
+		return nil, nil, fmt.Errorf("watch build record %s: %w", hash, err)
 	}
 	c := make(chan struct{}, 1)
 	w.mu.Lock()
@@ -56,6 +50,28 @@ func (w *watchers) Watch(ctx context.Context, hash string) (<-chan struct{}, fun
 	}
 	w.byHash[hash][c] = struct{}{}
 	return c, func() { w.unwatch(hash, c) }, nil
+}
+
+// confirmed returns nil once Redis has confirmed the subscription. It waits for
+// patience after the first watch, and not at all for those that come later.
+func (w *watchers) confirmed(ctx context.Context) error {
+	w.mu.Lock()
+	late := time.NewTimer(max(0, time.Until(w.begun.Add(patience))))
+	w.mu.Unlock()
+	defer late.Stop()
+	select {
+	case <-w.subscribed:
+		return nil
+	default:
+	}
+	select {
+	case <-w.subscribed:
+		return nil
+	case <-late.C:
+		return fmt.Errorf("no subscription within %s", patience)
+	case <-ctx.Done():
+		return ctx.Err()
+	}
 }
 
 func (w *watchers) unwatch(hash string, c chan struct{}) {
@@ -88,6 +104,7 @@ func (w *watchers) subscribe() error {
 		return fmt.Errorf("watch build record: closed")
 	}
 	if w.sub == nil {
+		w.begun = time.Now()
 		w.sub = w.rdb.Subscribe(context.Background(), w.channel)
 		go w.read(w.sub)
 	}

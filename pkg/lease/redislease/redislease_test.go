@@ -13,12 +13,13 @@ import (
 )
 
 func TestContractOnRedis(t *testing.T) {
-	rdb := redistest.Connect(t, redistest.Start(t).Addr)
+	s := redistest.Start(t)
+	rdb, fleet := redistest.Connect(t, s.Addr), redistest.Connect(t, s.Addr, redistest.AsFleet(t, s, "test"))
 	leasetest.Run(t, func(t *testing.T, test func(*testing.T, leasetest.Env)) {
 		flush := func() { rdb.FlushAll(context.Background()) }
 		flush()
 		pass := func(d time.Duration) { redistest.Age(t, rdb, d) }
-		test(t, leasetest.Env{Leases: New(rdb, "test"), Pass: pass, Flush: flush})
+		test(t, leasetest.Env{Leases: New(fleet, "test"), Pass: pass, Flush: flush})
 	})
 }
 

@@ -15,12 +15,13 @@ import (
 var config = Config{Prefix: "test", Keep: ledgertest.Keep, Remember: ledgertest.Remember}
 
 func TestContractOnRedis(t *testing.T) {
-	client := redistest.Connect(t, redistest.Start(t).Addr)
+	s := redistest.Start(t)
+	client, fleet := redistest.Connect(t, s.Addr), redistest.Connect(t, s.Addr, redistest.AsFleet(t, s, "test"))
 	ledgertest.Run(t, func(t *testing.T, test func(*testing.T, ledgertest.Env)) {
 		flush := func() { client.FlushAll(context.Background()) }
 		flush()
 		pass := func(d time.Duration) { age(t, client, d) }
-		test(t, ledgertest.Env{Ledger: New(config, client), Pass: pass, Flush: flush})
+		test(t, ledgertest.Env{Ledger: New(config, fleet), Pass: pass, Flush: flush})
 	})
 }
 

@@ -16,13 +16,27 @@ import (
 )
 
 func TestContractOnRedis(t *testing.T) {
-	rdb := redistest.Connect(t, redistest.Start(t).Addr, redistest.NoRetries)
+	s := redistest.Start(t)
+	rdb := redistest.Connect(t, s.Addr, redistest.NoRetries, redistest.AsFleet(t, s, "test"))
 	ratelimittest.Run(t, func(t *testing.T, test func(*testing.T, ratelimittest.New)) {
 		t.Parallel()
 		test(t, func(t *testing.T, r ratelimit.Rate) ratelimit.Limiter {
-			return New(Config{Prefix: t.Name(), Rate: r}, rdb)
+			return New(Config{Prefix: "test:" + t.Name(), Rate: r}, rdb)
 		})
 	})
+}
+
+// A limiter that Redis refuses paces by itself, so the contract does not show that
+// it has its permissions.
+func TestTheSmallestPermissionsAreEnough(t *testing.T) {
+	s := redistest.Start(t)
+	l := New(Config{Prefix: "test", Rate: ratelimit.Rate{PerSecond: 10, Burst: 1}}, redistest.Connect(t, s.Addr, redistest.AsFleet(t, s, "test")))
+	if _, err := l.call(t.Context(), 0); err != nil {
+		t.Error(err)
+	}
+	if err := give.Run(t.Context(), l.rdb, l.keys(), 1).Err(); err != nil {
+		t.Error(err)
+	}
 }
 
 func TestContractOnMiniredis(t *testing.T) {

@@ -13,8 +13,9 @@ import (
 )
 
 func TestProcessesAreSeenUntilTheyLeaveOrRunOut(t *testing.T) {
+	s := redistest.Start(t)
 	for name, client := range map[string]*redis.Client{
-		"redis":     redistest.Connect(t, redistest.Start(t).Addr),
+		"redis":     redistest.Connect(t, s.Addr, redistest.AsFleet(t, s, "fleet", "~other:*")),
 		"miniredis": redistest.Connect(t, miniredis.RunT(t).Addr()),
 	} {
 		t.Run(name, func(t *testing.T) {

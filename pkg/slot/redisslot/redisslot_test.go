@@ -17,12 +17,13 @@ import (
 )
 
 func TestContractOnRedis(t *testing.T) {
-	client := redistest.Connect(t, redistest.Start(t).Addr)
+	s := redistest.Start(t)
+	client, fleet := redistest.Connect(t, s.Addr), redistest.Connect(t, s.Addr, redistest.AsFleet(t, s, "test"))
 	slottest.Run(t, func(t *testing.T, test func(*testing.T, slottest.Env)) {
 		flush := func() { client.FlushAll(context.Background()) }
 		flush()
 		pass := func(d time.Duration) { age(t, client, d) }
-		test(t, slottest.Env{Slots: New(Config{Prefix: "test"}, client), Pass: pass, Flush: flush})
+		test(t, slottest.Env{Slots: New(Config{Prefix: "test"}, fleet), Pass: pass, Flush: flush})
 	})
 }
 

@@ -1,0 +1,43 @@
+package redistest
+
+import (
+	"os"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"testing"
+
+	"github.com/redis/go-redis/v9"
+
+	"github.com/scriptfleet/scriptfleet/pkg/fleettest/program"
+)
+
+// Permissions are those that the manual lists as the smallest set for the user of
+// a fleet, for the keys and channels of a prefix.
+func Permissions(t testing.TB, prefix string) []string {
+	t.Helper()
+	root, err := program.Root()
+	if err != nil {
+		t.Fatal(err)
+	}
+	manual, err := os.ReadFile(filepath.Join(root, "deploy", "README.md"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	m := regexp.MustCompile(`(?m)^ACL SETUSER scriptfleet on >PASSWORD (.*)$`).FindStringSubmatch(string(manual))
+	if m == nil {
+		t.Fatal("deploy/README.md has no line ACL SETUSER scriptfleet on >PASSWORD …")
+	}
+	return strings.Fields(strings.ReplaceAll(m[1], "scriptfleet:", prefix+":"))
+}
+
+// AsFleet makes a user that has the smallest permissions, and more if these are
+// given, and has a client be that user.
+func AsFleet(t testing.TB, s *Server, prefix string, more ...string) func(*redis.Options) {
+	t.Helper()
+	words := append([]string{"ACL", "SETUSER", "fleet", "reset", "on", ">secret"}, Permissions(t, prefix)...)
+	if answer := s.Do(append(words, more...)...); answer != "+OK" {
+		t.Fatalf("make the user of a fleet: %s", answer)
+	}
+	return func(o *redis.Options) { o.Username, o.Password = "fleet", "secret" }
+}
