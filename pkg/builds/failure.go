@@ -46,7 +46,7 @@ func judge(err error) *run.Error {
 		return known
 	}
 	if errors.Is(err, errBuildTimeout) {
-		return platform(BuildTimedOut, "The build took too long. Send the run again; should it fail again, use fewer or smaller requirements.")
+		return platform(BuildTimedOut, "The build took too long. Send the run again; if it fails again, use fewer or smaller requirements.")
 	}
 	var service *function.Error
 	if errors.As(err, &service) {
@@ -57,9 +57,9 @@ func judge(err error) *run.Error {
 	}
 	var panicked *panics.Error
 	if errors.As(err, &panicked) {
-		return platform(BuildError, fmt.Sprintf("The build broke down: %v. Send the run again; should it fail again, tell the operator this id.", panicked))
+		return platform(BuildError, fmt.Sprintf("The build broke down: %v. Send the run again; if it fails again, tell the operator this id.", panicked))
 	}
-	return platform(BuildError, fmt.Sprintf("The build broke down (%v). Send the run again; should it fail again, tell the operator.", err))
+	return platform(BuildError, fmt.Sprintf("The build broke down (%v). Send the run again; if it fails again, tell the operator.", err))
 }
 
 func ofService(e *function.Error) *run.Error {
@@ -69,13 +69,13 @@ func ofService(e *function.Error) *run.Error {
 	case function.Denied:
 		return operator(FunctionAccessDenied, fmt.Sprintf("The fleet may not call Lambda's %s: the operator has to mend its role's permissions (%s).", e.Op, e.Reason))
 	case function.Operator:
-		return operator(FunctionServiceFault, fmt.Sprintf("Lambda can not make the function (%s): the operator has to mend it, then send the run again.", e.Reason))
+		return operator(FunctionServiceFault, fmt.Sprintf("Lambda cannot make the function (%s): the operator has to mend the cause. Then send the run again.", e.Reason))
 	case function.NotReady:
 		return platform(FunctionServiceFailed, "Lambda did not make the function ready in time. Send the run again later.")
 	case function.BadState:
 		return platform(FunctionFailed, "Lambda made the function and it failed to start. Send the run again.")
 	}
-	return platform(FunctionServiceFailed, fmt.Sprintf("Lambda's %s failed again and again (%s). Send the run again later.", e.Op, e.Reason))
+	return platform(FunctionServiceFailed, fmt.Sprintf("Lambda's %s failed repeatedly (%s). Send the run again later.", e.Op, e.Reason))
 }
 
 // refused is the error for a call that Lambda refused as invalid. The author owns

@@ -62,7 +62,7 @@ func TestReasonsReadAsSentences(t *testing.T) {
 		{service(function.Refused, "The role is bad."),
 			run.Error{Owner: run.OwnerOperator, Type: FunctionRefused, Retryable: true, Message: "Lambda refuses CreateFunction (InvalidParameterValueException): The role is bad. The operator has to mend the fleet's configuration."}},
 		{&os.PathError{Op: "mkdir", Path: "/root/.cache/scriptfleet/layers/build-1", Err: syscall.EACCES},
-			run.Error{Owner: run.OwnerPlatform, Type: BuildError, Retryable: true, Message: "The build broke down (mkdir build-1: permission denied). Send the run again; should it fail again, tell the operator."}},
+			run.Error{Owner: run.OwnerPlatform, Type: BuildError, Retryable: true, Message: "The build broke down (mkdir build-1: permission denied). Send the run again; if it fails again, tell the operator."}},
 		{&run.Error{Owner: run.OwnerPlatform, Type: "X", Message: `start "/opt/x/uv": no <index>/six, https://a.test/b, 3/4 or and/or`},
 			run.Error{Owner: run.OwnerPlatform, Type: "X", Message: `start "uv": no <index>/six, https://a.test/b, 3/4 or and/or`}},
 	} {

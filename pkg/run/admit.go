@@ -5,8 +5,8 @@ import (
 	"time"
 )
 
-// script holds the request to the operator's rules, and makes what a build needs
-// of it.
+// script checks the request against the operator's rules, and returns its script
+// with the defaults filled in and the hashes computed.
 func (p *Policy) script(r *Request, now time.Time) (Script, *Error) {
 	offer, bad := p.runtime(r.Data.Runtime, now)
 	if bad != nil {
@@ -68,8 +68,8 @@ func (p *Policy) memoryMB(tenant string) int {
 	return p.c.MemoryMB
 }
 
-// requirements are those that the runtime brings along, and of a Python the
-// request's own.
+// requirements returns the runtime's own requirements or the request's, both
+// normalised. A request for a runtime that has its own may add none.
 func requirements(o Offer, text string) (string, *Error) {
 	const field = requirementsField
 	if len(text) > MaxRequirementsBytes {
@@ -80,7 +80,7 @@ func requirements(o Offer, text string) (string, *Error) {
 		return "", bad
 	}
 	if own != "" && o.Requirements != "" {
-		return "", refuse(InvalidRequirement, field, "%s is set, and %s takes none, since it brings its own: leave it out, or use a Python runtime", field, o.Name)
+		return "", refuse(InvalidRequirement, field, "%s is set, but the runtime %s has its own requirements and takes no others: leave it out, or use a Python runtime", field, o.Name)
 	}
 	return own + o.Requirements, nil
 }

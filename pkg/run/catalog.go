@@ -13,39 +13,38 @@ import (
 //go:embed runtimes.json
 var runtimesJSON []byte
 
-// Catalog is every runtime that requests may name, oldest first. It is data,
-// runtimes.json, since Lambda's table changes and the code does not.
+// Catalog is every runtime that requests may name, oldest first. It is read from
+// runtimes.json, so a change of Lambda's table of runtimes needs no code.
 type Catalog []Offer
 
-// Runtime is one that a request can name.
+// Runtime is a runtime that requests can name.
 type Runtime struct {
 	Name     string // as requests name it: python3.13, aws-cli
 	Lambda   string // Lambda's identifier: python3.13
-	Python   string // minor version of its interpreter: 3.13
-	Platform string // newest wheel platform that its C library takes: manylinux_2_34
+	Python   string // version of its interpreter: 3.13
+	Platform string // newest wheel platform that its C library supports: manylinux_2_34
 	Shell    bool   // the script is shell commands, not Python
 }
 
 // Offer is a runtime with the dates that Lambda has set for it.
 type Offer struct {
 	Runtime
-	// Requirements are those that the runtime brings along, normalised; a
-	// request for a shell runtime adds none.
+	// Requirements are the runtime's own, normalised; a request for it may add
+	// none. Empty for a Python.
 	Requirements string
-	// Deprecated is the day from which Lambda no longer maintains the runtime,
-	// and CreateBlocked the one from which no function can be created on it;
-	// zero where Lambda has not set it.
+	// Deprecated is the day from which Lambda no longer maintains the runtime.
+	// CreateBlocked is the day from which Lambda creates no function on it. Each
+	// is zero where Lambda has not set it.
 	Deprecated, CreateBlocked time.Time
 }
 
-// Retired tells whether the runtime is refused at now: from the day on which
-// Lambda deprecates it. From then on no security fixes come, and functions made
-// on it could one day not be made again.
+// Retired tells whether Lambda has deprecated the runtime at now. Such a runtime
+// gets no security fixes, and Lambda will stop creating functions on it.
 func (o Offer) Retired(now time.Time) bool {
 	return !o.Deprecated.IsZero() && !now.Before(o.Deprecated)
 }
 
-// Runtimes is the catalog that scriptfleet comes with.
+// Runtimes returns the catalog of the embedded runtimes.json.
 func Runtimes() Catalog {
 	c, err := ParseCatalog(runtimesJSON)
 	if err != nil {
@@ -54,8 +53,8 @@ func Runtimes() Catalog {
 	return c
 }
 
-// catalogEntry is an offer as it stands in the file: a Python, or a shell
-// runtime that stands on one.
+// catalogEntry is an offer in runtimes.json: a Python, or a shell runtime, whose
+// base is a Python of the catalog.
 type catalogEntry struct {
 	Name          string   `json:"name"`
 	Lambda        string   `json:"lambda"`
@@ -90,7 +89,7 @@ func ParseCatalog(data []byte) (Catalog, error) {
 
 func (c Catalog) offer(e catalogEntry) (Offer, error) {
 	if _, ok := c.Find(e.Name); ok || e.Name == "" {
-		return Offer{}, fmt.Errorf("the name is empty or stands twice")
+		return Offer{}, fmt.Errorf("the name is empty or is there twice")
 	}
 	reqs, bad := NormalizeRequirements(strings.Join(e.Requirements, "\n"))
 	if bad != nil {
@@ -119,8 +118,8 @@ func day(s string) (time.Time, error) {
 	return time.Parse(time.DateOnly, s)
 }
 
-// onBase puts a shell runtime on a Python of the catalog, with whose dates it
-// retires.
+// onBase sets the base of a shell runtime. The base's dates become the shell
+// runtime's.
 func (c Catalog) onBase(o Offer, base string) (Offer, error) {
 	b, ok := c.Find(base)
 	if !ok || b.Shell {
@@ -131,8 +130,8 @@ func (c Catalog) onBase(o Offer, base string) (Offer, error) {
 	return o, nil
 }
 
-// WithShellBase is the catalog with its shell runtimes on another Python, such
-// as python3.12: a small installation may have no 3.13.
+// WithShellBase returns the catalog with another Python, such as python3.12, as
+// the base of its shell runtimes: a small installation may not have 3.13.
 func (c Catalog) WithShellBase(python string) (Catalog, error) {
 	moved := slices.Clone(c)
 	for i, o := range moved {
@@ -147,7 +146,7 @@ func (c Catalog) WithShellBase(python string) (Catalog, error) {
 	return moved, nil
 }
 
-// Find looks a runtime up by the name that requests give it.
+// Find returns the runtime of that name.
 func (c Catalog) Find(name string) (Offer, bool) {
 	for _, o := range c {
 		if o.Name == name {
@@ -157,8 +156,8 @@ func (c Catalog) Find(name string) (Offer, bool) {
 	return Offer{}, false
 }
 
-// Names lists the runtimes that are offered at now; all of them where retired
-// ones are allowed.
+// Names lists the runtimes that are not retired at now, or all of them if
+// allowRetired is set.
 func (c Catalog) Names(now time.Time, allowRetired bool) []string {
 	var names []string
 	for _, o := range c {

@@ -5,7 +5,7 @@ import (
 	"unicode"
 )
 
-// Bounds on the texts of a request, in bytes.
+// Bounds on the texts of a request, in bytes. They are scriptfleet's own.
 const (
 	MaxTenantBytes       = 63
 	MaxSourceBytes       = 512
@@ -14,11 +14,11 @@ const (
 	MaxCredentialBytes   = 128
 	MaxScriptBytes       = 4 << 20
 	MaxRequirementsBytes = 64 << 10
-	maxAttributeBytes    = 512 // of the other attributes of CloudEvents
+	maxAttributeBytes    = 512 // of each other attribute of CloudEvents
 )
 
-// checkKind fails for an event that the requests queue does not carry, and fills
-// in what an event is that does not say.
+// checkKind checks specversion and type. An absent specversion becomes 1.0, an
+// absent type scriptfleet.run.requested.
 func checkKind(r *Request) *Error {
 	if r.SpecVersion == "" {
 		r.SpecVersion = SpecVersion
@@ -36,7 +36,8 @@ func checkKind(r *Request) *Error {
 	return refuse(InvalidType, "type", "type is %s: make it %s, %s or %s", show(r.Type), TypeRequested, TypeCancelled, TypeSaved)
 }
 
-// checkEvent holds what was read to the rules that no operator can change.
+// checkEvent checks the request against the rules that do not depend on the
+// operator's policy.
 func checkEvent(r *Request) *Error {
 	if bad := checkNeeded(r); bad != nil {
 		return bad
@@ -89,8 +90,9 @@ func checkSource(s string) *Error { return checkText(InvalidSource, "source", s,
 
 func checkID(field, s string) *Error { return checkText(InvalidID, field, s, 1, MaxIDBytes) }
 
-// checkText fails for a text that is too short, too long or has control
-// characters in it: those would not pass a queue's attributes or a log line.
+// checkText fails for a text that has fewer than least or more than most bytes,
+// or has control characters: a queue's attributes and a log line cannot hold
+// those.
 func checkText(kind, field, s string, least, most int) *Error {
 	if len(s) < least || len(s) > most {
 		return refuse(kind, field, "%s has %d bytes: use %d to %d", field, len(s), least, most)
@@ -135,7 +137,7 @@ func checkCancellation(r *Request) *Error {
 		{"data.delivery", d.Delivery != ""}, {"data.expires_at", d.ExpiresAt != nil},
 	} {
 		if f.set {
-			return refuse(UnknownField, f.field, "%s is not a field of a cancellation: it takes data.run and data.action alone", f.field)
+			return refuse(UnknownField, f.field, "%s is not a field of a cancellation: it takes only data.run and data.action", f.field)
 		}
 	}
 	return checkID("data.run", r.Data.Run)
@@ -143,7 +145,7 @@ func checkCancellation(r *Request) *Error {
 
 func checkScript(d *RequestData) *Error {
 	if d.Run != "" {
-		return refuse(UnknownField, "data.run", "data.run is a field of a cancellation alone: take it out, or make type %s", TypeCancelled)
+		return refuse(UnknownField, "data.run", "data.run is a field of a cancellation only: take it out, or make type %s", TypeCancelled)
 	}
 	switch d.Delivery {
 	case "", AtLeastOnce, AtMostOnce:

@@ -5,12 +5,14 @@ import (
 	"strings"
 )
 
-// coding is the line by which a Python file names its encoding (PEP 263): the
-// first, or the second after a line of comment or none.
+// coding matches the line that names the encoding of a Python file (PEP 263),
+// such as "# coding: latin-1": the first line, or the second if the first is
+// blank or a comment. Group 1 is the encoding.
 var coding = regexp.MustCompile(`\A(?:[ \t\f]*(?:#.*)?\r?\n)?[ \t\f]*#.*?coding[:=][ \t]*([-\w.]+)`)
 
-// checkCoding refuses a script whose characters Python would read as others: it
-// comes as text, and is in its function as UTF-8.
+// checkCoding refuses a script that names an encoding other than UTF-8 and has
+// characters outside ASCII. The function holds the script in UTF-8, so Python
+// would decode those characters wrongly.
 func checkCoding(offer Offer, script string) *Error {
 	m := coding.FindStringSubmatch(script)
 	if offer.Shell || m == nil || isASCII(script) {

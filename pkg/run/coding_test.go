@@ -11,7 +11,7 @@ func TestAScriptWhoseCodingLineLiesIsRefused(t *testing.T) {
 		"# -*- coding: latin-1 -*-\n" + text: true,
 		"#!/usr/bin/env python\r\n# vim: set fileencoding=cp1252 :\r\n" + text: true,
 		"\n# coding: latin-1\n" + text:                                         true,
-		"x = 1\n# coding: latin-1\n" + text:                                    false, // is no coding line there
+		"x = 1\n# coding: latin-1\n" + text:                                    false, // Python reads no coding line after code
 		"# coding: latin-1\ndef main(input): pass":                             false,
 	} {
 		bad := checkCoding(Offer{}, script)

@@ -5,15 +5,16 @@ import (
 	"time"
 )
 
-// Decode reads a request and makes it the run that it asks for, by the
-// operator's rules as they stand at now.
+// Decode reads a request and returns the run that it asks for, by the operator's
+// rules at the time now.
 //
-// Where it refuses, the run holds what could be read of the request, and its Key
-// where the request is attributable: see [Request.Attributable] and
-// [Run.Rejected]. Of a body that is no JSON nothing is read. The error's message
-// names the field at fault, and Field is its path.
+// If it refuses the request, the run holds the fields that could be read, and its
+// Key if the request is attributable: see [Request.Attributable] and
+// [Run.Rejected]. If the body is not JSON, the run is zero. The error's message
+// names the field at fault, and its Field is that field's path.
 //
-// The run's input is a part of body, which must not be changed afterwards.
+// The run's input is a slice of body, so the caller must not change body
+// afterwards.
 func (p *Policy) Decode(body []byte, now time.Time) (Run, *Error) {
 	req, bad := readRequest(body)
 	r := Run{Request: req}
@@ -29,9 +30,9 @@ func (p *Policy) Decode(body []byte, now time.Time) (Run, *Error) {
 	return r, bad
 }
 
-// readRequest reads what is there, and answers with the first field that can't
-// be read. That the event is of another kind is said before that: its fields
-// are then other ones.
+// readRequest reads all fields that it can, and returns the error of the first
+// field that it cannot. An error of specversion or type goes first, since an
+// event of another type has other fields.
 func readRequest(body []byte) (Request, *Error) {
 	if bad := checkJSON(body); bad != nil {
 		return Request{}, bad
@@ -44,11 +45,11 @@ func readRequest(body []byte) (Request, *Error) {
 	return rd.req, rd.first
 }
 
-// reader goes on after a field that it can't read, to find out whose request
-// it is.
+// reader reads a request. It goes on after a field that it cannot read, so that a
+// refused request still has its tenant, source and id.
 type reader struct {
 	req   Request
-	first *Error
+	first *Error // the first error that was found
 }
 
 func (rd *reader) note(e *Error) {
@@ -70,7 +71,7 @@ func (rd *reader) envelope(body []byte) {
 		return rd.req.set(name, v)
 	})
 	if vague {
-		rd.req.Tenant = "" // of two names, neither can be trusted
+		rd.req.Tenant = "" // tenant, source or id occurs twice: the request is not attributable
 	}
 }
 
@@ -90,8 +91,8 @@ func (rd *reader) data(v []byte) *Error {
 	return nil
 }
 
-// fields hands each field of an object to set; again tells that its name stood
-// there before.
+// fields calls set for each field of an object. again is set where a known name
+// occurs for the second time.
 func (rd *reader) fields(object []byte, path string, known []string, set func(name string, v []byte, again bool) *Error) {
 	seen := make([]string, 0, 16)
 	for quoted, v := range members(object) {
@@ -102,7 +103,7 @@ func (rd *reader) fields(object []byte, path string, known []string, set func(na
 		}
 		again := slices.Contains(seen, name)
 		if again {
-			rd.note(refuse(DuplicateField, path+name, "%s%s stands twice: leave one", path, name))
+			rd.note(refuse(DuplicateField, path+name, "%s%s is there twice: leave one", path, name))
 		} else if slices.Contains(known, name) {
 			seen = append(seen, name)
 		}

@@ -38,14 +38,14 @@
 //	env        a runtime and its requirements
 //	layer      an env, built
 //	function   a script, built; made once and never updated
-//	handler    what of ours is in each function and calls the script
+//	handler    our Python file in each function, which calls the script
 //	build      the making of a layer and a function; one for each script
 //
 // Where runs are:
 //
 //	partition       a queue between dispatchers and workers
 //	shard           the partitions of one tenant
-//	side partition  where a tenant's runs wait that are over its backlog budget
+//	side partition  a partition for runs of tenants that are over their backlog budget
 //	in hand         a delivery between its receipt and its settlement
 //	parked          in hand, waiting for a build, without a turn
 //
@@ -53,12 +53,12 @@
 //
 //	lease      the right to build, until it runs out; never lock
 //	owner      of a lease or a claim: the worker that holds it
-//	fence      a number that is higher for each next owner
+//	fence      a number of each grant, greater than that of every grant before
 //	claim      the right to invoke a run, in the ledger
 //	slot       one of a tenant's runs at work in the whole fleet, capped
 //	turn       one of the runs that may execute in one worker at a time
 //	breaker    pauses the intake while something is away
-//	shape      what a process was started with, where others must fit
+//	shape      the settings of a process that must agree over the fleet
 //
 // Not used: task, job, item, message (outside of pkg/queue), manager, helper,
 // util, common.

@@ -13,9 +13,8 @@ import (
 // ResultSource is the source of every result event.
 const ResultSource = "/scriptfleet"
 
-// Result begins the event that ends the run; what else is known of the run's
-// end, the caller adds to Data. It serves a refused request as well, as long as
-// that is attributable.
+// Result returns the event that ends the run, with its status. The caller adds
+// the rest to Data. The run may be a refused request that is attributable.
 func (r Run) Result(status Status, now time.Time) Result {
 	return Result{
 		SpecVersion: SpecVersion,
@@ -31,25 +30,25 @@ func (r Run) Result(status Status, now time.Time) Result {
 	}
 }
 
-// Rejected is the result of a request that [Policy.Decode] refused with e.
+// Rejected returns the result of a request that [Policy.Decode] refused with e.
 func (r Run) Rejected(e *Error, now time.Time) Result {
 	res := r.Result(Rejected, now)
 	res.Data.Error = e
 	return res
 }
 
-// Encode is the event as it stands on the results queue. Output stands in it
-// byte for byte, but for two characters that no queue takes (see
-// [queueable]). It fails where Output is not JSON: what a function answers must
-// not write fields of the event.
+// Encode returns the event's JSON for the results queue. It copies Output byte
+// for byte, except that it escapes the two characters that SQS refuses (see
+// [queueable]). It fails where Output is not JSON, since such an output could
+// add fields to the event.
 func (r Result) Encode() ([]byte, error) {
 	output := r.Data.Output
 	r.Data.Output = nil
 	return encodeAround(r, `"output":null`, output)
 }
 
-// DecodeResult reads a result event. Fields that it does not know are those of a
-// newer fleet, and are passed over.
+// DecodeResult reads a result event. It ignores unknown fields, which a newer
+// fleet may have added.
 func DecodeResult(body []byte) (Result, error) {
 	var r Result
 	if err := json.Unmarshal(body, &r); err != nil {
@@ -61,8 +60,8 @@ func DecodeResult(body []byte) (Result, error) {
 	return r, nil
 }
 
-// Encode is the request as it stands on the requests queue, its input byte for
-// byte. It fails where Input is not JSON.
+// Encode returns the request's JSON for the requests queue. It copies Input as
+// Result.Encode copies Output, and fails where Input is not JSON.
 func (r Request) Encode() ([]byte, error) {
 	input := r.Data.Input
 	if input != nil {
@@ -71,9 +70,9 @@ func (r Request) Encode() ([]byte, error) {
 	return encodeAround(r, `"input":null`, input)
 }
 
-// encodeAround encodes an event, and puts raw where hole stands: encoding/json
-// would write raw anew. The hole can't be found in a text of the event's, since
-// its quotes would be escaped there.
+// encodeAround encodes an event, and replaces the null of hole, such as
+// "output":null, by raw. (encoding/json would reformat raw.) A text of the event
+// cannot contain hole, since its quotes are escaped there.
 func encodeAround(event any, hole string, raw json.RawMessage) ([]byte, error) {
 	if len(raw) > 0 && (!json.Valid(raw) || !utf8.Valid(raw)) {
 		return nil, fmt.Errorf("encode event: %s is not JSON: %s", hole[:strings.IndexByte(hole, ':')], show(string(raw)))
@@ -94,7 +93,7 @@ func encodeAround(event any, hole string, raw json.RawMessage) ([]byte, error) {
 }
 
 // queueable escapes U+FFFE and U+FFFF, which SQS refuses in a body. In JSON they
-// can stand in a text only, where the escape is the same character.
+// occur only within strings, where the escape stands for the same character.
 func queueable(body []byte) []byte {
 	if !bytes.Contains(body, []byte("\uFFFE")) && !bytes.Contains(body, []byte("\uFFFF")) {
 		return body

@@ -8,7 +8,7 @@ import (
 	"github.com/scriptfleet/scriptfleet/pkg/run"
 )
 
-// What a story puts on the requests queue.
+// A story puts this body on the requests queue.
 func ExampleRequest_Encode() {
 	body, err := run.Request{
 		SpecVersion: run.SpecVersion, Type: run.TypeRequested,
@@ -22,7 +22,7 @@ func ExampleRequest_Encode() {
 	// {"specversion":"1.0","type":"scriptfleet.run.requested","source":"/stories/phishing-triage","id":"01JD7","tenant":"acme","data":{"script":"def main(input): return input","input":{"n":1}}}
 }
 
-// What a story reads from the results queue.
+// A story reads results from the results queue.
 func ExampleDecodeResult() {
 	result, err := run.DecodeResult([]byte(`{"specversion":"1.0","type":"scriptfleet.run.finished","subject":"01JD7","tenant":"acme",
 		"data":{"status":"succeeded","output":{"n":1},"attempt":1}}`))
@@ -33,7 +33,8 @@ func ExampleDecodeResult() {
 	// 01JD7 succeeded {"n":1}
 }
 
-// The same script of the same tenant is one function, whatever is asked of it.
+// Runs with different inputs share a function if their tenant and script are the
+// same.
 func ExamplePolicy_Decode() {
 	policy, _ := run.NewPolicy(run.PolicyConfig{Handler: "1"})
 	decode := func(id, script string) run.Run {

@@ -9,7 +9,7 @@ import (
 	"unicode/utf8"
 )
 
-// set reads a field of the envelope. Null is the same as not set.
+// set reads a field of the envelope. A null leaves the field unset.
 func (r *Request) set(name string, v []byte) *Error {
 	switch name {
 	case "specversion":
@@ -91,8 +91,8 @@ func setText(dst *string, kind, path string, v []byte) *Error {
 	return nil
 }
 
-// setNeeded reads a text that must not be empty, so that afterwards an empty one
-// is a missing one.
+// setNeeded reads a text that must not be empty. Afterwards an empty *dst means
+// that the field is absent.
 func setNeeded(dst *string, kind, path string, v []byte) *Error {
 	if e := setText(dst, kind, path, v); e != nil || isNull(v) || *dst != "" {
 		return e
@@ -100,8 +100,8 @@ func setNeeded(dst *string, kind, path string, v []byte) *Error {
 	return refuse(kind, path, "%s is empty: fill it in", path)
 }
 
-// timePattern is narrower than time.Parse, which takes 9:00 for 09:00, a comma
-// for the point, and offsets of a day.
+// timePattern refuses what time.Parse accepts beyond RFC 3339: hours of one digit,
+// a comma before the fraction, and offsets of 24 hours or more.
 var timePattern = regexp.MustCompile(`T[0-9]{2}:[0-9]{2}:[0-9]{2}(?:\.[0-9]+)?(?:Z|[+-](?:[01][0-9]|2[0-3]):[0-5][0-9])$`)
 
 func setTime(dst **time.Time, path string, v []byte) *Error {
@@ -111,18 +111,17 @@ func setTime(dst **time.Time, path string, v []byte) *Error {
 	}
 	t, err := time.Parse(time.RFC3339, s)
 	if err != nil || !timePattern.MatchString(s) {
-		return refuse(InvalidTime, path, "%s is %s: write it as RFC 3339 has it, such as 2026-11-23T09:10:00Z", path, show(s))
+		return refuse(InvalidTime, path, "%s is %s: write it in RFC 3339, such as 2026-11-23T09:10:00Z", path, show(s))
 	}
 	*dst = &t
 	return nil
 }
 
-// Bounds on input: what the function can be handed, and what Python's own JSON
-// reader takes.
+// Bounds on input.
 const (
-	MaxInputBytes   = 6_000_000 // Lambda takes 6 MiB, with the credentials and the trace
-	maxInputNesting = 256
-	maxInputDigits  = 4300
+	MaxInputBytes   = 6_000_000 // Lambda takes 6 MiB, and the credentials and the trace need some of it
+	maxInputNesting = 256       // Python's json module recurses, and fails where it gets too deep
+	maxInputDigits  = 4300      // Python converts no longer number (sys.int_info.default_max_str_digits)
 )
 
 func setInput(dst *json.RawMessage, path string, v []byte) *Error {
@@ -133,7 +132,7 @@ func setInput(dst *json.RawMessage, path string, v []byte) *Error {
 		return refuse(InvalidInput, path, "%s is %s: make it an object, whose values the script reads as input[\"name\"]", path, kindOf(v))
 	}
 	if len(v) > MaxInputBytes {
-		return refuse(InvalidInput, path, "%s has %d bytes, and a function takes %d: hand the script an address to fetch it from", path, len(v), MaxInputBytes)
+		return refuse(InvalidInput, path, "%s has %d bytes, and a function takes at most %d: give the script an address to fetch it from", path, len(v), MaxInputBytes)
 	}
 	if !utf8.Valid(v) {
 		return refuse(InvalidUTF8, path, "%s is not valid UTF-8: encode it as UTF-8", path)
@@ -143,18 +142,19 @@ func setInput(dst *json.RawMessage, path string, v []byte) *Error {
 		return refuse(InvalidInput, path, "%s is nested %d levels deep: use at most %d", path, depth, maxInputNesting)
 	}
 	if digits > maxInputDigits {
-		return refuse(InvalidInput, path, "%s has a number of %d digits, and Python reads %d: write it as a string", path, digits, maxInputDigits)
+		return refuse(InvalidInput, path, "%s has a number of %d digits, and Python reads at most %d: write it as a string", path, digits, maxInputDigits)
 	}
 	*dst = v
 	return nil
 }
 
-// setTimeout reads a whole number of at least 1; the policy knows the maximum.
+// setTimeout reads a whole number of at least 1. Policy.timeout checks the
+// maximum.
 func setTimeout(dst *int, path string, v []byte) *Error {
 	if isNull(v) {
 		return nil
 	}
-	n, err := strconv.ParseFloat(string(v), 64) // 10.0 is a whole number to JSON
+	n, err := strconv.ParseFloat(string(v), 64) // JSON Schema takes 10.0 for an integer
 	if kindOf(v) != "a number" || err != nil || n != float64(int32(n)) || n < 1 {
 		return refuse(InvalidTimeout, path, "%s is %s: make it a whole number of seconds, at least 1", path, clip(string(v)))
 	}
@@ -162,9 +162,9 @@ func setTimeout(dst *int, path string, v []byte) *Error {
 	return nil
 }
 
-const maxShown = 80 // bytes of a value that a message repeats
+const maxShown = 80 // bytes
 
-// clip bounds what a message repeats of a request.
+// clip cuts a text of the request to maxShown bytes, for a message.
 func clip(s string) string {
 	if len(s) <= maxShown {
 		return s
@@ -176,5 +176,5 @@ func clip(s string) string {
 	return s[:n] + "…"
 }
 
-// show quotes a value of the request for a message.
+// show clips and quotes a text of the request, for a message.
 func show(s string) string { return strconv.Quote(clip(s)) }

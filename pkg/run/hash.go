@@ -10,8 +10,8 @@ import (
 	"strconv"
 )
 
-// RecipeVersion is part of every [EnvHash]: it is raised whenever the same
-// requirements would be built into another layer.
+// RecipeVersion is part of every [EnvHash]. Raise it with every change of pkg/layer
+// that makes another layer from the same requirements.
 const RecipeVersion = "2"
 
 const (
@@ -20,17 +20,18 @@ const (
 	maxPrefixLength = 19 // prefix-<16>-<26> fits Lambda's 64 characters
 )
 
-// KeyOf is the identity of the run that a tenant's request asks for.
+// KeyOf returns the identity of the run that a tenant's request asks for.
 func KeyOf(tenant, source, id string) Key {
 	return Key(digest("scriptfleet.run", tenant, source, id))
 }
 
-// CancelsKey is the identity of the run that a cancellation names: one of the
-// same tenant, from the same source.
+// CancelsKey returns the identity of the run that a cancellation names: the run of
+// the same tenant and source whose id is data.run.
 func (r Run) CancelsKey() Key { return KeyOf(r.Tenant, r.Source, r.Data.Run) }
 
-// envHash is empty where the script needs no layer. A layer of public packages
-// is shared by all tenants; with a private index it is the tenant's own.
+// envHash is empty where the script has no requirements and so needs no layer. All
+// tenants share a layer of packages from the operator's index. If the tenant has
+// a private index, its name is part of the hash, so the layer is the tenant's own.
 func envHash(s Script, index string) EnvHash {
 	if s.Requirements == "" {
 		return ""
@@ -47,8 +48,9 @@ func scriptHash(s Script, handler string) ScriptHash {
 		s.Source, strconv.Itoa(s.TimeoutSeconds), strconv.Itoa(s.MemoryMB), handler))
 }
 
-// digest hashes the fields with their lengths, so that no two lists of fields
-// read the same; the domain keeps the kinds of identity apart.
+// digest hashes each field after its length, so that two lists of fields never
+// give the same bytes: ("ab", "c") differs from ("a", "bc"). The domain separates
+// the kinds of identity.
 func digest(domain string, fields ...string) string {
 	h := sha256.New()
 	writeField(h, domain)
@@ -69,24 +71,27 @@ var lowerBase32 = base32.NewEncoding("abcdefghijklmnopqrstuvwxyz234567").WithPad
 
 func base32Of(sum []byte) string { return lowerBase32.EncodeToString(sum[:20])[:hashChars] }
 
-// FunctionName names the function of a tenant's script, at most 64 characters.
-// The prefix has passed [CheckPrefix].
+// FunctionName returns the name of the function of a tenant's script: at most 63
+// characters, of the 64 that Lambda takes. The prefix must have passed
+// [CheckPrefix].
 func FunctionName(prefix, tenant string, h ScriptHash) string {
 	return TenantPrefix(prefix, tenant) + string(h)
 }
 
-// TenantPrefix begins the names of a tenant's functions and of no other
-// tenant's: all are of one length, and end in a hyphen.
+// TenantPrefix returns the beginning of the names of all functions of a tenant.
+// The names of other tenants' functions do not begin with it: under one prefix,
+// all of these have the same length.
 func TenantPrefix(prefix, tenant string) string {
 	return prefix + "-" + digest("scriptfleet.tenant", tenant)[:tenantChars] + "-"
 }
 
-// LayerName names the layer of an env.
+// LayerName returns the name of the layer of an env.
 func LayerName(prefix string, h EnvHash) string { return prefix + "-layer-" + string(h) }
 
 var prefixPattern = regexp.MustCompile(`^[a-z0-9]([a-z0-9-]{0,17}[a-z0-9])?$`)
 
-// CheckPrefix fails for a prefix that names of functions and queues can't take.
+// CheckPrefix fails for a prefix with which the names of functions or queues would
+// be too long or invalid.
 func CheckPrefix(prefix string) error {
 	if !prefixPattern.MatchString(prefix) {
 		return fmt.Errorf("check prefix %q: use 1 to %d of a-z, 0-9 and hyphens, with no hyphen at either end", prefix, maxPrefixLength)

@@ -31,8 +31,8 @@ func TestKeyIsOfTenantSourceAndIDAlone(t *testing.T) {
 	}
 }
 
-// The hashes name functions that are there: that they stay what they are is a
-// promise, and whoever changes them on purpose changes these too.
+// The hashes are part of the names of existing functions. A change of them builds
+// every script again, so it must be made on purpose, with a change of this test.
 func TestHashesStayWhatTheyAre(t *testing.T) {
 	r := decoded(t, PolicyConfig{Handler: "h"}, event("data.requirements", `"requests==2.32.3"`))
 	got := [3]string{string(r.Key), string(r.Script.EnvHash), string(r.Script.Hash)}

@@ -4,30 +4,32 @@ import (
 	"fmt"
 )
 
-// PolicyConfig is what an operator decides about requests. Zero values stand
-// for the defaults that the fields name.
+// PolicyConfig is what an operator decides about requests. A zero value stands for
+// the default, which is the first value in the field's comment, if there is one.
 type PolicyConfig struct {
-	MaxTimeoutSeconds     int    // 60; Lambda takes up to 900
-	DefaultTimeoutSeconds int    // 10, or the maximum where that is less
-	DefaultRuntime        string // python3.13
-	ShellBase             string // the Python below aws-cli; the catalog's own
-	Runtimes              Catalog
-	AllowRetired          bool   // take runtimes that Lambda has deprecated
-	MemoryMB              int    // 256; 128 to 10240
-	Arch                  string // of functions and layers: x86_64, or arm64, which Lambda bills a fifth less
+	MaxTimeoutSeconds     int     // 60; Lambda takes up to 900
+	DefaultTimeoutSeconds int     // 10, or the maximum where that is less
+	DefaultRuntime        string  // python3.13
+	ShellBase             string  // the base in the catalog; else the Python that aws-cli runs on
+	Runtimes              Catalog // Runtimes()
+	AllowRetired          bool    // accept runtimes that Lambda has deprecated
+	MemoryMB              int     // 256; Lambda takes 128 to 10240
+	Arch                  string  // x86_64; or arm64, which Lambda bills at a fifth less
 
-	// TenantMemoryMB is the memory of a tenant's functions, or 0 for MemoryMB. It
-	// may be nil. Another memory is another function.
+	// TenantMemoryMB returns the memory of a tenant's functions, or 0 for MemoryMB.
+	// It may be nil. The memory is part of the script hash, so after a change the
+	// tenant's functions are built again.
 	TenantMemoryMB func(tenant string) int
 
-	// Handler is the digest of the handler that functions are made with: another
-	// handler is another function.
+	// Handler is the digest of the handler in the functions. It is part of the
+	// script hash, so a new handler means new functions.
 	Handler string
-	// Index names the package index of all tenants; empty for the installer's
-	// own default.
+	// Index is the package index of all tenants; empty for the installer's
+	// default. It is part of the env hash.
 	Index string
-	// PrivateIndex names a tenant's own package index, or is empty for none: the
-	// tenant's layers are then its own. It may be nil.
+	// PrivateIndex returns the name of a tenant's own package index, or "" if it
+	// has none. With one, the tenant's layers are not shared with other tenants.
+	// It may be nil.
 	PrivateIndex func(tenant string) string
 }
 
@@ -37,15 +39,15 @@ type Policy struct {
 	c PolicyConfig
 }
 
-// Bounds of Lambda's.
+// Lambda's limits, in seconds and MB.
 const (
 	lambdaMaxTimeout = 900
 	lambdaMinMemory  = 128
 	lambdaMaxMemory  = 10240
 )
 
-// NewPolicy fills in the defaults, and fails for rules that no request could
-// satisfy.
+// NewPolicy returns a policy with the defaults filled in. It fails for a value
+// that Lambda does not take or that the catalog does not have.
 func NewPolicy(c PolicyConfig) (*Policy, error) {
 	c = c.withDefaults()
 	if c.ShellBase != "" {

@@ -7,15 +7,16 @@ import (
 	"strings"
 )
 
-// NormalizeRequirements reads the text of a requirements file and writes it as
-// equal envs have it in common: one requirement a line, sorted, each once, names
-// as PEP 503 has them, without comments and spaces that mean nothing. It is
-// empty where the text requires nothing; normalising it again changes nothing.
+// NormalizeRequirements returns the canonical form of a requirements file, so
+// that files that require the same give one env: one requirement a line, sorted,
+// without duplicates, comments and optional spaces, names in the form of PEP 503.
+// It is empty where the text requires nothing. Normalising twice gives the same
+// as normalising once.
 //
-// A line is a requirement by the grammar of PEP 508 (name, extras, version
-// specifiers, marker), or is refused with its number: the installer reads this
-// text, and whatever else it would act upon (options, paths, addresses, the
-// names of environment variables) is the author's way to its machine.
+// Each line must be a requirement by the grammar of PEP 508 (name, extras, version
+// specifiers, marker); any other is refused with its number. The installer reads
+// this text on a machine of the fleet, so options, paths, addresses and names of
+// environment variables would let an author act on that machine.
 func NormalizeRequirements(text string) (string, *Error) {
 	var reqs []string
 	for number, line := range requirementLines(text) {
@@ -31,15 +32,15 @@ func NormalizeRequirements(text string) (string, *Error) {
 
 const requirementsField = "data.requirements"
 
-// requirementLines are the lines that are left of the text without comments and
-// blank lines, continued ones joined, with the number that each begins at.
+// requirementLines returns the lines of the text without comments and blank lines,
+// with continued lines joined, and the number of the line that each begins at.
 func requirementLines(text string) iter.Seq2[int, string] {
 	return func(yield func(int, string) bool) {
 		number, first := 0, 1
 		var whole strings.Builder
 		for line := range strings.SplitSeq(newlines.Replace(text), "\n") {
 			number++
-			// A comment ends with its line, whatever stands at its end.
+			// A comment ends with its line, even if that ends in a backslash.
 			line, continued := cutComment(line)
 			whole.WriteString(line)
 			if continued {
@@ -62,8 +63,9 @@ func yieldLine(number int, line string, yield func(int, string) bool) bool {
 
 var newlines = strings.NewReplacer("\r\n", "\n", "\r", "\n")
 
-// cutComment takes a comment off a line: it begins with a # in front or after a
-// space. A line that ends in a backslash instead is continued.
+// cutComment cuts the comment off a line. A comment begins with a # at the start
+// of the line or after a space. A line without a comment is continued if it ends
+// in a backslash.
 func cutComment(line string) (rest string, continued bool) {
 	for i := range len(line) {
 		if line[i] == '#' && (i == 0 || line[i-1] == ' ' || line[i-1] == '\t') {
@@ -73,7 +75,8 @@ func cutComment(line string) (rest string, continued bool) {
 	return strings.CutSuffix(line, `\`)
 }
 
-// fault is why a line is refused; its reason is empty where it is not.
+// fault is why a line is refused: an error type and a sentence. Its reason is empty
+// where the line is not refused.
 type fault struct{ kind, reason string }
 
 func invalid(reason string) fault { return fault{InvalidRequirement, reason} }
@@ -102,16 +105,16 @@ func normalizeRequirement(line string) (string, fault) {
 
 var archives = []string{".whl", ".zip", ".tar", ".tar.gz", ".tgz", ".tar.bz2", ".tbz", ".tar.xz", ".txz", ".tlz", ".tar.lz", ".tar.lzma", ".egg"}
 
-// unsafe tells what an installer would take for something else than the name of
-// a package of its index. The grammar would refuse most of it too; this says
-// why.
+// unsafe refuses a line that an installer would read as an option, a path, an
+// address or a variable. The grammar refuses most of these too, but with a less
+// useful reason.
 func unsafe(line string) fault {
 	lower := strings.ToLower(line)
 	named, _, _ := strings.Cut(lower, ";")
 	named = strings.Trim(named, " \t")
 	switch {
 	case strings.HasSuffix(line, `\`):
-		return invalid("a backslash continues a line only where it ends it: remove the spaces after it")
+		return invalid("a backslash continues a line only at its very end: remove the spaces after it")
 	case strings.HasPrefix(line, "-") || strings.Contains(line, " -") || strings.Contains(line, "\t-"):
 		return fault{UnsafeRequirement, "options are not taken: write the packages alone, by name"}
 	case strings.Contains(line, "$"):
@@ -129,7 +132,8 @@ func unsafe(line string) fault {
 	return fault{}
 }
 
-// requirementParser takes a requirement off the front of rest, part by part.
+// requirementParser parses a requirement part by part. Each method cuts its part
+// from the front of rest.
 type requirementParser struct{ rest string }
 
 var (
@@ -138,8 +142,9 @@ var (
 	opPattern   = regexp.MustCompile(`^(?:===|~=|==|!=|<=|>=|<|>)`)
 	rawVersion  = regexp.MustCompile(`^[A-Za-z0-9_.*+!-]+`)
 
-	// PEP 440, lower-cased: epoch, release, pre, post, dev; and what may follow
-	// for == and != alone.
+	// Versions by PEP 440 in lower case: epoch, release, pre, post, dev.
+	// exactVersion, for == and != only, also takes .* or a local version such as
+	// +cu121 at the end.
 	release      = `v?(?:[0-9]+!)?[0-9]+(?:\.[0-9]+)*`
 	suffixes     = `(?:[-_.]?(?:alpha|a|beta|b|preview|pre|c|rc)[-_.]?[0-9]*)?(?:-[0-9]+|[-_.]?(?:post|rev|r)[-_.]?[0-9]*)?`
 	dev          = `(?:[-_.]?dev[-_.]?[0-9]*)?`
@@ -148,14 +153,15 @@ var (
 	twoReleases  = regexp.MustCompile(`^v?(?:[0-9]+!)?[0-9]+\.[0-9]+`)
 )
 
-// normalName writes a name as PEP 503 has it.
+// normalName returns a name in the form of PEP 503: My.Pkg_1 becomes my-pkg-1.
 func normalName(name string) string {
 	return strings.ToLower(nameRuns.ReplaceAllString(name, "-"))
 }
 
 func (p *requirementParser) space() { p.rest = strings.TrimLeft(p.rest, " \t") }
 
-// take takes what matches, and the space before it; empty where nothing does.
+// take cuts off the space in front and then a match of pattern, which it returns;
+// "" where pattern does not match.
 func (p *requirementParser) take(pattern *regexp.Regexp) string {
 	p.space()
 	s := pattern.FindString(p.rest)
@@ -163,7 +169,8 @@ func (p *requirementParser) take(pattern *regexp.Regexp) string {
 	return s
 }
 
-// skip takes the token, if it comes next.
+// skip cuts off the space in front and then token, and reports whether token was
+// there.
 func (p *requirementParser) skip(token string) bool {
 	p.space()
 	rest, ok := strings.CutPrefix(p.rest, token)
@@ -235,15 +242,16 @@ const maxMarkerNesting = 16
 
 var (
 	markerVariable = regexp.MustCompile(`^(?:python_version|python_full_version|os_name|sys_platform|platform_release|platform_system|platform_version|platform_machine|platform_python_implementation|implementation_name|implementation_version|extra)\b`)
-	// markerText is narrower than PEP 508's: what versions and names of platforms
-	// are made of. Nothing in it means anything to an installer that reads lines.
+	// markerText allows fewer characters than PEP 508 in a quoted text: those that
+	// occur in versions and names of platforms. None of them has a meaning to an
+	// installer that parses lines.
 	markerText    = regexp.MustCompile(`^(?:"[A-Za-z0-9 ._*+!,:-]*"|'[A-Za-z0-9 ._*+!,:-]*')`)
 	markerCompare = regexp.MustCompile(`^(?:===|~=|==|!=|<=|>=|<|>|in\b|not[ \t]+in\b)`)
 	markerJoin    = regexp.MustCompile(`^(?:and|or)\b`)
 )
 
-// marker takes the marker and what is left of the line, and writes it with
-// single spaces and double quotes.
+// marker parses the marker and returns it with single spaces and double quotes. It
+// fails if the line goes on after the marker.
 func (p *requirementParser) marker() (string, fault) {
 	marker := ""
 	if p.skip(";") {
@@ -259,7 +267,8 @@ func (p *requirementParser) marker() (string, fault) {
 	return marker, fault{}
 }
 
-// markerTerms are comparisons, or terms in parentheses, joined by and and or.
+// markerTerms parses comparisons and terms in parentheses, joined by "and" and
+// "or".
 func (p *requirementParser) markerTerms(depth int) (string, bool) {
 	terms, ok := p.markerTerm(depth)
 	for ok {

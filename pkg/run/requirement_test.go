@@ -70,8 +70,8 @@ func TestWhatAnInstallerWouldTakeForMoreThanANameIsUnsafe(t *testing.T) {
 	}
 }
 
-// FuzzRequirements holds what passes to what the builder relies on: each line
-// begins with a name, and normalising changes nothing any more.
+// FuzzRequirements checks what the builder relies on: each line of normalised
+// requirements begins with a name, and normalising them again changes nothing.
 func FuzzRequirements(f *testing.F) {
 	for _, s := range []string{"requests==2.32.3 # x\nnumpy>=1,<2; python_version<'3.11'", "a\\\nb", "-e .", "a[b,c] (>=1)", "x @ https://y", "a; (os_name=='x' or extra in \"y\") and 'z'=='z'"} {
 		f.Add(s)

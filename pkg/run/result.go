@@ -24,7 +24,7 @@ const (
 // Statuses lists every status, in the order that reports show them.
 var Statuses = []Status{Succeeded, Failed, TimedOut, OutOfMemory, BuildFailed, Rejected, Expired, Cancelled, PlatformError}
 
-// Owner says whose an error is to mend.
+// Owner says who has to mend an error.
 type Owner string
 
 const (
@@ -33,9 +33,8 @@ const (
 	OwnerPlatform Owner = "platform"
 )
 
-// Error is what a result says of a run that did not succeed, and the one error
-// type in which the packages tell each other of a failure that somebody has to
-// mend: it ends up in the result as it is.
+// Error is the error of a result. A package that fails for a reason that a person
+// has to mend returns one, and it reaches the result unchanged.
 type Error struct {
 	Owner     Owner  `json:"owner"`
 	Type      string `json:"type"`      // a name to branch on, such as KeyError or RequirementNotFound
@@ -45,12 +44,13 @@ type Error struct {
 
 	// Field is the path of the request's field at fault, such as
 	// data.timeout_seconds. The message names it too.
+	// Empty for errors that are not about a field.
 	Field string `json:"-"`
 }
 
 func (e *Error) Error() string { return fmt.Sprintf("%s (%s): %s", e.Type, e.Owner, e.Message) }
 
-// Result is the event that ends a run, as it stands on the results queue.
+// Result is the event that ends a run, on the results queue.
 type Result struct {
 	SpecVersion string     `json:"specversion"`
 	Type        string     `json:"type"`
@@ -69,38 +69,38 @@ type ResultData struct {
 	Story           string          `json:"story"` // the source of the request
 	Action          string          `json:"action"`
 	Status          Status          `json:"status"`
-	Output          json.RawMessage `json:"output"` // exactly what main returned; null where it did not
+	Output          json.RawMessage `json:"output"` // exactly what main returned; null where it did not return
 	Error           *Error          `json:"error"`
 	Logs            Logs            `json:"logs"`
-	Attempt         int             `json:"attempt"` // 1 for the first
+	Attempt         int             `json:"attempt"` // 1 for the first attempt
 	MayHaveExecuted bool            `json:"may_have_executed"`
 	Function        *FunctionInfo   `json:"function"` // null where no function was reached
 	Build           BuildInfo       `json:"build"`
 	Timings         Timings         `json:"timings_ms"`
 }
 
-// CancelOutput is the output of the result of a cancellation, whose status is
-// succeeded once it was carried out, whatever it found.
+// CancelOutput is the output of a cancellation's result. The status of that result
+// is succeeded, also where there was no run to cancel.
 type CancelOutput struct {
-	// Cancelled is set where the run was waiting: it is answered as cancelled
-	// and not executed. A run that executes is let finish.
+	// Cancelled is set where the run was still waiting: it is not executed, and
+	// its result is cancelled. A run that executes already is not cut off.
 	Cancelled bool   `json:"cancelled"`
-	Run       string `json:"run"` // the id that was to be cancelled
-	// State is what the run was in: queued or claimed (waiting), invoking, done,
-	// published. It is unknown where the fleet knows no run of this tenant,
-	// source and id: nothing was cancelled then, and should the request still
-	// come, its run is answered as cancelled.
+	Run       string `json:"run"` // the id in the cancellation's data.run
+	// State is the run's state at that time: queued or claimed (waiting),
+	// invoking, done, published. It is unknown where the fleet has no run of this
+	// tenant, source and id. If its request comes later, its result is cancelled.
 	State string `json:"state"`
 }
 
-// Logs is what the script printed, each stream bounded by the handler.
+// Logs is the output of the script on its two streams. The handler bounds each of
+// them; Truncated tells that it cut one.
 type Logs struct {
 	Stdout    string `json:"stdout"`
 	Stderr    string `json:"stderr"`
 	Truncated bool   `json:"truncated"`
 }
 
-// FunctionInfo tells of the function that executed the run.
+// FunctionInfo describes the function that executed the run.
 type FunctionInfo struct {
 	ScriptHash  ScriptHash `json:"script_hash"`
 	EnvHash     EnvHash    `json:"env_hash"`
@@ -110,7 +110,7 @@ type FunctionInfo struct {
 	BilledMS    int        `json:"billed_ms"`
 }
 
-// BuildOutcome says what the run saw of its script's build.
+// BuildOutcome says how the run got its script's function.
 type BuildOutcome string
 
 const (
@@ -122,22 +122,22 @@ const (
 	BuildRememberedFailure BuildOutcome = "remembered_failure"
 )
 
-// BuildInfo tells of the build that the run needed.
+// BuildInfo describes the build that the run needed.
 type BuildInfo struct {
 	Outcome  BuildOutcome `json:"outcome"`
 	WaitedOn *string      `json:"waited_on"` // the worker that led the build
-	Log      *string      `json:"log"`       // the resolver's and the compiler's words
+	Log      *string      `json:"log"`       // output of the resolver and the compiler
 }
 
 // Timings accounts for the whole life of a run in milliseconds: the stages add
 // up to Total.
 type Timings struct {
 	Intake    int64 `json:"intake"`     // from the requests queue to a partition
-	Queue     int64 `json:"queue"`      // waiting: on the partition, put back, for a slot
+	Queue     int64 `json:"queue"`      // waiting on the partition, for a turn and for a slot, put back included
 	BuildWait int64 `json:"build_wait"` // waiting for a build that another run leads
 	Build     int64 `json:"build"`      // leading the build
 	Init      int64 `json:"init"`       // the function's cold start
-	Execute   int64 `json:"execute"`    // main, and the way to it
-	Publish   int64 `json:"publish"`    // from the function's answer to the result's sending
+	Execute   int64 `json:"execute"`    // main, and the call of Lambda around it
+	Publish   int64 `json:"publish"`    // from the function's answer to the sending of the result
 	Total     int64 `json:"total"`
 }

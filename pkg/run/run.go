@@ -5,8 +5,8 @@ import (
 	"time"
 )
 
-// The types of event that the requests queue carries, and the one that the
-// results queue carries.
+// The types of events: the first three are on the requests queue, TypeFinished is
+// on the results queue.
 const (
 	TypeRequested = "scriptfleet.run.requested"
 	TypeCancelled = "scriptfleet.run.cancelled"
@@ -17,8 +17,8 @@ const (
 // SpecVersion is the CloudEvents version of every event.
 const SpecVersion = "1.0"
 
-// Request is an event on the requests queue, as the tenant's story sent it.
-// The zero value of an optional field means that the request did not set it.
+// Request is an event on the requests queue, as the tenant's story sent it. An
+// optional field that the request did not set is zero.
 type Request struct {
 	SpecVersion     string      `json:"specversion"`
 	Type            string      `json:"type"`
@@ -34,7 +34,7 @@ type Request struct {
 	Data            RequestData `json:"data"`
 }
 
-// RequestData is what a Run Script action says.
+// RequestData is the content of a request: the fields of a Run Script action.
 type RequestData struct {
 	Action         string          `json:"action,omitempty"`
 	Runtime        string          `json:"runtime,omitempty"`
@@ -46,8 +46,8 @@ type RequestData struct {
 	Delivery       DeliveryMode    `json:"delivery,omitempty"` // empty means AtLeastOnce
 	ExpiresAt      *time.Time      `json:"expires_at,omitempty"`
 
-	// Run is set in a cancellation only: the id of the request to cancel, which
-	// the same tenant sent from the same source.
+	// Run is set in a cancellation only: the id of the request to cancel. That
+	// request has the same tenant and source.
 	Run string `json:"run,omitempty"`
 }
 
@@ -56,39 +56,38 @@ type RequestData struct {
 type DeliveryMode string
 
 const (
-	// AtLeastOnce executes the script again; the result says attempt > 1.
+	// AtLeastOnce executes the script again; the result has attempt > 1.
 	AtLeastOnce DeliveryMode = "at-least-once"
-	// AtMostOnce does not; the run ends as platform_error.
+	// AtMostOnce does not execute it again; the run ends as platform_error.
 	AtMostOnce DeliveryMode = "at-most-once"
 )
 
-// Attributable tells whether a request, or what could be read of one, names its
-// tenant, source and id: a refused one is then answered with a result, else it
-// goes to the dead-letter queue.
+// Attributable tells whether the request has a valid tenant, source and id. If so,
+// its refusal is answered with a result; if not, it goes to the dead-letter queue.
 func (r Request) Attributable() bool {
 	return checkTenant(r.Tenant) == nil && checkSource(r.Source) == nil && checkID("id", r.ID) == nil
 }
 
-// Expired tells whether the request asked not to be begun any more at now.
+// Expired tells whether the run must not begin any more: expires_at ≤ now.
 func (r Request) Expired(now time.Time) bool {
 	return r.Data.ExpiresAt != nil && !now.Before(*r.Data.ExpiresAt)
 }
 
 // Key is the identity of a run: a digest of (tenant, source, id), 26 characters
-// of lower-case base32. It is also the id of the run's result event, so that a
-// result that SQS or a crash repeats is recognised as the same.
+// of lower-case base32. It is also the id of the run's result event, so a consumer
+// recognises a result that SQS or a crash repeats.
 type Key string
 
-// Run is a request that was admitted: valid, and its identities computed. It is
-// immutable. The request stands in it as it was sent; the defaults are filled in
-// in Script, which is zero in a cancellation.
+// Run is a valid request with its identities. It is immutable. Request holds the
+// fields as they were sent; Script has the defaults filled in, and is zero in a
+// cancellation.
 type Run struct {
 	Request
 	Key    Key
 	Script Script
 }
 
-// Script is what a build makes a function from.
+// Script is the input of a build: all that a function is made from.
 type Script struct {
 	Tenant         string
 	Runtime        Runtime
@@ -97,15 +96,15 @@ type Script struct {
 	TimeoutSeconds int
 	MemoryMB       int
 	Arch           string // x86_64 or arm64, as Lambda names them
-	PrivateIndex   string // name of the tenant's own package index; empty for the one of all
+	PrivateIndex   string // name of the tenant's own package index; empty for PolicyConfig.Index
 	EnvHash        EnvHash
 	Hash           ScriptHash
 }
 
-// EnvHash identifies an env: what a layer is built from. 26 characters of
+// EnvHash identifies an env, which a layer is built from: 26 characters of
 // lower-case base32. It is empty where a script needs no layer.
 type EnvHash string
 
-// ScriptHash identifies a script: what a function is built from. 26 characters
-// of lower-case base32.
+// ScriptHash identifies a script, which a function is built from: 26 characters of
+// lower-case base32.
 type ScriptHash string

@@ -73,8 +73,8 @@ func TestResultSchemaKnowsNoOtherField(t *testing.T) {
 	}
 }
 
-// addField hands on the document once for each object in it, with one more field
-// in that object.
+// addField calls try once for each object in the document, with the document
+// after one more field was added to that object.
 func addField(t *testing.T, body []byte, _ string, try func(path string, changed []byte)) {
 	t.Helper()
 	var doc any

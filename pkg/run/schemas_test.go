@@ -2,9 +2,9 @@ package run
 
 import _ "embed"
 
-// The JSON Schemas of both events, draft 2020-12. They are for those who write
-// and read events; the fleet itself goes by [Policy.Decode], which is faster,
-// and says what to do in words. The tests hold the two together.
+// The JSON Schemas of both events, draft 2020-12, for the stories that write and
+// read them. The fleet uses [Policy.Decode] instead, which is faster and has better
+// error messages. The tests check that both accept the same requests.
 var (
 	//go:embed request.schema.json
 	requestSchema []byte

@@ -11,10 +11,10 @@ import (
 	"unicode/utf8"
 )
 
-// The functions here walk JSON text that [checkJSON] has passed, so none of them
-// has to doubt its syntax. encoding/json alone would not do: it takes the last
-// of two equal names, ignores their case, makes U+FFFD of half a surrogate pair,
-// and so would execute another script than the tenant sent.
+// The functions of this file read JSON whose syntax [checkJSON] has checked.
+// encoding/json is not strict enough: it takes the last of two fields of one name,
+// ignores the case of names, and replaces half of a surrogate pair by U+FFFD. Each
+// of these could execute another script than the tenant sent.
 
 // checkJSON fails for a body that is not one JSON object.
 func checkJSON(body []byte) *Error {
@@ -46,7 +46,7 @@ func trimSpace(b []byte) []byte {
 	return b
 }
 
-// kindOf names what a value is, as messages do.
+// kindOf names the type of a JSON value, for messages.
 func kindOf(v []byte) string {
 	switch v[0] {
 	case '{':
@@ -65,8 +65,8 @@ func kindOf(v []byte) string {
 
 func isNull(v []byte) bool { return v[0] == 'n' }
 
-// members are the names (quoted) and the values of an object's text; values have
-// no space around them.
+// members returns the fields of a JSON object: each name with its quotes, and each
+// value without space around it.
 func members(object []byte) iter.Seq2[[]byte, []byte] {
 	return func(yield func(name, value []byte) bool) {
 		b := trimSpace(trimSpace(object)[1:])
@@ -87,7 +87,7 @@ func members(object []byte) iter.Seq2[[]byte, []byte] {
 	}
 }
 
-// valueEnd is the length of the value that b begins with.
+// valueEnd returns the length of the JSON value at the start of b.
 func valueEnd(b []byte) int {
 	switch b[0] {
 	case '"':
@@ -103,7 +103,8 @@ func valueEnd(b []byte) int {
 	return len(b)
 }
 
-// stringEnd finds the first quote with an even number of backslashes before it.
+// stringEnd returns the length of the JSON string at the start of b. The string
+// ends at the first quote with an even number of backslashes before it.
 func stringEnd(b []byte) int {
 	for end := 1; ; end++ {
 		end += bytes.IndexByte(b[end:], '"')
@@ -133,8 +134,8 @@ func nestEnd(b []byte) int {
 	}
 }
 
-// nesting tells how deep the objects and arrays of a value lie in each other,
-// and how long its longest number is.
+// nesting returns the depth of the objects and arrays of a value, and the length of
+// the longest sequence of digits outside of its strings.
 func nesting(v []byte) (deepest, longest int) {
 	depth, number := 0, 0
 	for i := 0; i < len(v); i++ {
@@ -156,8 +157,8 @@ func nesting(v []byte) (deepest, longest int) {
 	return deepest, longest
 }
 
-// unquote reads a string's text. It fails for bytes that are no UTF-8 and for
-// half of a surrogate pair: no text has those in it.
+// unquote decodes a JSON string. It fails for invalid UTF-8 and for half of a
+// surrogate pair.
 func unquote(quoted []byte) (string, bool) {
 	b := quoted[1 : len(quoted)-1]
 	if !utf8.Valid(b) {
@@ -184,8 +185,8 @@ func unquote(quoted []byte) (string, bool) {
 	return s.String(), true
 }
 
-// unescape reads the escape that b begins with, and tells its length; 0 where it
-// is half of a surrogate pair.
+// unescape decodes the escape at the start of b and returns its length, which is 0
+// for half of a surrogate pair.
 func unescape(b []byte) (rune, int) {
 	switch b[1] {
 	case 'n':

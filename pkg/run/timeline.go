@@ -2,7 +2,7 @@ package run
 
 import "time"
 
-// Stage is a part of a run's life.
+// Stage is a part of a run's total time.
 type Stage int
 
 // The stages, in the order of [Timings].
@@ -17,32 +17,34 @@ const (
 	stageCount
 )
 
-// Timeline accounts for the time of a run: each mark gives the time since the
-// last one to a stage, so that nothing is left over. It knows no clock, and is
-// not safe for concurrent use.
+// Timeline divides the time of a run among its stages. Each Mark adds the time
+// since the previous mark to one stage, so the stages add up to the total. The
+// caller passes the times; a Timeline is not safe for concurrent use.
 type Timeline struct {
 	start, last time.Time
 	spent       [stageCount]int64 // ms
 }
 
-// NewTimeline begins at start: when the request reached its queue.
+// NewTimeline returns a timeline that begins at start, when the request reached its
+// queue.
 func NewTimeline(start time.Time) *Timeline { return &Timeline{start: start, last: start} }
 
-// Mark gives the time since the last mark to the stage. A now that lies before
-// the last mark, as clocks of several machines have it, gives nothing.
+// Mark adds the time since the last mark to the stage. It does nothing if now is
+// before the last mark, which happens since clocks of machines differ.
 func (t *Timeline) Mark(s Stage, now time.Time) {
 	if !now.After(t.last) {
 		return
 	}
-	// Rounding the sum, and not each part, makes the parts add up to it.
+	// Only totals are rounded, and a stage gets the difference of two of them, so
+	// the stages add up to the total in ms.
 	before := t.total()
 	t.last = now
 	t.spent[s] += t.total() - before
 }
 
-// Spend gives d of the time since the last mark to the stage, and no more than
-// has passed at now: for parts that are known by their length alone, such as a
-// cold start.
+// Spend adds d of the time since the last mark to the stage, at most the time that
+// has passed until now. It is for stages of which only the length is known, such
+// as a cold start.
 func (t *Timeline) Spend(s Stage, d time.Duration, now time.Time) {
 	until := t.last.Add(d)
 	if until.After(now) {
@@ -53,7 +55,7 @@ func (t *Timeline) Spend(s Stage, d time.Duration, now time.Time) {
 
 func (t *Timeline) total() int64 { return t.last.Sub(t.start).Round(time.Millisecond).Milliseconds() }
 
-// Timings is the account up to the last mark.
+// Timings returns the stages in ms, up to the last mark.
 func (t *Timeline) Timings() Timings {
 	return Timings{
 		Intake:    t.spent[StageIntake],
