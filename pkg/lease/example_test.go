@@ -10,7 +10,7 @@ import (
 	"github.com/scriptfleet/scriptfleet/pkg/lease/memlease"
 )
 
-// Of two builders one leads; the next one's fence is greater.
+// Of two builders one gets the lease. The next grant has a greater fence.
 func ExampleLeases() {
 	ctx := context.Background()
 	var leases lease.Leases = memlease.New()

@@ -10,19 +10,19 @@ import (
 	"github.com/scriptfleet/scriptfleet/pkg/panics"
 )
 
-// Hold is a lease that is kept: renewed at a third of its TTL until Release.
+// Hold is a granted lease with a goroutine that renews it every TTL/3, until
+// Release.
 //
-// The holder's own clock decides how long the lease is trusted: four fifths of
-// the TTL, counted from before the call that granted or renewed it was sent.
-// The service counts the whole TTL from when the call arrived, so a holder
-// stops before anybody else can be granted the key, as long as the two clocks
-// run at rates that differ by less than a fifth. When the trust ends, the
-// hold's context ends with the cause ErrLost.
+// The holder trusts the lease for 4/5 of its TTL by its own clock, from the moment
+// before it sent the Acquire or Renew. The service counts the whole TTL from the
+// moment when that call arrived. So the holder stops before another owner can be
+// granted the key, provided that the rates of the two clocks differ by less than a
+// fifth. When the trust ends, the hold's context ends with the cause ErrLost.
 //
-// A process that was stopped for longer than that (SIGSTOP, a frozen machine)
-// wakes with a context that has not ended yet. Valid reads the clock, so it
-// answers rightly at once: ask it right before whatever must not be done by
-// two.
+// A process that was paused for longer than that (SIGSTOP, a suspended machine)
+// resumes with a context that has not ended yet, since no timer ran. Valid reads
+// the clock and is right at once. Call it immediately before each action that two
+// owners must not both take.
 type Hold struct {
 	leases Leases
 	lease  Lease
@@ -30,15 +30,15 @@ type Hold struct {
 
 	ctx    context.Context
 	cancel context.CancelCauseFunc
-	kept   chan struct{} // closed when the keeper has ended
+	kept   chan struct{} // closed when keep has returned
 
 	mu      sync.Mutex
-	since   time.Time // before the last call that succeeded was sent
-	expires *time.Timer
+	since   time.Time   // just before the last successful Acquire or Renew was sent
+	expires *time.Timer // cancels ctx with ErrLost when the trust ends
 }
 
-// Take acquires key for owner and keeps the lease. It fails as Acquire does. The
-// context of the hold is derived from ctx.
+// Take acquires key for owner and begins to renew the lease. Its errors are those
+// of Acquire. The hold's context is derived from ctx.
 func Take(ctx context.Context, leases Leases, key, owner string, ttl time.Duration) (*Hold, error) {
 	sent := time.Now()
 	l, err := leases.Acquire(ctx, key, owner, ttl)
@@ -57,15 +57,15 @@ func Take(ctx context.Context, leases Leases, key, owner string, ttl time.Durati
 	return h, nil
 }
 
-// Context ends with the cause ErrLost once the lease is not to be trusted any
-// more, with context.Canceled on Release, and with a *panics.Error where the
-// keeper panicked: nobody renews the lease then.
+// Context returns a context that ends with the cause ErrLost when the lease can no
+// longer be trusted, with context.Canceled on Release, and with a *panics.Error if
+// the goroutine that renews the lease panicked.
 func (h *Hold) Context() context.Context { return h.ctx }
 
-// Fence of the lease.
+// Fence returns the fence of the lease.
 func (h *Hold) Fence() int64 { return h.lease.Fence }
 
-// Valid tells whether the lease can be trusted at this moment.
+// Valid tells whether the lease can be trusted now, by the clock.
 func (h *Hold) Valid() bool {
 	if h.ctx.Err() != nil {
 		return false
@@ -76,8 +76,8 @@ func (h *Hold) Valid() bool {
 	return elapsed(since, time.Now()) < h.trust()
 }
 
-// Release stops the keeper and gives the lease back, lost or not, as long as
-// ctx lasts.
+// Release stops the renewals and gives the lease back. ctx bounds the call of the
+// service only. Releasing a lost lease is no error.
 func (h *Hold) Release(ctx context.Context) error {
 	h.expires.Stop()
 	h.cancel(context.Canceled)
@@ -85,7 +85,7 @@ func (h *Hold) Release(ctx context.Context) error {
 	return h.leases.Release(ctx, h.lease)
 }
 
-// keep renews until the context ends.
+// keep renews the lease until the hold's context ends.
 func (h *Hold) keep() {
 	next := time.NewTimer(h.ttl / 3)
 	defer next.Stop()
@@ -101,14 +101,14 @@ func (h *Hold) keep() {
 			next.Reset(h.ttl / 3)
 		case errors.Is(err, ErrLost):
 			h.cancel(ErrLost)
-		default: // the service is out of reach: go on while there is time
+		default: // the service is out of reach: try again until the trust ends
 			next.Reset(h.ttl/30 + rand.N(h.ttl/30+1))
 		}
 	}
 }
 
-// renew moves the end of the trust. One call may take no longer than the wait
-// between two, so that a connection that hangs leaves time for another.
+// renew renews the lease once and moves the end of the trust. The call may take
+// TTL/5 at most, so that after one that hangs there is time for another.
 func (h *Hold) renew() error {
 	ctx, cancel := context.WithTimeout(h.ctx, h.ttl/5)
 	defer cancel()
@@ -127,9 +127,10 @@ func (h *Hold) renew() error {
 
 func (h *Hold) trust() time.Duration { return h.ttl - h.ttl/5 }
 
-// elapsed is the longer of what the monotonic and the wall clock say: the
-// monotonic one stands still while a machine sleeps, the wall clock may be set.
-// Believing the longer one loses a lease too early at worst.
+// elapsed returns the time between from and to by the monotonic or by the wall
+// clock, whichever is longer: the monotonic clock stops while a machine sleeps, and
+// the wall clock may be set back. If the longer one is wrong, the holder gives a
+// lease up too early, which is safe.
 func elapsed(from, to time.Time) time.Duration {
 	return max(to.Sub(from), to.Round(0).Sub(from.Round(0)))
 }

@@ -6,9 +6,9 @@ import (
 	"time"
 )
 
-// A process that was stopped runs no timer. What it finds on waking is a hold
-// whose context has not ended though its time is up, which this test makes by
-// hand; the processes' own tests do it with SIGSTOP.
+// A paused process runs no timer, so when it resumes, the hold's context has not
+// ended although its time is up. This test makes such a hold directly; the tests of
+// redislease pause a process with SIGSTOP.
 func TestValidNoticesAPauseBeforeAnyTimerRuns(t *testing.T) {
 	for name, woke := range map[string]time.Time{
 		"by the monotonic clock": time.Now().Add(-time.Minute),
@@ -28,7 +28,7 @@ func TestElapsedBelievesTheLongerClock(t *testing.T) {
 	if got := elapsed(now, now.Add(time.Second)); got != time.Second {
 		t.Errorf("both clocks say 1s, got %s", got)
 	}
-	asleep := now.Round(0).Add(time.Hour) // the wall clock alone
+	asleep := now.Round(0).Add(time.Hour) // without a monotonic reading
 	if got := elapsed(now, asleep); got < time.Hour {
 		t.Errorf("the wall clock says 1h, got %s", got)
 	}

@@ -14,11 +14,11 @@ import (
 
 const ttl = 15 * time.Second
 
-// faulty stands between a holder and its leases.
+// faulty wraps Leases, and runs renew before each Renew.
 type faulty struct {
 	lease.Leases
 	mu    sync.Mutex
-	renew func(ctx context.Context) error // nil, or what Renew does first
+	renew func(ctx context.Context) error // nil, or called first by Renew; its error is Renew's
 	calls int
 }
 
@@ -93,7 +93,7 @@ func TestHoldEndsBeforeTheKeyCanBeGrantedToAnother(t *testing.T) {
 func TestHoldEndsInTimeThoughARenewalHangs(t *testing.T) {
 	hold(t, func(t *testing.T, f *faulty, h *lease.Hold) {
 		start := time.Now()
-		f.set(func(context.Context) error { time.Sleep(10 * ttl); return nil }) // heeds no context
+		f.set(func(context.Context) error { time.Sleep(10 * ttl); return nil }) // ignores its context
 		<-h.Context().Done()
 		if took := time.Since(start); took > ttl*4/5 {
 			t.Errorf("ended after %s of a TTL of %s", took, ttl)
@@ -145,7 +145,7 @@ func TestHoldMeasuresFromBeforeTheCallWasSent(t *testing.T) {
 	})
 }
 
-// slow answers a TTL late.
+// slow delays the answer of Acquire by a TTL.
 type slow struct{ lease.Leases }
 
 func (s slow) Acquire(ctx context.Context, key, owner string, ttl time.Duration) (lease.Lease, error) {

@@ -1,15 +1,15 @@
-// Package lease says what a lease is: for a time, one owner holds a key; every
-// grant of a key carries a fence that is greater than that of every grant
-// before it. redislease grants leases from Redis, memlease in memory; leasetest
-// holds both to this contract.
+// Package lease defines leases: one owner holds a key for a limited time. Each
+// grant of a key has a fence, a number greater than the fence of every earlier
+// grant of that key. redislease grants leases from Redis, memlease in memory;
+// leasetest holds both to this contract.
 //
-// A lease saves work; it is never what correctness rests on. After a failover
-// of Redis two owners may believe that they hold one key. What they write is
-// guarded by the fence, and what they build is named by its content, so the
-// worst is a build made twice.
+// A lease saves work; correctness must not depend on it. After a failover of Redis
+// two owners may both hold one key. Their writes are compared by fence, and the
+// names of what they build are digests of its content, so the worst case is that
+// something is built twice.
 //
-// [Take] is how work is done under a lease: it returns a [Hold] that renews the
-// lease, and that stops trusting it before it can have run out.
+// To work under a lease, call [Take]. It returns a [Hold], which renews the lease
+// and stops trusting it before it can have run out.
 package lease
 
 import (
@@ -19,22 +19,23 @@ import (
 	"time"
 )
 
-// ErrLost is the cause with which a holder's work ends: the lease ran out, was
-// taken by another owner, or could not be renewed in time.
+// ErrLost is returned by Renew, and is the cause of the end of a Hold's context:
+// the lease was released, was granted to another owner, or could not be renewed in
+// time.
 var ErrLost = errors.New("lease: lost")
 
-// HeldError says that another owner holds the key.
+// HeldError is returned by Acquire where an owner holds the key.
 type HeldError struct {
 	Key   string
 	Owner string
-	Left  time.Duration // until the lease runs out, if it is not renewed
+	Left  time.Duration // until the lease runs out unless it is renewed
 }
 
 func (e *HeldError) Error() string {
 	return fmt.Sprintf("lease %s is held by %s for another %s", e.Key, e.Owner, e.Left)
 }
 
-// Lease is a grant.
+// Lease is a grant of a key to an owner.
 type Lease struct {
 	Key   string
 	Owner string
@@ -44,13 +45,14 @@ type Lease struct {
 // Leases grants, renews and takes back leases.
 type Leases interface {
 	// Acquire grants key to owner for ttl, or fails with a *HeldError. An owner
-	// is one attempt at one piece of work, so an owner that already holds the
-	// key is held against it too.
+	// names one attempt at one piece of work, so Acquire also fails for an owner
+	// that holds the key already.
 	Acquire(ctx context.Context, key, owner string, ttl time.Duration) (Lease, error)
-	// Renew makes the lease last ttl from now. One that ran out, or that Redis
-	// forgot, is granted again with its fence, as long as nobody was granted the
-	// key since. It fails with ErrLost where somebody was, and after Release.
+	// Renew makes the lease last ttl from now. A lease that ran out, or that
+	// Redis lost, is granted again with the same fence, unless the key was granted
+	// to another owner since. In that case, and after Release, Renew fails with
+	// ErrLost.
 	Renew(ctx context.Context, l Lease, ttl time.Duration) error
-	// Release ends the lease; releasing one that is lost is no error.
+	// Release ends the lease. Releasing a lost lease is no error.
 	Release(ctx context.Context, l Lease) error
 }

@@ -19,17 +19,18 @@ import (
 
 // Config says which file is followed.
 type Config struct {
-	Path  string        // empty for none: everybody has the defaults
-	Every time.Duration // how often the file is looked at; default 5 s
+	Path  string        // empty for no file: every tenant has the defaults
+	Every time.Duration // how often Run checks the file for a change; default 5 s
 }
 
-// Deps is what a File needs of the rest.
+// Deps of a File.
 type Deps struct {
 	Log        *zap.Logger           // nil logs nothing
 	Registerer prometheus.Registerer // nil registers no metrics
 }
 
-// File follows the file of settings. Its methods may be called at any time.
+// File follows the file of settings. Its methods are safe for concurrent use,
+// except Watch.
 type File struct {
 	cfg     Config
 	log     *zap.Logger
@@ -37,23 +38,23 @@ type File struct {
 
 	watchers []func(*Settings)
 
-	// Run's own.
+	// Owned by the goroutine of Run.
 	seen   stamp
-	digest [sha256.Size]byte // of the contents that were read last
+	digest [sha256.Size]byte // of the settings in use
 
 	loaded, refused prometheus.Counter
 	faulty, named   prometheus.Gauge
 }
 
-// stamp tells whether a file changed; a file that is replaced by a rename, or
-// by the link in front of it, has another.
+// stamp is compared to see whether the file changed. It also changes when the file
+// is replaced by a rename or by a change of a symbolic link.
 type stamp struct {
 	size int64
 	time time.Time
 }
 
-// New reads the file, and fails where it is faulty: a fleet does not start on
-// settings that nobody meant.
+// New reads the file. It fails where the file is missing or faulty, so that a
+// fleet does not start with wrong settings.
 func New(cfg Config, deps Deps) (*File, error) {
 	if cfg.Every <= 0 {
 		cfg.Every = 5 * time.Second
@@ -81,7 +82,7 @@ func (f *File) register(with promauto.Factory) {
 	f.loaded, f.refused = loads.WithLabelValues("loaded"), loads.WithLabelValues("refused")
 	f.faulty = with.NewGauge(prometheus.GaugeOpts{
 		Name: "scriptfleet_tenant_settings_faulty",
-		Help: "1 while the file of tenants' settings is faulty or missing, and the last good one is used.",
+		Help: "1 while the file of tenants' settings is faulty or missing and the last good settings stay in use.",
 	})
 	f.named = with.NewGauge(prometheus.GaugeOpts{
 		Name: "scriptfleet_tenant_settings_tenants",
@@ -89,7 +90,8 @@ func (f *File) register(with promauto.Factory) {
 	})
 }
 
-// Settings are those in use now. Ask once for what must fit together.
+// Settings returns the settings in use now. Call it once where several values must
+// come from the same file.
 func (f *File) Settings() *Settings { return f.current.Load() }
 
 // Limits is Settings().Limits.
@@ -103,8 +105,8 @@ func (f *File) Role(tenant, name string) (credential.Role, bool) {
 	return f.Settings().Role(tenant, name)
 }
 
-// Watch calls with the settings in use: now, and from Run whenever others are
-// about to come into use. It is called before Run.
+// Watch calls with with the settings in use, and has Run call it with each new
+// settings before they come into use. Watch must be called before Run.
 func (f *File) Watch(with func(*Settings)) {
 	f.watchers = append(f.watchers, with)
 	with(f.Settings())
@@ -129,7 +131,8 @@ func (f *File) Run(ctx context.Context) error {
 	}
 }
 
-// follow looks once, and says a fault once: told is what was said last.
+// follow checks the file once, and logs a fault unless it is the one that was
+// logged last (told). It returns the fault, or "".
 func (f *File) follow(told string) string {
 	err := f.look()
 	if err == nil {
@@ -137,7 +140,8 @@ func (f *File) follow(told string) string {
 		return ""
 	}
 	f.faulty.Set(1)
-	// A file that was half written may be whole before its time changes again.
+	// The file may have been read while it was half written, and its time may
+	// not change until it is complete: read it again at the next check.
 	f.seen = stamp{}
 	if err.Error() == told {
 		return told
@@ -153,8 +157,8 @@ func (f *File) look() error {
 	if err != nil {
 		return err
 	}
-	// The stamp is older than what is read: what is written meanwhile is read
-	// the next time.
+	// The stamp is taken before the file is read, so a write in between changes
+	// the stamp and is read at the next check.
 	s := stampOf(info)
 	if s == f.seen {
 		return nil
@@ -174,7 +178,7 @@ func (f *File) look() error {
 	}
 	f.digest = digest
 	for _, w := range f.watchers {
-		w(settings) // before anybody acts upon them
+		w(settings) // before they come into use
 	}
 	f.current.Store(settings)
 	f.loaded.Inc()

@@ -2,49 +2,51 @@ package tenant
 
 import "math"
 
-// Limits is what a tenant may take. Every number is meant as it stands: 0 is
-// none, and a cap that is not wanted is NoCap.
+// Limits are the limits of a tenant. A cap of 0 lets no run through; the absence of
+// a cap is NoCap.
 type Limits struct {
-	// MaxRunning is how many of the tenant's runs execute at a time in the whole
+	// MaxRunning caps how many runs of the tenant execute at a time in the whole
 	// fleet. 0 stops the tenant: its runs wait.
 	MaxRunning int
-	// MaxRunningPerScript is the same for each of its scripts.
+	// MaxRunningPerScript caps the same for each script of the tenant.
 	MaxRunningPerScript int
-	// Weight is the tenant's share of a busy worker beside the others'.
+	// Weight is the tenant's share of a busy worker: a tenant of weight 2 gets
+	// twice the worker-seconds of a tenant of weight 1.
 	Weight int
-	// MaxBacklog is how many of its runs may wait on its partitions; what is
-	// over goes to the side partition. 0 sends all of them there.
+	// MaxBacklog is how many open runs the tenant may have before further ones go
+	// to the side partition. 0 sends all of them there.
 	MaxBacklog int
-	// Partitions is the size of its shard.
+	// Partitions is the number of partitions in the tenant's shard.
 	Partitions int
-	// MemoryMB is the memory of its functions; where nothing is set it is 0, and
-	// the fleet's own holds. Each of its scripts is built again after a change.
+	// MemoryMB is the memory of the tenant's functions; 0, the default, stands for
+	// the fleet's setting. A change builds each of the tenant's scripts again.
 	MemoryMB int
 }
 
-// NoCap is a cap that no number of runs reaches; nothing is counted for it.
+// NoCap stands for the absence of a cap: no slot is counted for it.
 const NoCap = math.MaxInt
 
-// Defaults are the limits of a tenant for which nothing is set.
+// Defaults are the limits of a tenant that the operator set none for.
 //
-// 50 at a time is a twentieth of the concurrency that an account has to begin
-// with: one tenant that floods leaves 95 % of it to the others, and it takes
-// twenty at their cap before Lambda throttles. 10,000 waiting runs are an hour
-// of work at one second each with three at a time, and far below what a queue
-// holds in flight. Two partitions of a tenant: of N, one in N(N-1)/2 others
-// shares both, and one full partition leaves the other.
+//   - MaxRunning: a new AWS account may execute 1,000 functions at a time. A cap
+//     of 50 leaves 95 % of that to the other tenants, and twenty tenants must be
+//     at their cap before Lambda throttles.
+//   - MaxBacklog: 10,000 runs of one second take about an hour, three at a time.
+//     A queue holds 120,000 deliveries in flight.
+//   - Partitions: with two of N partitions a tenant shares both of them with one
+//     in N(N-1)/2 other tenants. If one of the two is full, it has the other.
 var Defaults = Limits{MaxRunning: 50, MaxRunningPerScript: NoCap, Weight: 1, MaxBacklog: 10_000, Partitions: 2}
 
-// field is one of Limits as the file names it, with its bounds. What the file
-// does not name has its default: no number stands for that.
+// field is a field of Limits: its name in the file, its least and greatest value.
+// There is no value for "the default": the file leaves the field out.
 type field struct {
 	name        string
 	least, most int
 	at          func(*Limits) *int
 }
 
-// fields is all of Limits. settings.schema.json says the same; a test holds the
-// two together.
+// fields lists all fields of Limits. settings.schema.json repeats names and bounds;
+// a test compares the two.
 var fields = []field{
 	{"max_running", 0, 100_000, func(l *Limits) *int { return &l.MaxRunning }},
 	{"max_running_per_script", 1, 100_000, func(l *Limits) *int { return &l.MaxRunningPerScript }},
@@ -54,7 +56,7 @@ var fields = []field{
 	{"memory_mb", 128, 10_240, func(l *Limits) *int { return &l.MemoryMB }},
 }
 
-// fieldOf finds a field by its name in the file.
+// fieldOf returns the field of that name in the file.
 func fieldOf(name string) (field, bool) {
 	for _, f := range fields {
 		if f.name == name {
@@ -64,7 +66,7 @@ func fieldOf(name string) (field, bool) {
 	return field{}, false
 }
 
-// given are the limits that an entry of the file names itself.
+// given are the limits that a tenant's entry in the file sets.
 type given []value
 
 type value struct {
@@ -72,7 +74,7 @@ type value struct {
 	n int
 }
 
-// over are the defaults with what is given in their place.
+// over returns the defaults, overridden by the given limits.
 func (g given) over(defaults Limits) Limits {
 	for _, v := range g {
 		*v.at(&defaults) = v.n

@@ -13,7 +13,8 @@ import (
 	"github.com/scriptfleet/scriptfleet/pkg/credential"
 )
 
-// fault is what is wrong, and where: tenants.acme.max_running.
+// fault is an error of the file: what is wrong, and the path of the field, such as
+// tenants.acme.max_running.
 type fault struct{ path, what string }
 
 func (f *fault) Error() string {
@@ -23,7 +24,7 @@ func (f *fault) Error() string {
 	return "settings: " + f.path + ": " + f.what
 }
 
-// Parse reads a file's contents.
+// Parse reads the contents of a settings file. Its errors name the field at fault.
 func Parse(data []byte) (*Settings, error) {
 	if !utf8.Valid(data) {
 		return nil, &fault{"", "the file is not UTF-8"}
@@ -56,7 +57,7 @@ func Parse(data []byte) (*Settings, error) {
 	if err != nil {
 		return nil, err
 	}
-	// Only now: the defaults may stand behind the tenants.
+	// Applied at the end, since the file may have its defaults after its tenants.
 	for name, own := range all {
 		s.tenants[name].Limits = own.over(s.defaults)
 	}
@@ -87,7 +88,8 @@ func (s *Settings) readDefaults(p parser, path string) error {
 	})
 }
 
-// parser reads JSON token by token: no field goes unread, and none twice.
+// parser reads JSON token by token, to refuse unknown fields and fields that are
+// there twice.
 type parser struct{ *json.Decoder }
 
 func (p parser) tenant(name, path string) (*entry, given, error) {
@@ -150,7 +152,8 @@ func (p parser) credentials(path string) (map[string]string, error) {
 	return roles, err
 }
 
-// externalID is what STS takes, and long enough that nobody guesses it.
+// externalID reads an external ID: 16 characters at least, so that it cannot be
+// guessed, and at most the 1,224 of the characters that STS takes.
 func (p parser) externalID(path string) (string, error) {
 	v, err := p.text(path)
 	if err != nil {
@@ -173,7 +176,7 @@ func (p parser) limit(f field, path string) (int, error) {
 	number, ok := t.(json.Number)
 	n, err := strconv.Atoi(string(number))
 	if !ok || err != nil || n < f.least || n > f.most {
-		return 0, &fault{path, fmt.Sprintf("must be a whole number from %d to %d; without it the default holds", f.least, f.most)}
+		return 0, &fault{path, fmt.Sprintf("must be a whole number from %d to %d; leave it out for the default", f.least, f.most)}
 	}
 	return n, nil
 }
@@ -190,7 +193,7 @@ func (p parser) text(path string) (string, error) {
 	return s, nil
 }
 
-// object calls each for every key, which has to read the value.
+// object reads an object, and calls each for every key. each must read the value.
 func (p parser) object(path string, each func(key, path string) error) error {
 	t, err := p.token(path)
 	if err != nil {
@@ -211,7 +214,7 @@ func (p parser) object(path string, each func(key, path string) error) error {
 		}
 		below := strings.TrimPrefix(path+"."+key, ".")
 		if _, twice := seen[key]; twice {
-			return &fault{below, "stands twice"}
+			return &fault{below, "is there twice"}
 		}
 		seen[key] = struct{}{}
 		if err := each(key, below); err != nil {
@@ -228,7 +231,7 @@ func (p parser) token(path string) (json.Token, error) {
 	case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF):
 		return nil, &fault{path, "the file ends here"}
 	case err != nil:
-		return nil, &fault{path, fmt.Sprintf("is no JSON, at byte %d: %v", p.InputOffset(), err)}
+		return nil, &fault{path, fmt.Sprintf("is not JSON, at byte %d: %v", p.InputOffset(), err)}
 	}
 	return t, nil
 }
@@ -240,7 +243,7 @@ func (p parser) end() error {
 	return nil
 }
 
-func unknownField(path string) error { return &fault{path, "is no field of the settings"} }
+func unknownField(path string) error { return &fault{path, "is not a field of the settings"} }
 
 func isTenant(s string) bool {
 	bad := func(c rune) bool { return (c < 'a' || c > 'z') && (c < '0' || c > '9') && c != '-' }

@@ -7,19 +7,19 @@
 //	                         "external_id": "5f0c…",
 //	                         "credentials": { "aws-prod": { "role_arn": "arn:aws:iam::123456789012:role/scriptfleet" } } } } }
 //
-// What must hold:
+// The rules:
 //
-//   - A tenant has the file's value where its entry names one, else the file's
-//     defaults, else the defaults of this package (see [Defaults]). A tenant
-//     that the file does not name has the defaults, or is refused where
-//     "unknown" says so; it costs no memory either way.
-//   - A file with a fault is refused as a whole, in words that name the field:
-//     what stands in it twice, or under a name that nobody reads, is a fault.
-//     settings.schema.json says the same as JSON Schema.
-//   - A faulty file never replaces a good one: the fleet goes on with what it
-//     had, says so once as an error, and shows it in a metric until it is
-//     mended.
-//   - What [Settings] answers never changes; a changed file is another Settings.
+//   - A limit of a tenant is the value in the tenant's entry; if that has none,
+//     the value in the file's "defaults"; if that has none, the value in
+//     [Defaults]. A tenant without an entry has the defaults, or is refused if
+//     "unknown" is "refuse". It uses no memory here.
+//   - A file with a fault is refused as a whole, with an error that names the
+//     field. A field that is unknown or there twice is a fault.
+//     settings.schema.json is the same rules as a JSON Schema.
+//   - A faulty file never replaces a good one: the fleet keeps the settings that
+//     it has, logs the fault once as an error, and shows it in a metric until the
+//     file is mended.
+//   - A [Settings] is immutable; a changed file makes another one.
 package tenant
 
 import (
@@ -30,18 +30,19 @@ import (
 	"github.com/scriptfleet/scriptfleet/pkg/run"
 )
 
-// Settings is a file, read. The zero value has the defaults for everybody.
+// Settings are the contents of a file. In the zero value every tenant has the
+// Defaults. It is safe for concurrent use.
 type Settings struct {
 	defaults      Limits
-	set           bool // defaults is
+	set           bool // defaults is set; false in the zero value
 	refuseUnknown bool
 	tenants       map[string]*entry
 }
 
-// entry is kept small: a file may name 100,000.
+// entry is a tenant's entry. It is kept small, since a file may have 100,000.
 type entry struct {
 	Limits
-	more *secrets // nil for most
+	more *secrets // nil for a tenant without credentials
 }
 
 type secrets struct {
@@ -49,8 +50,8 @@ type secrets struct {
 	credentials map[string]string
 }
 
-// Limits are those of a tenant, known or not. They are asked for on the way of
-// every run.
+// Limits returns the limits of a tenant, whether the file names it or not. It is
+// called for every run, and does no I/O.
 func (s *Settings) Limits(tenant string) Limits {
 	if e, ok := s.tenants[tenant]; ok {
 		return e.Limits
@@ -58,19 +59,19 @@ func (s *Settings) Limits(tenant string) Limits {
 	return s.fallback()
 }
 
-// Admit refuses a tenant that the file does not name, where it says that
-// unknown tenants are refused.
+// Admit returns an error of the operator's for a tenant that the file does not
+// name, if the file has "unknown": "refuse"; else nil.
 func (s *Settings) Admit(tenant string) *run.Error {
 	if _, known := s.tenants[tenant]; known || !s.refuseUnknown {
 		return nil
 	}
 	return &run.Error{
 		Owner: run.OwnerOperator, Type: "UnknownTenant", Field: "tenant",
-		Message: fmt.Sprintf("tenant %s is not among the fleet's tenants: its operator adds it to the settings file, or lets unknown tenants have the defaults", tenant),
+		Message: fmt.Sprintf("tenant %s is not in the fleet's settings: the operator has to add it to the settings file, or set \"unknown\" to \"defaults\" there", tenant),
 	}
 }
 
-// Role finds a tenant's credential, for credential.Assumer.
+// Role returns the role of a tenant's credential, for credential.Assumer.
 func (s *Settings) Role(tenant, name string) (credential.Role, bool) {
 	e, ok := s.tenants[tenant]
 	if !ok || e.more == nil {
@@ -80,8 +81,8 @@ func (s *Settings) Role(tenant, name string) (credential.Role, bool) {
 	return credential.Role{ARN: arn, ExternalID: e.more.externalID}, ok
 }
 
-// Roles are those of all credentials that the file names, in no order. More than
-// one tenant may name a role, each under an external ID of its own.
+// Roles returns the roles of all credentials in the file, in no order. Several
+// tenants may name one role, each with its own external ID.
 func (s *Settings) Roles() iter.Seq[credential.Role] {
 	return func(yield func(credential.Role) bool) {
 		for _, e := range s.tenants {
@@ -97,7 +98,7 @@ func (s *Settings) Roles() iter.Seq[credential.Role] {
 	}
 }
 
-// Len is how many tenants the file names.
+// Len returns how many tenants the file names.
 func (s *Settings) Len() int { return len(s.tenants) }
 
 func (s *Settings) fallback() Limits {

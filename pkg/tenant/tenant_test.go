@@ -72,7 +72,7 @@ func TestZeroIsNoneAndAbsentIsTheDefault(t *testing.T) {
 	if got := s.Limits("plain"); got != Defaults {
 		t.Errorf("plain: %+v", got)
 	}
-	// Where 0 can't mean none, it means nothing.
+	// 0 is refused where it makes no sense as a limit.
 	for _, name := range []string{"max_running_per_script", "weight", "partitions", "memory_mb"} {
 		if _, err := Parse(fmt.Appendf(nil, `{"defaults":{%q:0}}`, name)); err == nil {
 			t.Errorf("%s: 0 is taken", name)
@@ -95,7 +95,7 @@ func TestATenantFindsItsOwnCredentialsAlone(t *testing.T) {
 	}
 }
 
-// faulty are files and the field that the refusal has to name.
+// faulty maps faulty files to the field that the error has to name.
 var faulty = map[string]string{
 	`{"tenants":{"acme":{"max_runing":1}}}`:                                                      "tenants.acme.max_runing",
 	`{"tenants":{"acme":{"max_running":"20"}}}`:                                                  "tenants.acme.max_running",
@@ -182,7 +182,7 @@ func TestTheSchemaAgreesWithTheParser(t *testing.T) {
 		t.Error("the schema refuses a good file")
 	}
 	for file := range faulty {
-		// What stands twice is gone before a schema sees it.
+		// A decoder drops the first of two equal names before the schema is applied.
 		if accepts(file) && !strings.Contains(file, `"acme":{},"acme"`) && !strings.Contains(file, `"weight":1,"weight"`) && file != "{\"unknown\":\"\xff\"}" {
 			t.Errorf("the schema accepts %s", file)
 		}
@@ -197,7 +197,7 @@ func TestAFileIsFollowedAndAFaultyOneIsNot(t *testing.T) {
 			if err := os.WriteFile(path, []byte(content), 0o600); err != nil {
 				t.Fatal(err)
 			}
-			// The bubble's clock does not reach the file system's.
+			// The file system does not use the bubble's clock.
 			if err := os.Chtimes(path, time.Now(), time.Now()); err != nil {
 				t.Fatal(err)
 			}

@@ -13,14 +13,15 @@ import (
 // Env is one implementation under test, with nothing granted.
 type Env struct {
 	Leases lease.Leases
-	Pass   func(d time.Duration) // lets time pass, for the leases at least
-	Flush  func()                // makes the implementation forget everything
+	Pass   func(d time.Duration) // moves the clock of the leases by d
+	Flush  func()                // removes all that the implementation has stored
 }
 
 const ttl = 30 * time.Second
 
-// Run runs the contract; run is called for each of its tests, and calls test
-// with a fresh Env (inside of a synctest bubble, where the clock is faked).
+// Run runs the contract. It calls run for each of its tests; run makes a fresh Env
+// and calls test with it, inside a synctest bubble if the implementation is in
+// memory.
 func Run(t *testing.T, run func(t *testing.T, test func(t *testing.T, e Env))) {
 	for name, test := range map[string]func(*testing.T, Env){
 		"AcquireIsRefusedWhileAnotherHolds":      refusesSecondOwner,
@@ -83,7 +84,7 @@ func renewAfterOther(t *testing.T, e Env) {
 	e.Pass(ttl + time.Second)
 	acquire(t, e, "k", "b")
 	renewLost(t, e, l)
-	e.Pass(ttl + time.Second) // b's ran out too: a's is still history
+	e.Pass(ttl + time.Second) // b's lease runs out too, which does not bring a's back
 	renewLost(t, e, l)
 }
 
@@ -114,7 +115,7 @@ func releaseLost(t *testing.T, e Env) {
 	acquire(t, e, "k", "b")
 	release(t, e, l)
 	refuse(t, e, "k", "c")
-	release(t, e, lease.Lease{Key: "k", Owner: "b", Fence: l.Fence}) // the owner alone is not enough
+	release(t, e, lease.Lease{Key: "k", Owner: "b", Fence: l.Fence}) // the fence of a, but another owner
 	refuse(t, e, "k", "c")
 }
 

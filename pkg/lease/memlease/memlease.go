@@ -1,5 +1,6 @@
 // Package memlease grants leases in the memory of one process, for tests and
-// simulations. It reads the time package's clock, so testing/synctest moves it.
+// simulations. It uses the clock of package time, so it follows the fake clock of
+// testing/synctest.
 package memlease
 
 import (
@@ -16,7 +17,8 @@ type Leases struct {
 	grants map[string]*grant
 }
 
-// grant is the last one of a key. It outlives its lease, so that fences rise.
+// grant is the last grant of a key. It is kept after its lease has ended, so that
+// the next grant gets a greater fence.
 type grant struct {
 	owner    string
 	fence    int64
@@ -24,7 +26,7 @@ type grant struct {
 	released bool
 }
 
-// New returns leases of which none is granted.
+// New returns Leases without a grant.
 func New() *Leases { return &Leases{grants: make(map[string]*grant)} }
 
 // Acquire implements lease.Leases.
@@ -79,7 +81,7 @@ func (m *Leases) Release(ctx context.Context, l lease.Lease) error {
 	return nil
 }
 
-// Held is how many leases are held.
+// Held returns how many leases are held.
 func (m *Leases) Held() (n int) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -91,7 +93,7 @@ func (m *Leases) Held() (n int) {
 	return n
 }
 
-// Flush forgets everything, as Redis may.
+// Flush removes all leases and fences, like Redis' FLUSHALL.
 func (m *Leases) Flush() {
 	m.mu.Lock()
 	defer m.mu.Unlock()

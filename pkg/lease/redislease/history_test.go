@@ -16,9 +16,9 @@ import (
 	"github.com/scriptfleet/scriptfleet/pkg/lease"
 )
 
-// Concurrent clients acquire, renew and release a few keys, late and twice as
-// often as not, and let leases run out. The history must be one that a register
-// could have had that does one thing at a time.
+// Concurrent clients acquire, renew and release a few keys, also late and twice,
+// and let leases run out. The history of their calls must be linearizable: some
+// order of the calls, one at a time, explains all answers.
 
 func TestHistoriesAreLinearizable(t *testing.T) {
 	rdb := redistest.Connect(t, redistest.Start(t).Addr)
@@ -30,7 +30,7 @@ func TestHistoriesAreLinearizable(t *testing.T) {
 	}
 }
 
-// The check is worth what it catches.
+// The check must find the faults of broken leases.
 func TestHistoriesOfBrokenLeasesAreNot(t *testing.T) {
 	rdb := redistest.Connect(t, redistest.Start(t).Addr)
 	for name, broken := range map[string]func(*Leases) lease.Leases{
@@ -56,16 +56,16 @@ const (
 	clients    = 5
 	operations = 120 // of each client
 	keys       = 2
-	shortest   = 4 * time.Millisecond // of the TTLs
-	slack      = 3 * time.Millisecond // the server reads its clock once a command, in whole ms
+	shortest   = 4 * time.Millisecond // shortest TTL
+	slack      = 3 * time.Millisecond // tolerance: the server reads its clock once a command, in whole ms
 )
 
 type input struct {
 	op    string
 	lease lease.Lease // key and owner for an acquire
 	ttl   time.Duration
-	// When the operation was called and had returned, since its point in time
-	// is in between and a TTL counts from there.
+	// When the operation was called and when it returned. It took effect in
+	// between, and its TTL counts from there.
 	called, returned time.Duration
 }
 
@@ -80,7 +80,7 @@ type state struct {
 	owner           string
 	fence           int64
 	released        bool
-	mayEnd, mustEnd time.Duration // the lease runs out no sooner, and no later
+	mayEnd, mustEnd time.Duration // earliest and latest time at which the lease runs out
 }
 
 var register = porcupine.Model{
@@ -128,7 +128,7 @@ func byKey(history []porcupine.Operation) [][]porcupine.Operation {
 	return list
 }
 
-// record runs the clients and returns what they did.
+// record runs the clients and returns their operations.
 func record(t *testing.T, leases lease.Leases) []porcupine.Operation {
 	t.Helper()
 	var (
@@ -156,7 +156,8 @@ func record(t *testing.T, leases lease.Leases) []porcupine.Operation {
 	return history
 }
 
-// caller keeps the leases that it was granted, lost or not, and uses them again.
+// caller is a client. It keeps all leases that it was granted, and uses them again
+// even after they are lost.
 type caller struct {
 	leases lease.Leases
 	id     int

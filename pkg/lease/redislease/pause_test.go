@@ -22,7 +22,8 @@ const (
 	addrOf    = "REDISLEASE_TEST_ADDR" // set in the process that is paused
 )
 
-// TestMain makes this binary the holder that the test below pauses.
+// TestMain runs holdAndWatch, for the test that pauses this binary, where addrOf is
+// set.
 func TestMain(m *testing.M) {
 	if addr := os.Getenv(addrOf); addr != "" {
 		holdAndWatch(addr)
@@ -62,9 +63,9 @@ func TestProcessPausedPastItsLeaseKnowsWhenItWakes(t *testing.T) {
 	expect("woke: valid false")
 }
 
-// holdAndWatch holds the lease for longer than its TTL, and then runs in a
-// circle until it notices that it was paused. By then a timer may have ended the
-// hold or not; that Valid needs none is tested in package lease.
+// holdAndWatch holds the lease for longer than its TTL, then loops until it sees
+// that it was paused. A timer may have ended the hold by then; package lease tests
+// that Valid needs no timer.
 func holdAndWatch(addr string) {
 	rdb := redis.NewClient(&redis.Options{Addr: addr, ContextTimeoutEnabled: true})
 	hold, err := lease.Take(context.Background(), New(rdb, "test"), "k", "holder", pausedTTL)
@@ -73,7 +74,7 @@ func holdAndWatch(addr string) {
 		return
 	}
 	const paused = pausedTTL / 2
-	last := time.Now() // moved on without a gap, so that no pause falls into one
+	last := time.Now() // each round compares with the round before, so that a pause is always seen
 	for told, began := false, last; ; {
 		now := time.Now()
 		woke := now.Sub(last) > paused

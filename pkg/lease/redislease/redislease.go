@@ -1,11 +1,12 @@
-// Package redislease grants leases from Redis: a key with an expiry for each
-// lease, and one that remembers the last fence.
+// Package redislease grants leases from Redis. Each lease has two Redis keys, both
+// with an expiry: the lease, and the last fence.
 //
-// A fence is the server's clock in microseconds, or one more than the last
-// fence where that is greater. So fences rise after a FLUSHALL, which takes the
-// last fence along, and when the server's clock is set back, which leaves it
-// there. Only a failover that loses the last grant to a replica whose clock is
-// behind can repeat one; that needs the two to fall together.
+//	fence = max(the server's clock in µs, the last fence + 1)
+//
+// So fences rise after a FLUSHALL, which removes the last fence, and when the
+// server's clock is set back, which does not. A fence can repeat only if two
+// things happen at once: a failover loses the last grant, and the new primary's
+// clock is behind.
 package redislease
 
 import (
@@ -20,7 +21,8 @@ import (
 	"github.com/scriptfleet/scriptfleet/pkg/lease"
 )
 
-// remember is how long a last fence is kept: far longer than any holder works.
+// remember is how long the last fence is kept: much longer than an owner holds a
+// lease.
 const remember = 24 * time.Hour
 
 // Leases implements lease.Leases.
@@ -29,14 +31,14 @@ type Leases struct {
 	prefix string
 }
 
-// New returns the leases under prefix.
+// New returns the leases whose Redis keys begin with prefix.
 func New(rdb redis.Scripter, prefix string) *Leases {
 	return &Leases{rdb: rdb, prefix: prefix}
 }
 
 // KEYS  the lease, its last fence
-// ARGV  owner, ttl and memory of the fence in ms
-// Returns {1, fence}, or {0, ms left, holder} where it is held.
+// ARGV  owner, ttl of the lease and of the fence in ms
+// Returns {1, fence}, or {0, ms left, fence and owner} where the key is held.
 var acquire = redis.NewScript(`
 local held = redis.call('GET', KEYS[1])
 if held then
@@ -53,7 +55,7 @@ return {1, fence}
 `)
 
 // KEYS  the lease, its last fence
-// ARGV  owner, ttl and memory of the fence in ms, fence
+// ARGV  owner, ttl of the lease and of the fence in ms, fence
 // Returns 1, or 0 where the lease is lost.
 var renew = redis.NewScript(`
 local mine = ARGV[4] .. ' ' .. ARGV[1]
@@ -69,9 +71,9 @@ return 1
 `)
 
 // KEYS  the lease, its last fence
-// ARGV  owner, memory of the fence in ms, fence
-// The last fence moves on by one, so that a late renewal does not revive the
-// lease.
+// ARGV  owner, ttl of the fence in ms, fence
+// Returns 1. It increases the last fence by one, so that a renewal which arrives
+// after the release does not grant the lease again.
 var release = redis.NewScript(`
 if redis.call('GET', KEYS[1]) == ARGV[3] .. ' ' .. ARGV[1] then
   redis.call('DEL', KEYS[1])
@@ -118,7 +120,8 @@ func (r *Leases) Release(ctx context.Context, l lease.Lease) error {
 	return nil
 }
 
-// keys of one lease share a hash tag, so that a cluster keeps them together.
+// keys returns the Redis keys of a lease. They share a hash tag, so that a Redis
+// cluster keeps them on one node.
 func (r *Leases) keys(key string) []string {
 	k := r.prefix + ":lease:{" + key + "}"
 	return []string{k, k + ":fence"}
