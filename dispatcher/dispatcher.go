@@ -145,9 +145,9 @@ func New(cfg Config, deps Deps) *Dispatcher {
 		deadLetter: newWay(deps.DeadLetter, nil, guard),
 	}
 	d.outbox = outbox.New(concludeWithin, outbox.Deps{
-		Ledger: deps.Ledger,
-		Send:   func(ctx context.Context, m queue.Message) error { return d.sendBy(ctx, d.results, m) },
-		Log:    d.log, Guard: guard,
+		Ledger:   deps.Ledger,
+		Send:     func(ctx context.Context, m queue.Message) error { return d.sendBy(ctx, d.results, m) },
+		MaxBytes: deps.Results.MaxBytes(), Log: d.log, Guard: guard,
 	})
 	d.accept = batch.New(batch.Config[ledger.Entry]{Max: 100, Concurrency: 2, Guard: guard}, d.flushAccepts)
 	d.route = newRouter(len(deps.Partitions), func(p int) bool { return d.partitions[p].away.Paused() })

@@ -19,7 +19,7 @@ func (w *Worker) settle(h *held, v verdict) {
 	var err error
 	switch v.kind {
 	case answered:
-		err = w.answer(h, v)
+		err = w.answer(h, &v)
 	case remove:
 		err = w.remove(h)
 	case putBack:
@@ -61,14 +61,18 @@ func (h *held) result(v verdict) run.Result {
 
 // answer has the result go out, and then deletes the delivery. The claim is not
 // renewed any more once the result is written down: no other worker can take
-// the run then.
-func (w *Worker) answer(h *held, v verdict) error {
+// the run then. The verdict then has what is written down.
+func (w *Worker) answer(h *held, v *verdict) error {
 	hold, ok := h.currentHold()
 	if !ok {
 		return fmt.Errorf("write the result down: %w", ledger.ErrLost)
 	}
 	h.timeline.Mark(run.StagePublish, time.Now())
-	if err := w.outbox.Finish(h.work, hold, h.result(v), h.dropHold); err != nil {
+	err := w.outbox.Finish(h.work, hold, h.result(*v), func(res run.Result) {
+		h.dropHold()
+		v.outcome.Status, v.outcome.Error = res.Data.Status, res.Data.Error
+	})
+	if err != nil {
 		return err
 	}
 	return w.remove(h)

@@ -170,6 +170,9 @@ func TestResultThatIsTooLargeIsReplacedByOneThatSaysSo(t *testing.T) {
 			t.Errorf("the result is %+v", d)
 		}
 		b.depth(b.partition, queue.Depth{})
+		if books, err := b.ledger.Books(context.Background()); err != nil || books.Finished[run.Failed] != 1 || books.Finished[run.Succeeded] != 0 {
+			t.Errorf("the books count %+v, %v", books, err)
+		}
 	})
 }
 

@@ -173,7 +173,7 @@ func New(cfg Config, deps Deps) *Worker {
 	w.outbox = outbox.New(claimTTL, outbox.Deps{
 		Ledger: deps.Ledger,
 		Send:   func(ctx context.Context, m queue.Message) error { return results.Send(uncut(ctx), m) },
-		Again:  w.again, Sent: w.metrics.result, Log: w.log, Guard: w.guard,
+		Again:  w.again, Sent: w.metrics.result, MaxBytes: deps.Results.MaxBytes(), Log: w.log, Guard: w.guard,
 	})
 	w.slots = batch.New(batch.Config[slot.Ask]{Max: 100, Concurrency: 2, Guard: w.guard}, w.flushSlots)
 	return w

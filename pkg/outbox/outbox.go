@@ -8,7 +8,9 @@
 //	  - Decide: the caller finds the result. A worker runs the script, a dispatcher
 //	    refuses the request.
 //	  - Write down: the ledger stores the event, if the claim still holds. From
-//	    here on it is the only result that the run can have.
+//	    here on it is the only result that the run can have. So an event that the
+//	    results queue would not take is replaced before, by one that says so: what
+//	    is written down, counted and published is one thing.
 //	  - Publish: the event is sent, as it is stored.
 //	  - Note: the ledger drops the event and keeps the run's identity.
 //
@@ -69,6 +71,8 @@ type Deps struct {
 	Ledger Ledger
 	// Send puts one event on the results queue.
 	Send func(ctx context.Context, m queue.Message) error
+	// MaxBytes is the results queue's.
+	MaxBytes int
 	// Again is asked before a call is repeated that failed because the ledger or
 	// the results queue is away. It waits, and is false where the caller is to
 	// give up; so it is once ctx has ended. nil never repeats.
@@ -171,18 +175,14 @@ func (o *Outbox) Claim(ctx context.Context, c ledger.Claim) (Grant, error) {
 }
 
 // Finish writes the result of a run down that was claimed, publishes it, and
-// notes that it is out. written is called once it is written down: the claim is
-// over, and not to be renewed any more. Finish fails with ledger.ErrLost where
-// the claim was lost before; nothing is published then.
-func (o *Outbox) Finish(ctx context.Context, hold ledger.Hold, res run.Result, written func()) error {
-	body, err := res.Encode()
+// notes that it is out. written is told what is written down, which may be a
+// result in the place of res: the claim is over then, and not to be renewed any
+// more. Finish fails with ledger.ErrLost where the claim was lost before; nothing
+// is published then.
+func (o *Outbox) Finish(ctx context.Context, hold ledger.Hold, res run.Result, written func(run.Result)) error {
+	res, body, err := o.event(res)
 	if err != nil {
-		res = withoutOutput(res, run.PlatformError, &run.Error{
-			Owner: run.OwnerPlatform, Type: "ResultNotEncodable", Message: fmt.Sprintf("The result could not be written: %v.", err),
-		})
-		if body, err = res.Encode(); err != nil {
-			return fmt.Errorf("encode result %s: %w", res.ID, err)
-		}
+		return err
 	}
 	err = o.repeat(ctx, func() error {
 		_, err := o.finishes.Do(context.WithoutCancel(ctx), ledger.Finish{Hold: hold, Status: res.Data.Status, Result: body})
@@ -193,8 +193,25 @@ func (o *Outbox) Finish(ctx context.Context, hold ledger.Hold, res run.Result, w
 		// delivery would be followed by another result.
 		return fmt.Errorf("write result %s down: %w", res.ID, err)
 	}
-	written()
+	written(res)
 	return o.publish(ctx, hold.Entry.Key, res, body)
+}
+
+// event is the result as it goes out: res, or what stands in its place.
+func (o *Outbox) event(res run.Result) (run.Result, []byte, error) {
+	body, err := res.Encode()
+	if err != nil {
+		res = withoutOutput(res, run.PlatformError, &run.Error{
+			Owner: run.OwnerPlatform, Type: "ResultNotEncodable", Message: fmt.Sprintf("The result could not be written: %v.", err),
+		})
+		if body, err = res.Encode(); err != nil {
+			return res, nil, fmt.Errorf("encode result %s: %w", res.ID, err)
+		}
+	}
+	if queue.Refused(message(res, body).Validate(o.deps.MaxBytes)) {
+		return tooLarge(body)
+	}
+	return res, body, nil
 }
 
 // Answer claims a run, and has the result that decide finds go out. It returns
@@ -211,7 +228,7 @@ func (o *Outbox) Answer(ctx context.Context, c ledger.Claim, decide func(context
 	if err != nil {
 		return err
 	}
-	return o.Finish(ctx, grant.Hold, res, func() {})
+	return o.Finish(ctx, grant.Hold, res, func(run.Result) {})
 }
 
 // publishStored publishes what an owner before has written down. It returns
@@ -230,7 +247,7 @@ func (o *Outbox) publishStored(ctx context.Context, key run.Key, stored []byte) 
 // publish sends an event that is written down, and notes that it is out.
 func (o *Outbox) publish(ctx context.Context, key run.Key, res run.Result, stored []byte) error {
 	err := o.send(ctx, res, stored)
-	if queue.Refused(err) {
+	if queue.Refused(err) { // the queue takes less than when it was written down
 		if res, stored, err = tooLarge(stored); err == nil {
 			err = o.send(ctx, res, stored)
 		}
@@ -245,8 +262,12 @@ func (o *Outbox) publish(ctx context.Context, key run.Key, res run.Result, store
 	return nil
 }
 
+func message(res run.Result, body []byte) queue.Message {
+	return queue.Message{Body: body, Group: res.Tenant, Attributes: res.Attributes()}
+}
+
 func (o *Outbox) send(ctx context.Context, res run.Result, body []byte) error {
-	m := queue.Message{Body: body, Group: res.Tenant, Attributes: res.Attributes()}
+	m := message(res, body)
 	for try := 1; ; try++ {
 		err := o.deps.Send(ctx, m)
 		var panicked *panics.Error // would most likely come again, and pause all others meanwhile
@@ -267,9 +288,9 @@ func (o *Outbox) repeat(ctx context.Context, call func() error) error {
 }
 
 // tooLarge is the event in the place of one that its queue does not take. It
-// depends on the stored event alone, so that it is the same whenever it is made.
-func tooLarge(stored []byte) (run.Result, []byte, error) {
-	res, err := run.DecodeResult(stored)
+// depends on that event alone, so that it is the same whenever it is made.
+func tooLarge(event []byte) (run.Result, []byte, error) {
+	res, err := run.DecodeResult(event)
 	if err != nil {
 		return run.Result{}, nil, fmt.Errorf("read the result that is too large: %w", err)
 	}
@@ -279,7 +300,7 @@ func tooLarge(stored []byte) (run.Result, []byte, error) {
 	}
 	res = withoutOutput(res, status, &run.Error{
 		Owner: run.OwnerAuthor, Type: "ResultTooLarge",
-		Message: fmt.Sprintf("The script has run, and its result of %d bytes is more than the results queue takes: return less, or a reference to it.", len(stored)),
+		Message: fmt.Sprintf("The script has run, and its result of %d bytes is more than the results queue takes: return less, or a reference to it.", len(event)),
 	})
 	body, err := res.Encode()
 	return res, body, err

@@ -2,6 +2,7 @@ package outbox_test
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -41,6 +42,7 @@ type world struct {
 	events        [][]byte
 	decided       int
 	limit         int // bytes that the results queue takes
+	limitAtStart  int
 	again         func(ctx context.Context, err error, try int) bool
 }
 
@@ -78,7 +80,7 @@ func (w *world) send(_ context.Context, m queue.Message) error {
 }
 
 func (w *world) outbox() *outbox.Outbox {
-	return outbox.New(ttl, outbox.Deps{Ledger: w, Send: w.send, Again: w.again, Log: zap.NewNop()})
+	return outbox.New(ttl, outbox.Deps{Ledger: w, Send: w.send, MaxBytes: cmp.Or(w.limitAtStart, queue.MaxMessageBytes), Again: w.again, Log: zap.NewNop()})
 }
 
 var theRun = run.Run{Request: run.Request{Tenant: "acme", Source: "/s", ID: "1"}, Key: run.KeyOf("acme", "/s", "1")}
@@ -110,7 +112,10 @@ func inWorld(t *testing.T, test func(*world)) {
 }
 
 // settled holds that one result is out, however often, and that the books close.
-func (w *world) settled() {
+func (w *world) settled() { w.Helper(); w.settledAs(run.Succeeded) }
+
+// settledAs does so of a run that counts under the status.
+func (w *world) settledAs(status run.Status) {
 	w.Helper()
 	if len(w.events) == 0 {
 		w.Fatal("no event is out")
@@ -121,7 +126,7 @@ func (w *world) settled() {
 		}
 	}
 	books, err := w.Books(context.Background())
-	if err != nil || books.Accepted != 1 || books.Open != 0 || !maps.Equal(books.Finished, map[run.Status]int64{run.Succeeded: 1}) {
+	if err != nil || books.Accepted != 1 || books.Open != 0 || !maps.Equal(books.Finished, map[run.Status]int64{status: 1}) {
 		w.Errorf("the books are %+v, %v", books, err)
 	}
 	rec, err := w.Lookup(context.Background(), theRun.Key)
@@ -228,7 +233,7 @@ func TestResultUnderALostClaimIsNotPublished(t *testing.T) {
 		if err := w.answer("b"); err != nil {
 			t.Fatal(err)
 		}
-		err = o.Finish(context.Background(), lost.Hold, theRun.Result(run.Failed, time.Now()), func() { t.Error("it is written down") })
+		err = o.Finish(context.Background(), lost.Hold, theRun.Result(run.Failed, time.Now()), func(run.Result) { t.Error("it is written down") })
 		if !errors.Is(err, ledger.ErrLost) {
 			t.Errorf("it ends with %v", err)
 		}
@@ -279,7 +284,7 @@ func TestHolderIsToldOnceTheResultIsWrittenDown(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if err := o.Finish(context.Background(), g.Hold, theRun.Result(run.Succeeded, time.Now()), func() { w.calls = append(w.calls, "told") }); err != nil {
+		if err := o.Finish(context.Background(), g.Hold, theRun.Result(run.Succeeded, time.Now()), func(run.Result) { w.calls = append(w.calls, "told") }); err != nil {
 			t.Fatal(err)
 		}
 		if want := []string{claim, writeDown, "told", publish, note}; !slices.Equal(w.calls, want) {
@@ -304,30 +309,35 @@ func TestClaimTellsSinceWhenItLasts(t *testing.T) {
 	})
 }
 
-func TestResultThatNoQueueTakesIsReplacedByTheSameOneEachTime(t *testing.T) {
-	inWorld(t, func(w *world) {
-		w.limit = 2000
-		w.after[publish] = errors.New("the answer is lost")
-		o := w.outbox()
-		g, err := o.Claim(context.Background(), ask("a"))
-		if err != nil {
-			t.Fatal(err)
-		}
-		res := theRun.Result(run.Succeeded, time.Now())
-		res.Data.Output = []byte(`"` + strings.Repeat("x", 3000) + `"`)
-		if err := o.Finish(context.Background(), g.Hold, res, func() {}); err == nil {
-			t.Fatal("the answer was not lost")
-		}
-		delete(w.after, publish)
-		if err := w.answer("b"); err != nil {
-			t.Fatal(err)
-		}
-		w.settled()
-		sent, err := run.DecodeResult(w.events[0])
-		if err != nil || sent.Data.Status != run.Failed || sent.Data.Error.Type != "ResultTooLarge" || len(w.events) != 2 {
-			t.Errorf("%d events, of which one is %s", len(w.events), w.events[0])
-		}
-	})
+// TestResultThatIsTooLargeIsWrittenDownAsItGoesOut, by the limit of the results
+// queue at the start; where the queue takes less since, by that of the moment.
+func TestResultThatIsTooLargeIsWrittenDownAsItGoesOut(t *testing.T) {
+	for limitAtStart, counted := range map[int]run.Status{2000: run.Failed, 0: run.Succeeded} {
+		inWorld(t, func(w *world) {
+			w.limit, w.limitAtStart = 2000, limitAtStart
+			w.after[publish] = errors.New("the answer is lost")
+			o := w.outbox()
+			g, err := o.Claim(context.Background(), ask("a"))
+			if err != nil {
+				t.Fatal(err)
+			}
+			res := theRun.Result(run.Succeeded, time.Now())
+			res.Data.Output = []byte(`"` + strings.Repeat("x", 3000) + `"`)
+			var told run.Result
+			if err := o.Finish(context.Background(), g.Hold, res, func(res run.Result) { told = res }); err == nil {
+				t.Fatal("the answer was not lost")
+			}
+			delete(w.after, publish)
+			if err := w.answer("b"); err != nil {
+				t.Fatal(err)
+			}
+			w.settledAs(counted)
+			sent, err := run.DecodeResult(w.events[0])
+			if err != nil || sent.Data.Status != run.Failed || sent.Data.Error.Type != "ResultTooLarge" || len(w.events) != 2 || told.Data.Status != counted {
+				t.Errorf("%d events, of which one is %s; written down is %s", len(w.events), w.events[0], told.Data.Status)
+			}
+		})
+	}
 }
 
 func TestResultThatIsNotJSONIsReplacedByOneThatSaysSo(t *testing.T) {
@@ -339,7 +349,7 @@ func TestResultThatIsNotJSONIsReplacedByOneThatSaysSo(t *testing.T) {
 		}
 		res := theRun.Result(run.Succeeded, time.Now())
 		res.Data.Output = []byte(`{"open`)
-		if err := o.Finish(context.Background(), g.Hold, res, func() {}); err != nil {
+		if err := o.Finish(context.Background(), g.Hold, res, func(run.Result) {}); err != nil {
 			t.Fatal(err)
 		}
 		sent, err := run.DecodeResult(w.events[0])
