@@ -100,17 +100,18 @@ const (
 	Ambiguous Class = "ambiguous" // 5xx or a broken connection: it may have executed
 	BadState  Class = "bad_state" // Failed: delete it and make it again
 
-	// BadSignature is of keys that have expired or were taken back, or of a clock
-	// that is wrong: nothing executed, and the next call is signed with others.
+	// BadSignature means that the keys have expired or were revoked, or that the
+	// clock is wrong. Nothing executed, and the next call is signed with new
+	// keys.
 	BadSignature Class = "bad_signature"
 )
 
-// MayHaveExecuted tells whether an invocation that failed so may have been
-// executed; an error without a class says nothing of it. One of every other class
-// was refused.
+// MayHaveExecuted tells whether an invocation that failed with this class may
+// have executed: only with Ambiguous, and with an error of no class. Every
+// other class means that the invocation was refused.
 func (c Class) MayHaveExecuted() bool { return c == Ambiguous || c == "" }
 
-// Error is what every method fails with, unless its context ended.
+// Error is the error of every method, unless the context ended.
 type Error struct {
 	Class  Class
 	Op     string // the call, such as Invoke

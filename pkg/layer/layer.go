@@ -135,9 +135,9 @@ func (b *Builder) Build(ctx context.Context, s run.Script) (zip []byte, log stri
 	return l.Zip, l.Log, err
 }
 
-// Layer returns the layer of s's env: the kept one, or a new one. A failure is
-// a *run.Error, or wraps a *panics.Error, unless ctx ended; the returned Layer
-// then has a Log alone.
+// Layer returns the layer of s's env: the kept one, or a new one. The error is
+// a *run.Error, or wraps a *panics.Error or ctx's error. With an error the
+// returned Layer has only its Log set.
 func (b *Builder) Layer(ctx context.Context, s run.Script) (Layer, error) {
 	if s.EnvHash == "" || s.Requirements == "" {
 		return Layer{}, errors.New("build layer: the script requires nothing")

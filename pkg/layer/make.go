@@ -68,8 +68,8 @@ func (b *Builder) make(ctx context.Context, s run.Script) (Layer, error) {
 	return l, err
 }
 
-// guarded takes the steps. A panic in one of them, or in a goroutine that works
-// for it, fails this build alone.
+// guarded runs steps and returns a panic as an error, so that a panic, also in
+// a goroutine of the build, fails this build only.
 func (b *Builder) guarded(ctx context.Context, s run.Script, work workshop, log *buildLog) (l Layer, err error) {
 	if p := panics.Catch(func() { l, err = b.steps(ctx, s, work, log) }); p != nil {
 		return Layer{}, p
@@ -77,7 +77,7 @@ func (b *Builder) guarded(ctx context.Context, s run.Script, work workshop, log 
 	return l, err
 }
 
-// steps are install, compile, pack. Their errors are judged by blame.
+// steps runs install, compile and pack. blame turns its error into a run.Error.
 func (b *Builder) steps(ctx context.Context, s run.Script, work workshop, log *buildLog) (Layer, error) {
 	plain, err := b.install(ctx, s, work, log)
 	if err != nil {
@@ -145,8 +145,8 @@ func (b *Builder) openWorkshop(s run.Script) (workshop, error) {
 	return w, nil
 }
 
-// blame says whose err is to mend. An end of the caller's context stays what it
-// is: nobody is to blame for that. So does a panic, which the caller reports.
+// blame turns err into a *run.Error with its owner. It returns the error of the
+// caller's context, and a panic, unchanged; the caller reports a panic.
 func (b *Builder) blame(ctx context.Context, err error, s run.Script, sizes *sizes) error {
 	var known *run.Error
 	var panicked *panics.Error

@@ -1,11 +1,12 @@
 // Package awslambda makes and invokes functions on AWS Lambda or on the
 // embedded stack; it treats both alike.
 //
-// Every method makes one attempt: the SDK would try an Invoke three times, on
-// broken connections too, and scripts would run twice. Who calls paces and
-// tries again, by the class of the error; the classes are decided here, once
-// ([answers]). What the service did not answer is told apart by whether the
-// request had begun to leave: before that, nothing can have executed.
+// Every method makes one attempt: by default the SDK tries an Invoke three
+// times, also after a broken connection, and a script would run twice. The
+// caller paces its calls and retries by the class of the error. The class is
+// decided here, once ([answers]). An error without an answer of the service is
+// Unsent if the request had not begun to leave, because then nothing can have
+// executed; otherwise it is Ambiguous.
 //
 // A call lasts until its ctx ends. The caller sets the deadline of an Invoke:
 // the function's timeout, 10 s of init, and a margin.
@@ -37,14 +38,15 @@ type API interface {
 // asks for them, so an implementation should cache them.
 type Sessions interface {
 	Session(ctx context.Context, tenant string) (aws.Credentials, error)
-	// Drop has the tenant's next session made again, where the one that is kept
-	// has this access key: Lambda does not take it any more.
+	// Drop forgets the tenant's cached session if it has this access key,
+	// because Lambda rejects it. The next Session then makes a new one.
 	Drop(tenant, accessKeyID string)
 }
 
-// Keys are what calls are signed with that no tenant's session signs.
+// Keys are the fleet's own credentials, which sign all calls except a tenant's
+// invocations.
 type Keys interface {
-	Invalidate() // has them fetched again for the next call
+	Invalidate() // the next call fetches them again
 }
 
 // Uploads stores a zip that is too large for a call (function.MaxZipBytes)
@@ -62,8 +64,8 @@ type Config struct {
 type Deps struct {
 	Lambda   API      // of NewClient
 	Uploads  Uploads  // nil: zips over function.MaxZipBytes are refused
-	Sessions Sessions // nil: invocations are signed as everything else
-	Keys     Keys     // nil: they cannot be fetched again
+	Sessions Sessions // nil: invocations are signed with the fleet's own keys
+	Keys     Keys     // nil: the fleet's keys cannot be fetched again
 }
 
 // Functions makes and invokes functions. It is safe for concurrent use.

@@ -11,8 +11,8 @@ import (
 	"github.com/scriptfleet/scriptfleet/pkg/function"
 )
 
-// classify makes the one error type of the contract from whatever the SDK
-// failed with. sent tells whether the request had begun to leave.
+// classify turns an error of the SDK into the contract's *function.Error. sent
+// tells whether the request had begun to leave.
 func classify(err error, op, name string, sent *atomic.Bool) error {
 	e := &function.Error{Op: op, Name: name, Err: err}
 	var answered smithy.APIError
@@ -37,7 +37,7 @@ func classify(err error, op, name string, sent *atomic.Bool) error {
 	return e
 }
 
-// ofStatus is the class of an answer with an unknown code.
+// ofStatus is the class of an answer with an unknown code, by its HTTP status.
 func ofStatus(err error) function.Class {
 	var response *awshttp.ResponseError
 	if !errors.As(err, &response) {

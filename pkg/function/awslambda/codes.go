@@ -6,23 +6,24 @@ import (
 	"github.com/scriptfleet/scriptfleet/pkg/function"
 )
 
-// answer is one row of [answers]: an error as Lambda words it, and its class.
+// answer is one row of [answers]: an error code of Lambda and its class.
 type answer struct {
 	code  string
 	class function.Class
-	op    string // only of this call
-	says  string // only where the message contains this; * stands for anything
+	op    string // if set, only for this call
+	says  string // if set, only if the message contains this; * matches any text
 }
 
-// answers gives every error its class that the SDK's model of Lambda knows, and
-// those that AWS answers with beside its models: AWS's common errors, and the
-// codes that the SDK takes for a throttle. The first row that fits decides. The
-// status of the answer does not: many of them come with 502, though nothing was
-// executed, and CodeArtifactUserPendingException with 409, 500 and 502.
+// answers gives a class to every error of Lambda in the SDK's model, and to
+// AWS's errors outside the models: the common errors, and the codes that the
+// SDK treats as throttling. The first matching row decides. The HTTP status
+// does not: many of these errors come with 502 although nothing executed, and
+// CodeArtifactUserPendingException comes with 409, 500 and 502.
 //
-// TestEveryErrorOfTheSDKHasAClass fails when the SDK learns of another one.
+// TestEveryErrorOfTheSDKHasAClass fails if a new version of the SDK has another
+// error.
 var answers = []answer{
-	// At a limit: of the account, of the function, or of the API. Nothing executed.
+	// A limit of the account, of the function or of the API. Nothing executed.
 	{code: "TooManyRequestsException", class: function.Throttled},
 	{code: "EC2ThrottledException", class: function.Throttled}, // no environment in the VPC
 	{code: "ThrottlingException", class: function.Throttled},
@@ -38,7 +39,7 @@ var answers = []answer{
 	{code: "TransactionInProgressException", class: function.Throttled},
 	{code: "SlowDown", class: function.Throttled},
 
-	// The function is being made, or wakes. Its code did not begin.
+	// The function is being created, or wakes. Its code did not begin.
 	{code: "ResourceConflictException", op: "CreateFunction", class: function.Conflict},
 	{code: "ResourceConflictException", says: "state: Failed", class: function.BadState},
 	{code: "ResourceConflictException", class: function.NotReady}, // Pending
@@ -49,13 +50,13 @@ var answers = []answer{
 	{code: "SnapStartNotReadyException", class: function.NotReady},
 	{code: "ResourceInUseException", class: function.NotReady},
 
-	// The function has to be made again.
+	// The function has to be created again.
 	{code: "CodeArtifactUserFailedException", class: function.BadState},
 	{code: "ResourceNotFoundException", class: function.NotFound},
 	{code: "InvalidParameterValueException", says: "Layer version*does not exist", class: function.NotFound}, // swept since it was found
 
-	// The signature was not taken, or the keys under it: nothing was executed, and
-	// the next call is signed with others, by a clock that the SDK has set right.
+	// Lambda rejected the signature or the keys: nothing executed. The next call
+	// is signed with new keys, by a clock that the SDK has corrected.
 	{code: "ExpiredTokenException", class: function.BadSignature},
 	{code: "ExpiredToken", class: function.BadSignature},
 	{code: "UnrecognizedClientException", class: function.BadSignature}, // keys that were taken back
@@ -67,7 +68,7 @@ var answers = []answer{
 	{code: "SignatureDoesNotMatch", says: "Signature expired", class: function.BadSignature},
 	{code: "SignatureDoesNotMatch", says: "Signature not yet current", class: function.BadSignature},
 
-	// The caller may not, or its secret is wrong.
+	// The signer lacks the permission, or its secret is wrong.
 	{code: "AccessDeniedException", class: function.Denied},
 	{code: "AccessDenied", class: function.Denied},
 	{code: "NotAuthorized", class: function.Denied},
@@ -79,7 +80,7 @@ var answers = []answer{
 	{code: "MissingAuthenticationToken", class: function.Denied},
 	{code: "OptInRequired", class: function.Denied},
 
-	// The account, its network or its quotas: the operator's to mend.
+	// The account, its network or its quotas: the operator has to act.
 	{code: "InvalidParameterValueException", says: "role defined for the function", class: function.Operator}, // it does not trust Lambda (yet)
 	{code: "KMSAccessDeniedException", class: function.Operator},
 	{code: "KMSDisabledException", class: function.Operator},
@@ -149,7 +150,7 @@ var answers = []answer{
 	{code: "EFSIOException", class: function.Ambiguous}, // of a file system that the code has begun to use
 }
 
-// classOf is the class of an error by what it says; "" where its code is unknown.
+// classOf is the class of the first matching row, or "" if there is none.
 func classOf(op, code, message string) function.Class {
 	for _, a := range answers {
 		if a.code == code && (a.op == "" || a.op == op) && says(message, a.says) {
@@ -159,7 +160,8 @@ func classOf(op, code, message string) function.Class {
 	return ""
 }
 
-// says tells whether the message contains what stands between the stars, in order.
+// says tells whether the message contains the parts of the pattern between the
+// stars, in order.
 func says(message, pattern string) bool {
 	for part := range strings.SplitSeq(pattern, "*") {
 		_, after, found := strings.Cut(message, part)

@@ -48,12 +48,12 @@ func (f *Functions) Invoke(ctx context.Context, tenant, name string, payload []b
 	return inv, nil
 }
 
-// coded is an error of a service that has a code, whichever type it has.
+// coded is an error with a service's error code, of any type.
 type coded interface{ ErrorCode() string }
 
-// noSession is an invocation that could not be signed, so nothing was sent. What
-// kept the session from being made may be that the service of sessions denies it,
-// or that it does not take the keys which ask for it.
+// noSession is the error of an invocation that could not be signed; nothing was
+// sent. It is Denied if STS refuses the session, and BadSignature if STS
+// rejects the fleet's own keys, which are then fetched again.
 func (f *Functions) noSession(err error, name string) error {
 	e := &function.Error{Class: function.Unsent, Op: "Invoke", Name: name, Reason: "NoSession", Err: err}
 	var answered coded
@@ -70,8 +70,8 @@ func (f *Functions) noSession(err error, name string) error {
 	return e
 }
 
-// signedFor returns the options of a call that the tenant's session signs, and the
-// session's access key; none where there are no sessions.
+// signedFor returns the options that sign a call with the tenant's session, and
+// the session's access key. Both are empty without Deps.Sessions.
 func (f *Functions) signedFor(ctx context.Context, tenant string) (session string, _ []func(*lambda.Options), err error) {
 	if f.Sessions == nil {
 		return "", nil, nil
@@ -84,8 +84,8 @@ func (f *Functions) signedFor(ctx context.Context, tenant string) (session strin
 	return c.AccessKeyID, []func(*lambda.Options){func(o *lambda.Options) { o.Credentials = provider }}, nil
 }
 
-// fail is why a call failed that the fleet's own keys have signed. Keys that
-// Lambda does not take are fetched again.
+// fail is the error of a call that the fleet's own keys have signed. If Lambda
+// rejects the keys, they are fetched again.
 func (f *Functions) fail(err error, op, name string, sent *atomic.Bool) error {
 	err = classify(err, op, name, sent)
 	if function.ClassOf(err) == function.BadSignature {
