@@ -15,8 +15,9 @@
 //   - separate processes share the work, build each script once, and stop
 //     without a trace (processes_test.go);
 //   - clients and servers that others wrote get along with ours: the AWS CLI,
-//     boto3 and the official extended client with the embedded stack, moto's SQS
-//     with dispatcher and worker (clients_test.go, moto_test.go);
+//     boto3 and the official extended client with the embedded stack, moto's SQS,
+//     and ministack's AWS as a whole, with dispatcher and worker (clients_test.go,
+//     moto_test.go, ministack_test.go);
 //   - a worker that is killed in the middle of a run or a build costs neither the
 //     result nor a second one (crash_test.go).
 //

@@ -1,6 +1,7 @@
 package fleettest
 
 import (
+	"errors"
 	"io"
 	"net/http"
 	"path/filepath"
@@ -10,6 +11,7 @@ import (
 
 	"github.com/aws/aws-sdk-go-v2/service/lambda"
 	"github.com/aws/aws-sdk-go-v2/service/sqs"
+	"github.com/aws/aws-sdk-go-v2/service/sqs/types"
 
 	"github.com/scriptfleet/scriptfleet/pkg/fleettest/process"
 	"github.com/scriptfleet/scriptfleet/pkg/fleettest/program"
@@ -54,13 +56,19 @@ func (f *fleet) withMailbox() *fleet {
 	return f
 }
 
-// openMailbox closes it with the test.
+// openMailbox closes it with the test. It waits for queues that a process is about
+// to create.
 func (f *fleet) openMailbox(opts ...func(*sqs.Options)) *Mailbox {
 	f.t.Helper()
-	m, err := OpenMailbox(MailboxConfig{AWS: f.set.Config(), Bucket: f.set["SCRIPTFLEET_BUCKET"], SQS: opts, Foreign: true})
-	if err != nil {
-		f.t.Fatal(err)
-	}
+	var m *Mailbox
+	eventually(f.t, "the queues cannot be opened", func() (opened bool) {
+		var err error
+		m, err = OpenMailbox(MailboxConfig{AWS: f.set.Config(), Bucket: f.set["SCRIPTFLEET_BUCKET"], SQS: opts, Foreign: true})
+		if err != nil && !errors.As(err, new(*types.QueueDoesNotExist)) {
+			f.t.Fatal(err)
+		}
+		return err == nil
+	})
 	f.t.Cleanup(func() {
 		if err := m.Close(); err != nil {
 			f.t.Error(err)

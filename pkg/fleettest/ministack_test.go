@@ -1,0 +1,113 @@
+package fleettest
+
+import (
+	"fmt"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"testing"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/s3"
+
+	"github.com/scriptfleet/scriptfleet/pkg/fleettest/process"
+	"github.com/scriptfleet/scriptfleet/pkg/fleettest/program"
+	"github.com/scriptfleet/scriptfleet/pkg/fleettest/redistest"
+	"github.com/scriptfleet/scriptfleet/pkg/run"
+)
+
+// All of AWS is one that others wrote: SQS, Lambda, STS and S3. Its Lambda answers
+// over the function's own stdout, so a handler that kept descriptors 1 and 2
+// would hang every invocation.
+//
+// What this cannot show, since ministack is not as AWS is:
+//   - the walls between tenants: it signs in whoever comes, with any key, and
+//     narrows no session by its policy;
+//   - credentials of tenants: it lets a role be assumed without its external ID,
+//     for which the fleet refuses the role;
+//   - states: a function is Active as soon as it is made;
+//   - a runtime's own Python, memory and sandbox: functions are plain processes of
+//     the Python that ministack itself runs on.
+func TestTheFleetRunsOnAnAWSThatOthersWrote(t *testing.T) {
+	t.Parallel()
+	f := startMinistack(t)
+	f.dispatcher("--create-queues")
+	f.worker("--create-queues")
+	f.withMailbox()
+
+	const hello = "def main(input):\n    print('hi', input['n'])\n    return {'n': input['n'], 'text': '𝄞 <&>'}\n"
+	f.send(request("cold-acme", Data{Script: hello, Input: map[string]int{"n": 1}}),
+		Request("globex", "cold-globex", Data{Script: hello, Input: map[string]int{"n": 2}}),
+		Request("globex", "requires", Data{Script: "import idna\ndef main(input):\n    return idna.encode('bücher.example').decode()\n", Requirements: "idna==3.10\n"}),
+		request("fails", Data{Script: "def main(input):\n    return input['url']\n"}),
+		request("exits", Data{Script: "import os\ndef main(input):\n    print('last', flush=True)\n    os.system('echo of a child')\n    return 1/0\n"}),
+		request("large", Data{Script: "def main(input):\n    return 'x' * 2000000\n"}))
+
+	for tenant, n := range map[string]int{"acme": 1, "globex": 2} {
+		res := f.Await(t, "cold-"+tenant)
+		if want := fmt.Sprintf(`{"n": %d, "text": "𝄞 <&>"}`, n); string(res.Data.Output) != want || res.Data.Build.Outcome != run.BuildBuilt {
+			t.Errorf("%s: the result is not %s of a new build: %s", tenant, want, res.Body)
+		}
+		if want := fmt.Sprintf("hi %d\n", n); res.Data.Logs.Stdout != want || res.Data.Attempt != 1 {
+			t.Errorf("%s: it printed %q in attempt %d, want %q in one", tenant, res.Data.Logs.Stdout, res.Data.Attempt, want)
+		}
+	}
+	if res := f.Await(t, "requires"); string(res.Data.Output) != `"xn--bcher-kva.example"` {
+		t.Errorf("with a requirement: %s", res.Body)
+	}
+	res := f.Await(t, "fails")
+	checkError(t, res, run.Failed, run.OwnerAuthor, "KeyError")
+	if !strings.Contains(res.Data.Error.Message, "line 2") {
+		t.Errorf("the error tells no line: %s", res.Data.Error.Message)
+	}
+	res = f.Await(t, "exits")
+	checkError(t, res, run.Failed, run.OwnerAuthor, "ZeroDivisionError")
+	if res.Data.Logs.Stdout != "last\nof a child\n" {
+		t.Errorf("it printed %q", res.Data.Logs.Stdout)
+	}
+	if res := f.Await(t, "large"); len(res.Data.Output) != 2_000_002 {
+		t.Errorf("the large run is %s with an output of %d bytes", res.Data.Status, len(res.Data.Output))
+	}
+
+	f.send(request("warm", Data{Script: hello, Input: map[string]int{"n": 3}}))
+	if res := f.Await(t, "warm"); res.Data.Build.Outcome != run.BuildReused || res.Data.Logs.Stdout != "hi 3\n" || string(res.Data.Output) != `{"n": 3, "text": "𝄞 <&>"}` {
+		t.Errorf("the second run of a script: %s", res.Body)
+	}
+	f.checkOnce(t, 7)
+}
+
+// startMinistack starts ministack, and a Redis beside it.
+func startMinistack(t *testing.T) *fleet {
+	t.Helper()
+	tool, err := filepath.EvalSymlinks(tool(t, "ministack"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	python, err := exec.Command(filepath.Join(filepath.Dir(tool), "python"), "-c", "import sys; print('python%d.%d' % sys.version_info[:2], end='')").Output()
+	if err != nil {
+		t.Fatal(err)
+	}
+	p := process.Start(t, program.Environment(ofTheTests("BIND_HOST=127.0.0.1", "GATEWAY_PORT=0", "TMPDIR="+t.TempDir())...), tool)
+	var url string
+	eventually(t, "ministack does not come up", func() bool {
+		if p.Gone() {
+			t.Fatal("ministack has ended")
+		}
+		url = ministackURL.FindString(p.Said())
+		return url != ""
+	})
+	f := &fleet{t: t, local: p, set: Settings{
+		"AWS_ENDPOINT_URL": url, "AWS_REGION": "us-east-1", "AWS_ACCESS_KEY_ID": "test", "AWS_SECRET_ACCESS_KEY": "test",
+		"REDIS_URL": redistest.Start(t).URL, "SCRIPTFLEET_BUCKET": "scriptfleet", "SCRIPTFLEET_PARTITIONS": "2",
+		"SCRIPTFLEET_ROLE_ARN": "arn:aws:iam::000000000000:role/script", "SCRIPTFLEET_TENANT_ROLE_ARN": "arn:aws:iam::000000000000:role/tenant",
+		"SCRIPTFLEET_DEFAULT_RUNTIME": string(python),
+	}}
+	client := s3.NewFromConfig(f.set.Config(), func(o *s3.Options) { o.UsePathStyle = true })
+	if _, err := client.CreateBucket(t.Context(), &s3.CreateBucketInput{Bucket: aws.String("scriptfleet")}); err != nil {
+		t.Fatal(err)
+	}
+	return f
+}
+
+var ministackURL = regexp.MustCompile(`http://127\.0\.0\.1:[0-9]+`)
