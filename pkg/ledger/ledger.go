@@ -1,46 +1,48 @@
-// Package ledger says what is known of each run, so that a second delivery of
-// it does the right thing. redisledger keeps it in Redis, memledger in memory;
-// ledgertest holds both to this contract.
+// Package ledger defines the ledger, which keeps a record of each run. It tells the
+// holder of a second delivery of a run what to do with it. redisledger keeps the
+// ledger in Redis, memledger in memory; ledgertest holds both to this contract.
 //
-// A run's record goes
+// The states of a record:
 //
 //	queued ──▶ claimed ──▶ invoking ──▶ done ──▶ published
 //	  ▲           │            │
-//	  └───────────┴────────────┘  released, or its owner's claim ran out
+//	  └───────────┴────────────┘  released
+//
+// A claim that runs out does not change the state. It makes the run claimable.
 //
 // # Claims and fences
 //
-// A claim is a lease on one run: it lasts a TTL, is renewed while a worker
-// holds the run, and carries a fence. The fence of a grant is greater than that
-// of every grant of the same run before it, those that the ledger has forgotten
-// included. Whoever has the greater fence is right:
+// A claim is a lease on one run. It lasts for a TTL, and the worker that holds the
+// run renews it. Each grant has a fence, a number greater than the fence of every
+// earlier grant of the same run, also of grants that the ledger has lost. For a
+// hold with fence h and a record with fence r:
 //
-//   - A hold is good while its fence is the record's and nobody has released
-//     it, also after its TTL: a claim that ran out is lost only once another
-//     owner has claimed the run, or the run is settled.
-//   - A hold whose fence is greater than the record's is good: the ledger has
-//     forgotten the grant, and maybe learnt of the run again from elsewhere.
-//     Its record is put back over what is there.
-//   - Every other hold is lost.
+//   - done or published: the hold is lost.
+//   - h > r: the hold is good. The ledger has lost its grant, and may have got a
+//     new record of the run from an older hold or from Accept. The hold's claim
+//     is put back into the record.
+//   - h = r: the hold is good until it is released. A claim whose TTL has passed
+//     is still good, until another owner claims the run.
+//   - h < r: the hold is lost.
 //
-// # What forgetting does
+// # After a loss of the ledger
 //
-// The ledger is a helper: Redis may forget it at any moment. An unknown run can
-// then be claimed, and counts as tried once: whoever sends runs to workers has
-// them accepted first, so this one was forgotten, and with it whether the script
-// was executed. A holder's Renew, Invoking, Release and Finish put its record
-// back. Books start again from zero, and stay consistent.
+// Redis may lose the ledger at any moment, in whole or in part. An unknown run can
+// be claimed, and its Attempts begin at 1: the dispatcher accepts each run before
+// it sends it, so the record was lost, and the script may have executed. Renew,
+// Invoking, Release and Finish of a good hold put its record back. The Books start
+// at zero again, and stay consistent.
 //
 // # Repeating a call
 //
-// Every method may be repeated when its outcome is unknown (a broken
-// connection, a deadline), with the same arguments: it counts nothing twice,
-// and a claim that was granted is granted again, with the same answer.
+// A method whose outcome is unknown (a broken connection, a deadline) may be called
+// again with the same arguments. It counts nothing twice, and Claim gives the same
+// owner the same grant.
 //
-// # Two deliveries that find a run Done
+// # Two deliveries of a run that is Done
 //
-// Both may publish the stored result: it is the same event with the same id,
-// which consumers take for one. Neither invokes anything.
+// Both may publish the stored result. It is the same event with the same id, so
+// consumers recognise the second. Neither delivery invokes the script.
 package ledger
 
 import (
@@ -51,28 +53,29 @@ import (
 	"github.com/scriptfleet/scriptfleet/pkg/run"
 )
 
-// ErrUnavailable is wrapped by every error that says that the ledger is out of
-// reach for now: the call may or may not have taken effect, and repeating it is
-// safe. The caller pauses its intake; what it holds goes on.
+// ErrUnavailable is wrapped by the errors of calls that could not reach the ledger.
+// The call may have taken effect, and may be repeated. The caller should pause its
+// intake and go on with the runs that it holds.
 var ErrUnavailable = errors.New("ledger: out of reach")
 
-// ErrLost is why a holder's Renew, Invoking or Finish fails: another owner has
-// claimed the run since, or the run is settled.
+// ErrLost is the error of Renew, Invoking and Finish for a lost hold: another owner
+// has claimed the run since, or the run is Done or Published, or the hold was
+// released.
 var ErrLost = errors.New("ledger: the claim on the run is lost")
 
-// State is where a run stands.
+// State is the state of a run's record.
 type State string
 
 const (
-	Unknown   State = ""          // never heard of, or forgotten
-	Queued    State = "queued"    // on its way to a worker, or put back
-	Claimed   State = "claimed"   // a worker holds it and has not invoked
-	Invoking  State = "invoking"  // a worker has invoked, or is about to
+	Unknown   State = ""          // the ledger has no record, or has lost it
+	Queued    State = "queued"    // accepted, or released
+	Claimed   State = "claimed"   // a worker holds the run and has not invoked its script
+	Invoking  State = "invoking"  // a worker has invoked the script, or is about to
 	Done      State = "done"      // the result is stored and not yet published
-	Published State = "published" // the result is out; only the identity is kept
+	Published State = "published" // the result is on the results queue; the record keeps no result
 )
 
-// Entry says which run, and what explain and the books want to know of it.
+// Entry identifies a run. The fields besides Key are for Lookup, Open and Backlogs.
 type Entry struct {
 	Key    run.Key
 	Tenant string
@@ -82,154 +85,161 @@ type Entry struct {
 	Script run.ScriptHash
 }
 
-// Claim asks for a run on behalf of a worker.
+// Claim is a request for a run.
 type Claim struct {
 	Entry Entry
-	Owner string // one delivery in one worker: no two claims share it
+	Owner string // of one delivery in one worker; no two deliveries share an owner
 }
 
-// Answer is what Claim found.
+// Answer is the answer to a Claim.
 type Answer struct {
-	// State before the claim; Queued or Unknown, or Claimed or Invoking of an
-	// owner whose claim ran out, where the claim was granted.
+	// State of the record before the claim. If the claim was granted, it is
+	// Unknown or Queued, or Claimed or Invoking if an earlier claim ran out.
 	State State
-	// Granted is set where the run is now the asker's: Hold names the grant.
+	// Granted is set where the run was claimed; Hold is then the grant.
 	Granted bool
 	Hold    Hold
-	// HeldBy and HeldFor tell whose the run is, and for how long unless that
-	// owner renews, where another owner holds it.
+	// HeldBy is the owner that holds the run, where that is another one. HeldFor
+	// is the time until its claim runs out unless it is renewed.
 	HeldBy  string
 	HeldFor time.Duration
-	// Attempts counts the invocations that were begun before this claim, and not
-	// taken back, and one for a run that the ledger knew nothing of: above zero, the script may have executed. Judge by it, not by
-	// State: a run that was released is Queued again.
+	// Attempts is the number of attempts before this claim: calls of Invoking
+	// that no Release took back, plus one for a run without a record. If it is
+	// above zero, the script may have executed. State does not tell that: a
+	// released run is Queued.
 	Attempts int
-	// Claims counts the grants, this one included: many of them with few
-	// Attempts is a run that kills its workers, or one that is often put back.
+	// Claims counts the grants, this one included. Many claims with few attempts
+	// are a run that crashes its workers, or that is often put back.
 	Claims int
-	// Fresh is set where the ledger knew nothing of the run, but perhaps that it
-	// was cancelled.
+	// Fresh is set where the ledger had no record of the run, or only the mark of
+	// its cancellation.
 	Fresh bool
-	// Cancelled is set once Cancel was called for the run.
+	// Cancelled is set where Cancel was called for the run.
 	Cancelled bool
 	// Result is the stored result event of a run that is Done.
 	Result []byte
 }
 
-// Hold names a granted claim.
+// Hold is a granted claim.
 type Hold struct {
 	Entry Entry
 	Owner string
 	Fence int64
-	// Attempts is how many invocations the holder knows of, its own included,
-	// so that a forgotten record can be put back.
+	// Attempts is the number of attempts, the holder's own included. It is put
+	// back with the record if the ledger loses it.
 	Attempts int
-	// Invoking is set by Ledger.Invoking: the last of Attempts is this hold's.
+	// Invoking is set by Ledger.Invoking: the holder made the last attempt.
 	Invoking bool
 }
 
-// Record is what Lookup tells of a run.
+// Record is the record of a run, as Lookup and Open return it.
 type Record struct {
 	Entry     Entry
 	State     State
-	Owner     string        // of the claim, where one holds
+	Owner     string        // of the claim; "" where the run is not Claimed or Invoking
 	ClaimLeft time.Duration // until the claim runs out
 	Attempts  int
 	Cancelled bool
-	Status    run.Status // of the result, once Done or Published
-	Waiting   string     // what the run waits for, as its holder last noted
-	// Since is when the state was entered; of a record that Open lists and that
-	// is forgotten otherwise, when the run was accepted.
+	Status    run.Status // of the result, once the run is Done or Published
+	Waiting   string     // the reason that its holder last gave to Wait
+	// Since is when the run entered the state. For an Unknown run that Open
+	// lists, it is when the run was accepted.
 	Since time.Time
 }
 
-// Books are the counts that promise 1 is checked with, taken at one instant.
-// Accepted counts each run once, at its first Accept or Claim (or when a hold
-// puts a forgotten record back), and Finished once, at its first Finish; Open
-// counts what is between, so Accepted = Open + the sum of Finished, always.
-// A run that is Published while it counts as open (the ledger forgot its Finish
-// and heard of it again) is finished under the empty status.
+// Books are the counts by which promise 1 is checked, taken at one instant:
+//
+//	Accepted = Open + the sum of Finished
+//
+// Accepted counts each run once: at its first Accept or Claim, or when a hold puts
+// a lost record back. Finished counts each run once, at its first Finish, under
+// the status of its result. Open counts the accepted runs that are not finished. A
+// run that is Published while it is open counts as finished under the empty
+// status: the ledger lost its Finish and then got a new record of it.
 type Books struct {
 	Accepted int64
 	Finished map[run.Status]int64
 	Open     int64
 }
 
-// Ledger is safe for concurrent use. The plural methods take any number of
-// entries in one round trip and answer for each, in order.
+// Ledger is safe for concurrent use. A method that takes a slice answers for each
+// element, in the same order, and shares round trips among them. Every method may
+// fail with an error that wraps ErrUnavailable.
 type Ledger interface {
-	// Accept notes runs that the dispatcher is about to send, and tells the
-	// state that each was in before: a run that is Done or Published needs no
-	// sending. Accepting a run again is no error and changes nothing.
+	// Accept records runs that the dispatcher is about to send, and returns the
+	// state of each before. A run that is Done or Published need not be sent.
+	// Accepting a run again changes nothing.
 	Accept(ctx context.Context, es []Entry) ([]State, error)
 
-	// Claim asks for runs for ttl each. An owner's claim that ran out does not
-	// stand in the way. Of any number of claims on one run at once, one is
-	// granted.
+	// Claim claims runs for ttl each. A run can be claimed if its record is
+	// Unknown or Queued, or if its claim has run out. If several owners claim a
+	// run at once, one of them is granted it.
 	Claim(ctx context.Context, cs []Claim, ttl time.Duration) ([]Answer, error)
 
-	// Renew makes the claims last ttl from now. It puts back a record that
-	// Redis forgot, with what the hold knows: renew with the latest hold. The
-	// errors are nil, or ErrLost.
+	// Renew makes the claims last ttl from now. The error for each is nil or
+	// ErrLost. Call it with the latest hold, the one that Invoking returned:
+	// Renew puts a lost record back from the hold's fields.
 	Renew(ctx context.Context, hs []Hold, ttl time.Duration) ([]error, error)
 
-	// Invoking notes that the holder is about to invoke, and counts an attempt:
-	// from here on the run may have executed. It fails with ErrLost. The hold
-	// that it returns carries the new count and is the one to use from then on;
-	// asking again with the hold from before is the same attempt.
+	// Invoking records that the holder is about to invoke the script, and counts
+	// an attempt. From then on the script may have executed. It fails with
+	// ErrLost. Use the hold that it returns from then on: it has the new count.
+	// A second call with the old hold counts as the same attempt.
 	Invoking(ctx context.Context, h Hold) (Hold, error)
 
-	// Wait notes what a held run waits for, for explain. The note outlives a
-	// Release, and ends with the next claim or invocation. Of a lost claim, or
-	// a forgotten run, nothing is noted; that is no error.
+	// Wait records what a held run waits for, for explain. Release keeps this
+	// reason; the next claim or Invoking clears it. For a lost hold, or a run
+	// without a record, Wait records nothing and returns nil.
 	Wait(ctx context.Context, h Hold, reason string) error
 
-	// Release gives a run back, so that its next delivery can be claimed at
-	// once; executed says whether the script may have run, else the attempt
-	// that this hold has counted, if any, is taken back. Attempts of owners
-	// before stay. Releasing a lost claim is no error and changes nothing.
+	// Release gives a run back, so that its next delivery can claim it at once.
+	// If executed is false, the script did not execute, and the attempt that this
+	// hold counted, if any, is subtracted; attempts of earlier holds stay.
+	// Releasing a lost hold changes nothing and returns nil.
 	Release(ctx context.Context, h Hold, executed bool) error
 
-	// Finish stores the result event. It fails with ErrLost for those whose run
-	// was claimed by another, or is Done by another or Published already: what
-	// they know must not be published. A forgotten run is put back as Done.
+	// Finish stores result events. The error for each is nil or ErrLost. A holder
+	// that gets ErrLost must not publish its result. If the record was lost, it
+	// is put back as Done.
 	Finish(ctx context.Context, fs []Finish) ([]error, error)
 
-	// Published notes that the result is out, drops it, and keeps the identity
-	// for as long as a duplicate can come. It holds for runs that the ledger
-	// has forgotten too, and against whoever has claimed them since.
+	// Published records that results are on the results queue. It drops the
+	// stored results, and keeps the records for as long as a duplicate of the
+	// request can come (Remember). It also does so for runs without a record, and
+	// for runs that another owner has claimed since.
 	Published(ctx context.Context, keys []run.Key) error
 
-	// Cancel marks a run as cancelled and tells the state that it was in.
-	// Cancelling a run that nobody has heard of marks it too: the request may
-	// still be on its way. A run that is Done or Published is not marked.
+	// Cancel marks a run as cancelled and returns its state before. It also marks
+	// a run without a record, since its request may still come. It does not mark
+	// a run that is Done or Published.
 	Cancel(ctx context.Context, e Entry) (State, error)
 
-	// Cancelled tells which of the runs are marked as cancelled; once it is
-	// Published, none is.
+	// Cancelled tells which of the runs are marked as cancelled. Published
+	// removes the mark.
 	Cancelled(ctx context.Context, keys []run.Key) ([]bool, error)
 
-	// Lookup tells what is known of a run; of an unknown one, its key alone.
-	// Of a published run only Key, State, Status, Since and Attempts are known.
+	// Lookup returns the record of a run. For an Unknown run only its Key is set,
+	// for a Published run only Key, State, Status, Since and Attempts.
 	Lookup(ctx context.Context, key run.Key) (Record, error)
-	// Open lists runs that are accepted and not finished, the oldest first, at
-	// most limit. One whose record ran out stands as Unknown: nobody has touched
-	// it for as long as a queue keeps a message. Published takes it off the list.
+	// Open lists the accepted runs that are not finished, the oldest first, at
+	// most limit. A run whose record has expired is Unknown in the list: it was
+	// not accepted, claimed or finished for as long as a queue keeps a message.
+	// Published removes it from the list.
 	Open(ctx context.Context, limit int) ([]Record, error)
 	Books(ctx context.Context) (Books, error)
-	// Backlogs tells how many open runs each of the tenants has. After records
-	// were lost singly, as by eviction, it may count too many.
+	// Backlogs returns how many open runs each of the tenants has. If Redis loses
+	// single records, for example by eviction, the count may be too high.
 	Backlogs(ctx context.Context, tenants []string) ([]int, error)
 }
 
-// Finish is the outcome of a held run.
+// Finish is the result of a held run.
 type Finish struct {
 	Hold   Hold
 	Status run.Status
 	Result []byte // the event, or its claim check
 }
 
-// EntryOf is the entry of a run.
+// EntryOf returns the entry of a run.
 func EntryOf(r run.Run) Entry {
 	return Entry{
 		Key: r.Key, Tenant: r.Tenant, Source: r.Source, ID: r.ID, Action: r.Data.Action, Script: r.Script.Hash,

@@ -7,10 +7,10 @@ import (
 	"github.com/scriptfleet/scriptfleet/pkg/ledger"
 )
 
-// cancelClaims are about runs that somebody wants no more.
+// cancelClaims test cancelled runs.
 var cancelClaims = map[string]func(*testing.T, Env){
 	"CancelBeforeTheRequestIsRemembered": cancelBeforeAccept,
-	"CancelIsSeenByWhoeverHoldsTheRun":   cancelWhileHeld,
+	"CancelIsSeenByTheHolderOfTheRun":    cancelWhileHeld,
 	"CancelComesTooLateForADoneRun":      cancelTooLate,
 	"TheMarkOfACancellationExpires":      cancelExpires,
 	"APutBackRunKeepsItsCancellation":    releaseKeepsCancel,
@@ -27,7 +27,7 @@ func cancelBeforeAccept(tt *testing.T, e Env) {
 	}
 	same(t, "the state before", t.accept("k"), ledger.Unknown)
 	t.books(1, 0)
-	t.Pass(Remember + time.Hour) // the run outlives the mark's own time
+	t.Pass(Remember + time.Hour) // the mark of an accepted run stays for longer than Remember
 	if a := t.claim("k", "w"); !a.Granted || !a.Cancelled || a.State != ledger.Queued {
 		t.Errorf("the claim answers %+v", a)
 	}

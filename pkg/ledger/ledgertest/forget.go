@@ -7,7 +7,7 @@ import (
 	"github.com/scriptfleet/scriptfleet/pkg/ledger"
 )
 
-// forgetClaims are about a ledger that forgets everything at any moment.
+// forgetClaims test a ledger that loses all its records.
 var forgetClaims = map[string]func(*testing.T, Env){
 	"AForgottenRunIsClaimedAsNewAndSaysSo":              claimForgotten,
 	"ARenewalPutsAForgottenRunBack":                     renewPutsBack,
@@ -145,8 +145,8 @@ func greaterFenceWins(tt *testing.T, e Env) {
 	t.Pass(ttl + time.Second)
 	b := t.invoking(t.granted("k", "b"))
 	t.Flush()
-	t.renew(a, nil) // nobody is left who knows better
-	t.renew(b, nil) // but this one
+	t.renew(a, nil) // puts the older hold's claim back
+	t.renew(b, nil) // replaces it, since b has the greater fence
 	t.renew(a, ledger.ErrLost)
 	t.finish(a, "stale", ledger.ErrLost)
 	c := t.refused("k", "c")

@@ -1,5 +1,5 @@
 // Package ledgertest holds implementations of ledger.Ledger to their contract:
-// by claims, by a model under random operations, and by many at once.
+// by single tests, by a model under random operations, and by concurrent callers.
 package ledgertest
 
 import (
@@ -12,13 +12,13 @@ import (
 	"github.com/scriptfleet/scriptfleet/pkg/run"
 )
 
-// Env is one implementation under test, with nothing in it, and with the Config
-// Keep and Remember below.
+// Env is one implementation under test. It is empty, and configured with Keep and
+// Remember below.
 type Env struct {
 	Ledger ledger.Ledger
-	Pass   func(d time.Duration) // lets time pass, for the ledger at least
-	Flush  func()                // makes the ledger forget everything
-	Slow   bool                  // tests of many operations do with fewer
+	Pass   func(d time.Duration) // moves the ledger's clock by d
+	Flush  func()                // removes all that the ledger has stored
+	Slow   bool                  // long tests then run fewer operations
 }
 
 const (
@@ -28,8 +28,9 @@ const (
 	ttl = 30 * time.Second
 )
 
-// Run runs the contract; run is called for each of its tests, and calls test
-// with a fresh Env (inside of a synctest bubble, where the clock is faked).
+// Run runs the contract. It calls run for each of its tests; run makes a fresh Env
+// and calls test with it, inside a synctest bubble if the implementation is in
+// memory.
 func Run(t *testing.T, run func(t *testing.T, test func(t *testing.T, e Env))) {
 	for _, tests := range []map[string]func(*testing.T, Env){lifeClaims, cancelClaims, ownerClaims, forgetClaims, lookClaims, raceClaims} {
 		for name, test := range tests {
@@ -39,7 +40,7 @@ func Run(t *testing.T, run func(t *testing.T, test func(t *testing.T, e Env))) {
 	t.Run("AgreesWithTheModel", func(t *testing.T) { run(t, agreesWithModel) })
 }
 
-// tester calls one Env and fails the test on errors that no test expects.
+// tester calls the ledger of one Env, and fails the test on unexpected errors.
 type tester struct {
 	*testing.T
 	Env
@@ -67,7 +68,7 @@ func (t tester) claim(key, owner string) ledger.Answer {
 	return a[0]
 }
 
-// granted claims a run that was accepted, as every run is.
+// granted accepts a run, then claims it.
 func (t tester) granted(key, owner string) ledger.Hold {
 	t.Helper()
 	t.accept(key)
@@ -145,7 +146,7 @@ func (t tester) lookup(key string) ledger.Record {
 	return r
 }
 
-// books checks what the books say: accepted, and the sum of finished.
+// books checks Accepted and the sum of Finished.
 func (t tester) books(accepted, finished int64) {
 	t.Helper()
 	b, err := t.Ledger.Books(t.ctx)
@@ -187,8 +188,8 @@ func same[T comparable](t tester, what string, got, want T) {
 	}
 }
 
-// CallAll calls every method once, for the run of h, and returns their errors:
-// for tests of what each of them says when Redis is away.
+// CallAll calls every method once, for the run of h, and returns their errors by
+// the method's name. It serves tests of the errors while Redis is away.
 func CallAll(ctx context.Context, l ledger.Ledger, h ledger.Hold) map[string]error {
 	errs := map[string]error{}
 	keys := []run.Key{h.Entry.Key}

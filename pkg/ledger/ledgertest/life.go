@@ -9,8 +9,8 @@ import (
 	"github.com/scriptfleet/scriptfleet/pkg/run"
 )
 
-// lifeClaims follow one run from its acceptance to where only its identity is
-// left.
+// lifeClaims test the life of one run, from Accept to the record that Published
+// leaves.
 var lifeClaims = map[string]func(*testing.T, Env){
 	"AWholeLifeIsCountedOnce":                     wholeLife,
 	"AcceptTellsWhetherARunNeedsSending":          acceptTellsState,
@@ -82,7 +82,7 @@ func claimOfUnknown(tt *testing.T, e Env) {
 
 func manyInOrder(tt *testing.T, e Env) {
 	t := with(tt, e)
-	const n = 601 // more than an implementation sends at once
+	const n = 601 // more than one script of redisledger handles
 	var es []ledger.Entry
 	var cs []ledger.Claim
 	var keys []run.Key
@@ -163,7 +163,7 @@ func sameRunTwice(tt *testing.T, e Env) {
 func doneGivesResult(tt *testing.T, e Env) {
 	t := with(tt, e)
 	t.finish(t.invoking(t.granted("k", "w")), "event", nil)
-	t.Pass(10 * ttl) // no claim runs out any more
+	t.Pass(10 * ttl) // a Done run has no claim that could run out
 	a := t.refused("k", "b")
 	if a.State != ledger.Done || string(a.Result) != "event" || a.HeldBy != "" || a.Attempts != 1 {
 		t.Errorf("the claim answers %+v", a)
@@ -263,7 +263,7 @@ func openIsKept(tt *testing.T, e Env) {
 	t.state("done", ledger.Unknown)
 	t.state("late", ledger.Done)
 	t.books(3, 2)
-	// Counted it stays: it was accepted, and nobody knows how it ended.
+	// The run stays in the books: it was accepted, and how it ended is lost.
 	t.accept("k")
 	t.books(3, 2)
 }

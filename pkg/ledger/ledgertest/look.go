@@ -9,8 +9,7 @@ import (
 	"github.com/scriptfleet/scriptfleet/pkg/ledger"
 )
 
-// lookClaims are about what explain and check see, and about calls that ask for
-// nothing.
+// lookClaims test Lookup, Open, Books and Backlogs, and calls without entries.
 var lookClaims = map[string]func(*testing.T, Env){
 	"LookupOfAnUnknownRunTellsItsKeyAlone":      lookupUnknown,
 	"LookupTellsWhoHoldsTheRunAndForHowLong":    lookupHeld,
@@ -79,7 +78,8 @@ func lookupSince(tt *testing.T, e Env) {
 	renewed := t.lookup("k").Since
 	t.finish(h, "event", nil)
 	finished := t.lookup("k").Since
-	// Where time passes by ageing what is kept, it is Since that moves.
+	// Some Env.Pass do not move a clock but make the records older, which moves
+	// Since back; so only the order of the times is compared.
 	if accepted.IsZero() || claimed.Before(accepted) || renewed.After(claimed) || !finished.After(renewed) {
 		t.Errorf("accepted %s, claimed %s, renewed %s, finished %s", accepted, claimed, renewed, finished)
 	}

@@ -13,11 +13,12 @@ import (
 	"github.com/scriptfleet/scriptfleet/pkg/run"
 )
 
-// agreesWithModel plays random operations of several owners on a few runs,
-// flushes and pauses among them, on the ledger and on a model of it.
+// agreesWithModel does random operations of several owners on a few runs, with
+// flushes and pauses among them, on the ledger and on a model, and compares the
+// two.
 func agreesWithModel(t *testing.T, e Env) {
 	cases := 0
-	// Without its Deadline, which a synctest bubble does not allow to ask for.
+	// The struct hides t.Deadline, which must not be called in a synctest bubble.
 	rapid.Check(struct{ testing.TB }{t}, func(r *rapid.T) {
 		if cases++; e.Slow && cases > 20 {
 			return
@@ -42,22 +43,22 @@ func agreesWithModel(t *testing.T, e Env) {
 	})
 }
 
-// machine holds the ledger and the model side by side.
+// machine is the ledger with its model.
 type machine struct {
 	Env
 	tester tester
 
-	now      time.Duration // what the model has seen pass
+	now      time.Duration // the model's clock: the sum of all passes
 	runs     map[string]*modelRun
 	finished map[run.Status]int64
-	holds    []ledger.Hold // all that were ever given out, the lost ones too
+	holds    []ledger.Hold // all holds that were granted, the lost ones included
 	owners   int
 }
 
-// modelRun is what the model knows of a run. The zero value is an unknown run.
+// modelRun is the model's record of a run. The zero value is an unknown run.
 type modelRun struct {
 	state     ledger.State
-	hold      *ledger.Hold // of the last grant that is known, with the fence that the ledger gave
+	hold      *ledger.Hold // the last grant, with the ledger's fence
 	released  bool
 	until     time.Duration
 	before    ledger.State
@@ -81,7 +82,7 @@ func (m *machine) of(key string) *modelRun {
 	return m.runs[key]
 }
 
-// anyHold draws a hold, one of the latest as a rule.
+// anyHold draws a hold, most often one of the latest.
 func (m *machine) anyHold(r *rapid.T) (ledger.Hold, *modelRun) {
 	if len(m.holds) == 0 {
 		r.Skip("no holds yet")
@@ -93,8 +94,8 @@ func (m *machine) anyHold(r *rapid.T) (ledger.Hold, *modelRun) {
 
 func (m *modelRun) held() bool { return m.state == ledger.Claimed || m.state == ledger.Invoking }
 
-// takes says whether the contract has h as the right hold, and makes it the
-// run's where the model has forgotten it.
+// takes tells whether h is good by the contract. If the model has lost h's grant,
+// it puts it back.
 func (m *modelRun) takes(h ledger.Hold, now time.Duration) bool {
 	switch {
 	case m.state == ledger.Done || m.state == ledger.Published:
@@ -161,7 +162,7 @@ func (m *machine) ask(r *rapid.T, key, owner string, model *modelRun) {
 
 func (m *machine) grant(r *rapid.T, model *modelRun, got ledger.Answer, repeated bool, owner string) {
 	if model.state == ledger.Unknown {
-		model.attempts = 1 // which may have been forgotten
+		model.attempts = 1 // the lost record may have had an attempt
 	}
 	want := ledger.Hold{Entry: got.Hold.Entry, Owner: owner, Fence: got.Hold.Fence, Attempts: model.attempts}
 	if repeated {
@@ -177,7 +178,8 @@ func (m *machine) grant(r *rapid.T, model *modelRun, got ledger.Answer, repeated
 	m.holds = append(m.holds, want)
 }
 
-// risen checks a new fence against all of the run before, forgotten or not.
+// risen checks that a new fence is greater than all earlier fences of the run, the
+// lost ones included.
 func (m *machine) risen(r *rapid.T, h ledger.Hold) {
 	for _, old := range m.holds {
 		if old.Entry.Key == h.Entry.Key && old.Fence >= h.Fence {
@@ -269,8 +271,8 @@ func (m *machine) cancel(r *rapid.T) {
 	model.cancelled = model.cancelled || (model.state != ledger.Done && model.state != ledger.Published)
 }
 
-// pass lets time pass in steps of which no sum is a TTL: what ends at the very
-// instant may read either way.
+// pass moves the clock. No sum of its steps is a TTL, since the contract does not
+// say whether a claim holds at the very moment when it ends.
 func (m *machine) pass(r *rapid.T) {
 	d := rapid.SampledFrom([]time.Duration{ttl * 2 / 5, ttl + time.Second, 10*time.Second + time.Millisecond*1500}).Draw(r, "pass")
 	m.Pass(d)
@@ -285,7 +287,7 @@ func (m *machine) flush(r *rapid.T) {
 	m.runs, m.finished = map[string]*modelRun{}, map[run.Status]int64{}
 }
 
-// check compares all that can be seen.
+// check compares the answers of Lookup, Open, Books and Backlogs with the model.
 func (m *machine) check(r *rapid.T) {
 	var open int64
 	for _, key := range []string{"k1", "k2"} {

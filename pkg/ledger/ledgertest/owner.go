@@ -7,8 +7,8 @@ import (
 	"github.com/scriptfleet/scriptfleet/pkg/ledger"
 )
 
-// ownerClaims are about several deliveries of one run, and owners that die,
-// pause and come back.
+// ownerClaims test several deliveries of one run, and owners that die, or pause and
+// resume.
 var ownerClaims = map[string]func(*testing.T, Env){
 	"AClaimIsRefusedWhileAnotherHoldsTheRun":         refusedWhileHeld,
 	"AClaimRepeatedIsTheSameGrant":                   claimRepeated,
@@ -60,7 +60,7 @@ func claimRepeated(tt *testing.T, e Env) {
 		t.Errorf("repeated, %+v is answered %+v", first, again)
 	}
 	t.Pass(ttl * 2 / 3)
-	t.refused("k", "b") // for the repetition renewed the claim
+	t.refused("k", "b") // the repeated claim has extended the TTL
 	t.Pass(ttl)
 	b := t.claim("k", "b")
 	t.invoking(b.Hold)
@@ -228,7 +228,7 @@ func releaseRepeated(tt *testing.T, e Env) {
 func releaseAfterUnknownInvoking(tt *testing.T, e Env) {
 	t := with(tt, e)
 	a := t.granted("k", "a")
-	t.invoking(a) // the answer is lost on its way, and nothing was invoked
+	t.invoking(a) // its answer is lost, so the caller keeps the old hold and invokes nothing
 	t.release(a, false)
 	same(t, "attempts", t.claim("k", "b").Attempts, 0)
 }

@@ -12,7 +12,7 @@ import (
 	"github.com/scriptfleet/scriptfleet/pkg/run"
 )
 
-// raceClaims are about many callers at once.
+// raceClaims test concurrent callers.
 var raceClaims = map[string]func(*testing.T, Env){
 	"OfManyClaimsAtOnceOneIsGranted":             oneOfManyClaims,
 	"OfManyClaimsAtOnceOnAnOrphanOneIsGranted":   oneOfManyTakeovers,
@@ -26,7 +26,7 @@ var raceClaims = map[string]func(*testing.T, Env){
 
 const callers = 16
 
-// atOnce calls do callers times, as nearly at once as can be.
+// atOnce calls do concurrently, once for each of the callers.
 func atOnce(do func(i int)) {
 	var wg sync.WaitGroup
 	start := make(chan struct{})
@@ -57,7 +57,7 @@ func oneOfManyTakeovers(tt *testing.T, e Env) {
 	}
 }
 
-// oneGranted has many owners claim a run, each twice, as a client does that
+// oneGranted has many owners claim a run at once, each twice, like a client that
 // repeats a call.
 func (t tester) oneGranted(key string) {
 	t.Helper()
@@ -174,13 +174,13 @@ func manyPublications(tt *testing.T, e Env) {
 	t.books(2, 2)
 }
 
-// workersThatDie plays a fleet whose workers die, come back late, repeat calls
-// and put runs back, on a ledger that remembers.
+// workersThatDie simulates a fleet whose workers die, return late, repeat calls and
+// put runs back, on a ledger that loses nothing.
 func workersThatDie(tt *testing.T, e Env) {
 	t := with(tt, e)
 	const runs = 30
 	finished := make([]atomic.Int32, runs)
-	var late sync.Map // holds of the dead, that try again when they are lost
+	var late sync.Map // holds of workers that seemed to die and return later
 	rounds := 12
 	if e.Slow {
 		rounds = 3
@@ -198,7 +198,7 @@ func workersThatDie(tt *testing.T, e Env) {
 				if r.IntN(2) == 0 {
 					return true
 				}
-				// Only one of the callers plays this owner.
+				// One of the callers acts for this owner.
 				if _, mine := late.LoadAndDelete(key); mine && t.finishes(h.(ledger.Hold)) {
 					finished[indexOf(h.(ledger.Hold))].Add(1)
 				}
@@ -216,7 +216,7 @@ func workersThatDie(tt *testing.T, e Env) {
 	t.books(runs, runs)
 }
 
-// work is one delivery of a run; it says whether it finished the run.
+// work handles one delivery of a run, and tells whether it finished the run.
 func (t tester) work(r *rand.Rand, i int, owner string, late *sync.Map) bool {
 	a, err := t.Ledger.Claim(t.ctx, []ledger.Claim{{Entry: entry(fmt.Sprint("k", i)), Owner: owner}}, ttl)
 	if err != nil || !a[0].Granted {
@@ -224,7 +224,7 @@ func (t tester) work(r *rand.Rand, i int, owner string, late *sync.Map) bool {
 	}
 	h := a[0].Hold
 	switch r.IntN(4) {
-	case 0: // dies, or only seems to
+	case 0: // seems to die, and may return late
 		late.Store(owner, h)
 		return false
 	case 1:

@@ -1,6 +1,6 @@
-// Package memledger is a ledger in memory: for tests, for simulations (its only
-// clock is time.Now, so it lives in a synctest bubble), and for a fleet of one
-// process. Forget does to it what FLUSHALL does to Redis.
+// Package memledger keeps the ledger in the memory of one process, for tests and
+// simulations. It uses the clock of package time, so it follows the fake clock of
+// testing/synctest. Forget is like Redis' FLUSHALL.
 package memledger
 
 import (
@@ -13,17 +13,17 @@ import (
 	"github.com/scriptfleet/scriptfleet/pkg/run"
 )
 
-// Config says how long records are kept; zero values take the defaults.
+// Config says how long records are kept. A zero value stands for the default.
 type Config struct {
-	// Keep is how long a run that is not published is remembered after it was
-	// last accepted, claimed or finished. Default 14 days: a message can wait
-	// in a queue no longer.
+	// Keep is how long the record of a run that is not published is kept, after
+	// the run was last accepted, claimed or finished. Default 14 days, the longest
+	// that SQS keeps a message.
 	Keep time.Duration
-	// Remember is how long the identity of a published run is kept, and the
-	// cancellation of a run not heard of. Default 4 days.
+	// Remember is how long the record of a published run is kept, and the mark
+	// of a cancellation whose run has no record. Default 4 days.
 	Remember time.Duration
-	// PutBack is how long a claim lasts that Invoking has put back after the
-	// ledger forgot it, unless it is renewed. Default 10 s.
+	// PutBack is the TTL of a claim that Invoking puts back into a lost record.
+	// Default 10 s.
 	PutBack time.Duration
 }
 
@@ -34,10 +34,10 @@ type Ledger struct {
 	mu       sync.Mutex
 	records  map[run.Key]*record
 	open     map[run.Key]time.Time // accepted and not finished, since when
-	tenants  map[run.Key]string    // of the open runs
-	backlogs map[string]int        // of the open runs
+	tenants  map[run.Key]string    // the tenant of each open run
+	backlogs map[string]int        // how many open runs each tenant has
 	finished map[run.Status]int64
-	fence    int64 // the last one granted; it outlives Forget
+	fence    int64 // the greatest granted so far; Forget keeps it
 }
 
 var _ ledger.Ledger = (*Ledger)(nil)
@@ -57,7 +57,8 @@ func New(cfg Config) *Ledger {
 	return l
 }
 
-// Forget drops everything but the fence, as a flushed Redis does.
+// Forget drops everything but the fence, like Redis' FLUSHALL. (redisledger's next
+// fence is greater too, since it comes from the server's clock.)
 func (l *Ledger) Forget() {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -104,7 +105,7 @@ func (l *Ledger) claim(c ledger.Claim, now time.Time, ttl time.Duration) ledger.
 	case r.state == ledger.Done || r.state == ledger.Published:
 		return ledger.Answer{State: r.state, Attempts: r.attempts, Claims: r.claims, Cancelled: r.cancelled, Result: slices.Clone(r.result)}
 	case r.state == ledger.Claimed && r.owner == c.Owner:
-		// The same claim, repeated: the same grant.
+		// A repeated call: the same grant.
 		r.until = now.Add(ttl)
 	case r.held() && r.until.After(now):
 		return ledger.Answer{State: r.state, Attempts: r.attempts, Claims: r.claims, Cancelled: r.cancelled,
@@ -124,7 +125,7 @@ func (l *Ledger) grant(r *record, c ledger.Claim, now time.Time, ttl time.Durati
 	r.before = r.state
 	if r.state == ledger.Unknown {
 		l.first(r, c.Entry, now)
-		r.attempts = 1 // which may have been forgotten
+		r.attempts = 1 // the lost record may have had an attempt
 	}
 	r.enter(ledger.Claimed, now)
 	r.owner, r.fence, r.until = c.Owner, l.fence, now.Add(ttl)
@@ -215,7 +216,7 @@ func (l *Ledger) Finish(ctx context.Context, fs []ledger.Finish) ([]error, error
 		r := l.at(f.Hold.Entry.Key, now)
 		switch {
 		case r.state == ledger.Done && r.owner == f.Hold.Owner && r.fence == f.Hold.Fence:
-			// The same Finish, repeated: it stands as it was.
+			// A repeated call: nothing changes.
 		case r.lost(f.Hold):
 			errs[i] = ledger.ErrLost
 		default:
@@ -347,7 +348,8 @@ func (l *Ledger) Backlogs(ctx context.Context, tenants []string) ([]int, error) 
 	return backlogs, nil
 }
 
-// enter starts an operation: all of it happens at one instant, under the lock.
+// enter locks the ledger for one operation, and returns the time at which all of
+// the operation happens.
 func (l *Ledger) enter(ctx context.Context) (now time.Time, unlock func(), err error) {
 	if err := ctx.Err(); err != nil {
 		return time.Time{}, nil, err

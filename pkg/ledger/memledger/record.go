@@ -7,17 +7,17 @@ import (
 	"github.com/scriptfleet/scriptfleet/pkg/run"
 )
 
-// record is what is known of one run. One whose state is Unknown is the mark of
-// a cancellation, or is not in the ledger at all.
+// record is the record of one run. A record in the ledger whose state is Unknown is
+// the mark of a cancellation.
 type record struct {
 	entry ledger.Entry
 	state ledger.State
 	since time.Time
 
-	owner  string // of the claim; empty once it was released
-	fence  int64  // of the last grant that is known
-	until  time.Time
-	before ledger.State // the state that the claim was granted in
+	owner  string       // of the claim; empty after a release
+	fence  int64        // of the last grant
+	until  time.Time    // the end of the claim
+	before ledger.State // the state before the claim was granted, to answer a repeated Claim
 
 	attempts  int
 	claims    int
@@ -32,12 +32,12 @@ func (r *record) enter(s ledger.State, now time.Time) { r.state, r.since = s, no
 
 func (r *record) held() bool { return r.state == ledger.Claimed || r.state == ledger.Invoking }
 
-// holds says that the record's claim is h.
+// holds tells whether the record's claim is h.
 func (r *record) holds(h ledger.Hold) bool {
 	return r.held() && r.owner == h.Owner && r.fence == h.Fence
 }
 
-// lost says that h is no longer, or has never been, the right one.
+// lost tells whether h is lost, by the rules of package ledger.
 func (r *record) lost(h ledger.Hold) bool {
 	if r.state == ledger.Done || r.state == ledger.Published {
 		return true
@@ -54,8 +54,8 @@ func (r *record) told(now time.Time) ledger.Record {
 	return t
 }
 
-// at returns the record of a run. One of an unknown run is not in the ledger
-// before keep or first put it there.
+// at returns the record of a run. For an unknown run it returns a new record, which
+// is not in the ledger until keep or first puts it there.
 func (l *Ledger) at(k run.Key, now time.Time) *record {
 	r := l.records[k]
 	if r == nil || !r.expires.After(now) {
@@ -70,7 +70,7 @@ func (l *Ledger) keep(r *record, e ledger.Entry) {
 	l.records[e.Key] = r
 }
 
-// first counts a run that is seen for the first time.
+// first puts a new record into the ledger and counts the run as open.
 func (l *Ledger) first(r *record, e ledger.Entry, now time.Time) {
 	l.keep(r, e)
 	r.expires = now.Add(l.cfg.Keep)
@@ -93,8 +93,8 @@ func (l *Ledger) close(k run.Key, s run.Status) {
 	l.finished[s]++
 }
 
-// putBack makes h, which is not lost, the record's claim where it is not: the
-// ledger has forgotten the grant.
+// putBack makes h the record's claim. h must not be lost. If h is not the record's
+// claim already, the ledger has lost its grant.
 func (l *Ledger) putBack(r *record, h ledger.Hold, now time.Time) {
 	if r.holds(h) {
 		return
@@ -112,9 +112,8 @@ func (l *Ledger) putBack(r *record, h ledger.Hold, now time.Time) {
 	l.fence = max(l.fence, h.Fence)
 }
 
-// sweep deletes a few of the records that nobody will ask for again. With two
-// looked at for each operation, which adds at most a few, what has expired
-// stays a small share of the whole.
+// sweep looks at two records, in random order, and deletes those that have expired.
+// Every operation calls it, so expired records stay a small share of all.
 func (l *Ledger) sweep(now time.Time) {
 	looked := 0
 	for k, r := range l.records { // in random order

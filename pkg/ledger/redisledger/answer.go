@@ -10,7 +10,7 @@ import (
 	"github.com/scriptfleet/scriptfleet/pkg/run"
 )
 
-// letters stand for the states in Redis.
+// letters are the states as Redis has them (see lua/prelude.lua).
 var letters = map[string]ledger.State{
 	"":  ledger.Unknown,
 	"q": ledger.Queued,
@@ -34,7 +34,8 @@ func stateOf(answer any) (ledger.State, error) {
 	return state, nil
 }
 
-// lostOf reads 1 or 0. Its first result is the answer to the caller.
+// lostOf reads the answer for a hold: 1, or 0 where it is lost. lost is nil or
+// ErrLost; err is set for any other answer.
 func lostOf(answer any) (lost, err error) {
 	switch answer {
 	case int64(1):
@@ -71,7 +72,8 @@ func answerOf(c ledger.Claim, answer any) (ledger.Answer, error) {
 	return a, r.err
 }
 
-// reader reads a list that Redis answers, and keeps the first error.
+// reader reads the elements of a list that Redis answered, and keeps the first
+// error.
 type reader struct {
 	v   []any
 	err error
@@ -93,7 +95,8 @@ func (r *reader) state(i int) ledger.State {
 	return s
 }
 
-// number reads an integer, which scripts return as such or in digits.
+// number reads an integer, which Redis returns as an integer or as a string of
+// digits.
 func (r *reader) number(i int) int64 {
 	switch v := r.v[i].(type) {
 	case int64:
@@ -113,8 +116,8 @@ func (r *reader) fail(i int) {
 	}
 }
 
-// recordOf reads a record's hash; now is the server's time. Fields that are
-// missing, or make no sense, are left at zero: it is for people to look at.
+// recordOf reads a record's hash; now is the server's time. A field that is missing
+// or invalid becomes zero, since the record is only shown to people.
 func recordOf(k run.Key, hash map[string]string, now time.Time) ledger.Record {
 	r := ledger.Record{
 		Entry: ledger.Entry{Key: k, Tenant: hash["T"], Source: hash["S"], ID: hash["I"],

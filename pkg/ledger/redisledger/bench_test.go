@@ -15,9 +15,9 @@ import (
 	"github.com/scriptfleet/scriptfleet/pkg/run"
 )
 
-// BenchmarkWholeLife takes runs from Accept to Published, n of them sharing each
-// call that can be shared. It prints runs and round trips a second, and what a
-// run costs Redis.
+// BenchmarkWholeLife takes runs from Accept to Published. n runs share each call
+// that can be shared. It reports runs a second, round trips of each run, and
+// Redis' CPU time for each run.
 func BenchmarkWholeLife(b *testing.B) {
 	for _, n := range []int{1, 10, 100} {
 		b.Run(fmt.Sprint("shared by ", n), func(b *testing.B) {
@@ -42,7 +42,7 @@ func BenchmarkWholeLife(b *testing.B) {
 	}
 }
 
-// live takes n runs through their whole life.
+// live takes n runs from Accept to Published.
 func live(b *testing.B, l *Ledger, name string, n int) {
 	es, cs := make([]ledger.Entry, n), make([]ledger.Claim, n)
 	fs, keys := make([]ledger.Finish, n), make([]run.Key, n)

@@ -36,8 +36,8 @@ var (
 	cancelLua string
 )
 
-// scripts are sent once, and by their digest from then on; go-redis sends one
-// again that a restarted server does not know.
+// scripts are called by their digest (EVALSHA). go-redis sends the text of a script
+// that the server does not have yet, as after a restart.
 var scripts = struct {
 	accept, claim, renew, invoking, wait, release, finish, published, cancel *redis.Script
 }{
@@ -52,7 +52,8 @@ var scripts = struct {
 	cancel:    redis.NewScript(prelude + cancelLua),
 }
 
-// call collects KEYS and ARGV as lua/prelude.lua has them.
+// call collects the KEYS and ARGV of a script, in the order that lua/prelude.lua
+// describes.
 type call struct {
 	ledger *Ledger
 	keys   []string
@@ -90,8 +91,8 @@ func (l *Ledger) one(ctx context.Context, s *redis.Script, put func(*call)) (any
 	return answer, reach(err)
 }
 
-// each calls a script about n records: put adds what it needs of the i-th, read
-// takes the i-th answer.
+// each calls a script about n records. put adds the keys and arguments of the i-th
+// record, read takes its answer.
 func (l *Ledger) each(ctx context.Context, s *redis.Script, n int, put func(c *call, i int), read func(i int, answer any) error) error {
 	return l.eachFor(ctx, 0, s, n, put, read)
 }
@@ -139,7 +140,7 @@ func flag(b bool) string {
 	return "0"
 }
 
-// millis rounds up: nothing ends before it should.
+// millis rounds up, so that a TTL is never shorter than asked for.
 func millis(d time.Duration) int64 {
 	return int64((d + time.Millisecond - 1) / time.Millisecond)
 }

@@ -1,38 +1,38 @@
 // Package redisledger keeps the ledger in Redis: a hash for each run, a sorted
 // set of the open runs, and a hash that counts the finished ones.
 //
-// Every operation is one script (lua/*.lua, after lua/prelude.lua), which sees
-// and changes all that it is about at one instant. So the promises of the
-// contract hold without a lock:
+// Every operation that changes a record is one Lua script (lua/prelude.lua and one
+// of the other files), which Redis runs atomically. So the contract holds without
+// a lock:
 //
-//   - Of many claims on one run, one finds it free.
-//   - The books are counted by what stands in the sorted set and the hash, and
-//     both change in the script that changes the record. They cannot disagree,
-//     and a FLUSHALL takes all of it at once.
+//   - If several owners claim a run at once, the first script makes the grant, and
+//     the others find it.
+//   - The books are the size of the sorted set and the counts in the hash. The
+//     script that changes a record changes these too, so they agree. A FLUSHALL
+//     removes all of them together.
 //   - Claims run out by the server's clock, never by a client's.
-//   - A fence is the server's clock in microseconds, or one more than the run's
-//     last fence where that is greater. So fences rise after a FLUSHALL, which
-//     takes the last fence along, and when the clock is set back, which leaves
-//     it there. Only a failover that loses a grant to a replica whose clock is
-//     behind can repeat one.
+//   - fence = max(the server's clock in µs, the run's last fence + 1). So fences
+//     rise after a FLUSHALL, which removes the last fence, and when the clock is
+//     set back, which does not. A fence can repeat only if a failover loses the
+//     last grant and the new primary's clock is behind.
 //
-// A warm run costs five round trips over its whole life (Accept, Claim,
-// Invoking, Finish, Published), of which all but Invoking are shared by as many
-// runs as come together. Calls about more than 500 runs are made in turns.
+// A warm run needs five round trips (Accept, Claim, Invoking, Finish, Published).
+// Runs that are handled together share all of them but Invoking. A call with more
+// than 500 runs is split.
 //
 // # What it needs of Redis
 //
-// Redis 6.2 to 7.0 commands on one primary, with replicas as one likes: the
-// scripts touch several keys, so Redis Cluster is no home for it. The policy for
-// a full memory should be noeviction, or volatile-ttl: the books have no TTL,
-// and losing them alone would make them count anew. The client should be made
-// with ContextTimeoutEnabled, else go-redis lets a call outlive its deadline by
-// its own read timeouts, once for each retry.
+// It uses commands of Redis 6.2 to 7.0, on one primary with any number of replicas.
+// Each script uses several keys without a common hash tag, so Redis Cluster cannot
+// run it. Set maxmemory-policy to noeviction or volatile-ttl: the books have no
+// TTL, so these policies do not evict them. Make the client with
+// ContextTimeoutEnabled; otherwise a call of go-redis can take longer than its
+// deadline, by one read timeout for each retry.
 //
 // # Memory
 //
-// An open run takes some 500 bytes with its place among the open ones, a
-// published one 120 to 136 (and its entry in Redis' table of expiries, 24 or
-// so): state, status, time and attempts. Results lie in Redis from Finish to Published
-// only.
+// An open run takes about 500 bytes, with its entry in the sorted set. A published
+// run takes 120 to 136 bytes for its state, status, time and attempts, and about 24
+// in Redis' table of expiries. A result is in Redis only between Finish and
+// Published.
 package redisledger

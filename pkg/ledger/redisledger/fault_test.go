@@ -36,7 +36,7 @@ func TestARestartedRedisGoesOnWithItsHolders(t *testing.T) {
 	server := redistest.Start(t)
 	l := New(Config{}, redistest.Connect(t, server.Addr))
 	a := claim(t, l, "k", "a")
-	server.Restart() // it knows neither the run nor any script
+	server.Restart() // without the record and without the scripts
 	errs, err := l.Renew(t.Context(), []ledger.Hold{a}, time.Minute)
 	if err != nil || errs[0] != nil {
 		t.Fatal(errs, err)
@@ -63,12 +63,11 @@ func TestAClaimRunsOutByTheServersOwnClock(t *testing.T) {
 	})
 }
 
-// Fences are compared as numbers of 16 digits, which Lua prints as 1.7e+15
-// unless it is told not to.
+// Fences have 16 digits. Lua's tostring would print them as 1.7e+15.
 func TestFencesKeepAllTheirDigits(t *testing.T) {
 	l := New(Config{}, redistest.Connect(t, redistest.Start(t).Addr))
 	h := claim(t, l, "k", "a")
-	h.Fence += 1_000_000_000_000_001 // of a clock far ahead
+	h.Fence += 1_000_000_000_000_001 // as of a clock that is far ahead
 	for _, step := range []int64{0, 1, 1} {
 		h.Fence += step
 		if errs, err := l.Renew(t.Context(), []ledger.Hold{h}, time.Minute); err != nil || errs[0] != nil {

@@ -13,22 +13,22 @@ import (
 	"github.com/scriptfleet/scriptfleet/pkg/run"
 )
 
-// Config says where and how long records are kept; zero values take the
-// defaults.
+// Config says where and how long records are kept. A zero value stands for the
+// default.
 type Config struct {
-	// Prefix stands before every key. Default scriptfleet.
+	// Prefix begins every Redis key. Default scriptfleet.
 	Prefix string
-	// Keep is how long a run that is not published is remembered after it was
-	// last accepted, claimed or finished. Default 14 days: a message can wait
-	// in a queue no longer.
+	// Keep is how long the record of a run that is not published is kept, after
+	// the run was last accepted, claimed or finished. Default 14 days, the longest
+	// that SQS keeps a message.
 	Keep time.Duration
-	// Remember is how long the identity of a published run is kept, and the
-	// cancellation of a run not heard of. Default 4 days.
+	// Remember is how long the record of a published run is kept, and the mark
+	// of a cancellation whose run has no record. Default 4 days.
 	Remember time.Duration
-	// PutBack is how long a claim lasts that Invoking has put back after Redis
-	// forgot it, unless it is renewed. Default 10 s.
+	// PutBack is the TTL of a claim that Invoking puts back into a lost record.
+	// Default 10 s.
 	PutBack time.Duration
-	// Timeout bounds each call, where its context does not sooner. Default 5 s.
+	// Timeout bounds each call of Redis. Default 5 s.
 	Timeout time.Duration
 }
 
@@ -37,13 +37,14 @@ type Ledger struct {
 	cfg    Config
 	client redis.UniversalClient
 
-	open, finished, records string // keys; the last is what records' keys begin with
+	open, finished string // keys of the sorted set and the hash
+	records        string // the beginning of the keys of the records
 }
 
 var _ ledger.Ledger = (*Ledger)(nil)
 
-// inOneCall bounds how long one script keeps Redis from everybody else: this
-// many records take it about 5 ms.
+// inOneCall is the greatest number of records in one script. Redis serves no other
+// client while a script runs; 500 records take about 5 ms.
 const inOneCall = 500
 
 func New(cfg Config, client redis.UniversalClient) *Ledger {
@@ -54,7 +55,8 @@ func New(cfg Config, client redis.UniversalClient) *Ledger {
 	orDefault(&cfg.Remember, 4*24*time.Hour)
 	orDefault(&cfg.PutBack, 10*time.Second)
 	orDefault(&cfg.Timeout, 5*time.Second)
-	// Without a colon of its own, no prefix with what follows is another's.
+	// The prefix has no colon of its own, so that keys of two prefixes never
+	// collide.
 	prefix := strings.NewReplacer("%", "%25", ":", "%3A").Replace(cfg.Prefix)
 	return &Ledger{cfg: cfg, client: client,
 		open: prefix + ":open", finished: prefix + ":finished", records: prefix + ":run:"}
@@ -175,7 +177,7 @@ func (l *Ledger) Cancel(ctx context.Context, e ledger.Entry) (ledger.State, erro
 	return stateOf(letter)
 }
 
-// reach marks an error that says that Redis is out of reach.
+// reach wraps ErrUnavailable around an error of a Redis that is out of reach.
 func reach(err error) error {
 	if redisfault.Unavailable(err) {
 		return fmt.Errorf("%w: %w", ledger.ErrUnavailable, err)

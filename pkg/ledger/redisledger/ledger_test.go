@@ -35,15 +35,15 @@ func TestContractOnMiniredis(t *testing.T) {
 		}
 		flush := func() {
 			m.FlushAll()
-			pass(time.Millisecond) // its clock stands still, as no server's does
+			pass(time.Millisecond) // miniredis' clock stands still by itself
 		}
 		flush()
 		test(t, ledgertest.Env{Ledger: New(config, redistest.Connect(t, m.Addr())), Pass: pass, Flush: flush, Slow: true})
 	})
 }
 
-// age does to what is kept what the passing of d does: TTLs and claims are
-// nearer to their end, states were entered and runs accepted longer ago.
+// age makes all that is stored older by d: TTLs and claims end sooner by d, and the
+// times of acceptance and of states move back by d.
 func age(t *testing.T, c *redis.Client, d time.Duration) {
 	t.Helper()
 	const script = `

@@ -43,7 +43,8 @@ func (l *Ledger) Lookup(ctx context.Context, key run.Key) (ledger.Record, error)
 	return records[0], nil
 }
 
-// Open looks the runs up in turns. One that is finished meanwhile is left out.
+// Open reads the list of open runs, then their records, 500 at a time. It leaves
+// out a run that is finished in between.
 func (l *Ledger) Open(ctx context.Context, limit int) ([]ledger.Record, error) {
 	if limit <= 0 {
 		return nil, nil
@@ -105,7 +106,7 @@ func (l *Ledger) look(ctx context.Context, keys []run.Key) ([]ledger.Record, err
 	return records, nil
 }
 
-// Books asks for both in one transaction: they are of one instant.
+// Books reads both counts in one transaction, so that they agree.
 func (l *Ledger) Books(ctx context.Context) (ledger.Books, error) {
 	ctx, cancel := context.WithTimeout(ctx, l.cfg.Timeout)
 	defer cancel()
@@ -142,7 +143,7 @@ func (l *Ledger) Backlogs(ctx context.Context, tenants []string) ([]int, error) 
 	}
 	backlogs := make([]int, len(tenants))
 	for i, v := range found {
-		digits, _ := v.(string) // nil for a tenant without any
+		digits, _ := v.(string) // nil for a tenant without open runs
 		if digits == "" {
 			continue
 		}

@@ -1,5 +1,5 @@
 -- ARGV     for each record an entry
--- Returns  for each record the state before
+-- Returns  for each record its state before
 local states = {}
 for i = 3, #KEYS do
   local s = redis.call('HGET', KEYS[i], 's')

@@ -1,5 +1,5 @@
 -- ARGV     an entry
--- Returns  the state before
+-- Returns  the run's state before
 local key = KEYS[3]
 local state = string.sub(redis.call('HGET', key, 's') or '', 1, 1)
 if state == 'd' or state == 'p' then return state end

@@ -1,7 +1,7 @@
 -- ARGV     for each record an entry, owner
--- Returns  for each record: state before, 1 if granted, fence, the holder and
---          its ms left where another holds it, attempts, claims, 1 if
---          cancelled, the result where it is done
+-- Returns  for each record: state before, 1 if granted, fence, owner and ms left
+--          of another owner's claim, attempts, claims, 1 if cancelled, the
+--          result if the run is done
 local function grant(r, at)
   r.before = r.state
   r.fence = math.max(us, r.fence + 1)
@@ -9,7 +9,7 @@ local function grant(r, at)
   local claim = { 's', 'c', 't', now, 'o', ARGV[at + 6], 'f', whole(r.fence), 'u', whole(ms + TTL),
     'n', r.claims, 'b', r.before, 'w', '' }
   if r.state == '' then
-    r.attempts = 1 -- which may have been forgotten
+    r.attempts = 1 -- the lost record may have had an attempt
     first(r.key, at, 'a', r.attempts, unpack(claim))
   else
     redis.call('HSET', r.key, unpack(claim))
@@ -24,7 +24,7 @@ local function ask(key, at)
     return { r.state, 0, '0', '', 0, r.attempts, r.claims, r.cancelled, result }
   end
   if r.state == 'c' and r.owner == ARGV[at + 6] then
-    -- The same claim, repeated: the same grant.
+    -- A repeated call: the same grant.
     redis.call('HSET', key, 'u', whole(ms + TTL))
   elseif held(r) and r.till > ms then
     return { r.state, 0, '0', r.owner, r.till - ms, r.attempts, r.claims, r.cancelled, '' }

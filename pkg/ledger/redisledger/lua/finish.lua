@@ -3,7 +3,7 @@
 local function finish(key, at)
   local r, h = load(key), hold(at)
   if r.state == 'd' and r.owner == h.owner and r.fence == h.fence then
-    return 1 -- the same Finish, repeated: it stands as it was
+    return 1 -- a repeated call: nothing changes
   end
   if lost(r, h) then return 0 end
   putback(r, h)

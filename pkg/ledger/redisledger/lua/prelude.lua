@@ -1,26 +1,27 @@
--- Stands before each of the scripts.
+-- The first part of every script.
 --
--- KEYS     1 the open runs, a sorted set: the run's key by the ms of its acceptance
---          2 how many finished, a hash: the count by status
+-- KEYS     1 the open runs, a sorted set: key of the run, scored by the time of
+--            its acceptance in unix ms
+--          2 the finished runs, a hash: their count by status
 --          3… the records of the runs that the call is about
---          Beside the open runs, under their key and :tenants, stands a hash:
---          how many of them each tenant has
+--          The key of the open runs with :tenants after it is a hash: how many
+--          open runs each tenant has
 -- ARGV     1 Keep, 2 Remember, 3 PutBack, 4 the ttl of claims: all in ms
---          5… for each record as many as the script says. An entry stands as
+--          5… the arguments of each record, as the script lists them. An entry is
 --          key, tenant, source, id, action, script;
---          a hold as an entry, owner, fence, attempts, 1 if invoking else 0
+--          a hold is an entry, owner, fence, attempts, 1 if invoking else 0
 --
 -- A record is a hash:
 --   s  the state (q c i d p for queued, claimed, invoking, done, published) and,
---      right after it, the status of the result; absent: a cancellation's mark
---   t  since when, in unix seconds
+--      right after it, the status of the result; absent in a cancellation's mark
+--   t  when the state was entered, in unix seconds
 --   o  f  u  the last claim: owner, fence, end in unix ms
 --   a  n  attempts, claims
---   b  the state that the claim was granted in
---   w  x  what it waits for; 1 if cancelled
---   r  the result, while it is done
+--   b  the state before the last claim was granted
+--   w  x  the reason given to Wait; 1 if cancelled
+--   r  the result, while the run is done
 --   T S I A H  tenant, source, id, action, script
--- Of a published run s and t stay.
+-- A published run keeps s, t and a.
 
 local OPEN, FINISHED = KEYS[1], KEYS[2]
 local BACKLOGS = OPEN .. ':tenants'
@@ -30,7 +31,7 @@ local time = redis.call('TIME')
 local us = time[1] * 1000000 + time[2]
 local ms = math.floor(us / 1000)
 
--- Digits, whoever turns the number into text: by itself Lua makes it 1.7e+15.
+-- Formats a number with all its digits; Lua's own tostring makes it 1.7e+15.
 local function whole(n) return string.format('%.0f', n) end
 
 local now = string.format('%.3f', us / 1000000)
@@ -59,11 +60,11 @@ local function held(r) return r.state == 'c' or r.state == 'i' end
 
 local function holds(r, h) return held(r) and r.owner == h.owner and r.fence == h.fence end
 
--- The one place that says which hold is right: see package ledger.
+-- Tells whether a hold is lost: see "Claims and fences" in package ledger.
 local function lost(r, h) return settled(r) or (h.fence <= r.fence and not holds(r, h)) end
 
--- Writes the record of a run that is seen for the first time, and counts it;
--- more fields and values may follow.
+-- Writes a new record, with the further fields and values, and counts the run as
+-- open.
 local function first(key, at, ...)
   redis.call('HSET', key, 'T', ARGV[at + 1], 'S', ARGV[at + 2], 'I', ARGV[at + 3],
     'A', ARGV[at + 4], 'H', ARGV[at + 5], ...)
@@ -73,8 +74,8 @@ local function first(key, at, ...)
   end
 end
 
--- Takes a run off the open ones; tells whether it was there. A tenant without
--- any costs nothing.
+-- Removes a run from the open ones; returns whether it was there. A tenant without
+-- open runs has no field in BACKLOGS.
 local function close(member, tenant)
   if redis.call('ZREM', OPEN, member) == 0 then return false end
   if tenant and redis.call('HINCRBY', BACKLOGS, tenant, -1) <= 0 then
@@ -83,8 +84,8 @@ local function close(member, tenant)
   return true
 end
 
--- Makes h, which is not lost, the record's claim where it is not: the grant was
--- forgotten.
+-- Makes h the record's claim. h must not be lost. If h is not the record's claim
+-- already, Redis has lost its grant.
 local function putback(r, h)
   if holds(r, h) then return end
   local before = r.state

@@ -4,7 +4,7 @@ for i = 3, #KEYS do
   local kept = redis.call('HMGET', KEYS[i], 's', 'a')
   local s = kept[1] or ''
   if string.sub(s, 1, 1) ~= 'p' then
-    -- Open still: its Finish was forgotten, and it was heard of again.
+    -- Still open: the record of its Finish was lost, and a new record was made.
     if close(ARGV[i + 2], redis.call('HGET', KEYS[i], 'T')) then
       redis.call('HINCRBY', FINISHED, '', 1)
     end
