@@ -7,38 +7,44 @@ import (
 	"time"
 )
 
-// Rate is what a bucket lets through.
+// Rate is the rate of a bucket.
 type Rate struct {
-	PerSecond float64
-	Burst     float64 // tokens that gather while nobody asks, at least 1
+	PerSecond float64 // tokens added a second
+	Burst     float64 // most tokens that the bucket holds, at least 1
 	Reserve   float64 // tokens that Ahead leaves to Waited, less than Burst
 }
 
-// MaxDebt bounds how far ahead Waited may reserve, so that callers who died
-// asleep do not hold up the others for long.
+// MaxDebt bounds how far into the future Waited may reserve tokens: a caller that
+// died while it waited for its token delays the others by at most this time.
 const MaxDebt = 10 * time.Second
 
-// Answer is what a bucket says to one ask: a token that is the asker's after
-// Wait, or none, and to ask again after Wait.
+// Answer is the answer of a bucket. If Granted, the caller has a token that it may
+// use after Wait. If not, it may ask again after Wait.
 type Answer struct {
 	Granted bool
 	Wait    time.Duration
 }
 
-// Bucket is a token bucket in memory, the same as the one in redisratelimit's Lua.
-// Waited is served in the order of asking, by debt: the token is taken at once
-// and paid for by waiting. Ahead never goes into debt, and is refused while
-// there is one, so it never stands before a Waited that asked.
+// Bucket is a token bucket in memory, with the same rules as the one in
+// redisratelimit's Lua:
+//
+//	tokens' = min(Burst, tokens + PerSecond·elapsed) − 1
+//	Waited is granted a token if tokens' ≥ −PerSecond·MaxDebt
+//	Ahead  is granted a token if tokens' ≥ Reserve
+//
+// If tokens' is negative, the bucket is in debt, and the caller waits until the
+// debt is paid: −tokens' / PerSecond. So Waited callers go in the order in which
+// they asked, and Ahead never goes before a Waited caller that has asked.
 type Bucket struct {
 	rate Rate
 
 	mu     sync.Mutex
-	tokens float64 // negative: debt
-	at     time.Time
+	tokens float64   // negative while the bucket is in debt
+	at     time.Time // of the last Take
 }
 
-// NewBucket returns a bucket with one token: full would let a burst through
-// whenever its memory was lost.
+// NewBucket returns a bucket with one token. A full one would allow a burst each
+// time that the bucket is made again.
 func NewBucket(r Rate) *Bucket { return &Bucket{rate: r, tokens: 1} }
 
 // Take asks for a token at now.
@@ -63,21 +69,22 @@ func (b *Bucket) Take(now time.Time, p Priority) Answer {
 	return Answer{Granted: true, Wait: b.rate.seconds(-left)}
 }
 
-// Give takes a token back that was granted and not used.
+// Give puts back a token that was granted and not used.
 func (b *Bucket) Give() {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	b.tokens = min(b.rate.Burst, b.tokens+1)
 }
 
-// seconds is how long n tokens take to come.
+// seconds is how long the bucket takes to get n tokens.
 func (r Rate) seconds(n float64) time.Duration {
 	return time.Duration(max(0, n) / r.PerSecond * float64(time.Second))
 }
 
-// Pace asks until a token is granted and its wait is over. Where ctx ends
-// during that wait it gives the token back. Waits are jittered upwards: nobody
-// calls before its time, and those refused together do not ask again together.
+// Pace asks until a token is granted, then waits for the answer's Wait. If ctx ends
+// during that wait, it gives the token back. Jitter only makes waits longer, so no
+// caller uses a token too early, and callers refused together ask again at
+// different times.
 func Pace(ctx context.Context, ask func() (Answer, error), give func()) error {
 	for {
 		if err := ctx.Err(); err != nil {
@@ -99,12 +106,12 @@ func Pace(ctx context.Context, ask func() (Answer, error), give func()) error {
 	}
 }
 
-// leastWait is before asking again: where a token is almost there the wait for it
-// is rounded to nothing, and hundreds that ask again at once are a busy loop.
+// leastWait is the shortest wait before asking again. A wait rounded to 0 would make
+// Pace a busy loop.
 const leastWait = time.Millisecond
 
-// jitter adds little to a wait for a token that is ours, so that order is kept
-// roughly, and up to half to a wait before asking again.
+// jitter lengthens the wait of a granted token by up to 5 %, which mostly keeps the
+// order of callers, and the wait before asking again by up to 50 %.
 func jitter(a Answer) time.Duration {
 	switch {
 	case !a.Granted:

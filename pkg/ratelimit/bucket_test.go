@@ -80,8 +80,8 @@ func TestClockSetBackTakesNothingAway(t *testing.T) {
 	}
 }
 
-// A wait that rounding has made nothing must not become a busy loop, which in a
-// bubble would never end.
+// A wait that was rounded to 0 must not make a busy loop, which would never end in
+// a synctest bubble.
 func TestPaceWaitsBeforeItAsksAgainHoweverShortTheWait(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		ready := time.Now().Add(time.Microsecond)

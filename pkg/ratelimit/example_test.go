@@ -10,7 +10,7 @@ import (
 	"github.com/scriptfleet/scriptfleet/pkg/ratelimit/memratelimit"
 )
 
-// One token is there: it is the reserve, and left to builds that runs wait for.
+// The bucket's one token is its reserve: only a build that a run waits for gets it.
 func ExampleLimiter() {
 	var limiter ratelimit.Limiter = memratelimit.New(ratelimit.Rate{PerSecond: 0.001, Burst: 2, Reserve: 1})
 	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Millisecond)

@@ -1,14 +1,13 @@
-// Package slot caps how many runs a tenant has at work in the whole fleet. A
-// slot is taken for one run, lasts a TTL, is renewed while the run works, and
-// so expires with its holder. redisslot counts in Redis, memslot in memory;
-// slottest holds both to this contract.
+// Package slot caps how many runs of a tenant are at work in the whole fleet. A
+// worker takes a slot for a run and renews it while the run works. A slot lasts for
+// a TTL, so it expires if its worker dies. redisslot counts slots in Redis, memslot
+// in memory; slottest holds both to this contract.
 //
-// Slots share work out; nothing's correctness rests on them. Where Redis forgot
-// who has slots, or was away, a tenant may for a TTL have more runs at work than
-// its cap, and never loses one: what was taken is granted again on Renew, and
-// what is asked for is granted as if nobody had any.
+// Correctness does not depend on slots. If Redis loses them, a tenant may have more
+// runs at work than its cap, for a TTL at most: Take grants slots as if none were
+// taken, and Renew grants the slots of the runs at work again. No run is lost.
 //
-// A scope that nobody has a slot of costs nothing: there may be 100,000 tenants.
+// A scope without a taken slot uses no memory, so there may be 100,000 tenants.
 package slot
 
 import (
@@ -18,12 +17,13 @@ import (
 	"time"
 )
 
-// ErrUnavailable is wrapped by every error that says that the slots are out of
-// reach for now. Repeating the call is safe.
+// ErrUnavailable is wrapped by the errors of calls that could not reach the slots.
+// The call may have taken effect, and may be repeated.
 var ErrUnavailable = errors.New("slot: out of reach")
 
-// Scope names what is capped by its parts: a tenant, or a tenant and a script.
-// Different parts are different scopes, whatever characters they hold.
+// Scope makes the name of a scope, which has one cap, from its parts: a tenant, or
+// a tenant and a script. It escapes the parts, so that different parts never make
+// the same name.
 func Scope(parts ...string) string {
 	escaped := make([]string, len(parts))
 	for i, p := range parts {
@@ -34,24 +34,24 @@ func Scope(parts ...string) string {
 
 var escape = strings.NewReplacer("%", "%25", ":", "%3A")
 
-// Ask asks for a slot of a tenant for a run.
+// Ask is a request for a slot for a run.
 type Ask struct {
-	Scope string // what is capped, named by the function Scope
-	Owner string // the run's holder; asking again with the same owner renews
-	Cap   int    // slots that the scope has; none are granted for 0 or less
+	Scope string // from the function Scope
+	Owner string // of the slot; a second Take by the same owner renews it
+	Cap   int    // how many slots the scope has; Take grants none for 0 or less
 }
 
 // Slots is safe for concurrent use.
 type Slots interface {
-	// Take answers for each ask, in order, whether a slot was granted for ttl.
-	// An owner that has one already has it renewed, whatever the cap is by now.
+	// Take tells for each ask, in order, whether a slot was granted for ttl. For
+	// an owner that has a slot it renews it, even if the scope is over its cap.
 	Take(ctx context.Context, asks []Ask, ttl time.Duration) ([]bool, error)
-	// Renew makes the slots last ttl from now, whatever the cap is by now. One
-	// that ran out, or that Redis forgot, is granted again.
+	// Renew makes the slots last ttl from now, without regard to Cap. A slot that
+	// ran out, or that Redis lost, is granted again.
 	Renew(ctx context.Context, asks []Ask, ttl time.Duration) error
-	// Give gives slots back; giving one that ran out is no error. A Renew that
-	// overtakes it leaves the slot taken until the ttl is over.
+	// Give gives slots back. Giving a slot that ran out is no error. A Renew that
+	// arrives after it grants the slot again, for its ttl.
 	Give(ctx context.Context, asks []Ask) error
-	// InUse tells how many slots of the scope are taken.
+	// InUse returns how many slots of the scope are taken.
 	InUse(ctx context.Context, scope string) (int, error)
 }

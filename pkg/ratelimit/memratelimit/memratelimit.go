@@ -1,5 +1,5 @@
-// Package memratelimit paces the calls of one process, for tests and for a fleet of
-// one worker.
+// Package memratelimit limits the calls of one process by a token bucket in memory,
+// for tests and simulations.
 package memratelimit
 
 import (
@@ -12,7 +12,7 @@ import (
 // Limiter implements ratelimit.Limiter.
 type Limiter struct{ bucket *ratelimit.Bucket }
 
-// New returns a limiter of its own bucket.
+// New returns a limiter with a new bucket.
 func New(r ratelimit.Rate) *Limiter { return &Limiter{bucket: ratelimit.NewBucket(r)} }
 
 // Wait implements ratelimit.Limiter.

@@ -12,11 +12,11 @@ import (
 	"github.com/scriptfleet/scriptfleet/pkg/ratelimit"
 )
 
-// New makes a limiter whose bucket nobody has used.
+// New makes a limiter with a new bucket.
 type New func(t *testing.T, r ratelimit.Rate) ratelimit.Limiter
 
-// Run runs the contract; run is called for each of its tests, and calls test
-// (inside of a synctest bubble, where the clock is faked).
+// Run runs the contract. It calls run for each of its tests; run calls test with a
+// New, inside a synctest bubble if the implementation is in memory.
 func Run(t *testing.T, run func(t *testing.T, test func(*testing.T, New))) {
 	for name, test := range map[string]func(*testing.T, New){
 		"NoMoreTokensThanTheRateAllows":       neverFaster,
@@ -47,7 +47,7 @@ func waitedFirst(t *testing.T, make New) {
 	const waiters = 20
 	var done atomic.Int32
 	var wg sync.WaitGroup
-	wait(t, l, ratelimit.Waited) // the bucket's first
+	wait(t, l, ratelimit.Waited) // the token that a new bucket has
 	for range waiters {
 		wg.Go(func() { wait(t, l, ratelimit.Waited); done.Add(1) })
 	}
@@ -86,7 +86,7 @@ func leaversGiveBack(t *testing.T, make New) {
 	wait(t, l, ratelimit.Waited)
 	ctx, cancel := context.WithCancel(t.Context())
 	var wg sync.WaitGroup
-	for range 18 { // nine seconds of debt
+	for range 18 { // a debt of nine seconds
 		wg.Go(func() { _ = l.Wait(ctx, ratelimit.Waited) })
 	}
 	time.AfterFunc(50*time.Millisecond, cancel)

@@ -1,11 +1,11 @@
-// Package redisratelimit paces the calls of all workers together, by one token
-// bucket in Redis that one Lua call reads and writes by the server's clock.
+// Package redisratelimit limits the calls of all workers together, by one token
+// bucket in Redis. A Lua script reads and writes it by the server's clock.
 //
-// A bucket that Redis forgot starts with one token, and without the debts:
-// those who wait for theirs call at the rate beside the new ones, so for at
-// most ratelimit.MaxDebt twice the rate goes through, which Lambda answers with a
-// 429 at worst. While Redis is out of reach each worker paces itself by its
-// share of the rate.
+// If Redis loses the bucket, a new one starts with one token and without debt.
+// Callers that wait for tokens of the old bucket then call at the rate, beside the
+// callers of the new one: twice the rate, for at most ratelimit.MaxDebt. At worst
+// Lambda answers some of them with 429. While Redis is out of reach, each worker
+// uses a bucket of its own, with 1/Workers of the rate.
 package redisratelimit
 
 import (
@@ -25,11 +25,11 @@ import (
 type Config struct {
 	Prefix string         // of the key in Redis
 	Rate   ratelimit.Rate // of the whole fleet
-	// Workers is how many are assumed to share the rate when nobody can be
-	// asked. Default 4.
+	// Workers is the assumed number of workers that share the rate while Redis
+	// is out of reach. Default 4.
 	Workers int
-	// Patience is how long one call to Redis may take, and AwayFor how long it
-	// is not tried again after one that failed. Default 500 ms and 2 s.
+	// Patience is how long one call of Redis may take. AwayFor is how long Redis
+	// is not called again after a call that failed. Default 500 ms and 2 s.
 	Patience, AwayFor time.Duration
 }
 
@@ -38,10 +38,10 @@ type Limiter struct {
 	cfg   Config
 	rdb   redis.Scripter
 	local *ratelimit.Bucket
-	away  atomic.Pointer[time.Time] // Redis is not asked before
+	away  atomic.Pointer[time.Time] // Redis is not called before this time
 }
 
-// New returns a limiter on the bucket of cfg.Prefix.
+// New returns a limiter on the bucket under cfg.Prefix.
 func New(cfg Config, rdb redis.Scripter) *Limiter {
 	if cfg.Workers <= 0 {
 		cfg.Workers = 4
@@ -57,8 +57,8 @@ func New(cfg Config, rdb redis.Scripter) *Limiter {
 }
 
 // KEYS  the bucket
-// ARGV  tokens per second, burst, floor that the bucket may not fall below
-// Returns {granted, seconds to wait}, the second as a string.
+// ARGV  tokens per second, burst, floor: least number of tokens after the grant
+// Returns {1 if granted else 0, seconds to wait as a string}.
 var take = redis.NewScript(`
 local rate, burst, floor = tonumber(ARGV[1]), tonumber(ARGV[2]), tonumber(ARGV[3])
 local time = redis.call('TIME')
@@ -81,6 +81,7 @@ return {granted, string.format('%.6f', wait)}
 
 // KEYS  the bucket
 // ARGV  burst
+// Returns 1.
 var give = redis.NewScript(`
 local tokens = redis.call('HGET', KEYS[1], 'tokens')
 if tokens then
@@ -135,8 +136,8 @@ func (l *Limiter) call(ctx context.Context, floor float64) (ratelimit.Answer, er
 	return ratelimit.Answer{Granted: v[0].(int64) == 1, Wait: time.Duration(seconds * float64(time.Second))}, nil
 }
 
-// give gives a token back that nobody will use. That it may be lost costs the
-// fleet one call.
+// give puts back a token that was not used. If that fails, the fleet makes one call
+// less.
 func (l *Limiter) give(shared bool) {
 	if !shared {
 		l.local.Give()

@@ -26,8 +26,8 @@ func TestContractOnRedis(t *testing.T) {
 	})
 }
 
-// A limiter that Redis refuses paces by itself, so the contract does not show that
-// it has its permissions.
+// A limiter without permissions in Redis passes the contract with its local bucket,
+// so this test checks the permissions.
 func TestTheSmallestPermissionsAreEnough(t *testing.T) {
 	s := redistest.Start(t)
 	l := New(Config{Prefix: "test", Rate: ratelimit.Rate{PerSecond: 10, Burst: 1}}, redistest.Connect(t, s.Addr, redistest.AsFleet(t, s, "test")))
@@ -49,7 +49,7 @@ func TestContractOnMiniredis(t *testing.T) {
 	})
 }
 
-// The Lua is the bucket of pkg/limit, whose rules are tested there.
+// The Lua has the same rules as ratelimit.Bucket, whose own tests check them.
 func TestLuaAnswersAsTheBucketInMemoryDoes(t *testing.T) {
 	m := miniredis.RunT(t)
 	now := time.Date(2026, 11, 23, 9, 0, 0, 0, time.UTC)

@@ -1,6 +1,6 @@
-// Package memslot counts slots in memory: for tests, for simulations (its only
-// clock is time.Now), and for a fleet of one process. Forget does to it what
-// FLUSHALL does to Redis.
+// Package memslot counts slots in the memory of one process, for tests and
+// simulations. It uses the clock of package time, so it follows the fake clock of
+// testing/synctest. Forget is like Redis' FLUSHALL.
 package memslot
 
 import (
@@ -14,7 +14,7 @@ import (
 // Slots implements slot.Slots.
 type Slots struct {
 	mu     sync.Mutex
-	scopes map[string]map[string]time.Time // of a scope, its owners and the end of their slots
+	scopes map[string]map[string]time.Time // scope → owner → end of the slot
 }
 
 var _ slot.Slots = (*Slots)(nil)
@@ -91,7 +91,8 @@ func (s *Slots) put(a slot.Ask, end time.Time) {
 	s.scopes[a.Scope][a.Owner] = end
 }
 
-// taken drops what ran out of a scope, and the scope with its last slot.
+// taken drops the slots of a scope that ran out, and the scope with its last slot.
+// It returns the slots that are left.
 func (s *Slots) taken(scope string, now time.Time) map[string]time.Time {
 	owners := s.scopes[scope]
 	for owner, end := range owners {
@@ -105,9 +106,9 @@ func (s *Slots) taken(scope string, now time.Time) map[string]time.Time {
 	return owners
 }
 
-// enter starts an operation: all of it happens at one instant, under the lock.
-// It looks at two scopes that nobody may ask for again, so that those whose
-// holders died stay a small share of the whole.
+// enter locks the slots for one operation, and returns the time at which all of
+// the operation happens. It also checks two scopes, in random order, so that scopes
+// whose holders died stay a small share of all.
 func (s *Slots) enter(ctx context.Context) (now time.Time, unlock func(), err error) {
 	if err := ctx.Err(); err != nil {
 		return time.Time{}, nil, err

@@ -27,14 +27,15 @@ var (
 	inUse = redis.NewScript(inUseLua)
 )
 
-// inOneCall bounds how long one script keeps Redis from everybody else.
+// inOneCall is the greatest number of asks in one script: Redis serves no other
+// client while a script runs.
 const inOneCall = 500
 
-// Config says where slots are kept; zero values take the defaults.
+// Config says where slots are kept. A zero value stands for the default.
 type Config struct {
-	// Prefix stands before every key. Default scriptfleet.
+	// Prefix begins every Redis key. Default scriptfleet.
 	Prefix string
-	// Timeout bounds each call, where its context does not sooner. Default 5 s.
+	// Timeout bounds each call of Redis. Default 5 s.
 	Timeout time.Duration
 }
 
@@ -42,7 +43,7 @@ type Config struct {
 type Slots struct {
 	cfg    Config
 	client redis.UniversalClient
-	scopes string // what the keys of scopes begin with
+	scopes string // the beginning of the keys of scopes
 }
 
 var _ slot.Slots = (*Slots)(nil)
@@ -54,7 +55,8 @@ func New(cfg Config, client redis.UniversalClient) *Slots {
 	if cfg.Timeout == 0 {
 		cfg.Timeout = 5 * time.Second
 	}
-	// Without a colon of its own, no prefix with what follows is another's.
+	// The prefix has no colon of its own, so that keys of two prefixes never
+	// collide.
 	prefix := strings.NewReplacer("%", "%25", ":", "%3A").Replace(cfg.Prefix)
 	return &Slots{cfg: cfg, client: client, scopes: prefix + ":slot:"}
 }
@@ -85,7 +87,7 @@ func (s *Slots) Renew(ctx context.Context, asks []slot.Ask, ttl time.Duration) e
 	return nil
 }
 
-// call runs a script about asks and returns the integers that it answers.
+// call runs a script for the asks and returns the integers of its answer.
 func (s *Slots) call(ctx context.Context, script *redis.Script, asks []slot.Ask, ttl time.Duration) ([]int64, error) {
 	ctx, cancel := context.WithTimeout(ctx, s.cfg.Timeout)
 	defer cancel()
@@ -124,7 +126,7 @@ func (s *Slots) InUse(ctx context.Context, scope string) (int, error) {
 	return n, nil
 }
 
-// reach marks an error that says that Redis is out of reach.
+// reach wraps ErrUnavailable around an error of a Redis that is out of reach.
 func reach(err error) error {
 	if redisfault.Unavailable(err) {
 		return fmt.Errorf("%w: %w", slot.ErrUnavailable, err)

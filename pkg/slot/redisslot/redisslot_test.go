@@ -88,7 +88,7 @@ func TestARedisOutOfReachIsSaidToBe(t *testing.T) {
 	check("paused")
 	server.Stop()
 	check("stopped")
-	server.Restart() // it knows no script
+	server.Restart() // without the scripts
 	s = New(Config{}, redistest.Connect(t, server.Addr))
 	for name, err := range slottest.CallAll(t.Context(), s) {
 		if err != nil {
@@ -117,8 +117,7 @@ func BenchmarkRunTakesAndGivesASlot(b *testing.B) {
 	b.ReportMetric(float64(10*b.N)/b.Elapsed().Seconds(), "runs/s")
 }
 
-// age does to what is kept what the passing of d does: TTLs and slots are nearer
-// to their end.
+// age makes all that is stored older by d: TTLs and slots end sooner by d.
 func age(t *testing.T, c *redis.Client, d time.Duration) {
 	t.Helper()
 	const script = `

@@ -56,10 +56,11 @@ func capHolds(t tester) {
 	t.inUse("s", 0)
 }
 
-// agreesWithModel plays random operations on two scopes and on a map.
+// agreesWithModel does random operations on two scopes and on a map, and compares
+// the two.
 func agreesWithModel(t tester) {
 	cases := 0
-	// Without its Deadline, which a synctest bubble does not allow to ask for.
+	// The struct hides t.Deadline, which must not be called in a synctest bubble.
 	rapid.Check(struct{ testing.TB }{t.T}, func(r *rapid.T) {
 		if cases++; t.Slow && cases > 15 {
 			return

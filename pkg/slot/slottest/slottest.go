@@ -1,5 +1,5 @@
-// Package slottest holds implementations of slot.Slots to their contract: by
-// claims, by a model under random operations, and by many callers at once.
+// Package slottest holds implementations of slot.Slots to their contract: by single
+// tests, by a model under random operations, and by concurrent callers.
 package slottest
 
 import (
@@ -12,18 +12,19 @@ import (
 	"github.com/scriptfleet/scriptfleet/pkg/slot"
 )
 
-// Env is one implementation under test, with nothing taken.
+// Env is one implementation under test, without a taken slot.
 type Env struct {
 	Slots slot.Slots
-	Pass  func(d time.Duration) // lets time pass, for the slots at least
-	Flush func()                // makes the implementation forget everything
-	Slow  bool                  // the model is tried on fewer cases
+	Pass  func(d time.Duration) // moves the clock of the slots by d
+	Flush func()                // removes all that the implementation has stored
+	Slow  bool                  // the test with the model then runs fewer cases
 }
 
 const ttl = 30 * time.Second
 
-// Run runs the contract; run is called for each of its tests, and calls test
-// with a fresh Env (inside of a synctest bubble, where the clock is faked).
+// Run runs the contract. It calls run for each of its tests; run makes a fresh Env
+// and calls test with it, inside a synctest bubble if the implementation is in
+// memory.
 func Run(t *testing.T, run func(t *testing.T, test func(t *testing.T, e Env))) {
 	for name, test := range map[string]func(tester){
 		"AScopeGrantsAsManySlotsAsItsCap":             grantsUpToCap,
@@ -56,7 +57,7 @@ func Run(t *testing.T, run func(t *testing.T, test func(t *testing.T, e Env))) {
 	}
 }
 
-// tester calls one Env and fails the test on errors that no test expects.
+// tester calls the slots of one Env, and fails the test on unexpected errors.
 type tester struct {
 	*testing.T
 	Env
@@ -206,7 +207,7 @@ func oddScopes(t tester) {
 
 func manyInOrder(t tester) {
 	var asks []slot.Ask
-	for i := range 1203 { // more than an implementation sends at once
+	for i := range 1203 { // more than two scripts of redisslot handle
 		asks = append(asks, slot.Ask{Scope: fmt.Sprint("s", i), Owner: "a", Cap: i % 2})
 	}
 	granted, err := t.Slots.Take(t.ctx, asks, ttl)
@@ -281,8 +282,8 @@ func endedContext(t tester) {
 	t.inUse("s", 0)
 }
 
-// CallAll calls every method once and returns their errors: for tests of what
-// each of them says when Redis is away.
+// CallAll calls every method once and returns their errors by the method's name. It
+// serves tests of the errors while Redis is away.
 func CallAll(ctx context.Context, s slot.Slots) map[string]error {
 	errs, asks := map[string]error{}, []slot.Ask{{Scope: "s", Owner: "a", Cap: 1}}
 	_, errs["Take"] = s.Take(ctx, asks, ttl)

@@ -1,5 +1,5 @@
 -- KEYS     for each ask its scope, as in take.lua
--- ARGV     as in take.lua; the cap does not count
+-- ARGV     as in take.lua; the cap is ignored
 -- Returns  an empty list
 local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)

@@ -13,7 +13,7 @@ local function take(scope, owner, cap)
     return 0
   end
   redis.call('ZADD', scope, string.format('%.0f', now + ttl), owner)
-  -- The key lives as long as its last slot.
+  -- The key expires with the last slot.
   if redis.call('PTTL', scope) < ttl then redis.call('PEXPIRE', scope, ttl) end
   return 1
 end
