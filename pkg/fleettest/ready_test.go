@@ -139,17 +139,9 @@ func (p readyPage) reason(part string) string {
 
 func readyParts(t *testing.T, admin string) (page readyPage) {
 	t.Helper()
-	resp, err := http.Get("http://" + admin + "/readyz?format=json")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer resp.Body.Close()
-	body, err := io.ReadAll(resp.Body)
-	if err == nil {
-		err = json.Unmarshal(body, &page)
-	}
-	if err != nil || page.Ready != (resp.StatusCode == http.StatusOK) {
-		t.Fatalf("/readyz answers %d %s: %v", resp.StatusCode, body, err)
+	code, body := get(t, admin, "/readyz?format=json")
+	if err := json.Unmarshal([]byte(body), &page); err != nil || page.Ready != (code == http.StatusOK) {
+		t.Fatalf("/readyz answers %d %s: %v", code, body, err)
 	}
 	return page
 }

@@ -15,6 +15,7 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
+	"slices"
 	"sync"
 	"time"
 
@@ -69,14 +70,22 @@ func New(log *zap.Logger, reg prometheus.Registerer) *Prober {
 }
 
 // Watch begins to try the parts, until ctx ends.
-func (p *Prober) Watch(ctx context.Context, parts ...Part) { p.add(ctx, parts) }
+func (p *Prober) Watch(ctx context.Context, parts ...Part) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for _, part := range parts {
+		s := &State{Part: part.Name, Reason: errNotTried, Since: time.Now()}
+		p.states = append(p.states, s)
+		p.up.WithLabelValues(part.Name).Set(0)
+		go p.watch(ctx, part, s)
+	}
+}
 
-// Await is Watch, and returns once all of these parts are up at the same time, or
-// false once ctx has ended.
+// Await returns true once these parts, which are watched, are all up at the same
+// time, or false once ctx has ended.
 func (p *Prober) Await(ctx context.Context, parts ...Part) bool {
-	mine := p.add(ctx, parts)
 	for {
-		changed, up := p.allUp(mine)
+		changed, up := p.allUp(parts)
 		if up {
 			return true
 		}
@@ -99,28 +108,15 @@ func (p *Prober) States() []State {
 	return all
 }
 
-func (p *Prober) add(ctx context.Context, parts []Part) []*State {
+func (p *Prober) allUp(parts []Part) (changed <-chan struct{}, up bool) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	mine := make([]*State, len(parts))
-	for i, part := range parts {
-		mine[i] = &State{Part: part.Name, Reason: errNotTried, Since: time.Now()}
-		p.up.WithLabelValues(part.Name).Set(0)
-		go p.watch(ctx, part, mine[i])
+	up = true
+	for _, s := range p.states {
+		awaited := slices.ContainsFunc(parts, func(part Part) bool { return part.Name == s.Part })
+		up = up && (s.Reason == nil || !awaited)
 	}
-	p.states = append(p.states, mine...)
-	return mine
-}
-
-func (p *Prober) allUp(mine []*State) (changed <-chan struct{}, up bool) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	for _, s := range mine {
-		if s.Reason != nil {
-			return p.changed, false
-		}
-	}
-	return p.changed, true
+	return p.changed, up
 }
 
 func (p *Prober) watch(ctx context.Context, part Part, s *State) {

@@ -94,9 +94,10 @@ func TestWhatWaitsForItsPartsBeginsOnceAllOfThemAreUp(t *testing.T) {
 		broken, whole, other := &thing{}, &thing{}, &thing{}
 		broken.breaks(errors.New("unknown authority"))
 		other.breaks(errors.New("it is starting"))
-		b.Watch(ctx, other.part("worker"))
+		awaited := []Part{broken.part("lambda"), whole.part("redis")}
+		b.Watch(ctx, append(awaited, other.part("worker"))...)
 		begun := make(chan bool, 1)
-		go func() { begun <- b.Await(ctx, broken.part("lambda"), whole.part("redis")) }()
+		go func() { begun <- b.Await(ctx, awaited...) }()
 		time.Sleep(time.Hour)
 		select {
 		case <-begun:

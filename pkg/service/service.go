@@ -1,9 +1,11 @@
 // Package service starts the running parts of a process and drains them.
 //
-// There are two contexts. The first ends with SIGTERM or SIGINT and stops the
-// intake: each part then finishes what it has in hand and returns. The second
-// ends when the drain has lasted too long, or with a second signal, and stops
-// the work itself.
+// There are two contexts. The first ends with SIGTERM, SIGINT or SIGHUP and stops
+// the intake: each part then finishes what it has in hand and returns. The second
+// ends when the drain has lasted too long, or with a second SIGTERM or SIGINT, and
+// stops the work itself. A terminal that closes sends SIGHUP more than once, so
+// that one never hurries; a process that was started to ignore it, as by nohup,
+// ignores it.
 package service
 
 import (
@@ -36,8 +38,19 @@ type Part struct {
 func Run(parent context.Context, drain time.Duration, parts ...Part) error {
 	signals := make(chan os.Signal, 2)
 	signal.Notify(signals, os.Interrupt, syscall.SIGTERM)
+	if !signal.Ignored(syscall.SIGHUP) {
+		signal.Notify(signals, syscall.SIGHUP)
+	}
 	defer signal.Stop(signals)
 	return run(parent, drain, signals, parts)
+}
+
+// OutliveReaders lets this process go on when what reads its stdout or stderr is
+// gone: the write fails, and what was to be logged is dropped. By default Go ends
+// the process by SIGPIPE, without a drain. Programs that it starts are not
+// affected.
+func OutliveReaders() {
+	signal.Notify(make(chan os.Signal, 1), syscall.SIGPIPE)
 }
 
 func run(parent context.Context, drain time.Duration, signals <-chan os.Signal, parts []Part) error {
@@ -67,14 +80,19 @@ func run(parent context.Context, drain time.Duration, signals <-chan os.Signal, 
 	stopIntake()
 	timeout := time.NewTimer(drain)
 	defer timeout.Stop()
-	select {
-	case <-done:
+	for {
+		select {
+		case <-done:
+			return errors.Join(errs...)
+		case <-timeout.C:
+			stopWork(ErrDrainTimeout)
+		case s := <-signals:
+			if s == syscall.SIGHUP {
+				continue
+			}
+			stopWork(ErrHurried)
+		}
+		<-done
 		return errors.Join(errs...)
-	case <-timeout.C:
-		stopWork(ErrDrainTimeout)
-	case <-signals:
-		stopWork(ErrHurried)
 	}
-	<-done
-	return errors.Join(errs...)
 }

@@ -59,9 +59,9 @@ func TestAPartThatFailsStopsTheOthers(t *testing.T) {
 
 func TestASignalStopsTheIntakeAndASecondTheWork(t *testing.T) {
 	err := Run(t.Context(), time.Hour, Part{"worker", func(intake, work context.Context) error {
-		kill(t)
+		kill(t, syscall.SIGTERM)
 		<-intake.Done()
-		kill(t)
+		kill(t, syscall.SIGTERM)
 		<-work.Done()
 		return context.Cause(work)
 	}})
@@ -70,8 +70,27 @@ func TestASignalStopsTheIntakeAndASecondTheWork(t *testing.T) {
 	}
 }
 
-func kill(t *testing.T) {
-	if err := syscall.Kill(os.Getpid(), syscall.SIGTERM); err != nil {
+func TestATerminalThatClosesStopsTheIntakeAndHurriesNothing(t *testing.T) {
+	err := Run(t.Context(), time.Hour, Part{"worker", func(intake, work context.Context) error {
+		kill(t, syscall.SIGHUP)
+		<-intake.Done()
+		for range 5 {
+			kill(t, syscall.SIGHUP)
+		}
+		select {
+		case <-work.Done():
+			return context.Cause(work)
+		case <-time.After(100 * time.Millisecond):
+			return nil
+		}
+	}})
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+func kill(t *testing.T, s syscall.Signal) {
+	if err := syscall.Kill(os.Getpid(), s); err != nil {
 		t.Error(err)
 	}
 }

@@ -2,7 +2,6 @@ package wire
 
 import (
 	"context"
-	"errors"
 
 	"go.uber.org/zap"
 
@@ -14,9 +13,10 @@ import (
 )
 
 // RunProcess is the whole life of a production binary: logs, clients, the part
-// that it is for, the admin address, and a drain at the end. It may start before
-// what it stands on does.
+// that it is for, the admin address, and a drain at the end, during which the
+// address still answers. It may start before what it stands on does.
 func RunProcess(ctx context.Context, name string, p config.Process, settings config.Fleet, part func(context.Context, *Fleet) (Running, error)) error {
+	service.OutliveReaders()
 	log, err := telemetry.NewLogger(p.LogLevel, p.LogFormat)
 	if err != nil {
 		return err
@@ -39,19 +39,18 @@ func RunProcess(ctx context.Context, name string, p config.Process, settings con
 	}
 	start.admin = admin.Addr
 	defer func() { log.Info(name + " has stopped") }()
-	err = service.Run(ctx, p.Drain, start.part(part), fleet.FollowTenants(), adminPart(admin, name))
+	alive, end := context.WithCancel(ctx)
+	served := make(chan struct{})
+	defer func() { end(); <-served }()
+	go func() {
+		defer close(served)
+		if err := admin.Run(alive); err != nil {
+			log.Error("metrics, health and readiness are gone; restart this process", zap.Error(err))
+		}
+	}()
+	err = service.Run(ctx, p.Drain, start.part(alive, part), fleet.FollowTenants())
 	if start.failed != nil {
 		return start.failed
 	}
 	return err
-}
-
-// adminPart serves until the intake ends; the drain needs no audience.
-func adminPart(admin *telemetry.Admin, of string) service.Part {
-	return service.Part{Name: "admin address of the " + of, Run: func(intake, _ context.Context) error {
-		if err := admin.Run(intake); err != nil {
-			return errors.Join(errors.New("choose another --admin-addr"), err)
-		}
-		return nil
-	}}
 }

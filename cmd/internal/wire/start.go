@@ -28,19 +28,25 @@ type starter struct {
 
 func newStarter(f *Fleet, name string) *starter {
 	s := &starter{fleet: f, name: name, parts: probe.New(f.Log.Named(name), f.Registry)}
-	starting := func() error { return errors.New("it is starting") }
-	s.ready.Store(&starting)
+	s.notReady("it is starting")
 	return s
 }
 
 // Ready is nil once the part takes work.
 func (s *starter) Ready() error { return (*s.ready.Load())() }
 
-// part waits, and then puts the part together and runs it.
-func (s *starter) part(assemble func(context.Context, *Fleet) (Running, error)) service.Part {
+// notReady is a process that takes no work, and why.
+func (s *starter) notReady(why string) {
+	ready := func() error { return errors.New(why) }
+	s.ready.Store(&ready)
+}
+
+// part waits, and then puts the part together and runs it. What it stands on is
+// tried until alive ends, which is after the drain.
+func (s *starter) part(alive context.Context, assemble func(context.Context, *Fleet) (Running, error)) service.Part {
 	return service.Part{Name: s.name, Run: func(intake, work context.Context) error {
-		s.parts.Watch(intake, Own(s.name, s.Ready))
-		if !s.await(intake, s.fleet.reach()) {
+		s.parts.Watch(alive, Own(s.name, s.Ready))
+		if !s.await(alive, intake, s.fleet.reach()) {
 			return nil // it is told to stop
 		}
 		running, err := s.assembled(intake, assemble)
@@ -48,10 +54,11 @@ func (s *starter) part(assemble func(context.Context, *Fleet) (Running, error)) 
 			s.failed = err
 			return err
 		}
-		if !s.await(intake, running.Parts) {
+		if !s.await(alive, intake, running.Parts) {
 			return nil
 		}
 		s.ready.Store(&running.Ready)
+		defer context.AfterFunc(intake, func() { s.notReady("it is stopping, and takes no more work") })()
 		s.fleet.Log.Info(s.name+" runs", zap.String("admin", s.admin()),
 			zap.String("prefix", s.fleet.Settings.Prefix), zap.Int("partitions", s.fleet.Settings.Partitions))
 		return running.Part.Run(intake, work)
@@ -68,11 +75,12 @@ func (s *starter) assembled(ctx context.Context, assemble func(context.Context, 
 // patience is how long a process waits before it says that it does.
 const patience = time.Second
 
-// await returns true once the parts are up, and false when ctx ends first.
-func (s *starter) await(ctx context.Context, parts []probe.Part) bool {
+// await returns true once the parts are up, and false when the intake ends first.
+func (s *starter) await(alive, intake context.Context, parts []probe.Part) bool {
 	late := time.AfterFunc(patience, func() {
 		s.fleet.Log.Warn(s.name+" waits for what it stands on; /readyz tells for what", zap.String("admin", s.admin()))
 	})
 	defer late.Stop()
-	return s.parts.Await(ctx, parts...)
+	s.parts.Watch(alive, parts...)
+	return s.parts.Await(intake, parts...)
 }
