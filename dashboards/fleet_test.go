@@ -31,8 +31,8 @@ func TestEveryQueryHasDataUnderAReplay(t *testing.T) {
 	fleet := startFleet(t)
 	prometheus := startPrometheus(t, fleet)
 	// A rate knows only what happens after the first scrape.
-	wait.Until(t, within, "prometheus scrapes no dispatcher and worker", func() bool {
-		return prometheus.hasData(t, "count(count_over_time(scriptfleet_process_ready[1m]) >= 2) == 2")
+	wait.Until(t, within, "prometheus does not scrape the dispatcher and both workers", func() bool {
+		return prometheus.hasData(t, "count(count_over_time(scriptfleet_process_ready[1m]) >= 2) == 3")
 	})
 	replayed := fleet.replay(t, 200, 20)
 
@@ -57,13 +57,29 @@ func TestEveryQueryHasDataUnderAReplay(t *testing.T) {
 	for _, alert := range prometheus.alerts(t) {
 		t.Errorf("a fleet that is well raises %s", alert)
 	}
+
+	// A worker is killed with runs in hand, and the other goes on.
+	replayed = fleet.replay(t, 200, 20)
+	wait.Until(t, within, "the second worker has nothing in hand", func() bool {
+		return prometheus.hasData(t, fmt.Sprintf("scriptfleet_worker_active{instance=%q} > 0", fleet.second.Admin()))
+	})
+	fleet.second.Kill()
+	if err := <-replayed; err != nil {
+		t.Errorf("replay over a kill: %v", err)
+	}
+	wait.Until(t, within, "no alert tells of the worker that was killed", func() bool { return len(prometheus.alerts(t)) > 0 })
+	for _, alert := range prometheus.alerts(t) {
+		if want := "ScriptfleetProcessLost: scriptfleet-worker " + fleet.second.Admin() + " is lost"; alert != want {
+			t.Errorf("a worker that was killed raises %s, not %s", alert, want)
+		}
+	}
 }
 
-// ourFleet is the embedded stack, a dispatcher and a worker, each a process.
+// ourFleet is the embedded stack, a dispatcher and two workers, each a process.
 type ourFleet struct {
-	command            string // scriptfleet
-	env                []string
-	dispatcher, worker string // their admin addresses
+	command                   string // scriptfleet
+	env                       []string
+	dispatcher, first, second *process.Process
 }
 
 func startFleet(t *testing.T) ourFleet {
@@ -74,9 +90,11 @@ func startFleet(t *testing.T) ourFleet {
 	}
 	_, set := fleettest.StartLocal(t, bin, program.Environment(), "--no-fleet")
 	f := ourFleet{command: filepath.Join(bin, "scriptfleet"), env: set.Env()}
-	f.dispatcher = process.Start(t, f.env, filepath.Join(bin, "dispatcher"), "--admin-addr", "127.0.0.1:0", "--log-format", "json").Admin()
-	f.worker = process.Start(t, f.env, filepath.Join(bin, "worker"), "--admin-addr", "127.0.0.1:0", "--log-format", "json",
-		"--cache-dir", t.TempDir()).Admin()
+	start := func(name string, args ...string) *process.Process {
+		return process.Start(t, f.env, filepath.Join(bin, name), append(args, "--admin-addr", "127.0.0.1:0", "--log-format", "json")...)
+	}
+	f.dispatcher = start("dispatcher")
+	f.first, f.second = start("worker", "--cache-dir", t.TempDir()), start("worker", "--cache-dir", t.TempDir())
 	return f
 }
 
@@ -125,8 +143,8 @@ func startPrometheus(t *testing.T, f ourFleet) server {
 	t.Helper()
 	dir := t.TempDir()
 	config := strings.NewReplacer(
-		`["local:9101"]`, `["`+f.dispatcher+`"]`,
-		`["local:9111", "local:9112"]`, `["`+f.worker+`"]`,
+		`["local:9101"]`, `["`+f.dispatcher.Admin()+`"]`,
+		`["local:9111", "local:9112"]`, `["`+f.first.Admin()+`", "`+f.second.Admin()+`"]`,
 		"interval: 15s", "interval: 1s",
 	).Replace(files.Read(t, "prometheus.yml"))
 	for name, content := range map[string]string{

@@ -13,12 +13,23 @@ import (
 )
 
 // depths looks at the fleet's queues again and again: the router wants to know
-// which partition is emptier, and operators want to see all of them.
+// which partition is emptier, operators want to see all of them, and the books
+// are compared with them.
 type depths struct {
 	watched []watched
+	books   *books
 	gauge   *prometheus.GaugeVec
 	guard   panics.Guard
 }
+
+// Labels of the queues that are not partitions.
+const (
+	labelRequests     = "requests"
+	labelSide         = "side"
+	labelResults      = "results"
+	labelRequestsDLQ  = "requests-dlq"
+	labelPartitionDLQ = "partition-dlq"
+)
 
 // watched is a queue, its label, and who else wants to know.
 type watched struct {
@@ -27,8 +38,8 @@ type watched struct {
 	tell  func(queue.Depth)
 }
 
-func newDepths(reg prometheus.Registerer, guard panics.Guard) *depths {
-	return &depths{guard: guard, gauge: promauto.With(reg).NewGaugeVec(prometheus.GaugeOpts{
+func newDepths(b *books, reg prometheus.Registerer, guard panics.Guard) *depths {
+	return &depths{books: b, guard: guard, gauge: promauto.With(reg).NewGaugeVec(prometheus.GaugeOpts{
 		Name: "scriptfleet_queue_depth",
 		Help: "Messages on each queue, by state, as the dispatcher last saw them.",
 	}, []string{"queue", "state"})}
@@ -41,17 +52,12 @@ func (d *depths) add(label string, q queue.Queue, tell func(queue.Depth)) {
 	}
 }
 
-// run looks at all queues at once, every so often until ctx ends. A queue that
-// can't be looked at keeps what was last seen.
+// run looks every so often until ctx ends.
 func (d *depths) run(ctx context.Context, every time.Duration) {
 	tick := time.NewTicker(every)
 	defer tick.Stop()
 	for {
-		var wg sync.WaitGroup
-		for _, w := range d.watched {
-			wg.Go(func() { d.guard.Catch(func() { d.look(ctx, w) }, nil) })
-		}
-		wg.Wait()
+		d.pass(ctx)
 		select {
 		case <-ctx.Done():
 			return
@@ -60,10 +66,32 @@ func (d *depths) run(ctx context.Context, every time.Duration) {
 	}
 }
 
-func (d *depths) look(ctx context.Context, w watched) {
+// pass looks at all queues at once, between two reads of the books.
+func (d *depths) pass(ctx context.Context) {
+	before := d.books.read(ctx)
+	seen := make([]*queue.Depth, len(d.watched))
+	var wg sync.WaitGroup
+	for i, w := range d.watched {
+		wg.Go(func() { d.guard.Catch(func() { seen[i] = d.look(ctx, w) }, nil) })
+	}
+	wg.Wait()
+	held := new(int)
+	for i, depth := range seen {
+		if depth == nil {
+			held = nil
+			break
+		}
+		*held += holds(d.watched[i].label, *depth)
+	}
+	d.books.show(before, d.books.read(ctx), held)
+}
+
+// look is nil for a queue that can't be looked at; its gauge keeps what was last
+// seen.
+func (d *depths) look(ctx context.Context, w watched) *queue.Depth {
 	depth, err := w.queue.Depth(ctx)
 	if err != nil {
-		return
+		return nil
 	}
 	d.gauge.WithLabelValues(w.label, "visible").Set(float64(depth.Visible))
 	d.gauge.WithLabelValues(w.label, "in_flight").Set(float64(depth.InFlight))
@@ -71,4 +99,5 @@ func (d *depths) look(ctx context.Context, w watched) {
 	if w.tell != nil {
 		w.tell(depth)
 	}
+	return &depth
 }

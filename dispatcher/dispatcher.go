@@ -69,6 +69,7 @@ type Ledger interface {
 	Cancel(ctx context.Context, e ledger.Entry) (ledger.State, error)
 	outbox.Ledger
 	Backlogs(ctx context.Context, tenants []string) ([]int, error)
+	Books(ctx context.Context) (ledger.Books, error)
 }
 
 // Tenants tells what the operator has set for a tenant.
@@ -136,7 +137,7 @@ func New(cfg Config, deps Deps) *Dispatcher {
 		log:        log,
 		metrics:    metrics,
 		guard:      guard,
-		depths:     newDepths(deps.Registerer, guard),
+		depths:     newDepths(newBooks(deps.Ledger, deps.Registerer), deps.Registerer, guard),
 		backlogs:   newBacklogs(deps.Ledger, log),
 		room:       newRoom(cfg.MaxInHand, cfg.MaxInHandBytes),
 		delete:     queue.NewDeleter(deps.Requests, 2*calls, guard),
@@ -156,14 +157,14 @@ func New(cfg Config, deps Deps) *Dispatcher {
 		d.partitions = append(d.partitions, newWay(q, d.metrics.sent.WithLabelValues(label).Inc, guard))
 		d.depths.add("partition-"+label, q, func(depth queue.Depth) { d.route.saw(p, depth) })
 	}
-	d.depths.add("requests", deps.Requests, nil)
+	d.depths.add(labelRequests, deps.Requests, nil)
 	if deps.Side != nil {
-		d.depths.add("side", deps.Side, nil)
+		d.depths.add(labelSide, deps.Side, nil)
 		d.side = newWay(deps.Side, d.metrics.sent.WithLabelValues("side").Inc, guard)
 	}
-	d.depths.add("results", deps.Results, nil)
-	d.depths.add("requests-dlq", deps.DeadLetter, nil)
-	d.depths.add("partition-dlq", deps.PartitionDeadLetter, nil)
+	d.depths.add(labelResults, deps.Results, nil)
+	d.depths.add(labelRequestsDLQ, deps.DeadLetter, nil)
+	d.depths.add(labelPartitionDLQ, deps.PartitionDeadLetter, nil)
 	return d
 }
 

@@ -124,8 +124,12 @@ func (c *checkCommand) settled(ctx context.Context, fleet *wire.Fleet) (books, e
 }
 
 func readBooks(ctx context.Context, fleet *wire.Fleet) (books, error) {
-	// The queues are read before the ledger: a run that ends in between is then
-	// no longer open, and none looks lost that is not.
+	// The ledger is read before and after the queues, and the smaller count of open
+	// runs is taken: neither runs that begin nor runs that end in between look lost.
+	before, err := fleet.Ledger.Books(ctx)
+	if err != nil {
+		return books{}, fmt.Errorf("read the ledger: %w", err)
+	}
 	depths, err := readDepths(ctx, fleet)
 	if err != nil {
 		return books{}, err
@@ -136,12 +140,14 @@ func readBooks(ctx context.Context, fleet *wire.Fleet) (books, error) {
 	}
 	b := books{
 		Accepted: kept.Accepted, Finished: kept.Finished, Open: kept.Open,
-		InFlight: depths.partitions, DeadLetters: depths.partitionDLQ, Buried: depths.requestsDLQ, Waiting: depths.requests,
+		InFlight: int64(depths.partitions.Total()), DeadLetters: int64(depths.partitionDLQ.Total()),
+		Buried: int64(depths.requestsDLQ.Total()), Waiting: int64(depths.requests.Total()),
 	}
 	for _, n := range kept.Finished {
 		b.Results += n
 	}
-	b.Lost = max(0, b.Accepted-b.Results-b.InFlight-b.DeadLetters)
+	// Of the requests in flight some are accepted, and not yet sent.
+	b.Lost = max(0, min(before.Open, b.Open)-b.InFlight-b.DeadLetters-int64(depths.requests.InFlight))
 	if b.Open > 0 {
 		oldest, err := fleet.Ledger.Open(ctx, 1)
 		if err != nil {
@@ -155,10 +161,11 @@ func readBooks(ctx context.Context, fleet *wire.Fleet) (books, error) {
 	return b, nil
 }
 
-type depths struct{ requests, partitions, partitionDLQ, requestsDLQ int64 }
+// depths are what queues hold, those of all partitions as one.
+type depths struct{ requests, partitions, partitionDLQ, requestsDLQ queue.Depth }
 
 func readDepths(ctx context.Context, fleet *wire.Fleet) (d depths, err error) {
-	add := func(to *int64, open func(context.Context) (queue.Queue, error)) {
+	add := func(to *queue.Depth, open func(context.Context) (queue.Queue, error)) {
 		if err != nil {
 			return
 		}
@@ -171,7 +178,9 @@ func readDepths(ctx context.Context, fleet *wire.Fleet) (d depths, err error) {
 			err = fmt.Errorf("read the depth of %s: %w", q.Name(), err)
 			return
 		}
-		*to += int64(depth.Total())
+		to.Visible += depth.Visible
+		to.InFlight += depth.InFlight
+		to.Delayed += depth.Delayed
 	}
 	add(&d.requests, fleet.Requests)
 	add(&d.requestsDLQ, fleet.RequestsDLQ)
