@@ -15,40 +15,41 @@ import (
 	"github.com/scriptfleet/scriptfleet/pkg/localaws/lambda"
 )
 
-// Config says where the stack listens and what it holds. The zero value is a
-// stack in memory on two free ports.
+// Config configures a stack. The zero value is a stack in memory on two free
+// ports.
 type Config struct {
-	AWSAddr   string // loopback host:port; port 0, or empty, takes a free one
-	RedisAddr string // likewise
-	DataDir   string // empty keeps everything in memory
-	CacheDir  string // for what is worth keeping between stacks; empty is the user's cache folder
+	AWSAddr   string // loopback host:port; port 0, or empty: a free port
+	RedisAddr string // as AWSAddr
+	DataDir   string // empty: everything is in memory
+	CacheDir  string // for caches that later stacks reuse; empty: the user's cache folder
 
-	Prefix     string // of the names of queues, bucket and roles: scriptfleet
-	Partitions int    // partition queues: 8
-	Region     string // eu-central-2; see defaultRegion
-	Account    string // 123456789012
+	Prefix     string // prefix of the names of queues, bucket and roles; default scriptfleet
+	Partitions int    // number of partition queues; default 8
+	Region     string // default eu-central-2; see defaultRegion
+	Account    string // default 123456789012
 
-	Roles  []Role        // that can be assumed, beside the stack's own
-	Lambda lambda.Config // its limits; where and whose it is follows from the rest
+	Roles  []Role        // roles besides the stack's own
+	Lambda lambda.Config // Lambda's limits; Start sets its folders, database, region and account
 	Log    *zap.Logger
 
-	// SDK returns a layer with boto3 for a runtime, such as python3.13, which
-	// scripts find as on Lambda; nil gives them none.
+	// SDK returns a layer with boto3 for a runtime, such as python3.13; scripts
+	// can import it as on Lambda. Nil: they cannot.
 	SDK func(ctx context.Context, runtime string) (zip []byte, err error)
 
-	Registerer prometheus.Registerer // of the stack's own metrics; nil registers none
+	Registerer prometheus.Registerer // for the stack's own metrics; nil: none
 }
 
-// Role is a role that can be assumed.
+// Role is a role that clients can assume.
 type Role struct {
 	ARN         string
-	ExternalIDs []string // of which AssumeRole has to name one; none asks for none
-	Policy      string   // JSON, what its sessions may do; empty is nothing
+	ExternalIDs []string // AssumeRole must name one of them; none: no external ID is asked for
+	Policy      string   // JSON, upper bound of its sessions' permissions; empty: nothing
 }
 
-// defaultRegion is a region whose SQS the AWS CLI has no other name for. In
-// those that are older, us-east-1 among them, its version 1 calls AWS itself
-// whatever AWS_ENDPOINT_URL says, unless each command has --endpoint-url too.
+// defaultRegion is a region for which version 1 of the AWS CLI has no special
+// host name of SQS. In older regions, such as us-east-1, that version ignores
+// AWS_ENDPOINT_URL for SQS and calls AWS, unless each command has
+// --endpoint-url.
 const defaultRegion = "eu-central-2"
 
 func (c Config) withDefaults() Config {
@@ -77,8 +78,8 @@ func (c Config) check() error {
 	return nil
 }
 
-// loopback refuses addresses that other machines could reach: scripts run
-// behind them.
+// loopback refuses addresses that other machines can reach: the stack runs
+// scripts for its clients.
 func loopback(what, flag, addr string) error {
 	host, _, err := net.SplitHostPort(addr)
 	if err != nil {
@@ -90,8 +91,8 @@ func loopback(what, flag, addr string) error {
 	return fmt.Errorf("refuse %s address %q: the embedded stack listens on loopback only; give %s an address such as 127.0.0.1:0", what, addr, flag)
 }
 
-// unpackedDir is where unpacked layers are kept between stacks; empty where
-// there is no such place.
+// unpackedDir is the folder in which unpacked layers are kept between stacks,
+// or "" if there is none.
 func (c Config) unpackedDir() string {
 	if c.CacheDir != "" {
 		return filepath.Join(c.CacheDir, "unpacked")

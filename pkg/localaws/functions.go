@@ -12,14 +12,14 @@ import (
 	"github.com/scriptfleet/scriptfleet/pkg/sandbox"
 )
 
-// functions is the Lambda endpoint, which comes up by itself: to find this
-// machine's interpreters takes a few tenths of a second, for which Start does
-// not wait. Calls that come before wait.
+// functions is the Lambda endpoint. It starts in the background, because
+// finding this machine's interpreters takes some tenths of a second and Start
+// does not wait for it. Calls wait until it is ready.
 type functions struct {
 	cancel context.CancelFunc
-	done   chan struct{} // closed when the next three are set
+	done   chan struct{} // closed once the next three fields are set
 	server *lambda.Server
-	walls  string // what the sandbox is made of here
+	walls  string // the walls of the sandbox on this machine
 	err    error
 
 	scratch *scratch // removed at the end; nil with a data folder
@@ -56,7 +56,7 @@ func (f *functions) open(ctx context.Context, cfg lambda.Config, deps lambda.Dep
 	f.server, f.err = lambda.New(cfg, deps)
 }
 
-// wait returns when functions can be made, or the reason why not.
+// wait returns once functions can be made, or the error that prevents it.
 func (f *functions) wait(ctx context.Context) error {
 	select {
 	case <-f.done:
@@ -91,12 +91,12 @@ func (f *functions) close(ctx context.Context) error {
 	return err
 }
 
-// Ready returns when functions can be made and invoked too, or the reason why
-// not. Everything else is ready when Start returns.
+// Ready returns once functions can be made and invoked, or the error that
+// prevents it. Everything else is ready when Start returns.
 func (s *Stack) Ready(ctx context.Context) error { return s.functions.wait(ctx) }
 
-// Sandbox says which walls scripts run behind on this machine; empty when ctx
-// ends before that is known.
+// Sandbox returns the walls behind which scripts run on this machine, or "" if
+// ctx ends before they are known.
 func (s *Stack) Sandbox(ctx context.Context) string {
 	select {
 	case <-s.functions.done:
@@ -106,8 +106,8 @@ func (s *Stack) Sandbox(ctx context.Context) string {
 	}
 }
 
-// LambdaFaults makes calls to Lambda fail, for tests. It waits until Lambda is
-// up, and is nil where it does not come up.
+// LambdaFaults returns Lambda's set of faults, for tests. It waits until Lambda
+// is ready, and returns nil if it does not become ready.
 func (s *Stack) LambdaFaults(ctx context.Context) *lambda.Faults {
 	if s.functions.wait(ctx) != nil {
 		return nil

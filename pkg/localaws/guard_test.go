@@ -14,7 +14,7 @@ import (
 	"go.uber.org/zap/zaptest/observer"
 )
 
-// guarded serves a handler as the stack serves its services.
+// guarded serves a handler in the way that the stack serves its services.
 func guarded(t *testing.T, next http.HandlerFunc) (*Stack, *observer.ObservedLogs, *httptest.Server) {
 	core, logged := observer.New(zapcore.DebugLevel)
 	s := &Stack{cfg: Config{Log: zap.New(core)}, panics: panicsTotal(prometheus.NewRegistry())}

@@ -11,7 +11,7 @@ import (
 	"github.com/scriptfleet/scriptfleet/pkg/panics"
 )
 
-// handler is the one door of all AWS services.
+// handler is the handler of all AWS services.
 func (s *Stack) handler() http.Handler {
 	services := map[string]http.Handler{"sqs": s.sqs, "sts": s.sts, "s3": s.s3, "lambda": s.functions}
 	route := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -34,8 +34,9 @@ func (s *Stack) handler() http.Handler {
 	})
 }
 
-// guard serves one call. A panic in it fails that call alone, with an id that
-// the log explains. A handler that gives up its connection on purpose may.
+// guard serves one call. A panic in it fails that call alone; the answer and
+// the log have the same id. http.ErrAbortHandler is passed on: a handler uses
+// it to close its connection.
 func (s *Stack) guard(w http.ResponseWriter, r *http.Request, next http.Handler) {
 	answer, abort := &begun{ResponseWriter: w}, false
 	p := panics.Catch(func() {
@@ -59,12 +60,12 @@ func (s *Stack) guard(w http.ResponseWriter, r *http.Request, next http.Handler)
 			return
 		}
 	}
-	if abort || p != nil { // half an answer must not pass for a whole one
+	if abort || p != nil { // a partial answer must not look complete
 		panic(http.ErrAbortHandler)
 	}
 }
 
-// begun knows whether an answer has begun.
+// begun records whether an answer has begun.
 type begun struct {
 	http.ResponseWriter
 	header bool
@@ -83,8 +84,8 @@ func (b *begun) Write(p []byte) (int, error) {
 // Unwrap is for http.ResponseController.
 func (b *begun) Unwrap() http.ResponseWriter { return b.ResponseWriter }
 
-// health says what runs here, when all of it does. It asks for no signature
-// and tells no secret.
+// health reports what runs here, once all of it is ready. It needs no signature
+// and contains no secret.
 func (s *Stack) health(w http.ResponseWriter, r *http.Request) {
 	status, code, functions := "ok", http.StatusOK, "running"
 	if err := s.Ready(r.Context()); err != nil {
@@ -92,7 +93,7 @@ func (s *Stack) health(w http.ResponseWriter, r *http.Request) {
 	}
 	w.Header().Set("Content-Type", "application/json")
 	w.WriteHeader(code)
-	_ = json.NewEncoder(w).Encode(map[string]any{ // the client may be gone; there is nobody else to tell
+	_ = json.NewEncoder(w).Encode(map[string]any{ // on an error the client has gone
 		"status":   status,
 		"services": map[string]string{"sqs": "running", "lambda": functions, "sts": "running", "s3": "running", "redis": "running"},
 		"sandbox":  s.Sandbox(r.Context()),

@@ -14,11 +14,11 @@ import (
 // fleet counts attempts itself.
 const maxReceives = 1000
 
-// deadRetention is how long dead letters stay, in seconds: the most that SQS
-// offers, for somebody has to look at them.
+// deadRetention is how long dead letters stay, in seconds: 14 days, the maximum
+// of SQS, because people have to look at them.
 const deadRetention = "1209600"
 
-// attributesOf are the attributes that the fleet's queue is made with.
+// attributesOf are the attributes with which a queue of the fleet is made.
 func (c Config) attributesOf(names queue.Names, name string) map[string]string {
 	if name == names.RequestsDLQ || name == names.PartitionDLQ {
 		return map[string]string{"MessageRetentionPeriod": deadRetention}
@@ -34,12 +34,12 @@ func (c Config) attributesOf(names queue.Names, name string) map[string]string {
 // Bucket is the bucket of claim checks and large layers.
 func (c Config) Bucket() string { return c.Prefix + "-" + c.Account }
 
-// ScriptRole is the role that functions run on. It has no permissions, and
-// nobody can assume it.
+// ScriptRole is the role of functions. It has no permissions, and cannot be
+// assumed.
 func (c Config) ScriptRole() string { return c.role("script") }
 
-// TenantRole is the role whose sessions reach the functions of one tenant, as
-// narrowed by the session's policy.
+// TenantRole is the role whose sessions reach the functions of one tenant; the
+// session's policy restricts it to the tenant.
 func (c Config) TenantRole() string { return c.role("tenant") }
 
 func (c Config) role(name string) string {
@@ -49,18 +49,18 @@ func (c Config) role(name string) string {
 // Endpoint is the URL of all AWS services.
 func (s *Stack) Endpoint() string { return "http://" + s.awsAddr }
 
-// RedisURL is where Redis is, password included.
+// RedisURL is the URL of Redis, with the password.
 func (s *Stack) RedisURL() string {
 	return "redis://:" + s.secrets.RedisPassword + "@" + s.redis.addr() + "/0"
 }
 
-// Key is the access key that everything is allowed to, and its secret.
+// Key is the root access key and its secret: it allows everything.
 func (s *Stack) Key() (id, secret string) { return s.secrets.AccessKey, s.secrets.SecretKey }
 
-// Config is what the stack was started with, its defaults filled in.
+// Config is the stack's configuration, with defaults filled in.
 func (s *Stack) Config() Config { return s.cfg }
 
-// Env is what points another process at the stack, as NAME=value.
+// Env are the variables that point another process to the stack, as NAME=value.
 func (s *Stack) Env() []string {
 	return []string{
 		"AWS_ENDPOINT_URL=" + s.Endpoint(),
@@ -77,8 +77,8 @@ func (s *Stack) Env() []string {
 	}
 }
 
-// AWSConfig points an SDK client of this process at the stack. S3 clients must
-// set UsePathStyle.
+// AWSConfig is an SDK configuration for the stack. S3 clients must also set
+// UsePathStyle.
 func (s *Stack) AWSConfig() aws.Config {
 	return aws.Config{
 		Region:       s.cfg.Region,

@@ -10,14 +10,14 @@ import (
 	"github.com/alicebob/miniredis/v2"
 )
 
-// redis is miniredis with a clock that moves. Its own stands still, and its
-// ClockTTL would walk over all keys at every command; so the time that passed
-// is given to it in steps.
+// redis is miniredis with a moving clock. The clock of miniredis stands still,
+// and its ClockTTL option would check all keys at every command; so redis
+// advances the clock in steps.
 //
-// A step costs time in proportion to the keys and stops everything meanwhile:
-// steps are 10 ms apart while they are cheap, and further when they are not,
-// so that they take a twentieth of the time, but at most 250 ms. A TTL may run
-// out early by one step. TIME moves in the same steps.
+// The time of a step is proportional to the number of keys, and no command runs
+// meanwhile. Steps are 10 ms apart while they are cheap. If they are slow, they
+// are further apart, at most 250 ms, so that they take 1/20 of the time. A TTL
+// may expire early by one step. TIME advances in the same steps.
 type redis struct {
 	listener net.Listener
 	server   *miniredis.Miniredis
@@ -28,7 +28,7 @@ type redis struct {
 const (
 	leastStep   = 10 * time.Millisecond
 	mostStep    = 250 * time.Millisecond
-	stepsShare  = 20 // one part in this many of the time may go into steps
+	stepsShare  = 20 // steps may take 1/stepsShare of the time
 	redisFlag   = "--redis-addr"
 	awsAddrFlag = "--aws-addr"
 )
@@ -41,7 +41,7 @@ func startRedis(addr, password string) (*redis, error) {
 	server := miniredis.NewMiniRedis()
 	server.RequireAuth(password)
 	server.SetTime(time.Now())
-	first, err := server.Dial() // which starts it without a listener of its own
+	first, err := server.Dial() // starts it without a listener
 	if err != nil {
 		return nil, fmt.Errorf("start Redis: %w", errors.Join(err, listener.Close()))
 	}
@@ -61,8 +61,8 @@ func (r *redis) close() {
 	r.server.Close()
 }
 
-// accept serves connections until the listener is closed. With no file
-// descriptor left, a moment later there may be one.
+// accept serves connections until the listener is closed. If no file descriptor
+// is free, it tries again a moment later.
 func (r *redis) accept(password string) {
 	for {
 		conn, err := r.listener.Accept()

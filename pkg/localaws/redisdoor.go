@@ -12,24 +12,24 @@ import (
 	"time"
 )
 
-// redisDoor is a connection to Redis. Scripts reach every loopback port, and
-// miniredis trusts what it reads: an empty command ends the process, a length is
-// allocated as it is announced. So until a client has named the password, each
-// of its commands is read and checked here, within the limits that Redis itself
-// has for such clients. Afterwards nothing is looked at any more.
+// redisDoor is a connection to Redis. Scripts can reach every loopback port,
+// and miniredis trusts its input: an empty command panics, and it allocates any
+// announced length. So until a client has sent the password, redisDoor parses
+// each of its commands, within the limits that Redis itself has for
+// unauthenticated clients. After that it checks nothing.
 type redisDoor struct {
 	net.Conn
 	password string
 
 	r       *bufio.Reader
-	open    bool   // the client has named the password
-	checked []byte // the rest of a command that may go through
+	open    bool   // the client has sent the password
+	checked []byte // the rest of a command that was checked
 }
 
 const (
 	doorArgs     = 10
 	doorArgBytes = 16 << 10
-	doorPatience = 10 * time.Second // to name the password in
+	doorPatience = 10 * time.Second // time to send the password
 )
 
 func newRedisDoor(c net.Conn, password string) *redisDoor {
@@ -37,11 +37,11 @@ func newRedisDoor(c net.Conn, password string) *redisDoor {
 	return &redisDoor{Conn: c, password: password, r: bufio.NewReaderSize(c, 4<<10)}
 }
 
-// Read is for one caller at a time.
+// Read must not be called concurrently.
 func (d *redisDoor) Read(p []byte) (int, error) {
 	if len(d.checked) == 0 && !d.open {
 		if err := d.check(); err != nil {
-			d.checked = nil // half a command
+			d.checked = nil // an incomplete command
 			return 0, err
 		}
 	}
@@ -53,7 +53,7 @@ func (d *redisDoor) Read(p []byte) (int, error) {
 	return d.r.Read(p)
 }
 
-// check reads the next command.
+// check reads and checks the next command.
 func (d *redisDoor) check() error {
 	args, err := d.length('*', doorArgs)
 	if err != nil {
@@ -82,7 +82,7 @@ func (d *redisDoor) check() error {
 	return nil
 }
 
-// length reads a line that announces a number.
+// length parses a line with a number, such as *2 or $4.
 func (d *redisDoor) length(kind byte, most int) (int, error) {
 	line, err := d.r.ReadSlice('\n')
 	if err != nil {

@@ -12,7 +12,7 @@ import (
 
 const testPassword = "open-sesame"
 
-// talk sends text to a Redis of its own and returns all that it answers.
+// talk sends text to a Redis of its own and returns the complete answer.
 func talk(t *testing.T, r *redis, text string) string {
 	t.Helper()
 	c, err := net.Dial("tcp", r.addr())
@@ -20,7 +20,7 @@ func talk(t *testing.T, r *redis, text string) string {
 		t.Fatal(err)
 	}
 	defer c.Close()
-	_, _ = io.WriteString(c, text) // it may be cut off
+	_, _ = io.WriteString(c, text) // the connection may be closed meanwhile
 	_ = c.(*net.TCPConn).CloseWrite()
 	_ = c.SetReadDeadline(time.Now().Add(5 * time.Second))
 	answer, _ := io.ReadAll(c)
@@ -62,8 +62,8 @@ func TestRedisSurvivesWhatAScriptSendsToItsPort(t *testing.T) {
 	}
 }
 
-// FuzzRedisDoor asks that what gets through before the password is a command
-// that miniredis can read.
+// FuzzRedisDoor checks that whatever passes before the password is a command
+// that miniredis can parse.
 func FuzzRedisDoor(f *testing.F) {
 	for _, text := range []string{command("PING"), command("HELLO", "3"), "*0\r\n", "*1\r\n$99999999\r\n", command("AUTH", "x") + "*-1\r\n"} {
 		f.Add([]byte(text))

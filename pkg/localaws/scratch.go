@@ -8,20 +8,20 @@ import (
 	"time"
 )
 
-// scratch is a folder in the temporary one. Its lock tells that its process
-// lives: the kernel drops it with the process, however that ended.
+// scratch is a folder below os.TempDir. A file lock shows that its process is
+// alive: the kernel drops it when the process ends, however it ends.
 type scratch struct {
 	dir  string
-	lock *os.File // the folder itself
+	lock *os.File // the opened folder
 }
 
 const scratchPrefix = "scriptfleet-local-"
 
-// scratchGrace is the age below which a folder without a lock may still be about
-// to get one.
+// scratchGrace is the age below which an unlocked folder may be about to be
+// locked.
 const scratchGrace = time.Minute
 
-// newScratch makes a folder, and removes those of processes that crashed.
+// newScratch makes a folder, and removes folders of processes that crashed.
 func newScratch() (*scratch, error) {
 	sweepScratch(os.TempDir(), time.Now().Add(-scratchGrace))
 	dir, err := os.MkdirTemp("", scratchPrefix)
@@ -41,8 +41,8 @@ func (s *scratch) remove() error {
 	return os.RemoveAll(s.dir)
 }
 
-// sweepScratch removes the folders that were made before a time and that no
-// process has locked. What another user owns stays.
+// sweepScratch removes unlocked folders that were made before a time. Folders
+// of other users stay.
 func sweepScratch(in string, before time.Time) {
 	found, _ := filepath.Glob(filepath.Join(in, scratchPrefix+"*"))
 	for _, dir := range found {
@@ -59,7 +59,7 @@ func sweepScratch(in string, before time.Time) {
 	}
 }
 
-// lockFolder fails where another process has the lock.
+// lockFolder fails if another process has the lock.
 func lockFolder(dir string) (*os.File, error) {
 	f, err := os.Open(dir)
 	if err != nil {

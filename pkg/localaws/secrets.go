@@ -12,7 +12,7 @@ import (
 	"github.com/scriptfleet/scriptfleet/pkg/localaws/auth"
 )
 
-// secrets are what clients of the stack have to know, and nobody else.
+// secrets are the credentials that the stack's clients need.
 type secrets struct {
 	AccessKey     string `json:"access_key"`
 	SecretKey     string `json:"secret_key"`
@@ -24,8 +24,8 @@ func newSecrets() secrets {
 	return secrets{AccessKey: key, SecretKey: secret, RedisPassword: rand.Text()}
 }
 
-// loadSecrets reads the secrets of a data folder, which gets new ones when it
-// has none. Without a folder they are new each time.
+// loadSecrets reads the secrets of a data folder, or makes them if it has none.
+// Without a folder they are new each time.
 func loadSecrets(dir string) (secrets, error) {
 	if dir == "" {
 		return newSecrets(), nil
@@ -48,7 +48,7 @@ func loadSecrets(dir string) (secrets, error) {
 	return s, nil
 }
 
-// writeSecrets writes new secrets whole or not at all.
+// writeSecrets writes new secrets completely or not at all.
 func writeSecrets(path string) (secrets, error) {
 	s := newSecrets()
 	text, err := json.MarshalIndent(s, "", "  ")

@@ -42,14 +42,14 @@ type Stack struct {
 	panics    prometheus.Counter
 	http      *http.Server
 	unused    *unused
-	served    chan error // what Serve ended with
+	served    chan error // the error with which Serve ended
 	stopCalls context.CancelFunc
 }
 
-// Start brings the stack up with its queues, bucket and roles. It returns when
-// all of it can be called; the first calls to Lambda may wait until the
-// machine's interpreters are found (see Ready). Who started it calls Close.
-// The program has to call sandbox.Main first thing.
+// Start starts the stack with its queues, bucket and roles. When it returns,
+// all services can be called; the first calls to Lambda may wait until the
+// machine's interpreters are found (see Ready). The caller must call Close. The
+// program must call sandbox.Main first.
 func Start(ctx context.Context, cfg Config) (*Stack, error) {
 	cfg = cfg.withDefaults()
 	if err := cfg.check(); err != nil {
@@ -57,7 +57,7 @@ func Start(ctx context.Context, cfg Config) (*Stack, error) {
 	}
 	s := &Stack{cfg: cfg, panics: panicsTotal(cfg.Registerer)}
 	if err := s.start(ctx); err != nil {
-		_ = s.Close(ctx) // the error that we have says more
+		_ = s.Close(ctx) // the first error is more useful
 		return nil, fmt.Errorf("start embedded stack: %w", err)
 	}
 	return s, nil
@@ -76,7 +76,7 @@ func (s *Stack) start(ctx context.Context) error {
 	return s.listen()
 }
 
-// panicsTotal counts faults of the stack's own that were kept to one call.
+// panicsTotal counts panics of the stack, each confined to one call.
 func panicsTotal(r prometheus.Registerer) prometheus.Counter {
 	return promauto.With(r).NewCounter(prometheus.CounterOpts{
 		Name: "scriptfleet_stack_panics_total", Help: "Panics in the embedded stack, each of which failed one call or one invocation.",
@@ -100,7 +100,7 @@ func (s *Stack) openData() (err error) {
 	return err
 }
 
-// openDB opens a database that no other process has open.
+// openDB opens a database. It fails if another process has it open.
 func openDB(path string) (*bbolt.DB, error) {
 	db, err := bbolt.Open(path, 0o600, &bbolt.Options{
 		Timeout: time.Second, FreelistType: bbolt.FreelistMapType, NoFreelistSync: true,
@@ -129,7 +129,7 @@ func (s *Stack) openKeys() (err error) {
 	return nil
 }
 
-// AddRole makes a role assumable, or replaces it.
+// AddRole adds a role, or replaces it.
 func (s *Stack) AddRole(r Role) error {
 	parsed, err := r.parse()
 	if err != nil {
@@ -148,7 +148,7 @@ func (s *Stack) openServices() (err error) {
 	return err
 }
 
-// provision makes what the fleet expects to be there.
+// provision makes the queues, the bucket and the roles of the fleet.
 func (s *Stack) provision() error {
 	names := queue.NamesOf(s.cfg.Prefix, s.cfg.Partitions)
 	var plans []sqs.Plan
@@ -187,7 +187,7 @@ func (s *Stack) listen() error {
 	return nil
 }
 
-// explainListen says what to do about an address that is taken.
+// explainListen adds what to do about an address that is in use.
 func explainListen(err error, flag string) error {
 	if errors.Is(err, syscall.EADDRINUSE) {
 		return fmt.Errorf("%w; choose another address with %s (port 0 takes a free one)", err, flag)
@@ -195,18 +195,18 @@ func explainListen(err error, flag string) error {
 	return err
 }
 
-// Queues says what every queue holds, in the order of names.
+// Queues returns the counts of every queue, sorted by name.
 func (s *Stack) Queues() []sqs.Stats { return s.sqs.Stats() }
 
-// QueueFaults makes calls to SQS go wrong, for tests.
+// QueueFaults is the set of faults of SQS, for tests.
 func (s *Stack) QueueFaults() *sqs.Faults { return s.sqs.Faults() }
 
-// EndPolls lets every poll of a queue answer with what there is, from now on.
+// EndPolls ends all long polls, those that are waiting and later ones.
 func (s *Stack) EndPolls() { s.sqs.EndPolls() }
 
-// Close stops the stack: polls end with nothing, calls under way until ctx is
-// done, then everything that Start began. A stack that is half started may be
-// closed too.
+// Close stops the stack. Waiting polls end without messages; other calls may
+// finish until ctx ends; then everything that Start began is ended. Close also
+// works on a stack whose Start failed.
 func (s *Stack) Close(ctx context.Context) error {
 	var errs []error
 	if s.http != nil {

@@ -46,8 +46,8 @@ func started(t testing.TB, cfg localaws.Config) *localaws.Stack {
 	return stack
 }
 
-// config is the SDK's configuration for the stack, with a transport of the
-// test's own, so that no connection outlives it.
+// config is the SDK's configuration for the stack, with the test's own
+// transport, so that no connection outlives the test.
 func config(t testing.TB, stack *localaws.Stack) aws.Config {
 	transport := &http.Transport{MaxIdleConnsPerHost: 64}
 	t.Cleanup(transport.CloseIdleConnections)

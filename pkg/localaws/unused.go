@@ -6,8 +6,8 @@ import (
 	"sync"
 )
 
-// unused are connections on which no request has come yet: clients open them in
-// advance. A shutdown of net/http waits 5 s for each of them to speak.
+// unused holds connections that have had no request yet: clients open some in
+// advance. Server.Shutdown would wait 5 s for each of them.
 type unused struct {
 	mu    sync.Mutex
 	conns map[net.Conn]struct{} // nil once closed
@@ -29,7 +29,7 @@ func (u *unused) watch(c net.Conn, state http.ConnState) {
 	}
 }
 
-// close ends them, and those that still come.
+// close closes these connections, and later ones at once.
 func (u *unused) close() {
 	u.mu.Lock()
 	defer u.mu.Unlock()

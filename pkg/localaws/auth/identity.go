@@ -2,28 +2,28 @@ package auth
 
 import "context"
 
-// Identity is who signed a request, and what it may do.
+// Identity is the signer of a request and its permissions.
 type Identity struct {
 	AccessKey string
 	ARN       string // arn:aws:iam::…:root, or arn:aws:sts::…:assumed-role/ROLE/SESSION
-	UserID    string // as GetCallerIdentity shows it
-	Session   bool   // of a role: sessions that it assumes in turn are short
+	UserID    string // as GetCallerIdentity returns it
+	Session   bool   // of a role: its own sessions of other roles are short (chaining)
 
 	root   bool
-	limits []*Policy // each of them has to allow: the role's, then the session's
+	limits []*Policy // every one must allow the action: the role's policy, then the session's
 }
 
-// Root is the account's own identity: it may do everything.
+// Root is the account's own identity, with every permission.
 func Root(account, accessKey string) Identity {
 	return Identity{AccessKey: accessKey, ARN: "arn:aws:iam::" + account + ":root", UserID: account, root: true}
 }
 
-// IsRoot says whether this is the account's own identity.
+// IsRoot tells whether this is the account's own identity.
 func (id Identity) IsRoot() bool { return id.root }
 
-// Allows says whether the identity may do the action, such as
-// lambda:InvokeFunction, on the resource, an ARN. An identity without a policy
-// may do nothing, unless it is root.
+// Allows tells whether the identity may perform the action, such as
+// lambda:InvokeFunction, on the resource (an ARN). Without a policy only root
+// may.
 func (id Identity) Allows(action, resource string) bool {
 	if id.root {
 		return true
@@ -36,15 +36,15 @@ func (id Identity) Allows(action, resource string) bool {
 	return len(id.limits) > 0
 }
 
-// SessionOf is the identity of a role's session. Every one of the policies has to
-// allow what it does.
+// SessionOf is the identity of a role's session. An action needs the permission
+// of every policy.
 func SessionOf(accessKey, arn, userID string, policies ...*Policy) Identity {
 	return Identity{AccessKey: accessKey, ARN: arn, UserID: userID, Session: true, limits: policies}
 }
 
 type contextKey struct{}
 
-// With returns a context that carries the identity.
+// With returns a context with the identity.
 func With(ctx context.Context, id Identity) context.Context {
 	return context.WithValue(ctx, contextKey{}, id)
 }

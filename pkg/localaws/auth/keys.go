@@ -16,34 +16,34 @@ import (
 	"time"
 )
 
-// Keys are the credentials that a stack honours: the root key, and the
-// sessions of its roles. Safe for concurrent use.
+// Keys are the credentials that a stack accepts: the root key, and the sessions
+// of its roles. They are safe for concurrent use.
 type Keys struct {
 	account    string
 	rootKey    string
 	rootSecret string
 	seal       cipher.AEAD
-	secretOf   []byte // key of the HMAC that makes a session's secret of its access key
+	secretOf   []byte // HMAC key: a session's secret is the HMAC of its access key
 
 	mu    sync.RWMutex
 	roles map[string]Role
-	seen  map[string]claims // opened tokens: a cache, emptied when it is full
+	seen  map[string]claims // opened tokens: a cache, emptied when it has seenAtMost entries
 }
 
-// Role is a role that can be assumed.
+// Role is a role of the stack.
 type Role struct {
 	ARN         string
-	ExternalIDs []string // of which AssumeRole has to name one; none asks for none
-	RootOnly    bool     // only the account itself may assume it
-	Policy      *Policy  // what its sessions may do at most; nil is nothing
+	ExternalIDs []string // AssumeRole must name one of them; none: no external ID is asked for
+	RootOnly    bool     // only root may assume it
+	Policy      *Policy  // upper bound of its sessions' permissions; nil: nothing
 }
 
-// Trusts tells whether a caller that names the external ID may assume the role.
+// Trusts tells whether a caller with the external ID may assume the role.
 func (r Role) Trusts(externalID string) bool {
 	return len(r.ExternalIDs) == 0 || slices.Contains(r.ExternalIDs, externalID)
 }
 
-// claims are what a session token says.
+// claims are the contents of a session token.
 type claims struct {
 	AccessKey string    `json:"k"`
 	RoleARN   string    `json:"r"`
@@ -54,7 +54,7 @@ type claims struct {
 	session *Policy
 }
 
-// Session is what AssumeRole hands out.
+// Session is a session as AssumeRole returns it.
 type Session struct {
 	AccessKey, Secret, Token string
 	ARN, UserID              string
@@ -63,7 +63,7 @@ type Session struct {
 
 const seenAtMost = 4096 // a token and its policy are about 5 KB
 
-// RandomKey makes a root key: 20 characters and 40, as AWS makes them.
+// RandomKey makes a root key in AWS's lengths: id 20 characters, secret 40.
 func RandomKey() (accessKey, secret string) {
 	return "AKIA" + randomName(16), base64.RawURLEncoding.EncodeToString(randomBytes(30))
 }
@@ -74,7 +74,7 @@ func randomBytes(n int) []byte {
 	return b
 }
 
-// randomName is n characters of A–Z and 2–7.
+// randomName returns n characters of A–Z and 2–7.
 func randomName(n int) string {
 	const letters = "ABCDEFGHIJKLMNOPQRSTUVWXYZ234567"
 	b := randomBytes(n)
@@ -84,8 +84,8 @@ func randomName(n int) string {
 	return string(b)
 }
 
-// NewKeys makes the credentials of an account around its root key. All
-// sessions follow from the root secret.
+// NewKeys makes the credentials of an account with the given root key. The keys
+// of all sessions are derived from the root secret.
 func NewKeys(account, rootKey, rootSecret string) (*Keys, error) {
 	if rootKey == "" || rootSecret == "" {
 		return nil, fmt.Errorf("make keys: the root key needs an id and a secret")
@@ -111,14 +111,14 @@ func derive(secret, purpose string) []byte {
 	return mac.Sum(nil)
 }
 
-// AddRole registers a role, or replaces it; open sessions follow the change.
+// AddRole adds a role, or replaces it. A change applies to open sessions too.
 func (k *Keys) AddRole(r Role) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	k.roles[r.ARN] = r
 }
 
-// Role finds a role by its ARN.
+// Role returns the role with the ARN.
 func (k *Keys) Role(arn string) (Role, bool) {
 	k.mu.RLock()
 	defer k.mu.RUnlock()
@@ -126,8 +126,8 @@ func (k *Keys) Role(arn string) (Role, bool) {
 	return r, ok
 }
 
-// Issue opens a session of a role, until expires. The policy, where there is
-// one, narrows what the role allows.
+// Issue opens a session of a role that ends at expires. A policy other than ""
+// restricts the role's permissions.
 func (k *Keys) Issue(role Role, name, policy string, expires time.Time) (Session, error) {
 	c := claims{AccessKey: "ASIA" + randomName(16), RoleARN: role.ARN, Name: name, Policy: policy, Expires: expires}
 	text, err := json.Marshal(c)
@@ -151,14 +151,14 @@ func (c claims) arn() string {
 	return strings.Replace(arn, ":role/", ":assumed-role/", 1) + "/" + c.Name
 }
 
-// userID is the role's id and the session's name; the id follows from the ARN.
+// userID is the role's id, derived from its ARN, and the session's name.
 func (c claims) userID() string {
 	sum := sha256.Sum256([]byte(c.RoleARN))
 	return "AROA" + strings.ToUpper(hex.EncodeToString(sum[:8])) + ":" + c.Name
 }
 
-// lookup finds the secret and the identity that belong to an access key and
-// its session token.
+// lookup returns the secret and the identity for an access key and its session
+// token.
 func (k *Keys) lookup(accessKey, token string, now time.Time) (secret string, id Identity, refusal *refusal) {
 	if token == "" {
 		if accessKey != k.rootKey {
@@ -188,7 +188,7 @@ func (k *Keys) identity(c claims) Identity {
 	return SessionOf(c.AccessKey, c.arn(), c.userID(), limits...)
 }
 
-// open reads a token. Only what this stack sealed opens.
+// open decrypts a token. Only this stack's own tokens can be opened.
 func (k *Keys) open(token string) (claims, bool) {
 	k.mu.RLock()
 	c, ok := k.seen[token]

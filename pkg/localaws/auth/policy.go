@@ -7,27 +7,27 @@ import (
 	"strings"
 )
 
-// Policy is an IAM policy document, so far as the embedded stack knows them:
-// Effect, Action and Resource, with * and ? as wildcards. Documents that say
-// more (Condition, NotAction, NotResource, Principal) are refused, since to
-// leave a part of a policy out would allow more than it says.
+// Policy is an IAM policy document with the elements that the embedded stack
+// supports: Effect, Action and Resource, with the wildcards * and ?. A document
+// with another element (Condition, NotAction, NotResource, Principal) is
+// refused: ignoring it could allow more than the document does.
 type Policy struct {
 	statements []statement
 }
 
 type statement struct {
 	allow     bool
-	actions   []string // lower case: IAM compares actions without regard to it
+	actions   []string // in lower case: IAM ignores the case of actions
 	resources []string
 }
 
-// AllowAll is the policy of administrators.
+// AllowAll is a policy that allows everything.
 func AllowAll() *Policy {
 	return &Policy{statements: []statement{{allow: true, actions: []string{"*"}, resources: []string{"*"}}}}
 }
 
-// Allow is a policy that allows the actions on the resources and nothing else.
-// Without actions it allows nothing at all.
+// Allow is a policy that allows the actions on the resources. Without actions
+// it allows nothing.
 func Allow(actions, resources []string) *Policy {
 	if len(actions) == 0 {
 		return &Policy{}
@@ -39,7 +39,7 @@ func Allow(actions, resources []string) *Policy {
 	return &Policy{statements: []statement{{allow: true, actions: lower, resources: resources}}}
 }
 
-// ParsePolicy reads a policy document.
+// ParsePolicy parses a policy document.
 func ParsePolicy(document string) (*Policy, error) {
 	var doc struct {
 		Version   string
@@ -84,7 +84,7 @@ func (s statementJSON) parse() (statement, error) {
 	return parsed, nil
 }
 
-// strict decodes one JSON value and refuses fields that it does not know.
+// strict decodes one JSON value and refuses unknown fields.
 func strict(text string, into any) error {
 	dec := json.NewDecoder(strings.NewReader(text))
 	dec.DisallowUnknownFields()
@@ -97,7 +97,7 @@ func strict(text string, into any) error {
 	return nil
 }
 
-// oneOrMore is a JSON value that may be an element or a list of them.
+// oneOrMore is a JSON value that is either one element or a list of elements.
 type oneOrMore[T any] []T
 
 func (o *oneOrMore[T]) UnmarshalJSON(text []byte) error {
@@ -113,8 +113,8 @@ func (o *oneOrMore[T]) UnmarshalJSON(text []byte) error {
 	return err
 }
 
-// verdict says whether a statement allows the action on the resource, and
-// whether one denies it. A denial outweighs every permission.
+// verdict tells whether a statement allows the action on the resource, and
+// whether one denies it. A denial overrides every permission.
 func (p *Policy) verdict(action, resource string) (allowed, denied bool) {
 	action = strings.ToLower(action)
 	for _, s := range p.statements {
@@ -138,8 +138,9 @@ func anyMatches(patterns []string, s string) bool {
 	return false
 }
 
-// matches compares with wildcards: * stands for any run of bytes, ? for one.
-// It goes back only to the last star, so no pattern makes it slow.
+// matches compares with wildcards: * matches any number of bytes, ? exactly
+// one. It backtracks to the last star only, so its time is bounded by
+// len(pattern)·len(s).
 func matches(pattern, s string) bool {
 	p, i, star, mark := 0, 0, -1, 0
 	for i < len(s) {

@@ -72,7 +72,7 @@ func FuzzWildcardsMatchAsRegularExpressionsDo(f *testing.F) {
 		re, err := regexp.Compile("^" + expression + "$")
 		for i := range len(s) + len(pattern) {
 			if b := (s + pattern)[i]; b >= 0x80 {
-				return // the expression counts characters, IAM and we compare bytes of ASCII
+				return // the expression counts characters; IAM and the code compare ASCII bytes
 			}
 		}
 		if err != nil {

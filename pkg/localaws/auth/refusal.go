@@ -8,11 +8,11 @@ import (
 	"strings"
 )
 
-// refusal is why a request was not let in. AWS words it alike everywhere but
-// names it differently from service to service.
+// refusal is the reason why a request is refused. AWS uses the same message
+// everywhere, but each kind of service has its own code for it.
 type refusal struct {
-	query   string // as SQS and STS name it
-	rest    string // as Lambda names it
+	query   string // code of SQS and STS
+	rest    string // code of Lambda
 	s3      string
 	message string
 }
@@ -37,7 +37,7 @@ var (
 		"The request is larger than the embedded stack takes (96 MiB)"}
 )
 
-// write answers in the error format of the service that was asked.
+// write sends the refusal in the error format of the service.
 func (f *refusal) write(w http.ResponseWriter, service string) {
 	status := http.StatusForbidden
 	if f == bodyTooLarge {
@@ -46,7 +46,7 @@ func (f *refusal) write(w http.ResponseWriter, service string) {
 	f.writeStatus(w, status, service)
 }
 
-// WriteInternal answers that a call failed by a fault of the stack's own.
+// WriteInternal answers a call with an internal error of the stack.
 func WriteInternal(w http.ResponseWriter, service, message string) {
 	f := &refusal{"InternalFailure", "ServiceException", "InternalError", message}
 	f.writeStatus(w, http.StatusInternalServerError, service)
@@ -70,8 +70,8 @@ func (f *refusal) writeStatus(w http.ResponseWriter, status int, service string)
 	}
 }
 
-// WriteJSONError answers with an error of the AWS JSON protocol, and with the
-// name that clients of the older query protocol know it by.
+// WriteJSONError answers with an error of the AWS JSON protocol. queryCode is
+// its code for clients of the older query protocol.
 func WriteJSONError(w http.ResponseWriter, status int, typ, queryCode, message string) {
 	fault := "Sender"
 	if status >= 500 {
@@ -89,7 +89,7 @@ func writeJSON(w http.ResponseWriter, status int, contentType string, body any) 
 	}
 	w.Header().Set("Content-Type", contentType)
 	w.WriteHeader(status)
-	_, _ = w.Write(text) // the client may be gone; there is nobody else to tell
+	_, _ = w.Write(text) // on an error the client has gone
 }
 
 type s3Error struct {
@@ -108,8 +108,7 @@ type queryErrorBody struct {
 	Type, Code, Message string
 }
 
-// WriteQueryError answers with an error of the AWS query protocol, as STS
-// speaks it.
+// WriteQueryError answers with an error of the AWS query protocol, as STS does.
 func WriteQueryError(w http.ResponseWriter, status int, code, message string) {
 	fault := "Sender"
 	if status >= 500 {
@@ -118,7 +117,7 @@ func WriteQueryError(w http.ResponseWriter, status int, code, message string) {
 	writeXML(w, status, queryError{Error: queryErrorBody{Type: fault, Code: code, Message: message}, RequestID: randomName(16)})
 }
 
-// WriteS3Denied answers as S3 does who is refused by policy.
+// WriteS3Denied answers with S3's error for a call that a policy refuses.
 func WriteS3Denied(w http.ResponseWriter, message string) {
 	writeXML(w, http.StatusForbidden, s3Error{Code: "AccessDenied", Message: message})
 }
@@ -134,14 +133,14 @@ func writeXML(w http.ResponseWriter, status int, body any) {
 	_, _ = w.Write(append([]byte(xml.Header), text...))
 }
 
-// Denied is how AWS words that an identity may not do something.
+// Denied is AWS's message for an action that the identity may not perform.
 func Denied(id Identity, action, resource string) string {
 	return fmt.Sprintf("User: %s is not authorized to perform: %s on resource: %s because no session policy allows the %s action",
 		id.ARN, action, resource, action)
 }
 
-// ServiceOf says which service a request is for: by the scope of its
-// signature, else by its target, else by its path. S3 is what is left.
+// ServiceOf returns the service of a request: by the scope of its signature, or
+// else by its X-Amz-Target, or else by its path. Everything else is for S3.
 func ServiceOf(r *http.Request) string {
 	if scope := scopeOf(r); len(scope) == 5 {
 		return scope[3]

@@ -18,7 +18,7 @@ import (
 const (
 	maxSkew     = 15 * time.Minute
 	maxLink     = 7 * 24 * time.Hour
-	maxBody     = 96 << 20 // a function's 50 MB zip in base64, and room
+	maxBody     = 96 << 20 // a function's 50 MB zip in base64, and some room
 	amzTime     = "20060102T150405Z"
 	unsigned    = "UNSIGNED-PAYLOAD"
 	streaming   = "STREAMING-"
@@ -27,16 +27,16 @@ const (
 	tokenHeader = "X-Amz-Security-Token"
 )
 
-// Verifier lets in the requests that a key of the stack signed.
+// Verifier passes on the requests that a key of the stack has signed.
 type Verifier struct {
 	keys   *Keys
 	now    func() time.Time
 	plain  *v4.Signer
-	forS3  *v4.Signer // S3 signs paths as they are, all others escape them once more
+	forS3  *v4.Signer // S3 signs a path as it is; other services escape it once more
 	linked *v4.Signer // for presigned links
 }
 
-// NewVerifier checks against keys, by the clock now (time.Now where nil).
+// NewVerifier checks signatures by keys and by now; a nil now is time.Now.
 func NewVerifier(keys *Keys, now func() time.Time) *Verifier {
 	if now == nil {
 		now = time.Now
@@ -46,8 +46,9 @@ func NewVerifier(keys *Keys, now func() time.Time) *Verifier {
 	return &Verifier{keys: keys, now: now, plain: v4.NewSigner(), forS3: v4.NewSigner(asIs), linked: v4.NewSigner(whole)}
 }
 
-// Verify hands on what is signed, with its Identity in the context and its
-// body whole, and refuses the rest in the words of the service it was for.
+// Verify calls next with requests that are signed, with the Identity in the
+// context and the complete body. It refuses others in the error format of their
+// service.
 func (v *Verifier) Verify(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		id, refused := v.identify(r)
@@ -69,14 +70,14 @@ func (v *Verifier) identify(r *http.Request) (Identity, *refusal) {
 	return Identity{}, missingToken
 }
 
-// signature is what a request says about how it was signed.
+// signature is the parsed signature of a request.
 type signature struct {
 	accessKey, region, service string
 	headers                    []string
 	value                      string
 }
 
-// byHeader checks a signature in the Authorization header.
+// byHeader checks the signature in the Authorization header.
 func (v *Verifier) byHeader(r *http.Request) (Identity, *refusal) {
 	given, ok := parseAuthorization(r)
 	if !ok {
@@ -113,7 +114,7 @@ func (v *Verifier) byHeader(r *http.Request) (Identity, *refusal) {
 	return id, nil
 }
 
-// byQuery checks a presigned link, as S3 has them.
+// byQuery checks the signature of a presigned link, as for S3.
 func (v *Verifier) byQuery(r *http.Request) (Identity, *refusal) {
 	q := r.URL.Query()
 	scope := scopeOf(r)
@@ -158,7 +159,7 @@ func (v *Verifier) byQuery(r *http.Request) (Identity, *refusal) {
 
 func same(a, b string) bool { return subtle.ConstantTimeCompare([]byte(a), []byte(b)) == 1 }
 
-// signedPart is the request as its signer saw it: only the signed headers.
+// signedPart is the request with only the signed headers, as its signer saw it.
 func signedPart(r *http.Request, headers []string) *http.Request {
 	u := *r.URL
 	u.Host = r.Host
@@ -178,8 +179,8 @@ func signedPart(r *http.Request, headers []string) *http.Request {
 	return again
 }
 
-// payloadHash is the hash of the body that the signature covers. It reads the
-// body where the hash has to be made or checked, and puts it back.
+// payloadHash is the hash of the body that the signature covers. If it has to
+// compute or check the hash, it reads the body and replaces it by a copy.
 func payloadHash(r *http.Request) (string, *refusal) {
 	said := r.Header.Get(shaHeader)
 	if said == unsigned || strings.HasPrefix(said, streaming) {
@@ -192,7 +193,7 @@ func payloadHash(r *http.Request) (string, *refusal) {
 	if len(body) > maxBody {
 		return "", bodyTooLarge
 	}
-	_ = r.Body.Close() // it is read to its end
+	_ = r.Body.Close() // it was read to its end
 	r.Body = io.NopCloser(bytes.NewReader(body))
 	sum := sha256.Sum256(body)
 	is := hex.EncodeToString(sum[:])
@@ -202,7 +203,7 @@ func payloadHash(r *http.Request) (string, *refusal) {
 	return is, nil
 }
 
-// parseAuthorization takes the header apart:
+// parseAuthorization parses the header:
 //
 //	AWS4-HMAC-SHA256 Credential=KEY/DATE/REGION/SERVICE/aws4_request, SignedHeaders=a;b, Signature=HEX
 func parseAuthorization(r *http.Request) (signature, bool) {
@@ -224,8 +225,8 @@ func parseAuthorization(r *http.Request) (signature, bool) {
 	return s, s.value != "" && len(s.headers) > 0
 }
 
-// scopeOf is the credential of a signature in its five parts: access key,
-// date, region, service, "aws4_request"; nil where there is none.
+// scopeOf is the credential scope of a signature in five parts: access key,
+// date, region, service, "aws4_request". It is nil without a signature.
 func scopeOf(r *http.Request) []string {
 	credential := ""
 	if header := r.Header.Get("Authorization"); header != "" {

@@ -20,7 +20,8 @@ const account = "123456789012"
 
 var start = time.Date(2026, 11, 23, 9, 0, 0, 0, time.UTC)
 
-// door is a verifier with a clock that the test moves, and what passed it.
+// door is a verifier whose clock the test sets, and the requests that passed
+// it.
 type door struct {
 	keys   *Keys
 	now    time.Time
@@ -66,7 +67,7 @@ func (s signing) credentials() aws.Credentials {
 	return aws.Credentials{AccessKeyID: s.key, SecretAccessKey: s.secret, SessionToken: s.token}
 }
 
-// request is a signed request as a server gets it.
+// request is a signed request as a server receives it.
 func (s signing) request(t testing.TB) *http.Request {
 	r := httptest.NewRequest(http.MethodPost, "http://127.0.0.1:4566/", strings.NewReader(s.body))
 	r.Header.Set("X-Amz-Target", "AmazonSQS.ListQueues")

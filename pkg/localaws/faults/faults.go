@@ -1,5 +1,5 @@
-// Package faults is the list of faults that tests have the embedded services
-// play. What a fault is, and which calls it can hit, is each service's own.
+// Package faults holds the faults that a test has set in an embedded service.
+// Each service defines its own kinds of fault, and which calls they apply to.
 package faults
 
 import (
@@ -8,15 +8,15 @@ import (
 	"sync"
 )
 
-// Fault is a service's kind of fault.
+// Fault is a fault of a service.
 type Fault interface {
-	// Odds are how often the fault hits, 0 for always, and the probability that
-	// it hits a call which it could hit, 0 for certainly.
+	// Odds returns how many calls the fault hits (0: all), and the probability
+	// that it hits a call to which it applies (0: certainly).
 	Odds() (times int, probability float64)
 }
 
-// Set is a set of faults, to be changed while a service runs. The zero value is
-// empty.
+// Set is a set of faults that may change while a service runs. The zero value
+// is empty.
 type Set[F Fault] struct {
 	mu  sync.Mutex
 	all []*entry[F]
@@ -24,10 +24,10 @@ type Set[F Fault] struct {
 
 type entry[F Fault] struct {
 	fault F
-	left  int // 0 is without end
+	left  int // 0: no limit
 }
 
-// Add adds a fault and returns how to take it back.
+// Add adds a fault and returns a function that removes it.
 func (s *Set[F]) Add(fault F) (remove func()) {
 	times, _ := fault.Odds()
 	added := &entry[F]{fault, times}
@@ -41,14 +41,14 @@ func (s *Set[F]) Add(fault F) (remove func()) {
 	}
 }
 
-// Clear takes all faults back.
+// Clear removes all faults.
 func (s *Set[F]) Clear() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.all = nil
 }
 
-// Hit returns the first fault that could hit a call and does.
+// Hit returns the first fault that applies to a call and hits it.
 func (s *Set[F]) Hit(could func(F) bool) (hit F, ok bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()

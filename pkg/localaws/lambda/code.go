@@ -7,7 +7,7 @@ import (
 	"slices"
 )
 
-// receive takes the zip out of a call, or out of S3.
+// receive returns the zip in a call, or fetches it from S3.
 func (s *Server) receive(ctx context.Context, in codeInput) ([]byte, error) {
 	data := in.ZipFile
 	if data == nil && in.S3Key != "" {
@@ -27,8 +27,8 @@ func (s *Server) receive(ctx context.Context, in codeInput) ([]byte, error) {
 	return data, nil
 }
 
-// keep keeps a zip. Until unpin is called, nobody removes it who removes the
-// last thing that was made from the same contents.
+// keep stores a zip. Until unpin is called, the zip stays, even if the last
+// function or layer with the same contents is deleted.
 func (s *Server) keep(data []byte) (b blob, unpin func(), err error) {
 	b = blobOf(data)
 	s.mu.Lock()
@@ -53,10 +53,11 @@ func (s *Server) keep(data []byte) (b blob, unpin func(), err error) {
 	return b, unpin, nil
 }
 
-// maxDirectZip is the most that goes in the call itself.
+// maxDirectZip is the largest zip in a call itself.
 const maxDirectZip = 50 << 20
 
-// removeUnused removes a zip from which nothing is made any more; s.mu is held.
+// removeUnused removes a zip that no function or layer uses. The caller holds
+// s.mu.
 func (s *Server) removeUnused(b blob) {
 	if s.pins[b.SHA] > 0 {
 		return
@@ -74,7 +75,7 @@ func (s *Server) removeUnused(b blob) {
 	s.files.remove(b)
 }
 
-// storedBytes is what all zips take; s.mu is held.
+// storedBytes is the size of all zips. The caller holds s.mu.
 func (s *Server) storedBytes() (n int64) {
 	for _, f := range s.functions {
 		n += f.Code.Size
@@ -87,7 +88,7 @@ func (s *Server) storedBytes() (n int64) {
 	return n
 }
 
-// base64SHA is a digest as Lambda writes it.
+// base64SHA is the digest in Lambda's notation.
 func (b blob) base64SHA() string {
 	raw, _ := hex.DecodeString(b.SHA)
 	return base64.StdEncoding.EncodeToString(raw)

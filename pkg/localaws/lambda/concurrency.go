@@ -2,7 +2,8 @@ package lambda
 
 import "net/http"
 
-// unreserved is what reservations must leave to the other functions.
+// unreserved is the concurrency that reservations must leave to other
+// functions.
 const unreserved = 100
 
 func (s *Server) putConcurrency(w http.ResponseWriter, r *http.Request, t target) error {
@@ -45,7 +46,7 @@ func (s *Server) setConcurrency(w http.ResponseWriter, t target, reserved *int) 
 	return nil
 }
 
-// reserved is the sum of all reservations; s.mu is held.
+// reserved is the sum of all reservations. The caller holds s.mu.
 func (s *Server) reserved() (n int) {
 	for _, f := range s.functions {
 		n += or(f.Reserved, 0)

@@ -11,7 +11,7 @@ import (
 	"github.com/scriptfleet/scriptfleet/pkg/interpreter"
 )
 
-// createInput is what CreateFunction takes, as far as it means something here.
+// createInput has the fields of CreateFunction that this endpoint supports.
 type createInput struct {
 	FunctionName, Runtime, Handler, Role, Description string
 	PackageType                                       string
@@ -24,13 +24,13 @@ type createInput struct {
 	Tags                                              map[string]string
 }
 
-// codeInput says where a zip is.
+// codeInput is where a zip is: in the call, or in S3.
 type codeInput struct {
 	ZipFile                          []byte
 	S3Bucket, S3Key, S3ObjectVersion string
 }
 
-// configuration is a FunctionConfiguration.
+// configuration is Lambda's FunctionConfiguration.
 type configuration struct {
 	FunctionName, FunctionArn, Runtime, Handler, Role, Description string
 	Timeout, MemorySize                                            int
@@ -57,7 +57,8 @@ var roleARN = sync.OnceValue(func() *regexp.Regexp {
 	return regexp.MustCompile(`^arn:aws[a-z-]*:iam::\d{12}:role/[a-zA-Z_0-9+=,.@\-_/]+$`)
 })
 
-// newFunction checks what CreateFunction was given, in the order of the fields.
+// newFunction validates the input of CreateFunction, in the order of the
+// fields.
 func (s *Server) newFunction(in createInput) (*function, error) {
 	name, qualifier, err := s.ownName(in.FunctionName)
 	if err != nil {
@@ -105,7 +106,7 @@ func (s *Server) newFunction(in createInput) (*function, error) {
 	return f, err
 }
 
-// reserved are the variables that Lambda keeps for itself.
+// reserved are the variables that Lambda reserves.
 var reserved = map[string]bool{
 	"_HANDLER": true, "_X_AMZN_TRACE_ID": true, "AWS_DEFAULT_REGION": true, "AWS_REGION": true, "AWS_EXECUTION_ENV": true,
 	"AWS_LAMBDA_FUNCTION_NAME": true, "AWS_LAMBDA_FUNCTION_MEMORY_SIZE": true, "AWS_LAMBDA_FUNCTION_VERSION": true,
@@ -114,7 +115,7 @@ var reserved = map[string]bool{
 	"AWS_LAMBDA_RUNTIME_API": true, "LAMBDA_TASK_ROOT": true, "LAMBDA_RUNTIME_DIR": true,
 }
 
-// checkVariables holds a function's environment to its 4 KB.
+// checkVariables enforces the limit of 4 KB on a function's variables.
 func checkVariables(vars map[string]string) error {
 	size := 0
 	for name, value := range vars {
@@ -132,7 +133,7 @@ func checkVariables(vars map[string]string) error {
 	return nil
 }
 
-// interpreterOf finds the interpreter of a runtime such as python3.13.
+// interpreterOf returns the interpreter of a runtime such as python3.13.
 func (s *Server) interpreterOf(name string) (interpreter.Interpreter, error) {
 	minor, python := strings.CutPrefix(name, "python")
 	i, ok := s.deps.Interpreters.For(minor)
@@ -151,8 +152,8 @@ func rangeError(field string, value, low, high int) error {
 	return &apiError{status: 400, typ: "ValidationException", text: "1 validation error detected: Value '" + strconv.Itoa(value) + "' at '" + field + "' failed to satisfy constraint: Member must have value " + word + " than or equal to " + strconv.Itoa(bound)}
 }
 
-// describe is what the API tells of a function; s.mu is held, or f is not yet
-// known.
+// describe is the API's description of a function. The caller holds s.mu, or f
+// is not in s.functions yet.
 func (s *Server) describe(f *function) configuration {
 	c := configuration{
 		FunctionName: f.Name, FunctionArn: f.ARN, Runtime: f.Runtime, Handler: f.Handler, Role: f.Role, Description: f.Description,

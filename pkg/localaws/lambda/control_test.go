@@ -25,7 +25,7 @@ import (
 
 const echo = "def main(event, context):\n    return event\n"
 
-// wantCode asserts the code of an API error, and what its message contains.
+// wantCode asserts the code of an API error, and parts of its message.
 func wantCode(t testing.TB, err error, code string, contains ...string) {
 	t.Helper()
 	var api smithy.APIError
@@ -379,7 +379,7 @@ func TestAFunctionWithTagsNeedsThePermissionToTag(t *testing.T) {
 func TestCodeIsKeptForACreateThatMeetsTheDeletionOfTheSame(t *testing.T) {
 	b := newBench(t)
 	b.create("old", echo)
-	data := zipOf(t, map[string]string{"app.py": echo}) // a create of the same contents has got as far as this
+	data := zipOf(t, map[string]string{"app.py": echo}) // a concurrent create of the same contents has got this far
 	code, unpin, err := b.server.keep(data)
 	if err != nil {
 		t.Fatal(err)

@@ -13,8 +13,8 @@ import (
 	"github.com/scriptfleet/scriptfleet/pkg/sandbox"
 )
 
-// end ends an environment that did not answer, and says what Lambda says of it:
-// that it timed out, or how its process ended.
+// end ends an environment that did not answer, and returns Lambda's error for
+// it: a timeout, or how its process ended.
 func (e *environment) end(id string, cause error, took time.Duration) outcome {
 	o := outcome{functionError: "Unhandled", dead: true, took: took}
 	if errors.Is(cause, os.ErrDeadlineExceeded) {
@@ -48,9 +48,9 @@ func (e *environment) end(id string, cause error, took time.Duration) outcome {
 	return o
 }
 
-// exit is how the process ended that went away. One that only closed its
-// Runtime API gets a moment, long enough for a busy machine to reap it, and is
-// killed; one that spoke nonsense is killed at once.
+// exit returns how an environment's process ended. If it only closed its
+// Runtime API, exit waits a moment (a busy machine reaps it late) and then
+// kills it. If it sent invalid data, exit kills it at once.
 func (e *environment) exit(cause error) sandbox.Exit {
 	moment := 2 * time.Second
 	if !wentAway(cause) {
@@ -65,7 +65,8 @@ func (e *environment) exit(cause error) sandbox.Exit {
 	}
 }
 
-// wentAway tells whether an error of the Runtime API is its other end's closing.
+// wentAway tells whether an error of the Runtime API means that the process
+// closed it.
 func wentAway(err error) bool {
 	var failed *errInit
 	for _, is := range []error{io.EOF, io.ErrUnexpectedEOF, unix.EPIPE, unix.ECONNRESET, sandbox.ErrGone} {
@@ -76,7 +77,7 @@ func wentAway(err error) bool {
 	return errors.As(err, &failed)
 }
 
-// kill ends the environment, and returns once nothing of it is left.
+// kill ends the environment, and returns once its processes have ended.
 func (e *environment) kill() {
 	e.closed.Do(func() {
 		e.proc.Kill()
@@ -84,7 +85,7 @@ func (e *environment) kill() {
 	})
 }
 
-// errorBody is the object that stands for an answer where there was none.
+// errorBody is the answer where a function gave none.
 func errorBody(kind, text string) []byte {
 	body, _ := json.Marshal(struct {
 		ErrorType    string `json:"errorType"`
@@ -93,7 +94,7 @@ func errorBody(kind, text string) []byte {
 	return body
 }
 
-// withRequestID fills in the id that the runtime leaves empty.
+// withRequestID sets the request id that the runtime leaves empty.
 func withRequestID(body []byte, id string) []byte {
 	var fields struct {
 		Message string   `json:"errorMessage"`

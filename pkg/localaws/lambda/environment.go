@@ -16,11 +16,11 @@ import (
 	"github.com/scriptfleet/scriptfleet/pkg/sandbox"
 )
 
-// initPatience is how long an init phase may last. One that takes longer is
-// done again, under the function's own timeout.
+// initPatience is the limit of an init phase, as on Lambda. After it the init
+// phase is repeated, under the function's own timeout.
 const initPatience = 10 * time.Second
 
-// program is all that an environment is started from. It never changes.
+// program is everything from which an environment is started. It never changes.
 type program struct {
 	name, arn, handler, runtime string
 	region                      string
@@ -37,31 +37,31 @@ func (p *program) timeout() time.Duration { return time.Duration(p.timeoutSecond
 type environment struct {
 	program *program
 	proc    *sandbox.Process
-	api     *os.File // our end of its Runtime API
+	api     *os.File // our end of the Runtime API's socket
 	reader  *bufio.Reader
 	log     *logTail
 
 	started     time.Time
-	ready       bool // the init phase is over
+	ready       bool // the init phase has ended
 	asked       bool // its runtime waits for the next invocation
 	frozen      bool
-	initTook    time.Duration // told by the first invocation's report
+	initTook    time.Duration // for the first invocation's report
 	invocations int
 	idleSince   time.Time
 	closed      sync.Once
 }
 
-// outcome is what came of an invocation.
+// outcome is the result of an invocation.
 type outcome struct {
 	payload       []byte
 	functionError string // empty or Unhandled
 	log           []byte
 	took          time.Duration
-	dead          bool // the environment is of no more use
+	dead          bool // the environment cannot be used again
 }
 
-// start starts an environment's process; its init phase goes on. sdk is the
-// directory of boto3, or empty.
+// start starts an environment's process and returns during its init phase. sdk
+// is the directory of boto3, or "".
 func (p *program) start(ctx context.Context, sdk string) (*environment, error) {
 	began := time.Now()
 	fds, err := unix.Socketpair(unix.AF_UNIX, unix.SOCK_STREAM|unix.SOCK_CLOEXEC, 0)
@@ -89,8 +89,8 @@ func (p *program) start(ctx context.Context, sdk string) (*environment, error) {
 	return &environment{program: p, proc: proc, api: ours, reader: bufio.NewReaderSize(ours, 64<<10), log: log, started: began}, nil
 }
 
-// spec walls the process in. What a function may write to is /tmp, which has its
-// own size beside the memory.
+// spec is the sandbox of the process. A function can write to /tmp only, whose
+// size is separate from the memory.
 func (p *program) spec(sdk string, api, out *os.File) sandbox.Spec {
 	task := sandbox.Bind{Source: p.code, Target: "/var/task"}
 	runtime := sandbox.Bind{Source: p.bootstrap, Target: "/var/runtime"}
@@ -110,8 +110,8 @@ func (p *program) spec(sdk string, api, out *os.File) sandbox.Spec {
 	}
 }
 
-// environ is the whole environment: Lambda's variables, then the function's. No
-// credentials are among them: a function's role has no permissions.
+// environ is the complete environment: Lambda's variables, then the function's.
+// It has no credentials: a function's role has no permissions.
 func (p *program) environ(task, runtime string) []string {
 	vars := map[string]string{
 		"AWS_DEFAULT_REGION": p.region, "AWS_REGION": p.region,
@@ -139,7 +139,7 @@ func (p *program) environ(task, runtime string) []string {
 	return env
 }
 
-// errInit is an init phase that failed by itself, with the runtime's answer.
+// errInit is a failed init phase, with the runtime's answer.
 type errInit struct{ body []byte }
 
 func (e *errInit) Error() string { return "init failed: " + string(e.body) }
@@ -157,21 +157,21 @@ func (e *environment) init(deadline time.Time) error {
 		e.initTook = time.Since(e.started)
 		return nil
 	case callInitError:
-		_ = accept(e.api, 202) // it exits by itself
+		_ = accept(e.api, 202) // the runtime then exits by itself
 		return &errInit{call.body}
 	default:
 		return errors.New("runtime answers before it was asked")
 	}
 }
 
-// invoke hands an invocation over and waits for its answer, as long as the
-// function's timeout lets it. Before it returns, everything that the invocation
-// left running is dead and the process stands still.
+// invoke sends an invocation to the process and waits for its answer, at most
+// for the function's timeout. When it returns, all processes that the
+// invocation left are dead and the environment's own process is stopped.
 func (e *environment) invoke(id string, traceID string, payload []byte) outcome {
 	if e.invocations++; e.invocations > 1 {
 		e.log.reset()
 	} else {
-		e.log.drain() // what the init phase printed comes before START
+		e.log.drain() // the init phase's output comes before START
 	}
 	e.log.printf("START RequestId: %s Version: %s\n", id, latest)
 	timeout := e.program.timeout()
@@ -201,7 +201,7 @@ func (e *environment) invoke(id string, traceID string, payload []byte) outcome 
 	return o
 }
 
-// exchange is one turn of the Runtime API.
+// exchange sends one invocation over the Runtime API and reads its answer.
 func (e *environment) exchange(inv invocation, deadline time.Time) (runtimeCall, error) {
 	_ = e.api.SetDeadline(deadline)
 	if e.frozen {
@@ -243,7 +243,7 @@ func (e *environment) freeze() (int64, error) {
 	return peak, err
 }
 
-// takeInit is what the init phase took, told once.
+// takeInit returns the duration of the init phase once, and then 0.
 func (e *environment) takeInit() time.Duration {
 	d := e.initTook
 	e.initTook = 0

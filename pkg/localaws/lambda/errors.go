@@ -6,7 +6,7 @@ import (
 	"net/http"
 )
 
-// apiError is an error as Lambda answers it: a type in a header, and a body.
+// apiError is an error of Lambda's API: a type in a header, and a body.
 type apiError struct {
 	status int
 	typ    string
@@ -48,8 +48,8 @@ func internal(err error) *apiError {
 	return &apiError{status: 500, typ: "ServiceException", text: err.Error()}
 }
 
-// write answers with the error. The models of Lambda's errors spell the
-// text's name in two ways, so both are sent.
+// write answers with the error. Lambda's error models spell the field of the
+// message in two ways, so both are sent.
 func (e *apiError) write(w http.ResponseWriter) {
 	body := map[string]string{"Message": e.text, "message": e.text, "Type": "User"}
 	if e.status >= 500 {

@@ -6,7 +6,7 @@ import (
 	"github.com/scriptfleet/scriptfleet/pkg/localaws/faults"
 )
 
-// FaultKind is what happens to a call.
+// FaultKind is the effect of a fault.
 type FaultKind string
 
 const (
@@ -17,29 +17,28 @@ const (
 	CloseConn   FaultKind = "close"    // the connection is closed without an answer
 )
 
-// Fault makes calls fail. The zero values of Times and Probability mean: every
-// call.
+// Fault makes calls fail. With zero Times and Probability every call fails.
 type Fault struct {
 	Op          string // such as Invoke or CreateFunction; empty means every call
-	Function    string // that the call is about, by its name; empty means every one
+	Function    string // name of the function; empty: every one
 	Kind        FaultKind
 	Error       Error   // of Refuse
 	Reason      string  // of a Throttle; default ConcurrentInvocationLimitExceeded
 	After       bool    // the call is executed first, and only its answer is lost
 	Times       int     // how many calls fail
-	Probability float64 // of a call to fail
+	Probability float64 // that a call fails
 }
 
-// Error is one that Lambda may answer with.
+// Error is an error code of Lambda with its HTTP status and message.
 type Error struct {
 	Status        int
 	Code, Message string
 }
 
-// Odds is for the set of faults.
+// Odds implements faults.Fault.
 func (f Fault) Odds() (times int, probability float64) { return f.Times, f.Probability }
 
-// Faults is the set of faults of a server.
+// Faults is a server's set of faults.
 type Faults = faults.Set[Fault]
 
 // fault returns the fault that hits a call.
@@ -75,7 +74,7 @@ func (f Fault) apply(s *Server, w http.ResponseWriter, r *http.Request, serve fu
 	}
 }
 
-// lostAnswer takes an answer that nobody gets.
+// lostAnswer discards an answer.
 type lostAnswer struct{ header http.Header }
 
 func (l *lostAnswer) Header() http.Header         { return l.header }

@@ -17,23 +17,22 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// maxUnzipped is the most that a function's code and layers may take unpacked.
+// maxUnzipped is the limit of a function's code and layers together, unpacked.
 const maxUnzipped = 250 << 20
 
-// files keeps zips and what they unpack to, each under the digest of its
-// contents: the same zip is kept and unpacked once, whoever sent it, and also
-// across restarts. A path that exists is complete, because it was renamed into
-// place.
+// files stores zips and their unpacked contents, each under the digest of its
+// contents. So the same zip is stored and unpacked once, also across restarts.
+// A path that exists is complete, because it was renamed to its place.
 type files struct {
 	zips, unpacked, runtime string
 
-	layers  string // where layers are unpacked: shared between processes, or unpacked
+	layers  string // folder of unpacked layers: shared between processes, or else the same as unpacked
 	flights singleflight.Group
 }
 
-// blob is a zip that is kept.
+// blob is a stored zip.
 type blob struct {
-	SHA      string // hexadecimal
+	SHA      string // in hexadecimal
 	Size     int64
 	Unzipped int64
 }
@@ -60,8 +59,7 @@ func blobOf(data []byte) blob {
 	return blob{SHA: hex.EncodeToString(sum[:]), Size: int64(len(data))}
 }
 
-// keep checks a zip as far as its directory tells, fills in what it says of its
-// size, and keeps it.
+// keep checks a zip by its directory, fills in the sizes of b, and stores it.
 func (f *files) keep(b *blob, data []byte) error {
 	r, err := zip.NewReader(bytes.NewReader(data), int64(len(data)))
 	if err != nil {
@@ -84,10 +82,10 @@ func (f *files) keep(b *blob, data []byte) error {
 
 func (f *files) zip(b blob) string { return filepath.Join(f.zips, b.SHA+".zip") }
 
-// code unpacks a function's code, and returns where.
+// code unpacks a function's code and returns its folder.
 func (f *files) code(b blob) (string, error) { return f.directory(f.unpacked, b) }
 
-// merged unpacks layers over each other, in their order, and returns where.
+// merged unpacks layers into one folder, in their order, and returns it.
 func (f *files) merged(blobs ...blob) (string, error) { return f.directory(f.layers, blobs...) }
 
 func (f *files) directory(root string, blobs ...blob) (string, error) {
@@ -101,7 +99,7 @@ func (f *files) directory(root string, blobs ...blob) (string, error) {
 	return path, err
 }
 
-// digest names what zips unpack to.
+// digest is the name of the folder for unpacked zips.
 func digest(blobs []blob) string {
 	if len(blobs) == 1 {
 		return blobs[0].SHA
@@ -130,20 +128,20 @@ func (f *files) unpack(path string, blobs []blob) error {
 	}
 	err = os.Rename(tmp, path)
 	if errors.Is(err, fs.ErrExist) || errors.Is(err, unix.ENOTEMPTY) {
-		return nil // another process was quicker
+		return nil // another process was faster
 	}
 	return err
 }
 
-// extract unpacks a zip. The sizes that its directory promises are not
-// believed: left is what may still be written.
+// extract unpacks a zip. It does not trust the sizes in the zip's directory:
+// left is the number of bytes that may still be written.
 func extract(zipPath, dir string, left *int64) error {
 	r, err := zip.OpenReader(zipPath)
 	if err != nil {
 		return err
 	}
 	defer r.Close()
-	root, err := os.OpenRoot(dir) // no entry, and no link in the zip, leads out of it
+	root, err := os.OpenRoot(dir) // no entry, and no link in the zip, leads outside
 	if err != nil {
 		return err
 	}
@@ -179,8 +177,8 @@ func extractOne(root *os.Root, e *zip.File, left *int64) error {
 	if !e.Mode().IsRegular() {
 		return errors.New("is no file")
 	}
-	// Readable by the sandbox's uid, whatever the zip says.
-	_ = root.Remove(name) // a layer over another one
+	// Readable by the sandbox's uid, whatever the zip's modes.
+	_ = root.Remove(name) // a file of an earlier layer
 	out, err := root.OpenFile(name, os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o644|e.Mode().Perm()&0o111)
 	if err != nil {
 		return err
@@ -192,15 +190,15 @@ func extractOne(root *os.Root, e *zip.File, left *int64) error {
 	return errors.Join(err, out.Close())
 }
 
-// remove forgets a zip from which nothing is made any more. What lies in a
-// shared cache stays.
+// remove removes a zip that nothing uses. Its unpacked copy in a shared cache
+// stays.
 func (f *files) remove(b blob) {
 	_ = os.Remove(f.zip(b))
 	_ = os.RemoveAll(filepath.Join(f.unpacked, b.SHA))
 }
 
-// sweep removes zips that nothing uses any more, and what a process that was
-// killed left half done.
+// sweep removes zips that nothing uses, and partial files of processes that
+// were killed.
 func (f *files) sweep(used map[string]bool) error {
 	entries, err := os.ReadDir(f.zips)
 	if err != nil {
@@ -218,7 +216,7 @@ func (f *files) sweep(used map[string]bool) error {
 	return nil
 }
 
-// writeAtomically writes a file that is there in full, or not at all.
+// writeAtomically writes a file completely or not at all.
 func writeAtomically(path string, data []byte) error {
 	out, err := os.CreateTemp(filepath.Dir(path), ".new-")
 	if err != nil {

@@ -17,8 +17,8 @@ const (
 	stateFailed   = "Failed"
 )
 
-// function is one function, as it is kept. Everything but its state and its
-// concurrency is fixed when it is created.
+// function is one stored function. Only its state and its concurrency change
+// after it is created.
 type function struct {
 	Name, ARN, Runtime, Handler, Role, Description string
 	Timeout, MemorySize, Ephemeral                 int
@@ -33,18 +33,18 @@ type function struct {
 	State, StateReason, StateReasonCode string
 	Reserved                            *int // concurrency
 
-	pool *pool // nil until it is Active in this process
+	pool *pool // nil until it becomes Active in this process
 }
 
-// attached is a layer version as a function uses it. It stays usable when the
-// version is deleted.
+// attached is a function's layer version. It stays usable after the version is
+// deleted.
 type attached struct {
 	ARN string
 	blob
 }
 
-// maxControlBody is the most that a call of the control plane may send: a zip
-// of 50 MB as base64, and the rest.
+// maxControlBody bounds the body of a control plane call: a 50 MB zip in
+// base64, and the other fields.
 const maxControlBody = 70 << 20
 
 func readBody(r *http.Request, limit int64, operation string) ([]byte, error) {
@@ -81,7 +81,7 @@ func (s *Server) createFunction(w http.ResponseWriter, r *http.Request, _ target
 	if err != nil {
 		return err
 	}
-	// The permission is asked for again, now that the function has a name.
+	// The permission is checked again, now that the function's name is known.
 	if err := s.authorize(r, &operation{name: "CreateFunction"}, target{arn: f.ARN}); err != nil {
 		return err
 	}
@@ -115,7 +115,7 @@ func (s *Server) createFunction(w http.ResponseWriter, r *http.Request, _ target
 	return nil
 }
 
-// enter attaches the layers, checks the sizes, and makes the function known.
+// enter attaches the layers, checks the sizes, and adds the function.
 func (s *Server) enter(f *function) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -141,8 +141,8 @@ func (s *Server) enter(f *function) error {
 	return nil
 }
 
-// prepare takes a function from Pending to Active: its code and layers are
-// unpacked. What fails to unpack makes it Failed.
+// prepare unpacks a Pending function's code and layers and makes it Active, or
+// Failed if that fails.
 func (s *Server) prepare(f *function) {
 	wait := time.NewTimer(s.cfg.PendingFor)
 	defer wait.Stop()
@@ -164,7 +164,7 @@ func (s *Server) prepare(f *function) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.functions[f.Name] != f || f.State != statePending {
-		return // deleted meanwhile, or set by a test
+		return // deleted meanwhile, or its state was set by a test
 	}
 	if err != nil {
 		s.log.Warn("prepare function", zap.String("function", f.Name), zap.Error(err))
@@ -178,7 +178,7 @@ func (s *Server) prepare(f *function) {
 	}
 }
 
-// programOf unpacks what a function is started from.
+// programOf unpacks everything from which a function is started.
 func (s *Server) programOf(f *function) (*program, error) {
 	p := &program{
 		name: f.Name, arn: f.ARN, handler: f.Handler, runtime: f.Runtime, region: s.cfg.Region, variables: f.Variables,
@@ -201,7 +201,7 @@ func (s *Server) programOf(f *function) (*program, error) {
 	return p, err
 }
 
-// find returns a function; s.mu is held.
+// find returns a function. The caller holds s.mu.
 func (s *Server) find(name string) (*function, error) {
 	if f, ok := s.functions[name]; ok {
 		return f, nil

@@ -18,7 +18,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// FuzzReadCall reads what a script may write into its Runtime API by itself.
+// FuzzReadCall parses what a script may write to its Runtime API itself.
 func FuzzReadCall(f *testing.F) {
 	f.Add("GET /2018-06-01/runtime/invocation/next HTTP/1.1\r\nHost: x\r\n\r\n")
 	f.Add("POST /2018-06-01/runtime/invocation/1/response HTTP/1.1\r\nHost: x\r\nContent-Length: 2\r\n\r\n{}")
@@ -32,8 +32,8 @@ func FuzzReadCall(f *testing.F) {
 	})
 }
 
-// FuzzExchange asks that an environment which answers with anything at all ends
-// its invocation, and answers that one alone.
+// FuzzExchange checks that an environment that answers with any bytes ends its
+// own invocation, and no other.
 func FuzzExchange(f *testing.F) {
 	ask := "GET /2018-06-01/runtime/invocation/next HTTP/1.1\r\nHost: x\r\n\r\n"
 	for _, text := range []string{"", ask, ask + "POST /2018-06-01/runtime/invocation/7/response HTTP/1.1\r\nHost: x\r\nContent-Length: 2\r\n\r\n{}",
@@ -65,7 +65,7 @@ func FuzzExchange(f *testing.F) {
 	})
 }
 
-// FuzzLogTail asks that what is kept of a log is its end, whatever is printed.
+// FuzzLogTail checks that the log keeps the end of whatever is printed.
 func FuzzLogTail(f *testing.F) {
 	f.Add([]byte("a line\n"), uint16(3))
 	f.Add(bytes.Repeat([]byte{0, 0xff}, 5000), uint16(4097))
@@ -80,7 +80,7 @@ func FuzzLogTail(f *testing.F) {
 	})
 }
 
-// endless is what a script writes that never ends the head of its call.
+// endless is the output of a script that never ends the header of its call.
 type endless struct{ read int }
 
 func (e *endless) Read(p []byte) (int, error) {
@@ -102,8 +102,8 @@ func TestAHeadWithoutEndIsNotReadIntoMemory(t *testing.T) {
 	}
 }
 
-// FuzzTarget asks that no way to write a name reaches a function other than the
-// one that permission is asked for.
+// FuzzTarget checks that no notation of a name reaches a function other than
+// the one whose permission is checked.
 func FuzzTarget(f *testing.F) {
 	for _, name := range []string{"t-acme-x", "arn:aws:lambda:eu-west-1:000000000000:function:x", "000000000000:function:x:$LATEST", "x%2Fy", "function:x", "arn:aws:lambda:eu-west-1:000000000000:layer:x:1"} {
 		f.Add(name)
@@ -117,7 +117,7 @@ func FuzzTarget(f *testing.F) {
 	})
 }
 
-// FuzzRoute asks that nothing in a path makes the router panic.
+// FuzzRoute checks that no path makes the router panic.
 func FuzzRoute(f *testing.F) {
 	f.Add("GET", "/2015-03-31/functions/x/configuration")
 	f.Add("PUT", "/2017-10-31/functions/x%2F..%2Fy/concurrency")
@@ -131,7 +131,7 @@ func FuzzRoute(f *testing.F) {
 	})
 }
 
-// FuzzUnpack asks that nothing in a zip gets outside of its directory.
+// FuzzUnpack checks that no zip writes outside its folder.
 func FuzzUnpack(f *testing.F) {
 	for _, name := range []string{"app.py", "../x", "/etc/x", "a/../../x", `..\x`, "a//b", "."} {
 		f.Add(zipOf(f, map[string]string{name: "x"}))

@@ -6,9 +6,9 @@ import (
 	"github.com/scriptfleet/scriptfleet/pkg/panics"
 )
 
-// guard calls f, which works for one function. Each goroutine of this package
-// does its work in one, so that a fault in it fails that work alone: a panic is
-// logged and counted, and returned as the error to answer with.
+// guard calls f, which works for one function. Every goroutine of this package
+// runs inside a guard, so that a panic fails only that work: it is logged and
+// counted, and returned as the error for the answer.
 func (s *Server) guard(function string, f func()) error {
 	p := panics.Catch(f)
 	if p == nil {

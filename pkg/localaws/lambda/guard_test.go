@@ -16,8 +16,7 @@ import (
 	"github.com/scriptfleet/scriptfleet/pkg/fleettest/wait"
 )
 
-// TestAPanicFailsOneInvocationAlone breaks what the server holds in memory of
-// one function.
+// TestAPanicFailsOneInvocationAlone corrupts the server's data of one function.
 func TestAPanicFailsOneInvocationAlone(t *testing.T) {
 	core, logged := observer.New(zapcore.ErrorLevel)
 	panicky := zap.Hooks(func(e zapcore.Entry) error {
@@ -34,11 +33,11 @@ func TestAPanicFailsOneInvocationAlone(t *testing.T) {
 	b.create("neighbour", echo+"# its own folder\n")
 	code := b.server.functions["broken"].pool.program.code
 	for n, c := range []struct{ hurt, mend func() error }{{
-		// No environment starts, and to log that panics.
+		// No environment starts, and logging that panics.
 		func() error { return os.Rename(code, code+"-away") },
 		func() error { return os.Rename(code+"-away", code) },
 	}, {
-		// The one that is warm can't be read from.
+		// The warm environment cannot be read.
 		func() error { return b.change("broken", func(p *pool) { p.idle[0].reader = nil }) },
 		func() error { return nil },
 	}} {

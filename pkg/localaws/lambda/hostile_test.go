@@ -14,19 +14,19 @@ import (
 	"github.com/scriptfleet/scriptfleet/pkg/fleettest/wait"
 )
 
-// hostile is a script that does its worst to what runs it.
+// hostile is a script that tries to break the runtime and its environment.
 type hostile struct {
 	name string
-	code string // of app.py; mainReturns is added where it defines no main
-	want string // a part of the answer's payload; empty where several outcomes are right
+	code string // app.py; mainReturns is appended if it defines no main
+	want string // part of the answer's payload; empty: several outcomes are right
 }
 
 const mainReturns = "\ndef main(e, c):\n    return 'fine'\n"
 
 const timedOut = "Task timed out after"
 
-// waits only end by their timeout. The one that hangs in init runs with each
-// timeout around the ten seconds that an init phase may take.
+// These scripts end by their timeout only. The one that hangs in init runs with
+// timeouts around the 10 s of an init phase.
 var (
 	hangs = hostile{"init sleeps", "import time\ntime.sleep(1000)", timedOut}
 	waits = []hostile{
@@ -82,7 +82,7 @@ var quick = []hostile{
 	{"main blocks all signals", "import signal\nsignal.pthread_sigmask(signal.SIG_BLOCK, range(1, 65))\n" + mainReturns, "fine"},
 }
 
-// quickTimeouts are those that a script does not wait for.
+// quickTimeouts are the timeouts of scripts that end by themselves.
 var quickTimeouts = []int{1, 9, 10, 11, 60}
 
 func TestNoScriptEndsTheStackOrANeighboursRun(t *testing.T) {
@@ -115,7 +115,7 @@ func TestNoScriptEndsTheStackOrANeighboursRun(t *testing.T) {
 	wait.Until(t, 10*time.Second, "more than 8 processes stay warm", func() bool { return b.warm() <= 8 })
 }
 
-// serveNeighbour invokes a function that does nothing wrong until ctx ends.
+// serveNeighbour invokes a harmless function until ctx ends.
 func (b *bench) serveNeighbour(ctx context.Context) (n int) {
 	for ; ctx.Err() == nil; n++ {
 		want := fmt.Sprintf("%d", n)
@@ -128,7 +128,7 @@ func (b *bench) serveNeighbour(ctx context.Context) (n int) {
 	return n
 }
 
-// suffer invokes a hostile script twice, since what it broke may show late.
+// suffer invokes a hostile script twice, because its damage may show late.
 func (b *bench) suffer(h hostile, timeout int) {
 	name := strings.ReplaceAll(fmt.Sprintf("%s-%d", h.name, timeout), " ", "_")
 	code := h.code

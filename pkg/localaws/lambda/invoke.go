@@ -10,7 +10,7 @@ import (
 	"go.uber.org/zap"
 )
 
-// The most that an invocation may be sent.
+// Limits of an invocation's payload.
 const (
 	maxPayload      = 6 << 20
 	maxEventPayload = 1 << 20
@@ -49,7 +49,7 @@ func (s *Server) invoke(w http.ResponseWriter, r *http.Request, t target) error 
 		w.WriteHeader(http.StatusAccepted)
 		return nil
 	}
-	// A caller that goes away does not end the invocation, just as on Lambda.
+	// As on Lambda, an invocation goes on after its caller has gone.
 	done := make(chan struct{})
 	go func() { call.run(); close(done) }()
 	select {
@@ -60,7 +60,7 @@ func (s *Server) invoke(w http.ResponseWriter, r *http.Request, t target) error 
 	}
 }
 
-// call is an invocation under way.
+// call is a running invocation.
 type call struct {
 	server      *Server
 	pool        *pool
@@ -70,8 +70,8 @@ type call struct {
 	err         error
 }
 
-// begin admits an invocation: the function is Active and there is concurrency
-// left. A dry run is not counted.
+// begin admits an invocation: the function must be Active and concurrency
+// available. A dry run does not count towards the concurrency.
 func (s *Server) begin(name string, dry bool) (*call, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -100,12 +100,12 @@ func (s *Server) begin(name string, dry bool) (*call, error) {
 	return &call{server: s, pool: f.pool}, nil
 }
 
-// wake lets only Active functions through. An Inactive one becomes Pending, and
-// then Active again; s.mu is held.
+// wake returns nil for an Active function only. An Inactive one becomes
+// Pending, and then Active again. The caller holds s.mu.
 func (s *Server) wake(f *function) error {
 	switch f.State {
 	case stateActive:
-		if f.pool == nil { // of an earlier process
+		if f.pool == nil { // left by an earlier process
 			program, err := s.programOf(f)
 			if err != nil {
 				return internal(err)
@@ -122,7 +122,7 @@ func (s *Server) wake(f *function) error {
 	}
 }
 
-// run carries an invocation through.
+// run performs an invocation.
 func (c *call) run() {
 	defer c.finish()
 	if err := c.server.guard(c.pool.program.name, c.carry); err != nil {
@@ -138,7 +138,7 @@ func (c *call) carry() {
 	case got.failed != nil:
 		c.outcome = *got.failed
 	default:
-		c.outcome.dead = true // should invoke panic
+		c.outcome.dead = true // in case invoke panics
 		defer func() { c.pool.release(got.env, c.outcome) }()
 		c.outcome = got.env.invoke(c.id, c.traceID, c.payload)
 	}

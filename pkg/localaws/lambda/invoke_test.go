@@ -205,8 +205,8 @@ def main(e, c):
 	}
 }
 
-// runtimeStates tells in which state each runtime of this process is: T is
-// stopped.
+// runtimeStates returns the kernel's state of each runtime of this process; T
+// is stopped.
 func runtimeStates() (states []string) {
 	var inits []string
 	field := func(pid, name string) string {

@@ -9,7 +9,7 @@ import (
 	"time"
 )
 
-// layer is all versions of one layer. Numbers are never used again.
+// layer is all versions of one layer. Numbers are never reused.
 type layer struct {
 	Name     string
 	Last     int64
@@ -34,7 +34,7 @@ type layerInput struct {
 	CompatibleRuntimes, CompatibleArchitectures []string
 }
 
-// layerVersion is what the API tells of a version.
+// layerVersion is the API's description of a version.
 type layerVersion struct {
 	LayerArn                string
 	LayerVersionArn         string
@@ -73,7 +73,7 @@ func (s *Server) publishLayer(w http.ResponseWriter, r *http.Request, t target) 
 	return nil
 }
 
-// enterVersion gives a version its number, and makes it known.
+// enterVersion numbers a version and adds it.
 func (s *Server) enterVersion(name string, v *version) (*layer, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -102,7 +102,7 @@ func (s *Server) describeVersion(l *layer, v *version, content bool) layerVersio
 	return out
 }
 
-// findVersion finds a version by its ARN; s.mu is held.
+// findVersion returns a version by its ARN. The caller holds s.mu.
 func (s *Server) findVersion(arn string) (*version, error) {
 	rest, ok := strings.CutPrefix(arn, s.layerARN(""))
 	name, number, both := strings.Cut(rest, ":")
@@ -115,7 +115,7 @@ func (s *Server) findVersion(arn string) (*version, error) {
 	return nil, invalid("Layer version %s does not exist.", arn)
 }
 
-// versionOf returns nil where there is none; s.mu is held.
+// versionOf returns nil if there is no such version. The caller holds s.mu.
 func (s *Server) versionOf(name, number string) *version {
 	n, err := strconv.ParseInt(number, 10, 64)
 	l, ok := s.layers[name]
@@ -140,8 +140,8 @@ func (s *Server) getLayerVersion(w http.ResponseWriter, _ *http.Request, t targe
 	return nil
 }
 
-// deleteLayerVersion succeeds also where there is none. Functions that use the
-// version keep it.
+// deleteLayerVersion also succeeds if there is no such version. Functions that
+// use the version keep it.
 func (s *Server) deleteLayerVersion(w http.ResponseWriter, _ *http.Request, t target) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -177,7 +177,7 @@ func (s *Server) listLayerVersions(w http.ResponseWriter, r *http.Request, t tar
 	return nil
 }
 
-// matching lists the versions that a call asks for, the newest first.
+// matching lists the versions that match a call's filters, newest first.
 func matching(r *http.Request, l *layer) []*version {
 	runtime, arch := r.URL.Query().Get("CompatibleRuntime"), r.URL.Query().Get("CompatibleArchitecture")
 	var out []*version

@@ -10,7 +10,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/lambda/types"
 )
 
-// probes are lines of Python whose outcome authors know from Lambda.
+// probes are lines of Python with the outcome that they have on Lambda.
 var probes = map[string]struct{ code, want string }{
 	"name of the host":    {"import socket; return bool(socket.gethostbyname(socket.gethostname()))", "True"},
 	"lock of processes":   {"import multiprocessing; multiprocessing.Lock()", "OSError [Errno 38] Function not implemented"},

@@ -28,8 +28,8 @@ func (s *Server) listFunctions(w http.ResponseWriter, r *http.Request, _ target)
 	return nil
 }
 
-// paginate cuts a page out of a sorted list; a marker is the last key of the
-// page before. next is nil on the last page.
+// paginate returns one page of a sorted list. A marker is the last key of the
+// previous page; next is nil on the last page.
 func paginate[T any](r *http.Request, all []T, key func(T) string) (page []T, next *string, err error) {
 	size := 50
 	if given := r.URL.Query().Get("MaxItems"); given != "" {
@@ -46,7 +46,8 @@ func paginate[T any](r *http.Request, all []T, key func(T) string) (page []T, ne
 		}
 		i := slices.IndexFunc(all, func(v T) bool { return key(v) == string(last) })
 		if i < 0 {
-			// What the page ended with is gone: go on behind where it was.
+			// The last entry of the previous page was deleted: continue after its
+			// position.
 			i = slices.IndexFunc(all, func(v T) bool { return key(v) > string(last) }) - 1
 			if i < -1 {
 				i = len(all) - 1

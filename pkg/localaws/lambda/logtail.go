@@ -11,21 +11,21 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// tailBytes is how much of a log an answer carries, and how much is kept.
+// tailBytes is how many bytes of a log are kept and returned with an answer.
 const tailBytes = 4 << 10
 
-// logTail reads what an environment prints and keeps the end of it. It reads as
-// fast as a script can print, whatever the amount.
+// logTail reads the output of an environment and keeps its end. It reads as
+// fast as a script can print.
 type logTail struct {
 	pipe *os.File
 	raw  syscall.RawConn
 
-	mu  sync.Mutex // held over a read and its keeping, so that drain sees all that was read
+	mu  sync.Mutex // held during a read and its keep, so that drain returns after all that was read is kept
 	buf []byte
 	in  [32 << 10]byte
 }
 
-// newLogTail returns a tail and the end of the pipe to print to.
+// newLogTail returns a tail and the pipe's end for writing.
 func newLogTail() (*logTail, *os.File, error) {
 	var fds [2]int
 	if err := unix.Pipe2(fds[:], unix.O_CLOEXEC); err != nil {
@@ -44,7 +44,7 @@ func newLogTail() (*logTail, *os.File, error) {
 	return l, os.NewFile(uintptr(fds[1]), "log"), nil
 }
 
-// run reads until nobody can print any more.
+// run reads until no process has the pipe open for writing.
 func (l *logTail) run() {
 	defer l.pipe.Close()
 	ended := false
@@ -60,13 +60,13 @@ func (l *logTail) run() {
 	}
 }
 
-// pipeMost is the most that a pipe can hold: what the kernel lets a process
-// without privileges ask for.
+// pipeMost is the largest capacity that an unprivileged process can give a
+// pipe, 1 MiB.
 const pipeMost = 1 << 20
 
-// readAll keeps what is there to read, at most about pipeMost bytes: a script
-// may print faster than this reads, and the lock is held. It tells whether there
-// was any, and whether it was the last.
+// readAll keeps the bytes in the pipe, at most about pipeMost: a script may
+// print faster than readAll reads, and l.mu is held. any tells whether there
+// were bytes, ended whether the pipe has reached its end.
 func (l *logTail) readAll(fd int) (any, ended bool) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -86,12 +86,12 @@ func (l *logTail) readAll(fd int) (any, ended bool) {
 	return true, false
 }
 
-// drain keeps all that was printed before the call.
+// drain keeps everything that was printed before the call.
 func (l *logTail) drain() {
 	_ = l.raw.Control(func(fd uintptr) { l.readAll(int(fd)) })
 }
 
-// keep appends and forgets all but the end; l.mu is held.
+// keep appends p and drops all but the last tailBytes. The caller holds l.mu.
 func (l *logTail) keep(p []byte) {
 	if len(p) > tailBytes {
 		p = p[len(p)-tailBytes:]
@@ -110,8 +110,7 @@ func (l *logTail) printf(format string, args ...any) {
 	l.keep(fmt.Appendf(nil, format, args...))
 }
 
-// reset forgets everything: what an environment printed between invocations
-// belongs to none.
+// reset drops everything: output between two invocations belongs to none.
 func (l *logTail) reset() {
 	l.drain()
 	l.mu.Lock()
@@ -126,7 +125,7 @@ func (l *logTail) tail() []byte {
 	return append([]byte(nil), l.buf[len(l.buf)-min(len(l.buf), tailBytes):]...)
 }
 
-// report prints the lines that end an invocation, exactly as Lambda does.
+// report prints the lines at the end of an invocation, exactly as Lambda does.
 func (l *logTail) report(id string, took, init time.Duration, memoryMB int, peak int64, status string) {
 	billed := int64(math.Ceil(milliseconds(took + init)))
 	line := fmt.Sprintf("END RequestId: %s\nREPORT RequestId: %s\tDuration: %.2f ms\tBilled Duration: %d ms\tMemory Size: %d MB\tMax Memory Used: %d MB\t",

@@ -6,8 +6,8 @@ import (
 	"time"
 )
 
-// TestDrainEndsWhileAScriptPrintsOn reads from what never runs dry, as a pipe
-// does into which several threads print.
+// TestDrainEndsWhileAScriptPrintsOn reads from a pipe that never becomes empty,
+// as if several threads print to it.
 func TestDrainEndsWhileAScriptPrintsOn(t *testing.T) {
 	zeros, err := os.Open("/dev/zero")
 	if err != nil {

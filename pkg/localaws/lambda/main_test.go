@@ -29,7 +29,7 @@ func TestMain(m *testing.M) {
 	os.Exit(m.Run())
 }
 
-// bench is a server with a real client in front of it.
+// bench is a server and a real client.
 type bench struct {
 	t      testing.TB
 	server *Server
@@ -100,7 +100,7 @@ func zipOf(t testing.TB, files map[string]string) []byte {
 	return buf.Bytes()
 }
 
-// spec is a function of one file, whose handler is called main.
+// spec is a function of one file, app.py, with the handler main.
 func (b *bench) spec(name, code string) *lambda.CreateFunctionInput {
 	return &lambda.CreateFunctionInput{
 		FunctionName: &name, Runtime: types.Runtime(b.python), Handler: aws.String("app.main"), Role: aws.String(testRole),
@@ -133,8 +133,8 @@ func (b *bench) invoke(name, payload string) (*lambda.InvokeOutput, error) {
 	return b.client.Invoke(b.t.Context(), &lambda.InvokeInput{FunctionName: &name, Payload: []byte(payload), LogType: types.LogTypeTail})
 }
 
-// setState puts a function into a state: Inactive and Failed, which it does not
-// get into by itself here, or any other.
+// setState puts a function into a state, such as Inactive or Failed, which no
+// function reaches by itself here.
 func (s *Server) setState(name, state string) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()

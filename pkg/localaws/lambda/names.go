@@ -9,7 +9,7 @@ import (
 	"github.com/google/uuid"
 )
 
-// latest is the only version that a function here has.
+// latest is the only version of a function here.
 const latest = "$LATEST"
 
 func newID() string { return uuid.NewString() }
@@ -22,8 +22,8 @@ func (s *Server) layerARN(name string) string {
 	return fmt.Sprintf("arn:aws:lambda:%s:%s:layer:%s", s.cfg.Region, s.cfg.Account, name)
 }
 
-// anyARN is compiled when first used: whatever a program does before its main
-// is done again by the init of every sandbox that it starts.
+// anyARN is compiled at first use: every sandbox starts this program again, and
+// repeats all work before main.
 var anyARN = sync.OnceValue(func() *regexp.Regexp {
 	return regexp.MustCompile(`^(?:arn:aws:lambda:([a-z0-9-]+):)?(?:(\d{12}):)?(function|layer):(.+)$`)
 })
@@ -33,16 +33,16 @@ const (
 	longestLayerName    = 140
 )
 
-// validName tells whether a name consists of letters, digits, - and _ and is
-// not too long.
+// validName tells whether a name consists of letters, digits, - and _, and has
+// at most longest characters.
 func validName(name string, longest int) bool {
 	return name != "" && len(name) <= longest && strings.IndexFunc(name, func(c rune) bool {
 		return !(c >= 'a' && c <= 'z' || c >= 'A' && c <= 'Z' || c >= '0' && c <= '9' || c == '-' || c == '_')
 	}) < 0
 }
 
-// target reads the names in a path. What permission is asked for is always the
-// full ARN, whichever way a name was written.
+// target parses the names in a path. Permissions are always checked by the full
+// ARN, whichever notation was used.
 func (s *Server) target(op *operation, args []string) (target, error) {
 	if len(args) == 0 || args[0] == "" {
 		return target{arn: "*"}, nil
@@ -75,8 +75,8 @@ func (s *Server) target(op *operation, args []string) (target, error) {
 	return t, nil
 }
 
-// ownName takes a name, a partial ARN or a full one apart. Another account's or
-// region's things are not found here.
+// ownName parses a name, a partial ARN or a full ARN. Resources of another
+// account or region are not found.
 func (s *Server) ownName(given string) (name, qualifier string, err error) {
 	name = given
 	if m := anyARN().FindStringSubmatch(given); m != nil {

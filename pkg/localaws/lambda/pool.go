@@ -11,23 +11,22 @@ import (
 	"go.uber.org/zap"
 )
 
-// pool holds the environments of one function. All its fields are guarded by
-// Server.mu.
+// pool holds the environments of one function. Server.mu guards all its fields.
 type pool struct {
 	server  *Server
 	program *program
 	closed  bool
 
-	idle     []*environment // the most recently used is last, and is used first
+	idle     []*environment // by last use; the last one, the most recently used, is taken first
 	busy     int
 	starting int
-	waiting  []*waiter // in the order in which they came
+	waiting  []*waiter // in order of arrival
 
-	cold     time.Duration // what a start takes, as far as is known
-	service  time.Duration // what an invocation takes, as far as is known; 0 where it is not
+	cold     time.Duration // duration of a start, as last measured
+	service  time.Duration // duration of an invocation, smoothed; 0 while unknown
 	freed    time.Time     // when an environment last became free
 	rescale  *time.Timer
-	inFlight int // invocations, waiting ones included
+	inFlight int // invocations, those that wait included
 }
 
 // waiter is an invocation that waits for an environment.
@@ -36,23 +35,23 @@ type waiter struct {
 	got   chan supply
 }
 
-// supply is an environment, or the outcome of an init phase that failed, which
-// is the invocation's own outcome.
+// supply is an environment, or the outcome of a failed init phase, which then
+// is the outcome of the invocation.
 type supply struct {
 	env    *environment
 	failed *outcome
 	err    error
 }
 
-// leastPatience and mostPatience bound how long an invocation waits for a
-// running environment before another one is started for it.
+// leastPatience and mostPatience bound how long an invocation waits for a busy
+// environment before another one is started for it.
 const (
 	leastPatience = 10 * time.Millisecond
 	mostPatience  = 250 * time.Millisecond
 )
 
-// acquire gets an environment that is ready: an idle one, the first to become
-// free, or a new one; see the package's documentation for which.
+// acquire returns a ready environment: an idle one, the first that becomes
+// free, or a new one. The package's documentation gives the policy.
 func (p *pool) acquire(ctx context.Context) supply {
 	w := p.ask()
 	select {
@@ -64,7 +63,7 @@ func (p *pool) acquire(ctx context.Context) supply {
 	}
 }
 
-// ask queues up for an environment, and gets it at once where one is idle.
+// ask adds a waiter; it gets an environment at once if one is idle.
 func (p *pool) ask() *waiter {
 	p.server.mu.Lock()
 	defer p.server.mu.Unlock()
@@ -80,7 +79,8 @@ func (p *pool) ask() *waiter {
 	return w
 }
 
-// takeIdle takes the most recently used idle environment; s.mu is held.
+// takeIdle takes the most recently used idle environment. The caller holds
+// s.mu.
 func (p *pool) takeIdle() *environment {
 	for n := len(p.idle) - 1; n >= 0; n-- {
 		env := p.idle[n]
@@ -94,7 +94,8 @@ func (p *pool) takeIdle() *environment {
 	return nil
 }
 
-// giveUp takes a waiter back; what it was given meanwhile goes to the next.
+// giveUp removes a waiter. An environment that it got meanwhile goes to the
+// next.
 func (p *pool) giveUp(w *waiter) {
 	p.leave(w)
 	select {
@@ -116,13 +117,13 @@ func (p *pool) leave(w *waiter) {
 
 var errClosed = errors.New("the function was deleted")
 
-// release takes an environment back after an invocation.
+// release returns an environment after an invocation.
 func (p *pool) release(env *environment, o outcome) {
 	p.server.killLater(p.takeBack(env, o))
 }
 
-// takeBack returns the environments that are to be killed: the one that is
-// given back where it is of no more use, else those that are too many.
+// takeBack returns the environments that must be killed: env itself if it
+// cannot be used again, or else idle ones above Config.MaxWarm.
 func (p *pool) takeBack(env *environment, o outcome) []*environment {
 	s := p.server
 	s.mu.Lock()
@@ -141,16 +142,16 @@ func (p *pool) takeBack(env *environment, o outcome) []*environment {
 	return s.surplus()
 }
 
-// killLater ends environments, on no invocation's time. The caller's own work
-// is waited for by Close, and so is this.
+// killLater kills environments in another goroutine. Close waits for that
+// goroutine, as it waits for the caller's.
 func (s *Server) killLater(envs []*environment) {
 	for _, env := range envs {
 		s.work.Go(func() { _ = s.guard(env.program.name, env.kill) })
 	}
 }
 
-// offer gives a free environment to the first waiter, or keeps it warm; s.mu is
-// held.
+// offer gives a free environment to the first waiter, or keeps it idle. The
+// caller holds s.mu.
 func (p *pool) offer(env *environment) {
 	if len(p.waiting) > 0 {
 		w := p.waiting[0]
@@ -164,7 +165,7 @@ func (p *pool) offer(env *environment) {
 	p.idle = append(p.idle, env)
 }
 
-// scale starts as many environments as the waiters are worth; s.mu is held.
+// scale starts environments while wantsAnother holds. The caller holds s.mu.
 func (p *pool) scale() {
 	for !p.closed && p.starting < len(p.waiting) && p.wantsAnother() {
 		p.starting++
@@ -188,10 +189,10 @@ func (p *pool) scaleLater() {
 	})
 }
 
-// wantsAnother is the policy. With nothing running there is no choice. Where it
-// is known how long invocations take, another environment is started when the
-// queue would take longer than a start. Where nothing became free for as long
-// as a start takes, as many are started as the machine can at a time.
+// wantsAnother is the policy: start another environment if none is busy or
+// starting; or if the known duration of invocations makes the queue longer than
+// a start; or if none became free for as long as a start takes, up to as many
+// at a time as the machine has processors.
 func (p *pool) wantsAnother() bool {
 	running := p.busy + p.starting
 	if running == 0 {
@@ -200,14 +201,15 @@ func (p *pool) wantsAnother() bool {
 	if p.service*time.Duration(len(p.waiting)-p.starting)/time.Duration(running) > p.patience() {
 		return true
 	}
-	since := p.waiting[p.starting].since // those before it have a start of their own
+	since := p.waiting[p.starting].since // the waiters before it each have a start of their own
 	if p.freed.After(since) {
 		since = p.freed
 	}
 	return p.starting < cap(p.server.starts.slots) && time.Since(since) >= p.patience()
 }
 
-// patience is about what a start takes; before one was seen, rather more.
+// patience is the duration of a start within its bounds; mostPatience before
+// the first start.
 func (p *pool) patience() time.Duration {
 	if p.cold == 0 {
 		return mostPatience
@@ -215,8 +217,8 @@ func (p *pool) patience() time.Duration {
 	return min(max(p.cold, leastPatience), mostPatience)
 }
 
-// startOne starts an environment and goes through its init phase, unless by the
-// time that it may start no invocation waits for one any more.
+// startOne starts an environment and waits for its init phase. It does nothing
+// if no invocation waits for one when its turn comes.
 func (p *pool) startOne() {
 	if !p.beginStart() {
 		return
@@ -240,8 +242,8 @@ func (p *pool) beginStart() bool {
 	return true
 }
 
-// endStart hands on what a start came to, and returns the environments that are
-// to be killed.
+// endStart hands the result of a start to a waiter, and returns the
+// environments that must be killed.
 func (p *pool) endStart(got supply, took time.Duration) []*environment {
 	s := p.server
 	s.mu.Lock()
@@ -266,9 +268,9 @@ func (p *pool) endStart(got supply, took time.Duration) []*environment {
 	return nil
 }
 
-// coldStart starts an environment. Its init phase may take initPatience. One
-// that takes longer is begun once more, under the function's own timeout, be
-// that longer or shorter.
+// coldStart starts an environment. Its init phase may take initPatience. After
+// that it is started again, under the function's own timeout, whether that is
+// longer or shorter.
 func (p *pool) coldStart() supply {
 	got, late := p.initialise(initPatience)
 	if late {
@@ -277,8 +279,8 @@ func (p *pool) coldStart() supply {
 	return got
 }
 
-// initialise starts a process and waits for the end of its init phase; late
-// tells that this did not come in time.
+// initialise starts a process and waits for the end of its init phase. late is
+// true if that took longer than patience.
 func (p *pool) initialise(patience time.Duration) (got supply, late bool) {
 	env, err := p.program.start(p.server.life, p.server.sdk(p.program))
 	if err != nil {
@@ -297,7 +299,7 @@ func (p *pool) initialise(patience time.Duration) (got supply, late bool) {
 	return supply{failed: &failed}, errors.Is(err, os.ErrDeadlineExceeded)
 }
 
-// failInit is what an invocation answers with whose environment never got
+// failInit is the outcome of an invocation whose environment did not become
 // ready.
 func (e *environment) failInit(cause error, took time.Duration) outcome {
 	id := newID()
@@ -312,8 +314,8 @@ func (e *environment) failInit(cause error, took time.Duration) outcome {
 	return outcome{payload: failed.body, functionError: "Unhandled", log: e.log.tail(), took: took, dead: true}
 }
 
-// close ends the idle environments for good; busy ones end after their
-// invocation. Waiters are told.
+// close ends the idle environments; busy ones end after their invocation.
+// Waiters get errClosed.
 func (p *pool) close() {
 	for _, env := range p.shut() {
 		env.kill()
@@ -337,7 +339,7 @@ func (p *pool) shut() (idle []*environment) {
 	return idle
 }
 
-// blend follows a quantity that changes.
+// blend is a moving average of a duration.
 func blend(have, seen time.Duration) time.Duration {
 	if have == 0 {
 		return seen

@@ -26,8 +26,8 @@ func openDB(dir string) (*bbolt.DB, error) {
 	return bbolt.Open(filepath.Join(dir, "state.db"), 0o600, &bbolt.Options{Timeout: 5 * time.Second})
 }
 
-// serveUntilKilled is the process that the test kills: it serves, and tells
-// where.
+// serveUntilKilled is the process that the test kills: it serves, and prints
+// its address.
 func serveUntilKilled(dir string) {
 	err := func() error {
 		db, err := openDB(dir)
@@ -116,12 +116,12 @@ func TestFunctionsAndLayersSurviveKillNine(t *testing.T) {
 	}
 	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
 	defer cancel()
-	if err := again.server.Close(ctx); err != nil { // before the database
+	if err := again.server.Close(ctx); err != nil { // before the database is closed
 		t.Error(err)
 	}
 }
 
-// unpackedTimes tells when each directory was unpacked.
+// unpackedTimes returns when each folder was unpacked.
 func unpackedTimes(t *testing.T, dir string) (times string) {
 	t.Helper()
 	entries, err := os.ReadDir(filepath.Join(dir, "unpacked"))

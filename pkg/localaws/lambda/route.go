@@ -12,9 +12,9 @@ import (
 // operation is one call of the API.
 type operation struct {
 	name   string // as IAM and the faults name it
-	action string // what IAM calls it, where it differs
+	action string // IAM's name, if it differs
 	do     func(*Server, http.ResponseWriter, *http.Request, target) error
-	bucket func(*Server) bool // takes a token; nil takes none
+	bucket func(*Server) bool // takes a token; nil: unlimited
 	layer  bool               // the resource is a layer
 }
 
@@ -48,16 +48,16 @@ var operations = map[string]*operation{
 	"GET layers?find":                {name: "GetLayerVersion", do: (*Server).getLayerVersion, bucket: fromControl, layer: true},
 }
 
-// target is what a call is about.
+// target is the function or layer that a call names.
 type target struct {
-	name    string // of the function or the layer; empty where the call names none
+	name    string // of the function or the layer; empty if the call names none
 	version string // of the layer
 	arn     string
 }
 
-// ServeHTTP answers one call. Whoever mounts it has checked the signature and
-// put the identity into the request's context; without one, everything is
-// allowed.
+// ServeHTTP answers one call. The handler in front of it has checked the
+// signature and put the identity into the request's context; without an
+// identity every call is allowed.
 func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	w.Header().Set("X-Amzn-Requestid", newID())
 	op, args, err := route(r)
@@ -91,7 +91,7 @@ func (s *Server) serve(op *operation, args []string, w http.ResponseWriter, r *h
 	return op.do(s, w, r, t)
 }
 
-// route finds the operation, and the parts of the path that stand for its
+// route returns the operation, and the parts of the path at its pattern's
 // stars.
 func route(r *http.Request) (*operation, []string, error) {
 	unknown := &apiError{status: 404, typ: "UnknownOperationException", text: "There is no operation " + r.Method + " " + r.URL.Path}
@@ -102,7 +102,7 @@ func route(r *http.Request) (*operation, []string, error) {
 	var args []string
 	pattern := r.Method
 	for n, part := range parts[1:] {
-		if n%2 == 1 { // names and fixed words take turns
+		if n%2 == 1 { // parts alternate between fixed words and names
 			value, err := url.PathUnescape(part)
 			if err != nil {
 				return nil, nil, unknown
@@ -122,7 +122,7 @@ func route(r *http.Request) (*operation, []string, error) {
 	return op, args, nil
 }
 
-// authorize asks the identity that signed the call for permission.
+// authorize checks the permission of the call's signer.
 func (s *Server) authorize(r *http.Request, op *operation, t target) error {
 	id, ok := auth.From(r.Context())
 	if !ok || id.Allows(op.iamAction(), t.arn) {

@@ -10,8 +10,8 @@ import (
 	"strings"
 )
 
-// maxAnswer is the most that a function may return: 6 MB, and what Lambda adds
-// for its own.
+// maxAnswer is the limit of a function's answer: 6 MB, and the 100 bytes that
+// Lambda adds.
 const maxAnswer = 6<<20 + 100
 
 // The calls of the Runtime API.
@@ -27,13 +27,13 @@ const (
 // runtimeCall is one call of an environment's runtime.
 type runtimeCall struct {
 	kind     callKind
-	id       string // of the invocation that a response or an error answers
+	id       string // the invocation that a response or an error answers
 	body     []byte
-	tooLarge bool // the body was larger than maxAnswer and is dropped
+	tooLarge bool // the body was larger than maxAnswer and was dropped
 }
 
-// readCall reads the next call. An environment that speaks anything else is
-// broken, and what was read of it is worth nothing.
+// readCall reads the next call. With an error the environment is broken, and
+// the returned call is meaningless.
 func readCall(r *bufio.Reader) (runtimeCall, error) {
 	if err := awaitHead(r); err != nil {
 		return runtimeCall{}, err
@@ -63,9 +63,10 @@ func readCall(r *bufio.Reader) (runtimeCall, error) {
 	return call, call.read(req)
 }
 
-// awaitHead waits until the head of a call is there, and fails for one that the
-// reader's buffer does not hold. net/http reads heads of any length, into memory
-// that is the whole stack's, and a script can write to its runtime's socket too.
+// awaitHead waits for a complete header of a call. It fails if the header is
+// larger than the reader's buffer: net/http would read a header of any length
+// into memory of the whole stack, and scripts can write to the socket of their
+// runtime.
 func awaitHead(r *bufio.Reader) error {
 	for have := 0; ; {
 		if _, err := r.Peek(have + 1); errors.Is(err, bufio.ErrBufferFull) {
@@ -96,7 +97,7 @@ func (c *runtimeCall) read(req *http.Request) error {
 	return err
 }
 
-// invocation is what a runtime's next call is answered with.
+// invocation is the answer to a runtime's call for the next invocation.
 type invocation struct {
 	id       string
 	arn      string
@@ -117,7 +118,7 @@ func (i invocation) write(w io.Writer) error {
 	return err
 }
 
-// accept answers a response or an error.
+// accept answers a call with a response or an error.
 func accept(w io.Writer, status int) error {
 	_, err := fmt.Fprintf(w, "HTTP/1.1 %d %s\r\nContent-Length: 0\r\n\r\n", status, http.StatusText(status))
 	return err

@@ -13,10 +13,10 @@ import (
 	"golang.org/x/sync/singleflight"
 )
 
-// sdks are the directories of boto3, which every function finds on Lambda
-// without requiring it. They are made when a function whose code names it is
-// prepared, so that others wait for nothing, and stand last on its path: what
-// the function's own layers bring wins.
+// sdks are folders with boto3, which every function on Lambda can import. Such
+// a folder is made when a function whose code names boto3 is prepared, so other
+// functions do not wait for it. It is last on the path: the function's own
+// layers take precedence.
 type sdks struct {
 	flights singleflight.Group
 	mu      sync.Mutex
@@ -24,16 +24,16 @@ type sdks struct {
 }
 
 type sdk struct {
-	dir   string // empty where it could not be had
+	dir   string // empty if it could not be made
 	until time.Time
 }
 
-// sdkAgain is how long a failure is remembered: a machine without a network has
-// its functions wait for it once in so long.
+// sdkAgain is how long a failure is kept: on a machine without a network a
+// function waits for the attempt once a minute.
 const sdkAgain = time.Minute
 
-// sdk returns the directory of boto3 for a program; empty where it needs none,
-// or none can be had.
+// sdk returns the folder of boto3 for a program, or "" if the program does not
+// need it or it could not be made.
 func (s *Server) sdk(p *program) string {
 	if s.deps.SDK == nil || !namesSDK(p.code) {
 		return ""
@@ -75,8 +75,8 @@ func (s *Server) unpackSDK(ctx context.Context, runtime string) (string, error) 
 	return s.files.merged(b)
 }
 
-// namesSDK tells whether any Python in a function's code names boto3 or what is
-// below it.
+// namesSDK tells whether a Python file of a function's code names boto3 or one
+// of its own dependencies.
 func namesSDK(code string) bool {
 	files, _ := filepath.Glob(filepath.Join(code, "*.py"))
 	for _, f := range files {

@@ -19,37 +19,37 @@ import (
 	"github.com/scriptfleet/scriptfleet/pkg/sandbox"
 )
 
-// Config says what the endpoint is, and how much it may take. The zero value of
-// a limit means the default.
+// Config configures the endpoint and its limits. A limit of zero means the
+// default.
 type Config struct {
 	Region, Account string
-	Dir             string    // for code, layers and zips; made where it is not there
+	Dir             string    // for code, layers and zips; made if it does not exist
 	CacheDir        string    // for unpacked layers, shared between processes and kept; default Dir/unpacked
-	DB              *bbolt.DB // functions and layers survive a restart in it; nil keeps them in memory
+	DB              *bbolt.DB // stores functions and layers; nil: in memory
 
-	MaxConcurrency int           // invocations at a time in all functions; default 1000
-	MaxWarm        int           // environments at a time, before idle ones are ended; default by the machine's memory, see defaultMaxWarm
-	IdleTimeout    time.Duration // of an environment; default 5 min
-	PendingFor     time.Duration // a created function is Pending at least for so long; default 0
+	MaxConcurrency int           // concurrent invocations of all functions; default 1000
+	MaxWarm        int           // environments, before idle ones are ended; default by the machine's memory, see defaultMaxWarm
+	IdleTimeout    time.Duration // after which an idle environment is ended; default 5 min
+	PendingFor     time.Duration // minimum time that a created function is Pending; default 0
 
-	ControlRate     float64 // control plane calls a second; default 15, negative means no limit
-	GetFunctionRate float64 // GetFunction calls a second; default 100, negative means no limit
-	CodeStorage     int64   // bytes of zips; default 75 GiB
+	ControlRate     float64 // control plane calls per second; default 15, negative: no limit
+	GetFunctionRate float64 // GetFunction calls per second; default 100, negative: no limit
+	CodeStorage     int64   // limit of all zips in bytes; default 75 GiB
 }
 
-// Deps are what the server calls.
+// Deps are a Server's dependencies.
 type Deps struct {
 	Log          *zap.Logger
 	Interpreters interpreter.Set
-	// FetchS3 reads an object; nil refuses code and layers that lie in S3.
+	// FetchS3 reads an object; nil: code and layers in S3 are refused.
 	FetchS3 func(ctx context.Context, bucket, key string) ([]byte, error)
-	// SDK returns a layer with boto3 for a runtime; nil gives functions none.
+	// SDK returns a layer with boto3 for a runtime; nil: functions have none.
 	SDK func(ctx context.Context, runtime string) (zip []byte, err error)
-	// Panicked counts panics that were caught; it may be nil.
+	// Panicked counts recovered panics; it may be nil.
 	Panicked func()
 }
 
-// Server is the endpoint. It is an http.Handler.
+// Server is the endpoint, an http.Handler.
 type Server struct {
 	cfg  Config
 	deps Deps
@@ -65,13 +65,13 @@ type Server struct {
 
 	life context.Context // ends with the server
 	end  context.CancelFunc
-	work sync.WaitGroup // invocations and preparations under way
+	work sync.WaitGroup // running invocations and preparations
 
 	mu        sync.Mutex
 	functions map[string]*function
 	layers    map[string]*layer
 	pins      map[string]int // zips that a call is about to use, by digest
-	inFlight  int            // invocations in all functions
+	inFlight  int            // running invocations of all functions
 	warm      int            // environments that run or start
 	closed    bool
 }
@@ -79,7 +79,7 @@ type Server struct {
 //go:embed bootstrap.py
 var bootstrap []byte
 
-// New returns a server with the functions that the database holds.
+// New returns a server with the functions in the database.
 func New(cfg Config, deps Deps) (*Server, error) {
 	cfg = cfg.withDefaults()
 	if deps.Log == nil {
@@ -127,7 +127,7 @@ func (c Config) withDefaults() Config {
 	return c
 }
 
-// limiter is a token bucket that holds one second's worth.
+// limiter is a token bucket with a burst of one second.
 func limiter(perSecond float64) *rate.Limiter {
 	if perSecond < 0 {
 		return rate.NewLimiter(rate.Inf, 0)
@@ -135,8 +135,8 @@ func limiter(perSecond float64) *rate.Limiter {
 	return rate.NewLimiter(rate.Limit(perSecond), max(1, int(perSecond)))
 }
 
-// load takes up what an earlier process left: functions and layers are there
-// again; those that were Pending are prepared again.
+// load restores the functions and layers of an earlier process. Functions that
+// were Pending are prepared again.
 func (s *Server) load() error {
 	functions, layers, err := s.store.load()
 	if err != nil {
@@ -164,11 +164,11 @@ func (s *Server) load() error {
 	return s.files.sweep(used)
 }
 
-// Faults are the faults to inject; tests set them while the server runs.
+// Faults is the set of faults to inject; tests change it while the server runs.
 func (s *Server) Faults() *Faults { return s.faults }
 
-// Close refuses new calls, ends every environment, and returns once no process
-// is left, or ctx ends.
+// Close refuses new calls, ends every environment, and returns once all
+// processes have ended or ctx ends.
 func (s *Server) Close(ctx context.Context) error {
 	s.mu.Lock()
 	s.closed = true

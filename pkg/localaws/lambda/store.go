@@ -7,8 +7,8 @@ import (
 	"go.etcd.io/bbolt"
 )
 
-// store keeps functions and layers in the database; zips lie beside it as
-// files. Without a database it keeps nothing.
+// store saves functions and layers in the database; the zips are files. Without
+// a database it saves nothing.
 type store struct{ db *bbolt.DB }
 
 var (

@@ -9,9 +9,9 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// warmShare and warmBytes set how many environments are kept: they may take half
-// of the machine's memory, at 64 MiB each. A bare Python takes 12 MiB, one that
-// has imported much 100 and more.
+// warmShare and warmBytes set the default of Config.MaxWarm: environments may
+// take half of the machine's memory, at 64 MiB each. Measured: a bare Python
+// takes 12 MiB, one with many imports 100 MiB and more.
 const (
 	warmShare = 2
 	warmBytes = 64 << 20
@@ -27,9 +27,8 @@ func defaultMaxWarm() int {
 	return max(leastWarm, int(memory/warmShare/warmBytes))
 }
 
-// surplus takes the least recently used idle environments out of their pools as
-// far as more than Config.MaxWarm are running; s.mu is held, and the caller
-// kills them.
+// surplus takes the least recently used idle environments above Config.MaxWarm
+// out of their pools. The caller holds s.mu and kills them.
 func (s *Server) surplus() []*environment {
 	var victims []*environment
 	for s.warm > s.cfg.MaxWarm {
@@ -44,7 +43,7 @@ func (s *Server) surplus() []*environment {
 	return victims
 }
 
-// leastRecent is the pool of the environment that has been idle for longest.
+// leastRecent is the pool of the least recently used idle environment.
 func (s *Server) leastRecent() *pool {
 	var oldest *pool
 	for _, f := range s.functions {
@@ -56,8 +55,8 @@ func (s *Server) leastRecent() *pool {
 	return oldest
 }
 
-// reapIdle ends environments that were idle for too long, or whose process
-// ended by itself, until the server ends.
+// reapIdle ends environments that were idle for Config.IdleTimeout, and those
+// whose process has ended, until the server ends.
 func (s *Server) reapIdle() {
 	tick := time.NewTicker(max(s.cfg.IdleTimeout/10, 10*time.Millisecond))
 	defer tick.Stop()
@@ -100,22 +99,22 @@ func (e *environment) gone() bool {
 	}
 }
 
-// starter bounds how many environments start at the same time: more than the
-// machine has processors only makes all of them late.
+// starter bounds concurrent starts of environments: more than the machine has
+// processors would delay all of them.
 type starter struct {
 	slots chan struct{}
 	wg    sync.WaitGroup
 }
 
 // slowStart is how long a start holds its slot: a function that imports for
-// seconds must not keep the others from starting.
+// seconds must not delay the starts of others.
 const slowStart = 500 * time.Millisecond
 
 func newStarter() *starter {
 	return &starter{slots: make(chan struct{}, max(2, runtime.NumCPU()))}
 }
 
-// Go runs f when there is a slot.
+// Go runs f in a goroutine once a slot is free.
 func (s *starter) Go(f func()) {
 	s.wg.Go(func() {
 		s.slots <- struct{}{}

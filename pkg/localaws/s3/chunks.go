@@ -8,14 +8,14 @@ import (
 	"strings"
 )
 
-// chunks reads the data of an aws-chunked body:
+// chunks reads the data of an aws-chunked body, which has the format
 //
 //	SIZE-IN-HEX[;chunk-signature=…]\r\n DATA \r\n … 0[;…]\r\n [trailers] \r\n
 //
-// It ends with the chunk of size 0; trailers are left unread.
+// It returns io.EOF at the chunk of size 0 and does not read the trailers.
 type chunks struct {
 	body  *bufio.Reader
-	left  int64 // of the chunk that is being read
+	left  int64 // bytes left of the current chunk
 	first bool
 	err   error
 }
@@ -43,7 +43,7 @@ func (c *chunks) Read(p []byte) (int, error) {
 	return n, err
 }
 
-// next reads the head of a chunk.
+// next reads the header of a chunk.
 func (c *chunks) next() error {
 	if !c.first {
 		if end, err := c.line(); err != nil || end != "" {

@@ -1,10 +1,10 @@
-// Package s3 is the embedded stack's S3: gofakes3, path style, behind our own
-// signatures and policies.
+// Package s3 is the embedded stack's S3: gofakes3 with path style addresses,
+// behind the stack's own signatures and policies.
 //
-// What must hold: an identity reaches only objects that its policies allow,
-// and a bucket that is written to first is made on the way. With a file,
-// objects survive a restart; s3bolt makes a bucket of every bucket at the
-// root of its file, so it has one of its own.
+// What must hold: an identity reaches only objects that its policies allow. A
+// write to a missing bucket makes the bucket. With a database, objects survive
+// a restart; the database is S3's own, because s3bolt takes every bucket at its
+// root for a bucket of S3.
 package s3
 
 import (
@@ -25,13 +25,13 @@ import (
 	"github.com/scriptfleet/scriptfleet/pkg/localaws/auth"
 )
 
-// Server is the S3 endpoint: an http.Handler behind auth.Verify.
+// Server is the S3 endpoint: an http.Handler that must be behind auth.Verify.
 type Server struct {
 	backend gofakes3.Backend
 	fake    http.Handler
 }
 
-// New keeps objects in db, or in memory where it is nil.
+// New stores objects in db, or in memory if db is nil.
 func New(db *bbolt.DB) *Server {
 	var backend gofakes3.Backend = s3mem.New()
 	if db != nil {
@@ -45,7 +45,7 @@ func New(db *bbolt.DB) *Server {
 	return &Server{backend: backend, fake: fake.Server()}
 }
 
-// Ensure makes a bucket unless it is there.
+// Ensure makes a bucket if it does not exist.
 func (s *Server) Ensure(bucket string) error {
 	exists, err := s.backend.BucketExists(bucket)
 	if err == nil && !exists {
@@ -57,7 +57,7 @@ func (s *Server) Ensure(bucket string) error {
 	return nil
 }
 
-// Fetch reads an object whole.
+// Fetch reads a whole object.
 func (s *Server) Fetch(ctx context.Context, bucket, key string) ([]byte, error) {
 	if err := ctx.Err(); err != nil {
 		return nil, err
@@ -74,7 +74,7 @@ func (s *Server) Fetch(ctx context.Context, bucket, key string) ([]byte, error) 
 	return body, nil
 }
 
-// ServeHTTP answers one call that its identity may make.
+// ServeHTTP answers one call, if the signer may make it.
 func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	id, ok := auth.From(r.Context())
 	if !ok {
@@ -98,8 +98,8 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 
 type need struct{ action, resource string }
 
-// needs are the permissions that a call takes. What is not known to be less
-// needs them all.
+// needs are the permissions that a call needs. A call of an unknown kind needs
+// all of them.
 func needs(r *http.Request) []need {
 	const all = "arn:aws:s3:::*"
 	bucket, key, hasKey := strings.Cut(strings.TrimPrefix(r.URL.Path, "/"), "/")
@@ -142,7 +142,7 @@ func bucketNeeds(r *http.Request, arn string) []need {
 	return []need{{"s3:*", arn + "/*"}}
 }
 
-// copyNeeds: who copies an object needs to be able to read it.
+// copyNeeds is the permission to read the source of a copy.
 func copyNeeds(r *http.Request) []need {
 	source := r.Header.Get("X-Amz-Copy-Source")
 	if source == "" {
@@ -155,9 +155,9 @@ func copyNeeds(r *http.Request) []need {
 	return []need{{"s3:GetObject", "arn:aws:s3:::" + source}}
 }
 
-// unwrap takes the chunk framing off a streamed body, which gofakes3 knows
-// only in one of its forms. The signatures of chunks and the checksums in
-// trailers are not checked; the connection is loopback.
+// unwrap removes the chunk framing from a streamed body; gofakes3 supports only
+// one of its forms. It does not check the signatures of chunks and the
+// checksums in trailers: the connection is loopback.
 func unwrap(r *http.Request) error {
 	size, err := strconv.ParseInt(r.Header.Get("X-Amz-Decoded-Content-Length"), 10, 64)
 	if err != nil || size < 0 {

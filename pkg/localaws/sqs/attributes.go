@@ -10,7 +10,7 @@ import (
 	"time"
 )
 
-// settings are a queue's attributes as the engine needs them.
+// settings are a queue's attributes, parsed for the engine.
 type settings struct {
 	visibility time.Duration
 	delay      time.Duration
@@ -32,7 +32,7 @@ func (s settings) maxReceives() int {
 	return s.redrive.max
 }
 
-// number is an attribute that is a number within bounds.
+// number is a numeric attribute with its bounds.
 type number struct {
 	standard, least, most int
 }
@@ -46,17 +46,17 @@ var numbers = map[string]number{
 	"KmsDataKeyReusePeriodSeconds":  {300, 60, 86_400},
 }
 
-// kept are attributes that are kept as they are and change nothing here.
+// kept are attributes that are stored and returned, but have no effect here.
 var kept = []string{"Policy", "RedriveAllowPolicy", "KmsMasterKeyId", "SqsManagedSseEnabled"}
 
-// computed are attributes that only a queue itself can say.
+// computed are attributes that the queue computes and that cannot be set.
 var computed = []string{
 	"QueueArn", "CreatedTimestamp", "LastModifiedTimestamp", "ApproximateNumberOfMessages",
 	"ApproximateNumberOfMessagesNotVisible", "ApproximateNumberOfMessagesDelayed",
 }
 
-// parseSettings checks attributes as CreateQueue and SetQueueAttributes take
-// them. What is not among them has its standard value.
+// parseSettings validates attributes of CreateQueue and SetQueueAttributes. A
+// missing attribute has SQS's default.
 func parseSettings(attributes map[string]string) (settings, error) {
 	values := map[string]int{}
 	for name, n := range numbers {
@@ -96,8 +96,8 @@ func parseAttribute(name, value string, values map[string]int) error {
 	return &apiError{"InvalidAttributeName", 400, "Unknown Attribute " + name + "."}
 }
 
-// parseRedrive reads a RedrivePolicy. AWS takes maxReceiveCount as a number
-// and as a string.
+// parseRedrive parses a RedrivePolicy. Like AWS, it accepts maxReceiveCount as
+// a number and as a string.
 func parseRedrive(text string) (*redrive, error) {
 	if text == "" {
 		return nil, nil
@@ -119,7 +119,7 @@ func parseRedrive(text string) (*redrive, error) {
 	return &redrive{target: p.Target, max: most}, nil
 }
 
-// conflict names an attribute of want that a queue has with another value.
+// conflict returns an attribute of want to which the queue has another value.
 func (q *queue) conflict(want map[string]string) (string, bool) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
@@ -142,7 +142,7 @@ func (q *queue) settable(name string) string {
 	return ""
 }
 
-// attributes answers GetQueueAttributes.
+// attributes is the answer of GetQueueAttributes.
 func (q *queue) attributes(names []string) (map[string]string, error) {
 	all := q.allAttributes()
 	if slices.Contains(names, "All") {
@@ -187,8 +187,8 @@ func (q *queue) allAttributes() map[string]string {
 	return all
 }
 
-// setAttributes changes a queue's attributes. Retention and redrive apply to
-// the messages that are there.
+// setAttributes changes a queue's attributes. A new retention and redrive
+// policy also apply to existing messages.
 func (q *queue) setAttributes(change map[string]string) (queueRecord, error) {
 	q.mu.Lock()
 	defer q.mu.Unlock()

@@ -19,8 +19,8 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 const account = "123456789012"
 
-// served is a server over HTTP for a caller that may do anything, and a client
-// of it. Signatures are the business of package auth.
+// served is a server over HTTP whose caller may do anything, and a client.
+// Package auth tests the signatures.
 func served(t testing.TB, cfg sqs.Config) (*sqs.Server, *awssqs.Client) {
 	t.Helper()
 	cfg.Region, cfg.Account = "us-east-1", account
@@ -32,7 +32,7 @@ func served(t testing.TB, cfg sqs.Config) (*sqs.Server, *awssqs.Client) {
 	transport := &http.Transport{MaxIdleConnsPerHost: 64}
 	t.Cleanup(func() {
 		transport.CloseIdleConnections()
-		endpoint.CloseClientConnections() // ends polls that a failed test left
+		endpoint.CloseClientConnections() // ends the polls of a failed test
 		endpoint.Close()
 		server.Close()
 	})

@@ -10,14 +10,15 @@ import (
 	"go.etcd.io/bbolt"
 )
 
-// The database: bucket "sqs", in it a bucket for each queue by its name, in it
+// The database has a bucket "sqs", with a bucket for each queue by its name.
+// That contains
 //
 //	"queue"     key: the queue's attributes and tags, JSON
 //	"messages"  bucket: sequence number → message, JSON
 //	"receives"  bucket: sequence number → how often received, and first when
 //
-// Receive counts are written with the next commit that somebody waits for, or
-// a moment later: after a crash they may be a little low.
+// Receive counts are written with the next commit for which a caller waits, or
+// after lazyAfter. After a crash they may be a little too low.
 var (
 	rootBucket     = []byte("sqs")
 	queueKey       = []byte("queue")
@@ -27,7 +28,8 @@ var (
 
 var errQueueGone = errors.New("the queue was deleted")
 
-// change is one thing to write. Exactly one of the fields is set beside queue.
+// change is one thing to write. Besides queue, exactly one of its fields is
+// set.
 type change struct {
 	queue    string
 	put      *message
@@ -44,7 +46,7 @@ type receivedMark struct {
 	firstAt time.Time
 }
 
-// queueRecord is what is kept of a queue itself.
+// queueRecord is the stored record of a queue itself.
 type queueRecord struct {
 	Attributes map[string]string `json:"attributes"`
 	Tags       map[string]string `json:"tags,omitempty"`
@@ -62,7 +64,7 @@ func (c change) apply(root *bbolt.Bucket) error {
 		if c.put != nil {
 			return errQueueGone
 		}
-		return nil // what is to be dropped went with its queue
+		return nil // the queue was deleted, and the message with it
 	}
 	if c.destroy {
 		return root.DeleteBucket(name)
@@ -76,7 +78,7 @@ func (c change) apply(root *bbolt.Bucket) error {
 		if err != nil {
 			return err
 		}
-		messages.FillPercent = 0.9 // keys only ever grow
+		messages.FillPercent = 0.9 // keys only grow, so pages are filled in order
 		return messages.Put(seqKey(c.put.seq), text)
 	case c.received != nil:
 		return c.received.apply(messages, receives)
@@ -133,7 +135,7 @@ func seqKey(seq uint64) []byte {
 	return b[:]
 }
 
-// stored is a queue as it was found in the database.
+// stored is a queue as read from the database.
 type stored struct {
 	record   queueRecord
 	messages []*message // in the order of sending

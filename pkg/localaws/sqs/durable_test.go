@@ -20,8 +20,8 @@ import (
 	"github.com/scriptfleet/scriptfleet/pkg/localaws/sqs"
 )
 
-// childDB names the database of the child process that TestKillLosesNothing
-// starts and kills.
+// childDB is the variable with the database's path for the child process that
+// TestKillLosesNothing starts and kills.
 const childDB = "SQS_TEST_CHILD_DB"
 
 func opened(t testing.TB, path string) *bbolt.DB {
@@ -33,8 +33,8 @@ func opened(t testing.TB, path string) *bbolt.DB {
 	return db
 }
 
-// TestChildUnderLoad is no test: it is the process that is killed. It prints
-// each message that was accepted, and each that was deleted, after the answer.
+// TestChildUnderLoad is the process that is killed, not a test. It prints each
+// accepted and each deleted message after the answer.
 func TestChildUnderLoad(t *testing.T) {
 	path := os.Getenv(childDB)
 	if path == "" {
@@ -61,7 +61,7 @@ func TestChildUnderLoad(t *testing.T) {
 			}
 		}()
 	}
-	<-t.Context().Done() // the parent kills us
+	<-t.Context().Done() // until the parent kills this process
 }
 
 func deleteOne(ctx context.Context, client *awssqs.Client, url *string, say func(verb, id string)) {
@@ -70,7 +70,7 @@ func deleteOne(ctx context.Context, client *awssqs.Client, url *string, say func
 		return
 	}
 	m := got.Messages[0]
-	say("deleting", *m.Body) // from here on it may be gone
+	say("deleting", *m.Body) // from here on it may be deleted
 	if _, err := client.DeleteMessage(ctx, &awssqs.DeleteMessageInput{QueueUrl: url, ReceiptHandle: m.ReceiptHandle}); err == nil {
 		say("deleted", *m.Body)
 	}
@@ -101,8 +101,8 @@ func TestKillLosesNoAcceptedMessageAndBringsNoDeletedOneBack(t *testing.T) {
 	}
 }
 
-// runAndKill lets a child send and delete until it has said n lines more, and
-// kills it at once.
+// runAndKill lets a child send and delete until it has printed n more lines,
+// and then kills it.
 func runAndKill(t *testing.T, path string, n int, said map[string]map[string]bool) {
 	t.Helper()
 	child := exec.Command(os.Args[0], "-test.run=^TestChildUnderLoad$")

@@ -2,35 +2,36 @@ package sqs
 
 import "time"
 
-// maxInFlight is how many messages of a queue may be in flight, by AWS. At the
-// limit a receive returns nothing, and no error.
+// maxInFlight is SQS's limit of messages in flight per queue. At the limit a
+// receive returns no messages, and no error.
 const maxInFlight = 120_000
 
-// maxVisibility counts from the receive.
+// maxVisibility is SQS's limit of a delivery's visibility timeout, from its
+// receive.
 const maxVisibility = 12 * time.Hour
 
-// engine is what a queue holds and does. It has no clock, lock or goroutine:
-// its owner passes the time, which never goes back, and calls one method at a
-// time.
+// engine implements the rules of a queue. It has no clock, lock or goroutine:
+// its owner passes the time, which must never go back, and calls one method at
+// a time.
 type engine struct {
-	epoch     uint32        // names this process in receipt handles
-	retention time.Duration // of a message, from when it was sent
-	burial    int           // maxReceiveCount of the redrive policy; 0 is none
+	epoch     uint32        // identifies this process in receipt handles
+	retention time.Duration // of a message, from its send time
+	burial    int           // maxReceiveCount of the redrive policy; 0: none
 
 	messages map[uint64]*message
 	due      heap[*message] // delayed and in flight, by when they become visible
-	old      heap[*message] // all, by when they were sent
+	old      heap[*message] // all messages, by send time
 	groups   map[string]*group
-	quiet    heap[*group] // groups with something to deliver, by their first message
+	quiet    heap[*group] // groups with a deliverable message, by their first message
 	noisy    heap[*group]
-	marked   map[*group]struct{} // the noisy ones, with something to deliver or not
+	marked   map[*group]struct{} // the noisy groups, with or without a deliverable message
 	forgave  time.Time
 
-	expired      []uint64 // ended by retention; the owner takes them
+	expired      []uint64 // sequence numbers removed by retention, until takeExpired
 	readyCount   int
 	delayedCount int
 	flight       meter
-	front, back  int64 // places given out so far at the two ends of the order
+	front, back  int64 // next places at the two ends of the order
 }
 
 func newEngine(epoch uint32, retention time.Duration, burial int) *engine {
@@ -49,7 +50,7 @@ func (e *engine) reset() {
 	e.readyCount, e.delayedCount, e.flight = 0, 0, meter{}
 }
 
-// add puts a message on the queue: delayed while its time has not come.
+// add adds a message: delayed until its time, or else deliverable.
 func (e *engine) add(now time.Time, m *message) {
 	e.advance(now)
 	m.inDue, m.inOld = -1, -1
@@ -68,9 +69,9 @@ func (e *engine) add(now time.Time, m *message) {
 	e.enqueue(m, false)
 }
 
-// receive makes up to max messages invisible for the given time. Those that
-// were received too often come back as dead: they are off this queue, for the
-// owner to bury.
+// receive makes up to max messages invisible for the given duration. It removes
+// messages that were received too often and returns them as dead: the owner
+// moves them to the dead-letter queue.
 func (e *engine) receive(now time.Time, max int, visibility time.Duration) (got, dead []*message) {
 	e.advance(now)
 	for len(got) < max && e.flight.count < maxInFlight {
@@ -104,30 +105,30 @@ func (e *engine) take(now time.Time, m *message, visibility time.Duration) {
 	e.due.push(m)
 }
 
-// outcome of an operation on a receipt handle.
+// outcome is the result of an operation on a receipt handle.
 type outcome int
 
 const (
 	done        outcome = iota
 	gone                // the message is deleted
-	superseded          // a newer delivery of the message exists
-	notInFlight         // the visibility of the delivery ran out
-	tooLong             // the visibility would pass 12 hours from the receive
+	superseded          // the message has a newer delivery
+	notInFlight         // the delivery's visibility timeout expired
+	tooLong             // the visibility would exceed 12 hours from the receive
 )
 
-// handleOf names the newest delivery of a message.
+// handleOf is the handle of a message's newest delivery.
 func (e *engine) handleOf(m *message) handle {
 	return handle{seq: m.seq, epoch: e.epoch, receipt: m.receipt, tag: tagOf(m.ID)}
 }
 
-// find looks a handle up.
+// find returns the message of a handle.
 func (e *engine) find(h handle) (*message, outcome) {
 	m := e.messages[h.seq]
 	if m == nil || tagOf(m.ID) != h.tag {
 		return nil, gone
 	}
 	newest := m.receipt
-	if h.epoch != e.epoch { // a delivery by the process before us: good until we deliver
+	if h.epoch != e.epoch { // a delivery by an earlier process: valid until this one delivers the message
 		h.receipt = 0
 	}
 	if h.receipt != newest {
@@ -136,7 +137,7 @@ func (e *engine) find(h handle) (*message, outcome) {
 	return m, done
 }
 
-// delete takes the message off the queue, if the handle is its newest.
+// delete removes the message, if the handle is its newest.
 func (e *engine) delete(now time.Time, h handle) (uint64, outcome) {
 	e.advance(now)
 	m, o := e.find(h)
@@ -147,7 +148,7 @@ func (e *engine) delete(now time.Time, h handle) (uint64, outcome) {
 	return m.seq, done
 }
 
-// extend sets the end of a delivery's visibility to that long from now.
+// extend sets the end of a delivery's visibility to now + visibility.
 func (e *engine) extend(now time.Time, h handle, visibility time.Duration) outcome {
 	e.advance(now)
 	m, o := e.find(h)
@@ -167,8 +168,8 @@ func (e *engine) extend(now time.Time, h handle, visibility time.Duration) outco
 	return done
 }
 
-// advance lets the time pass: what is due becomes visible, and what is past
-// its retention goes.
+// advance makes messages visible whose time has come, and removes those whose
+// retention has ended.
 func (e *engine) advance(now time.Time) {
 	for m := e.due.min(); m != nil && !m.until.After(now); m = e.due.min() {
 		e.due.remove(m)
@@ -188,14 +189,14 @@ func (e *engine) advance(now time.Time) {
 	e.forgive(now)
 }
 
-// takeExpired hands over what ended by retention since the last call.
+// takeExpired returns the messages removed by retention since the last call.
 func (e *engine) takeExpired() []uint64 {
 	seqs := e.expired
 	e.expired = nil
 	return seqs
 }
 
-// remove takes a message off the queue, in whatever state it is.
+// remove removes a message in any state.
 func (e *engine) remove(now time.Time, m *message) {
 	switch m.state {
 	case ready:
@@ -212,7 +213,7 @@ func (e *engine) remove(now time.Time, m *message) {
 	e.leave(m.owner)
 }
 
-// deliverable says whether a receive would bring something.
+// deliverable tells whether a receive would return a message.
 func (e *engine) deliverable() bool { return e.readyCount > 0 && e.flight.count < maxInFlight }
 
 // nextDue is when the next message becomes visible by itself.

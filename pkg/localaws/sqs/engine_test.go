@@ -10,7 +10,7 @@ import (
 
 var epoch0 = time.Date(2026, 11, 23, 9, 0, 0, 0, time.UTC)
 
-// bench is an engine with a clock that the test moves.
+// bench is an engine whose clock the test advances.
 type bench struct {
 	*engine
 	now time.Time
@@ -181,13 +181,13 @@ func TestNothingIsDeliveredAtTheInFlightLimit(t *testing.T) {
 	}
 }
 
-// TestTheEngineKeepsItsBooks does what comes to mind in any order and looks
-// after every step whether the books are right: every message in one state, no
-// message in two deliveries, every group where its first message says.
+// TestTheEngineKeepsItsBooks does random operations and checks after every
+// step: every message is in one state, no message is in two deliveries, and
+// every group is in the place of its first message.
 func TestTheEngineKeepsItsBooks(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		b := newBench(rapid.SampledFrom([]int{0, 3}).Draw(t, "burial"))
-		held := map[*message]time.Time{} // deliveries, and when they end
+		held := map[*message]time.Time{} // deliveries, by the end of their visibility
 		pick := func() *message {
 			var all []*message
 			for m := range held {

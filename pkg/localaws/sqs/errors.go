@@ -8,7 +8,7 @@ import (
 	"github.com/scriptfleet/scriptfleet/pkg/localaws/auth"
 )
 
-// apiError is an error as the protocol has it.
+// apiError is an error in the protocol's form.
 type apiError struct {
 	code    string
 	status  int
@@ -17,8 +17,8 @@ type apiError struct {
 
 func (e *apiError) Error() string { return e.code + ": " + e.message }
 
-// queryNames are the codes that clients of the older query protocol know an
-// error by; it is the code itself where it is not listed.
+// queryNames are the codes of errors for clients of the older query protocol,
+// if they differ.
 var queryNames = map[string]string{
 	"QueueDoesNotExist":            "AWS.SimpleQueueService.NonExistentQueue",
 	"QueueNameExists":              "QueueAlreadyExists",
@@ -43,7 +43,7 @@ func (e *apiError) write(w http.ResponseWriter) {
 	auth.WriteJSONError(w, e.status, "com.amazonaws.sqs#"+e.code, e.queryName(), e.message)
 }
 
-// asAPIError makes of any error one that the protocol can carry.
+// asAPIError converts any error to an apiError.
 func asAPIError(err error) *apiError {
 	var e *apiError
 	if errors.As(err, &e) {
@@ -68,7 +68,7 @@ func missing(parameter string) *apiError {
 	return &apiError{"MissingParameter", 400, "The request must contain the parameter " + parameter + "."}
 }
 
-// failure is the error that belongs to an outcome; nil where there is none.
+// failure is the error for an outcome, or nil.
 func (o outcome) failure(h string) *apiError {
 	switch o {
 	case superseded:

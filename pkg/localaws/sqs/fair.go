@@ -5,45 +5,46 @@ import (
 	"time"
 )
 
-// Fair queues. The messages of a group (MessageGroupId, for us the tenant) are
-// held together, and groups are noisy or quiet. Quiet groups are delivered
-// first, oldest message first; then the noisy ones in the same order. Nothing
-// is throttled or dropped, and nobody's concurrency is capped.
+// Fair queues. The messages of each group (MessageGroupId: for the fleet, the
+// tenant) are kept together, and a group is noisy or quiet. Quiet groups are
+// delivered first, oldest message first; then the noisy ones in the same order.
+// No group is throttled, no message dropped, and no group's concurrency is
+// capped.
 //
 // A group becomes noisy, by AWS's thresholds, while it has
 //   - more than a tenth of the messages in flight, and at least 30 of its own, or
 //   - more than a tenth of the processing time.
 //
-// AWS does not say over which time the second is measured, nor how much there
-// has to be. Here it is the last minute or so, and there have to be at least
-// 30 seconds of it: otherwise the only consumer of an idle queue is noisy, and
-// beside five tenants with equal shares nobody is quiet.
+// AWS documents neither the period of the second threshold nor a minimum. Here
+// the period is about the last minute, and the minimum is 30 s of processing
+// time: without it the only consumer of an idle queue would be noisy, and with
+// five tenants of equal shares none would be quiet.
 //
-// It is quiet again when its backlog is gone or it has been idle for five
+// It is quiet again once its backlog is empty, or after it was idle for five
 // minutes. Messages without a group are never noisy.
 const (
 	noisyInFlight   = 30
 	noisyShare      = 0.1
 	noisyProcessing = 30.0 // seconds within the window
-	processWindow   = 60.0 // seconds: the time constant of the decay
+	processWindow   = 60.0 // seconds: time constant of the exponential decay
 	noisyIdle       = 5 * time.Minute
 )
 
-// group is the messages of one MessageGroupId that are on the queue. It is
-// forgotten with the last of them.
+// group holds the messages of one MessageGroupId. It is removed with its last
+// message.
 type group struct {
 	name   string
-	size   int // all its messages
+	size   int // number of its messages
 	head   *message
 	tail   *message
 	flight meter
 	noisy  bool
 	active time.Time // of its last send or receive
-	at     int       // position in the heap of quiet or of noisy groups
+	at     int       // index in the heap of quiet or of noisy groups
 }
 
-// meter counts what is in flight, and how long it has been: the integral of
-// the count over time, of which the past fades away.
+// meter counts messages in flight, and their time in flight: the integral of
+// the count over time, with exponential decay.
 type meter struct {
 	count   int
 	seconds float64
@@ -55,7 +56,7 @@ func (m *meter) add(now time.Time, n int) {
 	m.count += n
 }
 
-// processing is the time in flight, in seconds, of about the last minute.
+// processing is the decayed time in flight, in seconds.
 func (m *meter) processing(now time.Time) float64 {
 	if m.since.IsZero() || !now.After(m.since) {
 		return m.seconds
@@ -64,7 +65,7 @@ func (m *meter) processing(now time.Time) float64 {
 	return m.seconds*left + float64(m.count)*processWindow*(1-left)
 }
 
-// dominates says whether the group has passed a threshold now.
+// dominates tells whether the group exceeds a threshold now.
 func (e *engine) dominates(now time.Time, g *group) bool {
 	if g.name == "" {
 		return false
@@ -76,9 +77,9 @@ func (e *engine) dominates(now time.Time, g *group) bool {
 	return spent >= noisyProcessing && spent > noisyShare*e.flight.processing(now)
 }
 
-// nextGroup is the group whose first message is due for delivery. It is where
-// groups are found to be noisy: those that have nothing to deliver make no
-// noise.
+// nextGroup is the group of the next message to deliver. It also marks that
+// group as noisy if it dominates; a group without a deliverable message need
+// not be marked.
 func (e *engine) nextGroup(now time.Time) *group {
 	for g := e.quiet.min(); g != nil; g = e.quiet.min() {
 		if !e.dominates(now, g) {
@@ -92,8 +93,8 @@ func (e *engine) nextGroup(now time.Time) *group {
 	return e.noisy.min()
 }
 
-// forgive takes the mark from groups that have been idle long enough. It looks
-// once a second; only marked groups are looked at.
+// forgive unmarks groups that were idle long enough. It runs once a second, and
+// over the marked groups only.
 func (e *engine) forgive(now time.Time) {
 	if len(e.marked) == 0 || now.Sub(e.forgave) < time.Second {
 		return
@@ -112,7 +113,7 @@ func (e *engine) forgive(now time.Time) {
 	}
 }
 
-// heapOf is where the group waits while it has something to deliver.
+// heapOf is the heap for a group with a deliverable message.
 func (e *engine) heapOf(g *group) *heap[*group] {
 	if g.noisy {
 		return &e.noisy
@@ -120,7 +121,7 @@ func (e *engine) heapOf(g *group) *heap[*group] {
 	return &e.quiet
 }
 
-// groupOf finds or makes the group.
+// groupOf returns the group of the name, and makes it if needed.
 func (e *engine) groupOf(name string) *group {
 	g := e.groups[name]
 	if g == nil {
@@ -130,7 +131,7 @@ func (e *engine) groupOf(name string) *group {
 	return g
 }
 
-// leave takes a message out of its group, which ends with its last one.
+// leave counts a message out of its group, and removes an empty group.
 func (e *engine) leave(g *group) {
 	if g.size--; g.size == 0 {
 		delete(e.groups, g.name)
@@ -138,8 +139,8 @@ func (e *engine) leave(g *group) {
 	}
 }
 
-// enqueue puts a message on its group's ready list: behind all that waits, or
-// before it.
+// enqueue adds a message to its group's ready list, at the front if first is
+// true, else at the back.
 func (e *engine) enqueue(m *message, first bool) {
 	g := m.owner
 	m.state = ready
@@ -164,7 +165,7 @@ func (e *engine) enqueue(m *message, first bool) {
 	e.place(g)
 }
 
-// dequeue takes a message off its group's ready list.
+// dequeue removes a message from its group's ready list.
 func (e *engine) dequeue(m *message) {
 	g := m.owner
 	e.readyCount--
@@ -182,7 +183,7 @@ func (e *engine) dequeue(m *message) {
 	e.place(g)
 }
 
-// place moves a group to where its first message belongs.
+// place moves a group to its heap's position for its first message.
 func (e *engine) place(g *group) {
 	h := e.heapOf(g)
 	switch {

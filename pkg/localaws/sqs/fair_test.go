@@ -6,7 +6,7 @@ import (
 	"time"
 )
 
-// flood sends n messages of a noisy group and takes most of them in flight.
+// flood sends n messages of a noisy group and receives most of them.
 func flood(b *bench, n, inFlight int) {
 	b.sendMany("noisy", n)
 	for inFlight > 0 {
@@ -53,7 +53,7 @@ func TestAGroupBelowATenthOfWhatIsInFlightIsNotNoisy(t *testing.T) {
 func TestAGroupWithMuchProcessingTimeIsNoisy(t *testing.T) {
 	b := newBench(0)
 	b.sendMany("slow", 20)
-	b.take(3, time.Hour) // too few to be noisy by their number
+	b.take(3, time.Hour) // too few to be noisy by number
 	b.pass(20 * time.Second)
 	quiet := b.send("quiet", 0)
 	if got := b.take(1, time.Minute); got[0] != quiet {
@@ -81,7 +81,7 @@ func TestTheMarkGoesAfterFiveIdleMinutes(t *testing.T) {
 	b := newBench(0)
 	flood(b, 100, noisyInFlight)
 	b.send("quiet", 0)
-	b.take(1, time.Hour) // the quiet one; marks the noisy one
+	b.take(1, time.Hour) // receives the quiet one, and marks the noisy one
 	if len(b.marked) != 1 {
 		t.Fatal("it was not marked")
 	}
@@ -112,8 +112,8 @@ func TestMessagesWithoutAGroupAreNeverNoisy(t *testing.T) {
 	}
 }
 
-// BenchmarkEngine sends, receives and deletes beside a million messages of
-// 100,000 groups.
+// BenchmarkEngine sends, receives and deletes while the queue has a million
+// messages of 100,000 groups.
 func BenchmarkEngine(b *testing.B) {
 	e := newBench(0)
 	for i := range 1_000_000 {

@@ -2,33 +2,33 @@ package sqs
 
 import "github.com/scriptfleet/scriptfleet/pkg/localaws/faults"
 
-// FaultKind is what goes wrong with a call.
+// FaultKind is the effect of a fault.
 type FaultKind string
 
 const (
-	Refuse  FaultKind = "refuse"  // the whole call fails with 503 ServiceUnavailable; nothing is done
-	Entries FaultKind = "entries" // each entry of a batch for itself fails with InternalError; nothing is done with it
-	Lose    FaultKind = "lose"    // each entry of a delete or a change of visibility is answered with success and not done
-	Twice   FaultKind = "twice"   // each message received is visible again at once, for another receiver
+	Refuse  FaultKind = "refuse"  // the whole call fails with 503 ServiceUnavailable and has no effect
+	Entries FaultKind = "entries" // single entries of a batch fail with InternalError and have no effect
+	Lose    FaultKind = "lose"    // single entries of a delete or a change of visibility are answered with success and have no effect
+	Twice   FaultKind = "twice"   // single received messages are visible again at once, for another receiver
 )
 
-// Fault makes calls go wrong, for tests. The zero values of Times and
-// Probability mean: always.
+// Fault makes calls fail, for tests. With zero Times and Probability all calls
+// fail.
 type Fault struct {
-	Queue       string // its name; empty means every queue
-	Op          string // SendMessage, ReceiveMessage, DeleteMessage or ChangeMessageVisibility, batches included; empty means all
+	Queue       string // name; empty: every queue
+	Op          string // SendMessage, ReceiveMessage, DeleteMessage or ChangeMessageVisibility, batches included; empty: all
 	Kind        FaultKind
-	Times       int     // how often it hits
-	Probability float64 // of a call (Refuse) or an entry (the others) to be hit
+	Times       int     // how many calls or entries it hits
+	Probability float64 // that it hits a call (Refuse) or an entry (other kinds)
 }
 
-// Odds is for the set of faults.
+// Odds implements faults.Fault.
 func (f Fault) Odds() (times int, probability float64) { return f.Times, f.Probability }
 
-// Faults is the set of faults of a server.
+// Faults is a server's set of faults.
 type Faults = faults.Set[Fault]
 
-// hit says whether a fault of the kind strikes now.
+// hit tells whether a fault of the kind hits now.
 func hit(f *Faults, kind FaultKind, op, queue string) bool {
 	if f == nil {
 		return false
@@ -44,5 +44,5 @@ var (
 	entryFault  = &apiError{"InternalError", 500, "An injected fault."}
 )
 
-// Faults are the faults of this server.
+// Faults is the server's set of faults.
 func (s *Server) Faults() *Faults { return s.faults }

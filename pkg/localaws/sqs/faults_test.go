@@ -10,7 +10,7 @@ import (
 	"github.com/scriptfleet/scriptfleet/pkg/localaws/sqs"
 )
 
-// receivedOne is the one message that a receive brings.
+// receivedOne is the single message of a receive.
 func receivedOne(t *testing.T, client *awssqs.Client, url *string) types.Message {
 	t.Helper()
 	got, err := client.ReceiveMessage(t.Context(), &awssqs.ReceiveMessageInput{QueueUrl: url})

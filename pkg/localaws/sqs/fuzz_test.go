@@ -37,7 +37,7 @@ func FuzzNoRequestIsAnsweredWithAServerError(f *testing.F) {
 	}
 	f.Fuzz(func(t *testing.T, op int, body string) {
 		if strings.Contains(strings.ToLower(body), "waittime") {
-			return // a long poll, which is right to take long
+			return // a long poll, which may take long
 		}
 		r := httptest.NewRequest(http.MethodPost, "/", strings.NewReader(body))
 		r.Header.Set("X-Amz-Target", "AmazonSQS."+operations[max(op, -op-1)%len(operations)])

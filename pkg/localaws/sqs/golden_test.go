@@ -20,8 +20,8 @@ import (
 )
 
 // TestAnswersHaveTheFieldsThatAWSRecorded sends the requests that the SDK's
-// authors recorded, each to a queue of its own, and holds the answers to the
-// fields of the recorded ones.
+// authors recorded, each to a new queue, and compares the fields of the answers
+// with those of the recorded answers.
 func TestAnswersHaveTheFieldsThatAWSRecorded(t *testing.T) {
 	dir, err := exec.Command("go", "list", "-m", "-f", "{{.Dir}}", "github.com/aws/aws-sdk-go-v2/service/sqs").Output()
 	if err != nil {
@@ -56,7 +56,7 @@ func replayed(server http.Handler, operation string, body []byte) *httptest.Resp
 	return w
 }
 
-// recorded is the body of a file of the SDK's module.
+// recorded is the body of a file in the SDK's module.
 func recorded(t *testing.T, dir, file string) []byte {
 	raw, err := os.ReadFile(filepath.Join(strings.TrimSpace(dir), file))
 	if err != nil {
@@ -77,8 +77,8 @@ func decoded(t *testing.T, body []byte) any {
 	return v
 }
 
-// fields fails for what is in the answer and not in the recorded one. A
-// recorded map with the key key0 stands for any keys.
+// fields fails for a field of the answer that the recorded one lacks. A
+// recorded map with the key key0 matches any keys.
 func fields(t *testing.T, path string, is, was any) {
 	switch is := is.(type) {
 	case map[string]any:

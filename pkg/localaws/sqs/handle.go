@@ -6,15 +6,15 @@ import (
 	"encoding/binary"
 )
 
-// handle is what a receipt handle says: which message, and which delivery of
-// it. Deliveries are counted anew by every process, so it also says in which
-// process (epoch) the delivery was. It is written without hyphens, as those of
-// AWS are: the official extended client for Python joins handles by them.
+// handle is a parsed receipt handle: a message, and one delivery of it. Each
+// process numbers deliveries from 1, so a handle also has the process's epoch.
+// Like those of AWS its text has no hyphens: the official extended client for
+// Python joins handles by hyphens.
 type handle struct {
 	seq     uint64
 	epoch   uint32
 	receipt uint32
-	tag     uint64 // of the message's id: sequence numbers come again, ids do not
+	tag     uint64 // of the message's id: sequence numbers may be reused, ids are not
 }
 
 const handleBytes = 8 + 4 + 4 + 8

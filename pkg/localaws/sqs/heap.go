@@ -1,18 +1,18 @@
 package sqs
 
-// heap is a binary heap whose elements know where they are in it, so that one
-// in the middle can be removed or moved in O(log n).
+// heap is a binary heap whose elements store their position, so that any
+// element can be removed or moved in O(log n).
 type heap[T comparable] struct {
 	list []T
 	less func(a, b T) bool
-	at   func(T) *int // where the element keeps its position; -1 is outside
+	at   func(T) *int // where the element stores its position; -1: not in the heap
 }
 
 func newHeap[T comparable](less func(a, b T) bool, at func(T) *int) heap[T] {
 	return heap[T]{less: less, at: at}
 }
 
-// min is the first element; the zero value when there is none.
+// min is the first element, or the zero value of an empty heap.
 func (h *heap[T]) min() (first T) {
 	if len(h.list) > 0 {
 		first = h.list[0]
@@ -26,7 +26,7 @@ func (h *heap[T]) push(e T) {
 	h.up(len(h.list) - 1)
 }
 
-// remove takes the element out, if it is in.
+// remove removes the element if it is in the heap.
 func (h *heap[T]) remove(e T) {
 	i := *h.at(e)
 	if i < 0 {
@@ -43,7 +43,7 @@ func (h *heap[T]) remove(e T) {
 	}
 }
 
-// fix moves the element to where it belongs after its key changed.
+// fix moves the element after its key has changed.
 func (h *heap[T]) fix(e T) {
 	i := *h.at(e)
 	if !h.down(i) {

@@ -1,7 +1,7 @@
 package sqs
 
 import (
-	"crypto/md5" // what the protocol asks for; it protects nothing
+	"crypto/md5" // for the protocol's checksums, not for security
 	"encoding/binary"
 	"encoding/hex"
 	"hash"
@@ -11,7 +11,7 @@ import (
 	"time"
 )
 
-// message is one message of a queue. What has a JSON name is kept in the
+// message is one message of a queue. Fields with a JSON name are stored in the
 // database.
 type message struct {
 	ID         string               `json:"id"`
@@ -26,16 +26,16 @@ type message struct {
 	SentAt     time.Time            `json:"sent"`
 	DelayedTo  time.Time            `json:"delayed,omitzero"`
 
-	seq      uint64 // unique in its queue, in the order of sending
-	receives int    // ever
-	receipt  uint32 // receives since the process began: which handle is the newest
+	seq      uint64 // unique in its queue, ascending by send order
+	receives int    // since it was sent
+	receipt  uint32 // receives by this process: identifies the newest handle
 	firstAt  time.Time
-	tookAt   time.Time // of the newest receive
+	tookAt   time.Time // time of the newest receive
 
 	state   state
-	putBack bool      // its consumer shortened its visibility: it queues up again
-	until   time.Time // delayed or in flight: when it becomes visible
-	place   int64     // ready: its place in the order of delivery
+	putBack bool      // its consumer shortened its visibility: it goes behind the others
+	until   time.Time // if delayed or in flight: when it becomes visible
+	place   int64     // if ready: its place in the order of delivery
 	owner   *group
 	prev    *message // neighbours in its group's ready list
 	next    *message
@@ -51,7 +51,7 @@ const (
 	inFlight
 )
 
-// attribute is a message attribute; the names are those of the protocol.
+// attribute is a message attribute, with the field names of the protocol.
 type attribute struct {
 	DataType    string
 	StringValue *string `json:",omitempty"`
@@ -70,8 +70,8 @@ func (a attribute) value() []byte {
 	return []byte(*a.StringValue)
 }
 
-// size is what counts toward the limit of 1 MiB: the body and its attributes,
-// their names and types included. AWSTraceHeader does not count.
+// sizeOf is the size that counts towards the limit of 1 MiB: body and
+// attributes, with their names and types. AWSTraceHeader does not count.
 func sizeOf(body string, attributes map[string]attribute) int {
 	n := len(body)
 	for name, a := range attributes {
@@ -85,9 +85,9 @@ func md5Hex(s string) string {
 	return hex.EncodeToString(sum[:])
 }
 
-// attributesMD5 is the digest that clients check: for each attribute in the
-// order of names its name, type, kind of value and value, each with its length
-// before it. Empty for none.
+// attributesMD5 is the checksum that clients verify. Over the attributes sorted
+// by name, it hashes name, type, kind of value and value, each after its
+// length. It is "" without attributes.
 func attributesMD5(attributes map[string]attribute) string {
 	if len(attributes) == 0 {
 		return ""

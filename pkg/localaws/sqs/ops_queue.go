@@ -11,15 +11,15 @@ import (
 
 var queueName = regexp.MustCompile(`^[A-Za-z0-9_-]{1,80}$`)
 
-// Plan is a queue that has to be there.
+// Plan is a queue to be made by Ensure.
 type Plan struct {
 	Name       string
 	Attributes map[string]string
 }
 
-// Ensure makes the queues that are not there, in their order and in one
-// commit; dead-letter queues come before the queues that name them. Of a queue
-// that is there it changes nothing.
+// Ensure makes the missing queues, in the given order and in one commit; a
+// dead-letter queue must precede the queues that use it. It does not change
+// existing queues.
 func (s *Server) Ensure(plans ...Plan) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -59,8 +59,8 @@ func (s *Server) createQueue(c *call) (any, error) {
 	return map[string]string{"QueueUrl": s.url(c, q.name)}, nil
 }
 
-// create makes a queue, or returns the one that is there if its attributes
-// are those that were asked for.
+// create makes a queue, or returns the existing one if it has the requested
+// attributes.
 func (s *Server) create(name string, attributes, tags map[string]string) (*queue, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -84,7 +84,8 @@ func (s *Server) create(name string, attributes, tags map[string]string) (*queue
 	return q, nil
 }
 
-// prepare checks what a queue is to be and makes it, not yet known to anybody.
+// prepare validates a queue's name and attributes and makes it, without adding
+// it to the server.
 func (s *Server) prepare(name string, attributes, tags map[string]string) (*queue, error) {
 	if !queueName.MatchString(name) {
 		return nil, invalidValue(name, "QueueName", "Can only include alphanumeric characters, hyphens, or underscores. 1 to 80 in length")
@@ -101,7 +102,7 @@ func (s *Server) prepare(name string, attributes, tags map[string]string) (*queu
 	return s.newQueue(name, record, set), nil
 }
 
-// checkTarget refuses a redrive policy whose dead-letter queue is not there.
+// checkTarget refuses a redrive policy whose dead-letter queue does not exist.
 func (s *Server) checkTarget(set settings, name string) error {
 	if set.redrive == nil {
 		return nil
@@ -171,7 +172,7 @@ func (s *Server) listDeadLetterSourceQueues(c *call) (any, error) {
 	return s.urlList(c, "queueUrls", names, next), nil
 }
 
-// page lists names in their order, from the one that the token names.
+// page lists names in order, beginning with the token's.
 func (s *Server) page(in listIn, include func(*queue) bool) (names []string, next string) {
 	s.mu.RLock()
 	defer s.mu.RUnlock()
@@ -189,7 +190,7 @@ func (s *Server) page(in listIn, include func(*queue) bool) (names []string, nex
 		names, next = names[:most], names[most]
 	}
 	if in.MaxResults == 0 {
-		next = "" // AWS pages only for those who ask
+		next = "" // AWS pages only if MaxResults is set
 	}
 	return names, next
 }

@@ -15,7 +15,7 @@ type receiveIn struct {
 	MaxNumberOfMessages         *int
 	VisibilityTimeout           *int
 	WaitTimeSeconds             *int
-	AttributeNames              []string // the older name of the next
+	AttributeNames              []string // the older name of MessageSystemAttributeNames
 	MessageSystemAttributeNames []string
 	MessageAttributeNames       []string
 }
@@ -50,8 +50,8 @@ func (s *Server) receiveMessage(c *call) (any, error) {
 	return s.receive(c, q, &in, most, visibility, wait), nil
 }
 
-// receive polls until there is something or the wait is over. What it buries
-// on the way is no reason to come back with nothing.
+// receive polls until it has a message or the wait is over. If a receive finds
+// only dead letters, it moves them and goes on waiting.
 func (s *Server) receive(c *call, q *queue, in *receiveIn, most int, visibility, wait time.Duration) receiveOut {
 	deadline := time.Now().Add(wait)
 	for {
@@ -63,7 +63,7 @@ func (s *Server) receive(c *call, q *queue, in *receiveIn, most int, visibility,
 	}
 }
 
-// terms are what the call asks for, else what the queue is set to.
+// terms are the parameters of the call, or else the queue's settings.
 func (q *queue) terms(in *receiveIn) (most int, visibility, wait time.Duration, err error) {
 	q.mu.Lock()
 	set := q.set
@@ -108,7 +108,7 @@ func (in *receiveIn) show(got []received) receiveOut {
 	return out
 }
 
-// system are the system attributes that were asked for.
+// system are the requested system attributes.
 func (m received) system(wanted []string) map[string]string {
 	if len(wanted) == 0 {
 		return nil
@@ -131,8 +131,8 @@ func (m received) system(wanted []string) map[string]string {
 	return out
 }
 
-// chosen are the message attributes that were asked for: by name, by the
-// beginning of a name (bar.*), or All (also .*).
+// chosen are the requested message attributes: by name, by prefix (bar.*), or
+// all (All or .*).
 func chosen(attributes map[string]attribute, wanted []string) map[string]attribute {
 	if len(attributes) == 0 || len(wanted) == 0 {
 		return nil
@@ -150,8 +150,8 @@ func chosen(attributes map[string]attribute, wanted []string) map[string]attribu
 	return out
 }
 
-// bury moves messages that were received too often to the dead-letter queue,
-// in one commit. Where that queue is gone they stay where they were.
+// bury moves messages that were received too often to the dead-letter queue, in
+// one commit. If that queue does not exist, they stay where they are.
 func (s *Server) bury(from *queue, dead []*message) {
 	if len(dead) == 0 {
 		return
@@ -194,8 +194,8 @@ func move(from, to *queue, dead []*message) error {
 	return nil
 }
 
-// putBack returns dead messages that could not be buried; they may be received
-// once more before they are tried again.
+// putBack returns dead letters that could not be moved; they may be received
+// once more before the next attempt.
 func (q *queue) putBack(ms []*message) {
 	q.mu.Lock()
 	defer q.mu.Unlock()

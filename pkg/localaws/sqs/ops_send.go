@@ -11,7 +11,7 @@ import (
 )
 
 const (
-	maxMessageBytes = 1 << 20 // of a message, and of the sum of a batch
+	maxMessageBytes = 1 << 20 // limit of a message, and of a batch together
 	maxBatch        = 10
 	maxAttributes   = 10
 	maxDelay        = 15 * time.Minute
@@ -98,8 +98,7 @@ func failed(id string, e *apiError) failedEntry {
 	return failedEntry{ID: id, SenderFault: e.status < 500, Code: e.queryName(), Message: e.message}
 }
 
-// sendBatch sends the entries that are sound; those of one call become durable
-// together.
+// sendBatch sends the valid entries; those of one call are committed together.
 func (q *queue) sendBatch(entries []sendIn, sender string) (any, error) {
 	out := batchOut[sendOut]{Successful: []sendOut{}}
 	var ms []*message
@@ -129,7 +128,7 @@ func sent(in *sendIn, m *message) sendOut {
 	}
 }
 
-// compose checks an entry and makes a message of it.
+// compose validates an entry and makes a message of it.
 func (q *queue) compose(in *sendIn, sender string) (*message, error) {
 	q.mu.Lock()
 	set := q.set
@@ -188,7 +187,7 @@ func checkEntry(in *sendIn, maxBytes int) error {
 	return nil
 }
 
-// badCharacter finds a character that SQS does not carry.
+// badCharacter returns a character that SQS does not accept.
 func badCharacter(s string) (rune, bool) {
 	for _, r := range s {
 		switch {
@@ -239,7 +238,7 @@ func checkAttributes(attributes map[string]attribute) error {
 
 var entryID = regexp.MustCompile(`^[A-Za-z0-9_-]{1,80}$`)
 
-// checkBatch holds a batch to what all batches must keep.
+// checkBatch enforces the limits of all batches.
 func checkBatch[T any](entries []T, id func(T) string) error {
 	switch {
 	case len(entries) == 0:

@@ -61,7 +61,7 @@ func (s *Server) changeMessageVisibilityBatch(c *call) (any, error) {
 	return s.settleBatch(c, "sqs:ChangeMessageVisibility", (*queue).extendEntries)
 }
 
-// settleBatch does the same with each entry and answers for each.
+// settleBatch calls do with the entries and answers for each.
 func (s *Server) settleBatch(c *call, action string, do func(*queue, []settleIn) ([]*apiError, error)) (any, error) {
 	var in settleBatchIn
 	if err := c.decode(&in); err != nil {
@@ -89,8 +89,8 @@ func (s *Server) settleBatch(c *call, action string, do func(*queue, []settleIn)
 	return out, nil
 }
 
-// deleteEntries deletes, with an error for each entry that could not be. What
-// is deleted already counts as deleted now.
+// deleteEntries deletes, with an error for each entry that failed. Deleting a
+// deleted message succeeds.
 func (q *queue) deleteEntries(entries []settleIn) ([]*apiError, error) {
 	failures, handles, index := q.parseHandles("DeleteMessage", entries)
 	outcomes, err := q.delete(handles)
@@ -129,7 +129,7 @@ func (e settleIn) visibility() (time.Duration, error) {
 	return seconds("VisibilityTimeout", *e.VisibilityTimeout, maxVisibility)
 }
 
-// parseHandles reads the handles; index says which entry each is of.
+// parseHandles parses the handles; index[i] is the entry of handles[i].
 func (q *queue) parseHandles(op string, entries []settleIn) (failures []*apiError, handles []handle, index []int) {
 	failures = make([]*apiError, len(entries))
 	for i, e := range entries {

@@ -6,7 +6,7 @@ import (
 	"time"
 )
 
-// received is a message as one delivery shows it.
+// received is a message with the values of one delivery.
 type received struct {
 	*message
 	handle   string
@@ -14,9 +14,9 @@ type received struct {
 	firstAt  time.Time
 }
 
-// receive returns as soon as a message is there, and with none when the wait
-// is over, the caller gone or the queue deleted. Dead ones come beside: the
-// caller buries them.
+// receive returns once it has a message; or with none once wait is over, ctx
+// ends, or the queue is deleted. The caller moves the dead ones to the
+// dead-letter queue.
 func (q *queue) receive(ctx context.Context, most int, visibility, wait time.Duration) (got []received, dead []*message) {
 	deadline := time.Now().Add(wait)
 	for ctx.Err() == nil {
@@ -37,12 +37,13 @@ func (q *queue) receive(ctx context.Context, most int, visibility, wait time.Dur
 		}
 	}
 	q.mu.Lock()
-	q.wake() // in case it was we who were woken
+	q.wake() // in case a wake-up was meant for this poll
 	q.mu.Unlock()
 	return nil, nil
 }
 
-// sleep waits for a wake or the time. It is false when the queue is gone.
+// sleep waits for a wake-up, at most for d. It returns false if the queue was
+// deleted.
 func (q *queue) sleep(ctx context.Context, poll chan struct{}, place *list.Element, d time.Duration) bool {
 	timer := time.NewTimer(d)
 	defer timer.Stop()
@@ -56,7 +57,7 @@ func (q *queue) sleep(ctx context.Context, poll chan struct{}, place *list.Eleme
 		return false
 	}
 	q.mu.Lock()
-	q.polls.Remove(place) // does nothing where we were woken meanwhile: then we look once more
+	q.polls.Remove(place) // has no effect if this poll was woken meanwhile: the caller then looks once more
 	q.mu.Unlock()
 	return true
 }
@@ -70,8 +71,9 @@ func (q *queue) endsPolls() bool {
 	}
 }
 
-// wake wakes the longest waiting poll if there is something for it. It wakes
-// one: who receives wakes the next, so a batch is not torn among many.
+// wake wakes the poll that has waited longest, if there is a message. It wakes
+// only one; that poll wakes the next after its receive, so that the messages of
+// one send are not spread over many polls.
 func (q *queue) wake() {
 	if q.polls.Len() == 0 {
 		return
@@ -85,8 +87,8 @@ func (q *queue) wake() {
 	first.Value.(chan struct{}) <- struct{}{}
 }
 
-// setAlarm sees to it that polls are woken when the next message becomes
-// visible by itself. An alarm that goes off too early does no harm.
+// setAlarm sets the timer that wakes a poll when the next message becomes
+// visible by itself. A timer that fires too early does no harm.
 func (q *queue) setAlarm(now time.Time) {
 	due, ok := q.engine.nextDue()
 	if !ok || (!q.alarmAt.IsZero() && !due.Before(q.alarmAt)) {
@@ -108,7 +110,7 @@ func (q *queue) ring() {
 	q.wake()
 }
 
-// end lets every poll go with nothing.
+// end ends every waiting poll without a message.
 func (q *queue) end() {
 	q.mu.Lock()
 	defer q.mu.Unlock()

@@ -27,7 +27,7 @@ func (q *queue) put(t *testing.T, id string, delay time.Duration) {
 	}
 }
 
-// polled is what a poll brought, and how long it took.
+// polled is the result of a poll, and its duration.
 type polled struct {
 	got  []received
 	took time.Duration
@@ -158,7 +158,7 @@ func TestAMessageIsNotLostToAPollThatGaveUp(t *testing.T) {
 		waits := q.poll(t.Context(), 20*time.Second)
 		synctest.Wait()
 		cancel()
-		q.put(t, "m", 0) // wakes the one that is giving up
+		q.put(t, "m", 0) // wakes the poll that is giving up
 		a, b := <-gaveUp, <-waits
 		if len(a.got) != 0 || len(b.got) != 1 || b.took != 0 {
 			t.Error(len(a.got), len(b.got), b.took)

@@ -6,23 +6,23 @@ import (
 	"time"
 )
 
-// queue is one queue: an engine behind a mutex, the polls that wait for it,
-// and the store that makes it durable.
+// queue is one queue: an engine guarded by a mutex, the waiting polls, and the
+// store that makes changes durable.
 type queue struct {
 	name   string
 	arn    string
 	store  *store
 	faults *Faults       // for tests; may be nil
-	short  chan struct{} // closed once no poll waits; nil where polls always do
+	short  chan struct{} // closed by EndPolls; nil: polls always wait
 
 	mu      sync.Mutex
 	record  queueRecord
 	set     settings
 	engine  *engine
 	lastSeq uint64
-	polls   list.List   // of chan struct{}: who waits, longest first
-	alarm   *time.Timer // for what becomes visible while polls wait
-	alarmAt time.Time   // when it goes off; zero when it is not set
+	polls   list.List   // of chan struct{}: waiting polls, the longest waiting first
+	alarm   *time.Timer // wakes polls when a message becomes visible
+	alarmAt time.Time   // when alarm fires; zero: not set
 	gone    chan struct{}
 }
 
@@ -33,7 +33,7 @@ func newQueue(name, arn string, record queueRecord, set settings, epoch uint32, 
 	}
 }
 
-// restore puts back what the database held. All of it is visible, or delayed.
+// restore adds the messages of the database, visible or delayed.
 func (q *queue) restore(now time.Time, ms []*message) {
 	for _, m := range ms {
 		q.engine.add(now, m)
@@ -41,8 +41,8 @@ func (q *queue) restore(now time.Time, ms []*message) {
 	}
 }
 
-// send puts messages on the queue and returns when they are durable. They are
-// delivered only from then on, so none is delivered that a crash takes back.
+// send adds messages and returns once they are durable. They are delivered only
+// after that, so a crash never takes back a delivered message.
 func (q *queue) send(ms []*message) error {
 	if err := q.store.commit(q.puts(ms)...); err != nil {
 		return err
@@ -51,7 +51,7 @@ func (q *queue) send(ms []*message) error {
 	return nil
 }
 
-// puts numbers the messages and makes the changes that write them.
+// puts numbers the messages and returns the changes that write them.
 func (q *queue) puts(ms []*message) []change {
 	q.mu.Lock()
 	for _, m := range ms {
@@ -80,7 +80,7 @@ func (q *queue) arrive(ms []*message) {
 	q.wake()
 }
 
-// take receives from the engine and notes the counts.
+// take receives from the engine and writes the receive counts later.
 func (q *queue) take(now time.Time, most int, visibility time.Duration) ([]received, []*message) {
 	ms, dead := q.engine.receive(now, most, visibility)
 	q.forget(q.engine.takeExpired())
@@ -118,7 +118,7 @@ func (q *queue) forget(seqs []uint64) {
 	q.store.later(changes...)
 }
 
-// delete settles deliveries, and returns when that is durable.
+// delete deletes messages, and returns once that is durable.
 func (q *queue) delete(handles []handle) ([]outcome, error) {
 	outcomes := make([]outcome, len(handles))
 	var drops []change
@@ -134,13 +134,14 @@ func (q *queue) delete(handles []handle) ([]outcome, error) {
 	q.mu.Unlock()
 	err := q.store.commit(drops...)
 	if err != nil {
-		// To the caller's next try they are deleted already: see to it that they are.
+		// A retry of the caller would find them deleted: so write the deletion
+		// later.
 		q.store.later(drops...)
 	}
 	return outcomes, err
 }
 
-// extend sets when deliveries end.
+// extend sets the end of each delivery's visibility.
 func (q *queue) extend(handles []handle, visibility []time.Duration) []outcome {
 	outcomes := make([]outcome, len(handles))
 	q.mu.Lock()
@@ -153,7 +154,7 @@ func (q *queue) extend(handles []handle, visibility []time.Duration) []outcome {
 	return outcomes
 }
 
-// purge empties the queue.
+// purge removes all messages.
 func (q *queue) purge() error {
 	q.mu.Lock()
 	q.engine.reset()
@@ -161,7 +162,7 @@ func (q *queue) purge() error {
 	return q.store.commit(change{queue: q.name, purge: true})
 }
 
-// Stats is what a queue holds.
+// Stats are the counts of a queue.
 type Stats struct {
 	Name        string
 	Visible     int
@@ -169,7 +170,7 @@ type Stats struct {
 	Delayed     int
 	NoisyGroups int
 	Polls       int       // receives that wait for a message
-	Oldest      time.Time // when its oldest message was sent; zero when it has none
+	Oldest      time.Time // send time of its oldest message; zero if it is empty
 }
 
 func (q *queue) stats() Stats {

@@ -20,19 +20,19 @@ import (
 	"github.com/scriptfleet/scriptfleet/pkg/localaws/auth"
 )
 
-// Config says whose queues these are.
+// Config configures a Server.
 type Config struct {
 	Region  string
 	Account string
-	DB      *bbolt.DB // nil keeps everything in memory alone
+	DB      *bbolt.DB // nil: in memory only
 }
 
-// Deps is what the server needs of others.
+// Deps are a Server's dependencies.
 type Deps struct {
 	Log *zap.Logger
 }
 
-// Server is the SQS endpoint: an http.Handler behind auth.Verify.
+// Server is the SQS endpoint: an http.Handler that must be behind auth.Verify.
 type Server struct {
 	cfg   Config
 	log   *zap.Logger
@@ -40,14 +40,14 @@ type Server struct {
 	epoch uint32
 
 	faults *Faults
-	short  chan struct{} // closed once no poll waits any more
-	once   sync.Once     // closes it
+	short  chan struct{} // closed by EndPolls
+	once   sync.Once     // closes short
 
 	mu     sync.RWMutex
 	queues map[string]*queue
 }
 
-// New opens the queues that the database holds.
+// New returns a server with the queues of the database.
 func New(cfg Config, deps Deps) (*Server, error) {
 	if deps.Log == nil {
 		deps.Log = zap.NewNop()
@@ -76,11 +76,11 @@ func New(cfg Config, deps Deps) (*Server, error) {
 	return s, nil
 }
 
-// EndPolls lets every poll answer with what there is, those that wait and all
-// that come: who drains a fleet does not wait for its polls.
+// EndPolls makes all polls, waiting and later ones, answer at once with the
+// messages that there are, so that a drain of the fleet need not wait for them.
 func (s *Server) EndPolls() { s.once.Do(func() { close(s.short) }) }
 
-// Close ends the polls that wait and commits what is pending. Nothing may be
+// Close ends the waiting polls and commits pending changes. No call may be
 // served during or after it.
 func (s *Server) Close() {
 	s.mu.Lock()
@@ -96,10 +96,10 @@ func (s *Server) arn(name string) string {
 	return "arn:aws:sqs:" + s.cfg.Region + ":" + s.cfg.Account + ":" + name
 }
 
-// call is one request on its way to an operation.
+// call is one request, parsed for its operation.
 type call struct {
 	ctx  context.Context
-	host string // as the client calls us: queue URLs carry it
+	host string // the host by which the client calls us: queue URLs contain it
 	id   auth.Identity
 	body []byte
 }
@@ -183,7 +183,7 @@ func (s *Server) fail(w http.ResponseWriter, name string, err error) {
 	e.write(w)
 }
 
-// allow refuses what the caller's policies do not allow on the queue.
+// allow refuses an action on the queue that the caller's policies do not allow.
 func (s *Server) allow(c *call, action, name string) error {
 	if arn := s.arn(name); !c.id.Allows(action, arn) {
 		return &apiError{"AccessDenied", 403, auth.Denied(c.id, action, arn)}
@@ -191,7 +191,7 @@ func (s *Server) allow(c *call, action, name string) error {
 	return nil
 }
 
-// find is the queue that a URL names, for a caller that may do the action.
+// find is the queue of a URL, if the caller may perform the action on it.
 func (s *Server) find(c *call, url, action string) (*queue, error) {
 	if url == "" {
 		return nil, missing("QueueUrl")
@@ -222,7 +222,7 @@ func (s *Server) named(name string) (*queue, error) {
 	return nil, noQueue
 }
 
-// byARN finds the queue of an ARN of this account and region.
+// byARN is the queue of an ARN of this account and region.
 func (s *Server) byARN(arn string) (*queue, error) {
 	name := arn[strings.LastIndexByte(arn, ':')+1:]
 	if s.arn(name) != arn {
@@ -231,7 +231,7 @@ func (s *Server) byARN(arn string) (*queue, error) {
 	return s.named(name)
 }
 
-// Stats says what every queue holds, in the order of names.
+// Stats returns the counts of every queue, sorted by name.
 func (s *Server) Stats() []Stats {
 	s.mu.RLock()
 	defer s.mu.RUnlock()

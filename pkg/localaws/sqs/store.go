@@ -8,15 +8,15 @@ import (
 	"go.etcd.io/bbolt"
 )
 
-// write is a set of changes that become durable together.
+// write is a set of changes that are committed together.
 type write struct {
 	changes []change
-	done    chan error // nil where nobody waits
+	done    chan error // nil: no caller waits
 }
 
-// store makes changes durable. Its one goroutine commits all that has come in
-// while the last commit ran, so concurrent callers share a sync of the disk.
-// A nil store keeps nothing.
+// store makes changes durable. Its single goroutine commits all writes that
+// arrived during the previous commit, so concurrent callers share an fsync. A
+// nil store stores nothing.
 type store struct {
 	db     *bbolt.DB
 	update func(func(*bbolt.Tx) error) error // db.Update
@@ -26,7 +26,7 @@ type store struct {
 
 const (
 	commitAtMost = 4096                   // writes of one commit
-	lazyAfter    = 100 * time.Millisecond // how long unwaited changes may lie
+	lazyAfter    = 100 * time.Millisecond // delay of changes for which no caller waits
 )
 
 func newStore(db *bbolt.DB) *store {
@@ -38,7 +38,7 @@ func newStore(db *bbolt.DB) *store {
 	return s
 }
 
-// close commits what is left and stops. Nothing may be written after it.
+// close commits pending changes and stops. Nothing may be written after it.
 func (s *store) close() {
 	if s == nil {
 		return
@@ -47,7 +47,7 @@ func (s *store) close() {
 	<-s.ended
 }
 
-// commit returns when the changes are durable.
+// commit returns once the changes are durable.
 func (s *store) commit(changes ...change) error {
 	if s == nil || len(changes) == 0 {
 		return nil
@@ -57,7 +57,7 @@ func (s *store) commit(changes ...change) error {
 	return <-done
 }
 
-// later makes changes durable some time soon.
+// later makes changes durable within lazyAfter.
 func (s *store) later(changes ...change) {
 	if s == nil || len(changes) == 0 {
 		return
@@ -74,7 +74,7 @@ func (s *store) run() {
 		select {
 		case w, open := <-s.writes:
 			if !open {
-				_, _ = s.apply([]write{{changes: lazy}}) // counts that may be low after a crash may be low now
+				_, _ = s.apply([]write{{changes: lazy}}) // only counts: they may be too low after a crash, and so may they here
 				return
 			}
 			if w.done == nil {
@@ -93,7 +93,7 @@ func (s *store) run() {
 			lazy = lazy[:0]
 			continue
 		}
-		lazy = append(lazy, unwaited(batch)...) // tried again until they are written
+		lazy = append(lazy, unwaited(batch)...) // repeated until they are written
 		due = time.After(lazyAfter)
 	}
 }
@@ -107,7 +107,7 @@ func unwaited(batch []write) (changes []change) {
 	return changes
 }
 
-// gather takes what else is waiting, without waiting itself.
+// gather adds the writes that are already queued, without waiting.
 func (s *store) gather(batch []write) []write {
 	for len(batch) < commitAtMost {
 		select {
@@ -123,8 +123,8 @@ func (s *store) gather(batch []write) []write {
 	return batch
 }
 
-// settle commits the batch and tells each writer how its own changes fared.
-// It is false when nothing was written.
+// settle commits the batch and sends each writer the result of its own changes.
+// It returns false if nothing was written.
 func (s *store) settle(batch []write) bool {
 	failed, err := s.apply(batch)
 	for i, w := range batch {

@@ -26,7 +26,7 @@ func created(t testing.TB, client *awssqs.Client, name string, attributes map[st
 	return out.QueueUrl
 }
 
-// kind is the type that the SDK makes of an error, else its code.
+// kind is the SDK's type of an error, or else its code.
 func kind(err error) string {
 	var e smithy.APIError
 	if !errors.As(err, &e) {
@@ -146,7 +146,8 @@ func TestReceiveShowsTheAttributesThatWereAskedFor(t *testing.T) {
 		if got := fmt.Sprint(m.Attributes, names); got != c.want {
 			t.Errorf("asked for %v %v: %s, not %s", c.names, c.system, got, c.want)
 		}
-		// Put back by hand: the SDK does not send a visibility of 0 with a receive.
+		// ChangeMessageVisibility, because the SDK does not send a visibility of
+		// 0 with a receive.
 		if _, err := client.ChangeMessageVisibility(t.Context(), &awssqs.ChangeMessageVisibilityInput{QueueUrl: url, ReceiptHandle: m.ReceiptHandle}); err != nil {
 			t.Fatal(err)
 		}

@@ -2,14 +2,13 @@
 // the AWS query protocol.
 //
 // What must hold:
-//   - A role is assumed only by who may assume it, and where it has an
-//     external ID only by who names it. An unknown role and a wrong external
-//     ID are refused in the same words, as AWS does, so that nobody learns
-//     which roles there are.
-//   - A session may do what its role allows and its session policy too, never
-//     more.
-//   - A session lasts 15 minutes to 12 hours; one that a session assumes lasts
-//     an hour at most.
+//   - A role can be assumed only by a caller that the role trusts, and a role
+//     with external IDs only with one of them. Like AWS, an unknown role and a
+//     wrong external ID get the same message, so a caller cannot find out which
+//     roles exist.
+//   - A session may do what both its role and its session policy allow.
+//   - A session lasts 15 minutes to 12 hours, and at most one hour if a session
+//     assumed it (chaining).
 package sts
 
 import (
@@ -27,7 +26,7 @@ import (
 )
 
 const (
-	maxPolicy      = 2048 // characters of a session policy
+	maxPolicy      = 2048 // limit of a session policy, in characters
 	leastSession   = 900 * time.Second
 	mostSession    = 12 * time.Hour
 	mostChained    = time.Hour
@@ -37,13 +36,13 @@ const (
 	validationCode = "ValidationError"
 )
 
-// Server is the STS endpoint: an http.Handler behind auth.Verify.
+// Server is the STS endpoint: an http.Handler that must be behind auth.Verify.
 type Server struct {
 	account string
 	keys    *auth.Keys
 }
 
-// New issues sessions of the roles that keys knows.
+// New issues sessions for the roles in keys.
 func New(account string, keys *auth.Keys) *Server {
 	return &Server{account: account, keys: keys}
 }
@@ -81,7 +80,7 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	w.Header().Set("Content-Type", "text/xml")
-	_ = xml.NewEncoder(w).Encode(out) // the client may be gone; there is nobody else to tell
+	_ = xml.NewEncoder(w).Encode(out) // on an error the client has gone
 }
 
 type metadata struct {
@@ -105,7 +104,7 @@ type callerIdentity struct {
 func (s *Server) callerIdentity(id auth.Identity) callerIdentityOut {
 	account := s.account
 	if parts := strings.Split(id.ARN, ":"); len(parts) > 4 {
-		account = parts[4] // a role's may be another account
+		account = parts[4] // a role's account may be another one
 	}
 	return callerIdentityOut{Result: callerIdentity{Arn: id.ARN, UserID: id.UserID, Account: account}, Meta: newMetadata()}
 }
@@ -182,7 +181,7 @@ func check(arn, name, external, policy string) *stsError {
 	return nil
 }
 
-// duration is how long the session lasts. A session's own sessions are short.
+// duration is how long a session lasts, with the shorter limit for chaining.
 func duration(id auth.Identity, text string) (time.Duration, *stsError) {
 	life := normalSession
 	if text != "" {
@@ -206,7 +205,7 @@ func answer(session auth.Session, policy string) assumeRoleOut {
 	c.AccessKeyID, c.SecretAccessKey, c.SessionToken = session.AccessKey, session.Secret, session.Token
 	c.Expiration = session.Expires.UTC().Format(time.RFC3339)
 	if policy != "" {
-		packed := 1 + len(policy)*99/maxPolicy // per cent of what is allowed
+		packed := 1 + len(policy)*99/maxPolicy // per cent of the limit
 		out.Result.PackedPolicySize = &packed
 	}
 	return out
