@@ -55,7 +55,9 @@ type held struct {
 	slots     []slot.Ask
 	visibleTo time.Time
 
-	running, leaving bool // as the tenant's share counts it; guarded by inflight.mu
+	shared chan struct{} // of one that is kept: closed when it gets its share
+
+	active, running, leaving bool // as the tenant's share counts it; guarded by inflight.mu
 }
 
 // tenant is the delivery's, as its queue names it: known before it is decoded.
@@ -135,6 +137,8 @@ type inflight struct {
 
 	mu          sync.Mutex
 	all         map[*held]struct{}
+	active      int // neither parked nor kept
+	kept        []*held
 	parked      int
 	parkedBytes int
 	shares      map[string]*share // of the tenants that have something in hand, or are capped
@@ -150,18 +154,48 @@ func newInflight(cfg Config) *inflight {
 	}
 }
 
-func (in *inflight) take(intake, work context.Context, s *source, d queue.Delivery) *held {
-	h := &held{source: s, delivery: d, visibleTo: d.ReceivedAt.Add(in.visibility)}
+func newHeld(intake, work context.Context, s *source, d queue.Delivery, visibility time.Duration) *held {
+	h := &held{source: s, delivery: d, visibleTo: d.ReceivedAt.Add(visibility)}
 	h.work, h.endWork = context.WithCancelCause(work)
 	h.wait, h.endWait = context.WithCancelCause(h.work)
 	h.release = append(h.release, context.AfterFunc(intake, func() { h.endWait(errStopping) }))
-
-	in.wg.Add(1)
-	in.mu.Lock()
-	in.all[h] = struct{}{}
-	in.of(h.tenant()).active++
-	in.mu.Unlock()
 	return h
+}
+
+// take takes a delivery into hand.
+func (in *inflight) take(intake, work context.Context, s *source, d queue.Delivery) *held {
+	h := newHeld(intake, work, s, d, in.visibility)
+	in.mu.Lock()
+	defer in.mu.Unlock()
+	in.all[h] = struct{}{}
+	in.activate(h)
+	return h
+}
+
+// takeOrKeep takes a delivery into hand if its tenant's share allows it. One that
+// is over is kept, or returned as nil where that is not possible either.
+func (in *inflight) takeOrKeep(intake, work context.Context, s *source, d queue.Delivery) (h *held, over bool) {
+	in.mu.Lock()
+	defer in.mu.Unlock()
+	over = in.more(d.Group) <= 0
+	if over && !in.mayKeep(d.Group) {
+		return nil, true
+	}
+	h = newHeld(intake, work, s, d, in.visibility)
+	in.all[h] = struct{}{}
+	if over {
+		in.keep(h)
+	} else {
+		in.activate(h)
+	}
+	return h, over
+}
+
+// activate counts a delivery as active; mu is held.
+func (in *inflight) activate(h *held) {
+	h.active = true
+	in.active++
+	in.of(h.tenant()).active++
 }
 
 func (in *inflight) letGo(h *held) {
@@ -172,16 +206,17 @@ func (in *inflight) letGo(h *held) {
 	h.endWait(nil)
 	h.endWork(nil)
 	in.mu.Lock()
+	defer in.mu.Unlock()
 	delete(in.all, h)
 	s := in.of(h.tenant())
-	s.active--
+	if h.active {
+		in.active, s.active = in.active-1, s.active-1
+	}
 	if h.leaving {
 		s.leaving--
 	}
 	in.forget(h.tenant())
 	in.tell()
-	in.mu.Unlock()
-	in.wg.Done()
 }
 
 // wait returns once nothing is in hand.
@@ -197,7 +232,8 @@ func (in *inflight) park(h *held) bool {
 	if free <= 0 || freeBytes < size || s.parked >= parkedFactor*free || s.parkedBytes > parkedFactor*freeBytes {
 		return false
 	}
-	in.parked, s.parked, s.active = in.parked+1, s.parked+1, s.active-1
+	in.active, in.parked = in.active-1, in.parked+1
+	s.active, s.parked = s.active-1, s.parked+1
 	in.parkedBytes, s.parkedBytes = in.parkedBytes+size, s.parkedBytes+size
 	in.tell()
 	return true
@@ -207,7 +243,8 @@ func (in *inflight) unpark(h *held) {
 	in.mu.Lock()
 	defer in.mu.Unlock()
 	s, size := in.of(h.tenant()), len(h.delivery.Body)
-	in.parked, s.parked, s.active = in.parked-1, s.parked-1, s.active+1
+	in.active, in.parked = in.active+1, in.parked-1
+	s.active, s.parked = s.active+1, s.parked-1
 	in.parkedBytes, s.parkedBytes = in.parkedBytes-size, s.parkedBytes-size
 }
 
@@ -230,7 +267,7 @@ func (in *inflight) leftOver(ctx context.Context) int {
 func (in *inflight) until(ctx context.Context, room func(active int) int) int {
 	for ctx.Err() == nil {
 		in.mu.Lock()
-		n, changed := room(len(in.all)-in.parked), in.changed
+		n, changed := room(in.active), in.changed
 		in.mu.Unlock()
 		if n > 0 {
 			return n
@@ -262,8 +299,10 @@ func (in *inflight) counts() (active, parked int) {
 	return len(in.all) - in.parked, in.parked
 }
 
-// tell wakes those that wait for room; mu is held.
+// tell gives what is kept its share, and wakes those that wait for room; mu is
+// held.
 func (in *inflight) tell() {
+	in.share()
 	close(in.changed)
 	in.changed = make(chan struct{})
 }

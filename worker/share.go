@@ -15,13 +15,14 @@ import (
 // so what it may have shrinks as others come. Example: the room is 96, three for
 // each of 32 turns. One tenant that floods gets 64 (64 = 2 × (96-64)); two get
 // about 38 each, and 19 stay free for a tenant that comes later. Of the parked,
-// one tenant gets three quarters. Deliveries above the share go back to their
-// partition unread: no claim, no attempt, no round trip to the ledger.
+// one tenant gets three quarters. Deliveries above the share are kept unread, see
+// kept.go: no claim, no attempt, no round trip to the ledger.
 type share struct {
-	active  int // in hand and not parked
+	active  int // in hand, neither parked nor kept
 	leaving int // of those, the ones that are past their execution
 	running int // of those, the ones that have the fleet's slots
 
+	kept                int // above the share
 	parked, parkedBytes int
 
 	// Until cappedUntil the tenant counts as at a cap: only a few deliveries more
@@ -54,7 +55,7 @@ func (in *inflight) of(tenant string) *share {
 // forget drops a share that is empty; mu is held.
 func (in *inflight) forget(tenant string) {
 	s := in.shares[tenant]
-	if s != nil && s.active == 0 && s.parked == 0 && time.Now().After(s.cappedUntil) {
+	if s != nil && s.active == 0 && s.kept == 0 && s.parked == 0 && time.Now().After(s.cappedUntil) {
 		delete(in.shares, tenant)
 	}
 }
@@ -74,7 +75,7 @@ func (in *inflight) left(tenant string) int {
 	if s == nil {
 		return queue.MaxBatch
 	}
-	free := roomFactor*in.concurrency - (len(in.all) - in.parked)
+	free := roomFactor*in.concurrency - in.active
 	// A tenant that has nothing here may always have one.
 	n := max(activeFactor*free-s.active, 1-s.active)
 	// Each delivery that is taken lowers activeFactor × free - active by
@@ -86,13 +87,6 @@ func (in *inflight) left(tenant string) int {
 	return n
 }
 
-// admits tells whether one more delivery of the tenant may be taken in hand.
-func (in *inflight) admits(tenant string) bool {
-	in.mu.Lock()
-	defer in.mu.Unlock()
-	return in.left(tenant) > 0
-}
-
 // crowded waits until the tenant may have more in hand, for the pause at most:
 // the partition may have other tenants. It returns how many deliveries to ask
 // for, at least one.
@@ -101,7 +95,7 @@ func (in *inflight) crowded(ctx context.Context, tenant string, pause time.Durat
 	defer timer.Stop()
 	for {
 		in.mu.Lock()
-		n, changed := in.left(tenant), in.changed
+		n, changed := in.more(tenant), in.changed
 		in.mu.Unlock()
 		if n > 0 {
 			return n

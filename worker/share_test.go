@@ -6,11 +6,28 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/scriptfleet/scriptfleet/pkg/queue"
 	"github.com/scriptfleet/scriptfleet/pkg/run"
 	"github.com/scriptfleet/scriptfleet/worker"
 )
 
 func of(tenant string) func(*run.Request) { return func(r *run.Request) { r.Tenant = tenant } }
+
+// count is what a counter of the worker's stands at.
+func (b *bench) count(name string) float64 {
+	b.Helper()
+	families, err := b.metrics.Gather()
+	if err != nil {
+		b.Fatal(err)
+	}
+	for _, f := range families {
+		if f.GetName() == name {
+			return f.GetMetric()[0].GetCounter().GetValue()
+		}
+	}
+	b.Fatalf("there is no %s", name)
+	return 0
+}
 
 // flood sends so many runs of one tenant, and lets the worker take what it takes.
 func (b *bench) flood(n int, change ...func(*run.Request)) {
@@ -50,6 +67,31 @@ func TestWhatIsAboveATenantsShareIsPutBackAndServedLater(t *testing.T) {
 		if len(served) != 40 {
 			t.Errorf("%d of 40 runs were served", len(served))
 		}
+	})
+}
+
+func TestWhatIsAboveATenantsShareIsKeptForAMoment(t *testing.T) {
+	with(t, worker.Config{Concurrency: 2, Reserve: new(0)}, func(b *bench) {
+		b.lasting(50 * time.Second)
+		b.flood(8)
+		b.depth(b.partition, queue.Depth{InFlight: 8})
+		if n := b.count("scriptfleet_worker_crowded_total"); n != 0 {
+			t.Errorf("%v deliveries went back at once", n)
+		}
+		time.Sleep(3 * time.Second)
+		if n := b.count("scriptfleet_worker_crowded_total"); n == 0 {
+			t.Error("no delivery went back, for a worker that has less of the tenant")
+		}
+	})
+}
+
+func TestWhatIsKeptGoesBackAtOnceWhenTheWorkerStops(t *testing.T) {
+	with(t, worker.Config{Concurrency: 2, Reserve: new(0)}, func(b *bench) {
+		b.lasting(10 * time.Second)
+		b.flood(8)
+		b.StopIntake()
+		time.Sleep(100 * time.Millisecond)
+		b.depth(b.partition, queue.Depth{Visible: 6, InFlight: 2})
 	})
 }
 

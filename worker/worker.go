@@ -10,8 +10,9 @@
 // decides what that error means for the run.
 //
 // Beside the way stand inflight.go (what is in hand), share.go (how much of it a
-// tenant may have), turns.go (which runs execute here), heartbeat.go (what is
-// renewed), calls.go (calls to Redis) and deadletter.go.
+// tenant may have), kept.go (what waits for that), turns.go (which runs execute
+// here), heartbeat.go (what is renewed), calls.go (calls to Redis) and
+// deadletter.go.
 //
 // What holds:
 //

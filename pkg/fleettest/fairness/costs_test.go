@@ -79,12 +79,15 @@ func TestCosts(t *testing.T) {
 	}
 }
 
-// TestRunsOfABurstAreServed is the short form.
-func TestRunsOfABurstAreServed(t *testing.T) {
+// TestDeliveriesOfABurstAreReceivedOnce is the short form.
+func TestDeliveriesOfABurstAreReceivedOnce(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s, end := virtualSite(t)
 		defer end()
-		s.spend(t, load{runs: 300, tenants: 10})
+		c := s.spend(t, load{runs: 500, tenants: 10})
+		if c.bounces() > 0.01 {
+			t.Errorf("%d deliveries served %d runs", c.deliveries, c.runs)
+		}
 	})
 }
 
