@@ -9,18 +9,18 @@ import (
 	"github.com/scriptfleet/scriptfleet/pkg/panics"
 )
 
-// callWithin bounds one call of a batch, large bodies on their way to a store
-// included. What waits for the next call waits no longer than that.
+// callWithin bounds one call of a batch, the transfer of large bodies to their store
+// included. So an entry waits at most that long for the next call to begin.
 const callWithin = 30 * time.Second
 
-// Sender puts on one queue what many goroutines send one message at a time:
-// what comes while a call is under way goes together in the next, so that an
-// idle sender adds no delay and a busy one makes full batches.
+// Sender sends the messages of many goroutines to one queue in batches. Messages
+// that arrive while a call is under way go together in the next call. So an idle
+// Sender adds no delay, and a busy one makes full batches.
 type Sender struct {
 	batch *batch.Batcher[Message, struct{}]
 }
 
-// NewSender sends to q, with at most so many calls under way at once.
+// NewSender returns a Sender for q that makes at most concurrency calls at once.
 func NewSender(q Queue, concurrency int, guard panics.Guard) *Sender {
 	return &Sender{batch.New(batch.Config[Message]{
 		Max: MaxBatch, MaxWeight: min(MaxMessageBytes, q.MaxBytes()), Weight: Message.Size, Concurrency: concurrency, Guard: guard,
@@ -31,18 +31,19 @@ func NewSender(q Queue, concurrency int, guard panics.Guard) *Sender {
 	})}
 }
 
-// Send returns once the message is on the queue, or could not be put there.
+// Send returns nil once the message is on the queue. Its errors are those of
+// Queue.Send and the cause of ctx.
 func (s *Sender) Send(ctx context.Context, m Message) error {
 	_, err := s.batch.Do(ctx, m)
 	return err
 }
 
-// Deleter deletes from one queue in the same way.
+// Deleter deletes the deliveries of many goroutines in batches, as Sender sends.
 type Deleter struct {
 	batch *batch.Batcher[Delivery, struct{}]
 }
 
-// NewDeleter deletes from q, with at most so many calls under way at once.
+// NewDeleter returns a Deleter for q that makes at most concurrency calls at once.
 func NewDeleter(q Queue, concurrency int, guard panics.Guard) *Deleter {
 	return &Deleter{batch.New(batch.Config[Delivery]{Max: MaxBatch, Concurrency: concurrency, Guard: guard},
 		func(ctx context.Context, ds []Delivery) ([]struct{}, []error) {
@@ -52,32 +53,34 @@ func NewDeleter(q Queue, concurrency int, guard panics.Guard) *Deleter {
 		})}
 }
 
-// Delete returns once the delivery is deleted, or could not be.
+// Delete returns nil once the delivery is deleted. Its errors are those of
+// Queue.Delete and the cause of ctx.
 func (s *Deleter) Delete(ctx context.Context, d Delivery) error {
 	_, err := s.batch.Do(ctx, d)
 	return err
 }
 
-// Extender extends deliveries of one queue in the same way, those for the same
-// time together. It keeps a little for each time that it was asked for: the
-// times should be few, such as whole seconds up to a minute.
+// Extender extends the deliveries of many goroutines in batches, as Sender sends. A
+// batch holds deliveries for one visibility. The Extender keeps a batcher for each
+// visibility that it was asked for, so there should be few different ones, such as
+// whole seconds up to a minute.
 type Extender struct {
 	queue       Queue
-	concurrency int // of the calls for each time
+	concurrency int // of the calls for each visibility
 	guard       panics.Guard
 
 	mu    sync.Mutex
 	times map[time.Duration]*batch.Batcher[Delivery, struct{}]
 }
 
-// NewExtender extends deliveries of q, with at most so many calls for each time
-// under way at once.
+// NewExtender returns an Extender for q that makes at most concurrency calls at once
+// for each visibility.
 func NewExtender(q Queue, concurrency int, guard panics.Guard) *Extender {
 	return &Extender{queue: q, concurrency: concurrency, guard: guard, times: map[time.Duration]*batch.Batcher[Delivery, struct{}]{}}
 }
 
-// Extend returns once the delivery is ours for visibility from now on, or could
-// not be extended.
+// Extend returns nil once the delivery is ours for visibility from now on. Its
+// errors are those of Queue.Extend and the cause of ctx.
 func (e *Extender) Extend(ctx context.Context, d Delivery, visibility time.Duration) error {
 	_, err := e.of(visibility).Do(ctx, d)
 	return err

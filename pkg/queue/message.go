@@ -6,18 +6,18 @@ import (
 	"unicode/utf8"
 )
 
-// MaxAttributes is how many attributes SQS takes on a message.
+// MaxAttributes is how many attributes a message of SQS may have.
 const MaxAttributes = 10
 
-// These attributes of the claim check are numbers on the wire, as the official
-// extended clients write them; every other attribute is a string. Here, as
-// everywhere, their value is its decimal digits.
+// The attributes of the claim check. On the wire they have the type Number, as the
+// official extended clients write them; every other attribute is a String. In
+// Message.Attributes they are decimal digits.
 const (
 	AttributePayloadSize       = "ExtendedPayloadSize"
 	AttributeLegacyPayloadSize = "SQSLargePayloadSize"
 )
 
-// DataType is SQS's type of the attribute of that name.
+// DataType returns SQS's data type of the attribute of that name.
 func DataType(attribute string) string {
 	if attribute == AttributePayloadSize || attribute == AttributeLegacyPayloadSize {
 		return "Number"
@@ -25,13 +25,13 @@ func DataType(attribute string) string {
 	return "String"
 }
 
-// ErrInvalid is why an entry's Send fails when no queue would take the message,
-// however often it is sent: an empty body, a character that SQS does not take,
-// too many or empty attributes, a delay out of range.
+// ErrInvalid is the error of Send for a message that no queue takes: its body is
+// empty, it has a character that SQS refuses, too many or empty attributes, or a
+// delay out of range. Sending it again fails again.
 var ErrInvalid = errors.New("queue: the message is not valid")
 
-// Size is what counts toward a queue's MaxBytes: the body, and the name, type and
-// value of each attribute.
+// Size returns the bytes that count toward a queue's MaxBytes: the body, and the
+// name, type and value of each attribute.
 func (m Message) Size() int {
 	n := len(m.Body)
 	for name, value := range m.Attributes {
@@ -40,9 +40,9 @@ func (m Message) Size() int {
 	return n
 }
 
-// Validate says whether a queue takes the message that takes up to maxBytes: nil,
-// ErrTooLarge or ErrInvalid. Adapters refuse what it refuses before they call, so that the
-// same message fails in the same way on every queue.
+// Validate checks the message for a queue whose MaxBytes is maxBytes. It returns an
+// error that wraps ErrTooLarge or ErrInvalid, or nil. Adapters call it before they
+// send, so that a message fails in the same way on every queue.
 func (m Message) Validate(maxBytes int) error {
 	if n := m.Size(); n > maxBytes {
 		return fmt.Errorf("%w: %d bytes, at most %d", ErrTooLarge, n, maxBytes)
@@ -73,8 +73,8 @@ func (m Message) Validate(maxBytes int) error {
 	return nil
 }
 
-// badByte is the place of the first character outside those that SQS takes
-// (U+9, U+A, U+D, U+20–U+D7FF, U+E000–U+FFFD, U+10000–U+10FFFF), or -1.
+// badByte returns the index of the first character that SQS refuses, or -1. SQS
+// takes U+9, U+A, U+D, U+20–U+D7FF, U+E000–U+FFFD and U+10000–U+10FFFF.
 func badByte(s []byte) int {
 	for i := 0; i < len(s); {
 		c := s[i]

@@ -53,8 +53,7 @@ func TestValidateRefusesWhatSQSWouldRefuse(t *testing.T) {
 	}
 }
 
-// The characters that SQS takes are those of XML 1.0, which the standard library
-// knows too.
+// SQS takes the characters of XML 1.0, so this test compares with encoding/xml.
 func FuzzCharactersAreThoseOfXML(f *testing.F) {
 	for _, s := range []string{"x", "\x00", "\x7f", "\ufffe", "\xff", "é🙂", "\t\r\n"} {
 		f.Add(s)
@@ -65,7 +64,7 @@ func FuzzCharactersAreThoseOfXML(f *testing.F) {
 		}
 		var escaped strings.Builder
 		escaped.WriteString("<a>")
-		for _, r := range body { // an entity where text would be markup
+		for _, r := range body { // XML escapes these characters
 			switch r {
 			case '<', '>', '&':
 				r = 'x'

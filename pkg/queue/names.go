@@ -2,7 +2,7 @@ package queue
 
 import "strconv"
 
-// Names are the queues of one fleet.
+// Names are the names of the queues of one fleet.
 type Names struct {
 	Requests     string
 	Partitions   []string // in order of their number
@@ -12,7 +12,7 @@ type Names struct {
 	PartitionDLQ string // of the partitions and the side partition
 }
 
-// NamesOf are the names under a prefix, with n partitions.
+// NamesOf returns the names of a fleet with this prefix and n partitions.
 func NamesOf(prefix string, n int) Names {
 	names := Names{
 		Requests:     prefix + "-requests",
@@ -27,8 +27,8 @@ func NamesOf(prefix string, n int) Names {
 	return names
 }
 
-// Redrives tells which dead-letter queue a queue's messages go to; the results
-// queue has none, for its consumer is not ours.
+// Redrives maps each queue to its dead-letter queue. The results queue has none,
+// since the stories consume it.
 func (n Names) Redrives() map[string]string {
 	to := map[string]string{n.Requests: n.RequestsDLQ, n.Side: n.PartitionDLQ}
 	for _, p := range n.Partitions {
@@ -37,8 +37,8 @@ func (n Names) Redrives() map[string]string {
 	return to
 }
 
-// All lists every queue, dead-letter queues first, so that they can be created
-// in this order.
+// All lists every queue, in an order in which they can be created: a dead-letter
+// queue stands before the queues that name it.
 func (n Names) All() []string {
 	all := []string{n.RequestsDLQ, n.PartitionDLQ, n.Requests}
 	all = append(all, n.Partitions...)

@@ -17,26 +17,27 @@ const (
 	OpDepth   Op = "depth"
 )
 
-// Faults make a queue misbehave in the ways in which SQS may. Each is asked at
-// every operation; nil means never. They may be called from many goroutines,
-// some of them while the queue is locked: they must not call it.
+// Faults make a queue fail in the ways in which SQS may fail. Each function is
+// called at every operation; a nil function makes no fault. They are called from
+// many goroutines, sometimes while the queue is locked, so they must not call the
+// queue.
 type Faults struct {
-	// Call fails a whole call of n entries that then has no effect.
+	// Call fails a whole call of n entries, which then has no effect.
 	Call func(op Op, n int) error
-	// Answer fails a whole call that has had its effect: what was sent is on
-	// the queue, what was received is hidden.
+	// Answer fails a whole call that has taken effect: sent messages are on the
+	// queue, received ones are hidden.
 	Answer func(op Op) error
-	// Entry fails entry i of a batch; the others go through.
+	// Entry fails entry i of a batch; the other entries succeed.
 	Entry func(op Op, i int) error
-	// Duplicate delivers the message and leaves a second copy of it, under the
-	// same id, to be delivered at once.
+	// Duplicate delivers the message, and puts a visible copy with the same id
+	// on the queue.
 	Duplicate func(messageID string) bool
-	// LoseDelete says that the message was deleted, and keeps it.
+	// LoseDelete makes a Delete succeed that does not delete the message.
 	LoseDelete func(d queue.Delivery) bool
 }
 
-// call fails a call whose context has ended, as every client does, or that Call
-// fails.
+// call returns the cause of a ctx that has ended, as every client does, or else the
+// error of Faults.Call.
 func (f *Faults) call(ctx context.Context, op Op, n int) error {
 	if ctx.Err() != nil {
 		return context.Cause(ctx)

@@ -2,13 +2,13 @@ package memqueue
 
 import "time"
 
-// polls are the long polls that wait. Each is told of messages through a
-// channel of capacity one: as many polls as there are visible messages are
-// woken, the one that waits longest first, and whoever finds nothing waits on.
+// polls are the long polls that wait for a message. Each has a channel of capacity
+// one. As many polls are woken as there are visible messages, those that have
+// waited longest first. A poll that is woken and finds no message waits again.
 type polls struct {
-	line  []chan struct{} // not yet woken
-	timer *time.Timer     // brings back what is due while polls wait
-	due   time.Time       // when it goes off; zero when it does not stand
+	line  []chan struct{} // of the polls that are not yet woken, the oldest first
+	timer *time.Timer     // fires at due
+	due   time.Time       // when the next hidden message becomes visible; zero while the timer is stopped
 }
 
 func (p *polls) join() chan struct{} {
@@ -17,10 +17,10 @@ func (p *polls) join() chan struct{} {
 	return c
 }
 
-// rejoin puts a poll that was woken for nothing back in line.
+// rejoin puts a poll that was woken and found no message back in line.
 func (p *polls) rejoin(c chan struct{}) { p.line = append(p.line, c) }
 
-// leave takes a poll out of the line, if it still stands there.
+// leave takes a poll out of the line, if it is still there.
 func (p *polls) leave(c chan struct{}) {
 	for i := range p.line {
 		if p.line[i] == c {
@@ -30,7 +30,7 @@ func (p *polls) leave(c chan struct{}) {
 	}
 }
 
-// wake tells up to n polls.
+// wake wakes up to n polls.
 func (p *polls) wake(n int) {
 	n = max(0, min(n, len(p.line)))
 	for _, c := range p.line[:n] {
@@ -39,8 +39,8 @@ func (p *polls) wake(n int) {
 	p.line = p.line[n:]
 }
 
-// arm lets the timer stand for the first message that is due, as long as polls
-// wait, and not otherwise. q.mu is held.
+// arm sets the timer to the moment when the next hidden message becomes visible, or
+// stops it if no poll waits or no message is hidden. q.mu is held.
 func (q *Queue) arm(now time.Time) {
 	p := &q.polls
 	if len(p.line) == 0 || len(q.store.hidden) == 0 {
@@ -62,7 +62,7 @@ func (q *Queue) arm(now time.Time) {
 	p.timer.Reset(due.Sub(now))
 }
 
-// tick is the timer's work.
+// tick is called by the timer.
 func (q *Queue) tick() {
 	q.mu.Lock()
 	defer q.mu.Unlock()

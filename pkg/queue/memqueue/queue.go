@@ -1,16 +1,16 @@
-// Package memqueue is a queue in memory that behaves as a standard SQS queue
-// does: visibility, delay, receive counts, redrive, long polls, and quiet groups
-// served before busy ones. Simulations run the whole fleet on it, and make it
-// misbehave through [Faults].
+// Package memqueue is a queue in memory that behaves like a standard SQS queue:
+// visibility, delay, receive counts, redrive, long polls, and quiet groups served
+// before busy ones. Simulations run the whole fleet on it, and make it fail through
+// [Faults].
 //
-// Its clock is the time package's, so it works inside a testing/synctest bubble;
-// a queue is then to be made in the bubble that uses it. It has no goroutine of
-// its own: what runs out is found by whoever comes next, and a timer stands only
+// It uses the clock of package time, so it follows the fake clock of
+// testing/synctest; make the queue in the bubble that uses it. It has no goroutine
+// of its own: each operation first makes visible what is due, and a timer runs only
 // while a poll waits.
 //
-// Where SQS may do one thing or another, memqueue does the stricter: an old
-// handle is always refused, also for a Delete, and a message is never delivered
-// twice within its visibility unless a fault says so.
+// Where SQS may do one of two things, memqueue does the stricter one: it refuses an
+// old handle always, also for a Delete, and it never delivers a message twice
+// within its visibility, unless a fault makes it.
 package memqueue
 
 import (
@@ -25,15 +25,15 @@ import (
 	"github.com/scriptfleet/scriptfleet/pkg/queue"
 )
 
-// Options say how a queue behaves; the zero value is a plain queue.
+// Options of a queue. The zero value is a queue without redrive and faults.
 type Options struct {
-	// MaxReceiveCount is how often a message is delivered before its next
-	// receive moves it to DeadLetter; 0 for no redrive.
+	// MaxReceiveCount is how many times a message is delivered; its next receive
+	// moves it to DeadLetter. A nil DeadLetter means no redrive.
 	MaxReceiveCount int
 	DeadLetter      *Queue
 
-	// MaxInFlight is how many messages may be in flight: at that many a poll
-	// brings nothing, and says so no more than SQS does. 0 means 120,000.
+	// MaxInFlight is how many messages may be in flight. At the limit a poll
+	// returns no message and no error, like SQS. 0 means 120,000.
 	MaxInFlight int
 
 	// MaxBytes is the size of the largest message; 0 means queue.MaxMessageBytes.
@@ -50,12 +50,12 @@ type Queue struct {
 	mu     sync.Mutex
 	store  store
 	polls  polls
-	serial uint64 // of the last message or delivery
+	serial uint64 // number of the last message or delivery
 }
 
 var _ queue.Queue = (*Queue)(nil)
 
-// New makes an empty queue.
+// New returns an empty queue.
 func New(name string, o Options) *Queue {
 	if o.MaxInFlight == 0 {
 		o.MaxInFlight = 120_000
@@ -66,13 +66,14 @@ func New(name string, o Options) *Queue {
 	return &Queue{name: name, opts: o, store: newStore()}
 }
 
-// Name is the name that New was given.
+// Name returns the name that New was given.
 func (q *Queue) Name() string { return q.name }
 
-// MaxBytes is what the options say.
+// MaxBytes returns Options.MaxBytes.
 func (q *Queue) MaxBytes() int { return q.opts.MaxBytes }
 
-// Send puts messages on the queue. The bodies must not be changed afterwards.
+// Send puts messages on the queue. The caller must not change their bodies
+// afterwards.
 func (q *Queue) Send(ctx context.Context, ms []queue.Message) []error {
 	return q.each(ctx, OpSend, len(ms), func(i int, now time.Time) error {
 		if err := ms[i].Validate(q.opts.MaxBytes); err != nil {
@@ -89,7 +90,7 @@ func (q *Queue) Send(ctx context.Context, ms []queue.Message) []error {
 	})
 }
 
-// Delete ends messages by their deliveries.
+// Delete deletes the messages of the deliveries.
 func (q *Queue) Delete(ctx context.Context, ds []queue.Delivery) []error {
 	return q.each(ctx, OpDelete, len(ds), func(i int, _ time.Time) error {
 		m, err := q.held(ds[i])
@@ -103,7 +104,7 @@ func (q *Queue) Delete(ctx context.Context, ds []queue.Delivery) []error {
 	})
 }
 
-// Extend makes deliveries ours for visibility from now on.
+// Extend makes the deliveries ours for visibility from now on.
 func (q *Queue) Extend(ctx context.Context, ds []queue.Delivery, visibility time.Duration) []error {
 	return q.each(ctx, OpExtend, len(ds), func(i int, now time.Time) error {
 		m, err := q.held(ds[i])
@@ -122,7 +123,7 @@ func (q *Queue) Extend(ctx context.Context, ds []queue.Delivery, visibility time
 	})
 }
 
-// Depth counts the messages; here the numbers are exact.
+// Depth counts the messages, exactly.
 func (q *Queue) Depth(ctx context.Context) (queue.Depth, error) {
 	if err := q.opts.Faults.call(ctx, OpDepth, 1); err != nil {
 		return queue.Depth{}, err
@@ -133,8 +134,8 @@ func (q *Queue) Depth(ctx context.Context) (queue.Depth, error) {
 	return q.store.depth, nil
 }
 
-// each does one operation on n entries, and lets the faults of the call and of
-// each entry have their say.
+// each does one operation on n entries, under the lock, with the faults of the
+// options.
 func (q *Queue) each(ctx context.Context, op Op, n int, do func(i int, now time.Time) error) []error {
 	errs := make([]error, n)
 	if n == 0 {
@@ -168,7 +169,8 @@ func (q *Queue) put(m *message, now time.Time, delay time.Duration) {
 	q.store.show(m)
 }
 
-// held is the message that a delivery still holds. q.mu is held.
+// held returns the message of a delivery that is still ours, else ErrGone. q.mu is
+// held.
 func (q *Queue) held(d queue.Delivery) (*message, error) {
 	m := q.store.handles[d.Handle]
 	if m == nil {
@@ -177,15 +179,15 @@ func (q *Queue) held(d queue.Delivery) (*message, error) {
 	return m, nil
 }
 
-// settle brings back what is due, and wakes polls for what is visible. q.mu is
-// held.
+// settle makes visible what is due, and wakes a poll for each visible message. q.mu
+// is held.
 func (q *Queue) settle(now time.Time) {
 	q.store.bringBack(now)
 	q.polls.wake(min(q.store.depth.Visible, q.opts.MaxInFlight-q.store.depth.InFlight))
 	q.arm(now)
 }
 
-// next is a fresh name. q.mu is held.
+// next returns a new id. q.mu is held.
 func (q *Queue) next(prefix string) string {
 	q.serial++
 	return q.name + "/" + prefix + strconv.FormatUint(q.serial, 10)

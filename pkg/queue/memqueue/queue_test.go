@@ -115,7 +115,7 @@ func TestAPollThatGivesUpPassesItsMessageOn(t *testing.T) {
 				}
 			})
 			synctest.Wait()
-			cancel() // the message may yet be told to the poll that is about to leave
+			cancel() // the send may still wake the poll that is about to end
 			send(t, q, of("a", 1)...)
 			wg.Wait()
 			if len(given)+len(got) != 1 {
@@ -217,8 +217,8 @@ func TestFaultsDoWhatTheyAreNamedFor(t *testing.T) {
 	})
 }
 
-// Whatever is done to a queue, in any order, each message is in one place and
-// the counts are right: checked against a count of what was sent and deleted.
+// After random operations in random order, each message is in one place, and the
+// counts equal those of the sends and deletes.
 func TestNothingIsLostOrMadeByAnyOrderOfOperations(t *testing.T) {
 	for seed := range uint64(50) {
 		synctest.Test(t, func(t *testing.T) {

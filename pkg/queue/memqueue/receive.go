@@ -9,9 +9,9 @@ import (
 	"github.com/scriptfleet/scriptfleet/pkg/queue"
 )
 
-// Receive takes up to p.Max messages, and waits for the first up to p.Wait. A
-// poll whose context ends has taken nothing. All deliveries of a message share its
-// body, which must not be changed.
+// Receive takes up to p.Max messages, and waits up to p.Wait for the first. If ctx
+// ends while it waits, it has taken none. All deliveries of a message share its
+// body, which the caller must not change.
 func (q *Queue) Receive(ctx context.Context, p queue.Poll) ([]queue.Delivery, error) {
 	if p.Max < 1 || p.Max > queue.MaxBatch || p.Wait < 0 || p.Wait > queue.MaxWait ||
 		p.Visibility < 0 || p.Visibility > queue.MaxVisibility {
@@ -69,7 +69,7 @@ func (q *Queue) poll(ctx context.Context, p queue.Poll) ([]queue.Delivery, error
 	}
 }
 
-// take makes deliveries of what is visible. q.mu is held.
+// take makes deliveries of visible messages. q.mu is held.
 func (q *Queue) take(p queue.Poll) []queue.Delivery {
 	now := time.Now()
 	q.store.bringBack(now)
@@ -89,8 +89,7 @@ func (q *Queue) take(p queue.Poll) []queue.Delivery {
 	return ds
 }
 
-// deliver hides a picked message for the visibility and makes a delivery of it.
-// q.mu is held.
+// deliver hides a message that pick chose, and makes a delivery of it. q.mu is held.
 func (q *Queue) deliver(m *message, now time.Time, visibility time.Duration) queue.Delivery {
 	if q.opts.Faults.duplicates(m.id) {
 		twin := *m
@@ -118,10 +117,11 @@ func (q *Queue) deliver(m *message, now time.Time, visibility time.Duration) que
 	}
 }
 
-// bury moves a picked message to the dead-letter queue, which keeps its id, its
-// attributes and when it was sent. At no moment is it on neither queue: both
-// are locked, and in one order only, for a dead-letter queue is made before the
-// queue that names it. q.mu is held.
+// bury moves a message that pick chose to the dead-letter queue, where it keeps its
+// id, attributes and time of sending. Both queues are locked meanwhile, so the
+// message is always on one of them. The lock order is safe: a queue names its
+// dead-letter queue, which was made before it, and never the other way round. q.mu
+// is held.
 func (q *Queue) bury(m *message, now time.Time) {
 	dead := q.opts.DeadLetter
 	dead.mu.Lock()

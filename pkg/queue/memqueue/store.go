@@ -16,7 +16,7 @@ const (
 	delayed
 )
 
-// message is one that is on the queue.
+// message is a message on the queue.
 type message struct {
 	id       string
 	body     []byte
@@ -25,40 +25,40 @@ type message struct {
 	count    int       // receives
 	sent     time.Time // by this queue's clock
 	first    time.Time // of the first receive
-	received time.Time // of the last
-	handle   string    // of the delivery that holds it, if any
+	received time.Time // of the last receive
+	handle   string    // of the last delivery
 
 	state state
-	due   time.Time // when it comes back, unless visible
-	place int       // in the heap of hidden ones
+	due   time.Time // when it becomes visible, unless it is
+	place int       // in the heap of hidden messages
 }
 
-// group is the visible messages of one group in the order in which they became
-// visible, and how many of its messages are in flight.
+// group is the visible messages of one message group, in the order in which they
+// became visible, and the number of its messages in flight.
 type group struct {
 	name     string
 	line     []*message
 	inFlight int
-	served   uint64 // turn of the last delivery
-	place    int    // in the heap of groups with a line; -1 outside of it
+	served   uint64 // number of the group's last delivery, by store.turn
+	place    int    // in the heap readyGroups; -1 outside of it
 }
 
-// store keeps every message in exactly one place: in its group's line while it
-// is visible, in the heap of hidden ones while it is not.
+// store keeps every message in exactly one place: in its group's line while it is
+// visible, in the heap of hidden messages while it is not.
 type store struct {
 	groups  map[string]*group
 	ready   readyGroups
 	hidden  hiddenMessages
 	handles map[string]*message
 	depth   queue.Depth
-	turn    uint64
+	turn    uint64 // counts deliveries
 }
 
 func newStore() store {
 	return store{groups: map[string]*group{}, handles: map[string]*message{}}
 }
 
-// show makes a message visible: the last of its group.
+// show makes a message visible, as the last of its group's line.
 func (s *store) show(m *message) {
 	g := s.groups[m.group]
 	if g == nil {
@@ -72,8 +72,8 @@ func (s *store) show(m *message) {
 	s.reorder(g)
 }
 
-// hide keeps a message back until due: delayed, or in flight. One that is in
-// flight already stays so, with another due time.
+// hide hides a message until due, as delayed or in flight. For a message that is in
+// flight already, it changes the due time only.
 func (s *store) hide(m *message, as state, due time.Time) {
 	m.due = due
 	if m.state == as {
@@ -94,8 +94,8 @@ func (s *store) hide(m *message, as state, due time.Time) {
 	heap.Push(&s.hidden, m)
 }
 
-// lift takes a message out of the place where it is, and ends the delivery that
-// held it. A visible one must be the one that pick chose.
+// lift takes a message out of its place, and ends its delivery if it is in flight. A
+// visible message must be the one that pick returned.
 func (s *store) lift(m *message) {
 	switch m.state {
 	case nowhere:
@@ -120,9 +120,9 @@ func (s *store) lift(m *message) {
 	m.state = nowhere
 }
 
-// pick is the visible message that is next: of the group with the fewest in
-// flight, and among those of the one that was served longest ago. It stays
-// where it is.
+// pick returns the next visible message: the first of the group with the fewest
+// messages in flight. Among equal groups it is the one that was served longest ago.
+// The message stays in its place.
 func (s *store) pick() *message {
 	if len(s.ready) == 0 {
 		return nil
@@ -130,8 +130,9 @@ func (s *store) pick() *message {
 	return s.ready[0].line[0]
 }
 
-// reorder gives a group its place after a change. One that has no message
-// visible or in flight is forgotten, so that a tenant that left costs nothing.
+// reorder moves a group to its place in the heap after a change. It drops a group
+// without visible messages and messages in flight, so that idle tenants use no
+// memory.
 func (s *store) reorder(g *group) {
 	switch {
 	case len(g.line) > 0 && g.place < 0:
@@ -146,7 +147,7 @@ func (s *store) reorder(g *group) {
 	}
 }
 
-// bringBack makes visible what is due.
+// bringBack makes the hidden messages visible that are due.
 func (s *store) bringBack(now time.Time) {
 	for len(s.hidden) > 0 && !s.hidden[0].due.After(now) {
 		s.show(s.hidden[0])

@@ -65,7 +65,7 @@ func batchesBeyondOneMebibyteAreSplit(t *testing.T, open Open) {
 	for i := range ms {
 		ms[i].Body = bytes.Repeat([]byte{byte('a' + i)}, 400<<10)
 	}
-	ms[5].Body = bytes.Repeat([]byte("x"), queue.MaxMessageBytes) // one that fills a call by itself
+	ms[5].Body = bytes.Repeat([]byte("x"), queue.MaxMessageBytes) // fills a call by itself
 	send(t, q, ms...)
 	settled(t, "delete", q.Delete(t.Context(), collect(t, q, len(ms), time.Minute)))
 }
@@ -181,7 +181,7 @@ func delayedMessagesComeLater(t *testing.T, open Open) {
 func aLongPollReturnsWhenAMessageIsSent(t *testing.T, open Open) {
 	q := open(t, Options{})
 	go func() {
-		timer := time.NewTimer(time.Second) // so that the poll is most likely under way
+		timer := time.NewTimer(time.Second) // long enough for the poll to be under way
 		defer timer.Stop()
 		<-timer.C
 		q.Send(context.WithoutCancel(t.Context()), numbered(1))

@@ -1,12 +1,11 @@
-// Package queuetest holds implementations of queue.Queue to the contract. Each
-// claim is a test by name; what passes here can be used by the fleet.
+// Package queuetest holds implementations of queue.Queue to their contract. Each
+// claim of the contract is a test. The fleet can use a queue that passes all.
 //
-// Durations are whole seconds, for a real queue knows no finer ones, and nothing
-// is taken to happen at a moment: a test waits for a condition, and measures what must
-// not happen too early from before the call that it counts from. [Run] takes as
-// long as its longest claim, under ten seconds, for all claims run at once;
-// [RunInBubbles] takes no time at all where the implementation tells the time
-// from the time package.
+// Durations are whole seconds, since SQS has no shorter ones. A test waits for a
+// condition instead of a moment. It measures a least duration from before the call
+// that begins it. [Run] runs all claims at once, so it takes as long as the longest
+// claim, less than ten seconds. [RunInBubbles] takes no real time, and needs an
+// implementation that uses the clock of package time.
 package queuetest
 
 import (
@@ -23,20 +22,19 @@ import (
 // Options say what kind of queue a claim needs.
 type Options struct {
 	MaxReceiveCount int         // 0 for no redrive
-	DeadLetter      queue.Queue // opened before, by the same Open
+	DeadLetter      queue.Queue // from an earlier call of the same Open
 	MaxBytes        int         // of a message; 0 for queue.MaxMessageBytes
 }
 
-// Open makes a new empty queue under a name of its own; what it opens it closes
-// by t.Cleanup.
+// Open makes a new empty queue with a name of its own, and closes it by t.Cleanup.
 type Open func(t *testing.T, o Options) queue.Queue
 
-// Exception names a claim that an implementation does not keep, and why the
-// fleet can live with that. It is not run.
+// Exception names a claim that an implementation does not meet, and the reason why
+// the fleet may use it nevertheless. The claim is not run.
 type Exception struct{ Claim, Reason string }
 
-// Run checks every claim against real time, all at once: they spend their time
-// waiting, so the number of processors does not bound them.
+// Run checks all claims at once, in real time. They mostly wait, so it does not
+// matter that there are fewer processors.
 func Run(t *testing.T, open Open, except ...Exception) {
 	var wg sync.WaitGroup
 	for _, c := range claimsBut(t, except) {
@@ -76,7 +74,7 @@ func claimsBut(t *testing.T, except []Exception) []claim {
 	return kept
 }
 
-// send puts messages on q and fails the test where one is refused.
+// send puts messages on q, and fails the test if one is refused.
 func send(t *testing.T, q queue.Queue, ms ...queue.Message) {
 	t.Helper()
 	for i, err := range q.Send(t.Context(), ms) {
@@ -86,7 +84,7 @@ func send(t *testing.T, q queue.Queue, ms ...queue.Message) {
 	}
 }
 
-// numbered makes n messages with bodies of their own.
+// numbered makes n messages with different bodies.
 func numbered(n int) []queue.Message {
 	ms := make([]queue.Message, n)
 	for i := range ms {
@@ -105,12 +103,12 @@ func poll(t *testing.T, q queue.Queue, wait, visibility time.Duration) []queue.D
 	return ds
 }
 
-// patience is how long a condition may take to come about: far longer than it
-// should, for machines under load.
+// patience is how long a test waits for a condition. It is much longer than needed,
+// for machines under load.
 const patience = 20 * time.Second
 
-// collect receives until it has n deliveries: a receive may bring fewer than
-// there are.
+// collect receives until it has n deliveries, since one receive may return fewer
+// messages than there are.
 func collect(t *testing.T, q queue.Queue, n int, visibility time.Duration) []queue.Delivery {
 	t.Helper()
 	var all []queue.Delivery
@@ -132,7 +130,7 @@ func one(t *testing.T, q queue.Queue, visibility time.Duration) queue.Delivery {
 	return collect(t, q, 1, visibility)[0]
 }
 
-// nothing fails the test where q has a message to give.
+// nothing fails the test if q has a visible message.
 func nothing(t *testing.T, q queue.Queue) {
 	t.Helper()
 	if ds := poll(t, q, 0, time.Minute); len(ds) > 0 {
@@ -140,7 +138,7 @@ func nothing(t *testing.T, q queue.Queue) {
 	}
 }
 
-// depth waits until q's depth is as wanted.
+// depth waits until q's depth is want.
 func depth(t *testing.T, q queue.Queue, want queue.Depth) {
 	t.Helper()
 	wait.Until(t, patience, fmt.Sprintf("the depth is not %+v", want), func() bool {
@@ -152,7 +150,7 @@ func depth(t *testing.T, q queue.Queue, want queue.Depth) {
 	})
 }
 
-// settled fails the test where an entry failed.
+// settled fails the test if an entry failed.
 func settled(t *testing.T, verb string, errs []error) {
 	t.Helper()
 	for i, err := range errs {

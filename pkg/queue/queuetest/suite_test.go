@@ -7,8 +7,7 @@ import (
 	"github.com/scriptfleet/scriptfleet/pkg/queue/memqueue"
 )
 
-// A queue that is broken on purpose must not pass: the claim sees what it is
-// there to see.
+// A queue that delivers messages twice must fail the claim.
 func TestAQueueThatDeliversTwiceIsFoundOut(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		broken := memqueue.New("broken", memqueue.Options{Faults: memqueue.Faults{

@@ -54,7 +54,7 @@ func extendOfLostIsErrGone(t *testing.T, open Open) {
 	if err := q.Extend(t.Context(), []queue.Delivery{lost}, 0)[0]; !errors.Is(err, queue.ErrGone) {
 		t.Errorf("extend of a lost delivery = %v, want ErrGone", err)
 	}
-	nothing(t, q) // the old handle did not put it back under its new owner
+	nothing(t, q) // the old handle did not put the new owner's delivery back
 	settled(t, "extend", q.Extend(t.Context(), []queue.Delivery{ours}, time.Minute))
 }
 
@@ -90,8 +90,8 @@ func receiversNeverShareADelivery(t *testing.T, open Open) {
 	}
 }
 
-// shared lets receivers compete for n messages whose visibility does not run
-// out, and tells of the first that two of them were given.
+// shared lets receivers compete for n messages whose visibility does not run out.
+// Its error names a message that was delivered twice.
 func shared(ctx context.Context, q queue.Queue, receivers, n int) error {
 	if err := errors.Join(q.Send(ctx, numbered(n))...); err != nil {
 		return err

@@ -11,17 +11,17 @@ import (
 	"github.com/scriptfleet/scriptfleet/pkg/queue"
 )
 
-// atOnce is how many calls of one batch are under way together: enough to hide
-// the round trips of a burst, few enough to leave connections to others.
+// atOnce is how many calls of one method run at once: enough to hide the round trips
+// of a burst, few enough to leave connections for other calls.
 const atOnce = 8
 
 var ids = [queue.MaxBatch]string{"0", "1", "2", "3", "4", "5", "6", "7", "8", "9"}
 
-// id names entry n of a call.
+// id returns the id of entry n of a call.
 func id(n int) *string { return &ids[n] }
 
-// split cuts entries, by index, into calls that SQS takes, in order: of at most
-// ten entries and maxBytes. Where size is nil only the number counts.
+// split divides entries, given by index, into calls of at most ten entries and, if
+// size is not nil, maxBytes in sum. The order stays.
 func split(entries []int, size func(i int) int, maxBytes int) [][]int {
 	var calls [][]int
 	first, sum := 0, 0
@@ -50,8 +50,8 @@ func upTo(n int) []int {
 	return all
 }
 
-// inCalls makes the calls, atOnce at a time, and waits for all of them. The
-// common single call is made by the caller's own goroutine.
+// inCalls makes the calls, atOnce at a time, and waits for all of them. A single
+// call, the common case, runs in the caller's goroutine.
 func inCalls(calls [][]int, do func(call []int)) {
 	if len(calls) == 1 {
 		do(calls[0])
@@ -62,15 +62,15 @@ func inCalls(calls [][]int, do func(call []int)) {
 	for _, call := range calls {
 		g.Go(func() error { do(call); return nil })
 	}
-	_ = g.Wait() // what failed is in the entries' errors
+	_ = g.Wait() // do stores its errors itself
 }
 
-// errUnanswered is why an entry failed that the answer did not mention. Whether
-// it took effect is unknown.
+// errUnanswered is the error of an entry that the answer does not mention. The entry
+// may have taken effect.
 var errUnanswered = errors.New("the answer does not mention it")
 
-// answers reads what a call says of its entries into errs, whose places the
-// call names.
+// answers stores the answer of a call in errs: the error of entry n of the call
+// goes to errs[call[n]].
 type answers struct {
 	verb, queue string
 	call        []int
@@ -91,8 +91,8 @@ func (a *answers) succeed(id *string) {
 	}
 }
 
-// settle fails the entries that failed, by their class, and those that nothing
-// was said of.
+// settle stores the errors of the failed entries, classified by class, and
+// errUnanswered for each entry that the answer does not mention.
 func (a *answers) settle(failed []types.BatchResultErrorEntry, class func(*EntryError) error) {
 	for i := range failed {
 		if n, ok := a.place(failed[i].Id); ok {

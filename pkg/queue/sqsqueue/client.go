@@ -13,22 +13,23 @@ import (
 )
 
 const (
-	// maxIdle keeps the connections of a busy process open: polls hold one
-	// each, and the SDK's ten would have the others made anew for every call.
+	// maxIdle is how many idle connections to a host are kept open. Each poll
+	// uses one. The SDK's default of ten would close and open a connection for
+	// most calls of a busy process.
 	maxIdle = 128
 
-	// answerWithin bounds one attempt from its sending to the answer's headers:
-	// the longest poll and a margin. A connection that has died in silence is
-	// noticed by it.
+	// answerWithin bounds one attempt, from its sending to the headers of the
+	// answer: the longest poll and a margin. It ends a call on a connection that
+	// was lost without notice.
 	answerWithin = queue.MaxWait + 10*time.Second
 
 	attempts   = 3
 	maxBackoff = 5 * time.Second
 )
 
-// NewClient makes a client that suits long polls and that tries whole calls
-// again, up to three times, also where SQS is over a limit or KMS throttles it,
-// which the SDK by itself takes for final. It is the only layer that does.
+// NewClient returns a client for long polls that tries each call up to three times.
+// It also retries OverLimit and throttling by KMS, which the SDK's standard retryer
+// does not. It is the only layer that retries calls.
 func NewClient(cfg aws.Config, opts ...func(*sqs.Options)) *sqs.Client {
 	suit := func(o *sqs.Options) {
 		o.HTTPClient = awshttp.NewBuildableClient().WithTransportOptions(func(t *http.Transport) {

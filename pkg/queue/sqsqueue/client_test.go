@@ -13,11 +13,11 @@ import (
 )
 
 func TestMain(m *testing.M) {
-	sandbox.Main() // the embedded stack probes it
+	sandbox.Main() // the embedded stack starts this binary to probe the sandbox
 	os.Exit(mototest.Run(m))
 }
 
-// clientOf speaks to an endpoint as production does.
+// clientOf returns a client of an endpoint with the settings of production.
 func clientOf(url string) *sqs.Client {
 	cfg := mototest.Config()
 	cfg.BaseEndpoint = aws.String(url)

@@ -14,18 +14,19 @@ import (
 )
 
 const (
-	// MaxReceiveCount is how often a message is received before SQS moves it to
-	// its dead-letter queue. It is the most that SQS takes: put-backs count as
-	// receives, so the fleet counts attempts itself and buries with a reason
-	// long before; this is for what would otherwise circle for ever.
+	// MaxReceiveCount is how many times a message is received before SQS moves it
+	// to its dead-letter queue. 1000 is SQS's maximum. It is so high because
+	// receives that were put back count too. The fleet counts attempts itself,
+	// and buries a message with a reason long before; SQS's redrive only ends
+	// messages that would otherwise be received for ever.
 	MaxReceiveCount = 1000
 
-	// Messages keep their age when they move to a dead-letter queue, so that
-	// one has to keep them longer. Seconds.
+	// Retention in seconds. A message keeps its age when it moves to a dead-letter
+	// queue, so that queue must keep messages longer.
 	retention           = "345600"  // 4 days
 	deadLetterRetention = "1209600" // 14 days, the most that SQS takes
 
-	maxMessageSize = "1048576" // queues made before August 2025 take 256 KiB only
+	maxMessageSize = "1048576" // 1 MiB; queues made before August 2025 have 256 KiB
 )
 
 // Admin is what Ensure uses of *sqs.Client.
@@ -37,9 +38,9 @@ type Admin interface {
 
 var _ Admin = (*sqs.Client)(nil)
 
-// Ensure makes the queues of a fleet where they are missing, and sets what the
-// fleet relies on: redrive, retention, and the largest message size that it takes. It may be called again at
-// any time, also by several processes at once; it removes nothing.
+// Ensure makes the missing queues of a fleet, and sets the attributes that the fleet
+// relies on: redrive, retention and the largest message size. It may be called again
+// at any time, also by several processes at once. It removes nothing.
 func Ensure(ctx context.Context, client Admin, names queue.Names) error {
 	redrives := names.Redrives()
 	dead := map[string]bool{names.RequestsDLQ: true, names.PartitionDLQ: true}
@@ -64,10 +65,10 @@ func Ensure(ctx context.Context, client Admin, names queue.Names) error {
 	return nil
 }
 
-// EnsureOne makes one queue where it is missing, sets the attributes that it
-// lacks, and tells its ARN.
+// EnsureOne makes one queue if it is missing, sets the attributes that differ from
+// want, and returns the queue's ARN.
 func EnsureOne(ctx context.Context, client Admin, name string, want map[string]string) (arn string, err error) {
-	// Without attributes, which would be refused where the queue has others.
+	// Without attributes: SQS refuses to create a queue that exists with others.
 	made, err := client.CreateQueue(ctx, &sqs.CreateQueueInput{QueueName: &name})
 	if err != nil {
 		return "", fmt.Errorf("create queue %s: %w", name, err)
@@ -94,8 +95,8 @@ func EnsureOne(ctx context.Context, client Admin, name string, want map[string]s
 	return arn, nil
 }
 
-// set changes attributes. An SQS that takes no messages of 1 MiB refuses them
-// all for that one: the queue then keeps its own limit, which Open reads.
+// set sets attributes. If SQS refuses them because of a message size of 1 MiB, it
+// sets the others, and the queue keeps its own limit, which Open reads.
 func set(ctx context.Context, client Admin, url *string, attributes map[string]string) error {
 	_, err := client.SetQueueAttributes(ctx, &sqs.SetQueueAttributesInput{QueueUrl: url, Attributes: attributes})
 	var api smithy.APIError
@@ -115,8 +116,8 @@ func redrivePolicy(arn string, maxReceiveCount int) string {
 	return fmt.Sprintf(`{"deadLetterTargetArn":%q,"maxReceiveCount":%d}`, arn, maxReceiveCount)
 }
 
-// same compares an attribute with what it should be; SQS writes a policy's JSON
-// in its own way, its numbers as strings too.
+// same compares an attribute with the wanted value. It compares JSON by content,
+// since SQS formats a policy in its own way, with numbers as strings.
 func same(has, want string) bool {
 	if has == want {
 		return true

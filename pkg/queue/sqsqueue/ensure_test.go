@@ -18,7 +18,7 @@ import (
 	"github.com/scriptfleet/scriptfleet/pkg/queue/sqsqueue"
 )
 
-// counted counts the calls that change something.
+// counted counts the calls of SetQueueAttributes.
 type counted struct {
 	*sqs.Client
 	sets atomic.Int64
@@ -70,7 +70,7 @@ func ensured(t *testing.T, plain *sqs.Client) {
 	}
 }
 
-// small is an SQS that takes no messages of 1 MiB, as some regions' did.
+// small is an SQS that refuses a message size of 1 MiB, as some regions did.
 type small struct{ *sqs.Client }
 
 func (c small) SetQueueAttributes(ctx context.Context, in *sqs.SetQueueAttributesInput, o ...func(*sqs.Options)) (*sqs.SetQueueAttributesOutput, error) {

@@ -11,17 +11,17 @@ import (
 	"github.com/scriptfleet/scriptfleet/pkg/queue"
 )
 
-// EntryError is what SQS says of one entry of a batch.
+// EntryError is the error of SQS about one entry of a batch.
 type EntryError struct {
 	Code        string
 	Message     string
-	SenderFault bool // what was sent is at fault: the same again fails again
+	SenderFault bool // the entry is at fault: sending it again fails again
 }
 
 func (e *EntryError) Error() string { return e.Code + ": " + e.Message }
 
-// entryError reads why an entry failed. Codes come with or without the prefix of
-// the older protocol.
+// entryError reads the error of an entry. It cuts off the prefix that SQS's older
+// protocol puts before the code.
 func entryError(f *types.BatchResultErrorEntry) *EntryError {
 	return &EntryError{
 		Code:        strings.TrimPrefix(text(f.Code), "AWS.SimpleQueueService."),
@@ -30,14 +30,14 @@ func entryError(f *types.BatchResultErrorEntry) *EntryError {
 	}
 }
 
-// sendEntryError classifies why a message was not taken. What SQS refuses for the
-// message's own sake, it refuses each time.
+// sendEntryError classifies the error of a message. If the message itself is at
+// fault, it is ErrInvalid or ErrTooLarge.
 func sendEntryError(e *EntryError) error {
 	switch e.Code {
 	case "InvalidMessageContents", "InvalidAttributeValue":
 		return fmt.Errorf("%w: %w", queue.ErrInvalid, e)
 	case "InvalidParameterValue":
-		if tooLong(e.Message) { // its queue takes less than when it was opened
+		if tooLong(e.Message) { // the queue's limit was lowered after Open
 			return fmt.Errorf("%w: %w", queue.ErrTooLarge, e)
 		}
 		return fmt.Errorf("%w: %w", queue.ErrInvalid, e)
@@ -45,7 +45,7 @@ func sendEntryError(e *EntryError) error {
 	return e
 }
 
-// sendError classifies why a whole call was not taken.
+// sendError classifies the error of a whole call.
 func sendError(err error) error {
 	var api smithy.APIError
 	if !errors.As(err, &api) {
@@ -58,10 +58,11 @@ func sendError(err error) error {
 	return err
 }
 
-// tooLong tells the reason in "Message must be shorter than 262144 bytes".
+// tooLong recognises messages such as "Message must be shorter than 262144 bytes".
 func tooLong(message string) bool { return strings.Contains(message, "must be shorter than") }
 
-// settleEntryError classifies why a delivery was not deleted or extended.
+// settleEntryError classifies the error of a delivery that was not deleted or
+// extended.
 func settleEntryError(e *EntryError) error {
 	if isGone(e) {
 		return fmt.Errorf("%w: %w", queue.ErrGone, e)
@@ -69,9 +70,9 @@ func settleEntryError(e *EntryError) error {
 	return e
 }
 
-// isGone says whether a delivery is no longer ours. An expired handle, and one
-// of a message that was deleted, are InvalidParameterValue; so is a visibility
-// beyond twelve hours, which says nothing of the delivery.
+// isGone tells whether the delivery is no longer ours. SQS answers
+// InvalidParameterValue for an expired handle and for the handle of a deleted
+// message, but also for a visibility beyond twelve hours, so the message decides.
 func isGone(e *EntryError) bool {
 	switch e.Code {
 	case "ReceiptHandleIsInvalid", "MessageNotInflight":

@@ -1,23 +1,22 @@
-// Package sqsqueue keeps the promises of package queue on a standard SQS queue.
+// Package sqsqueue implements package queue on a standard SQS queue.
 //
-//   - Any number of entries: they are split into calls of at most ten entries
-//     and, in sum, of the queue's MaximumMessageSize, a few of which are under way at once.
-//   - An answer of 200 may hide failures: every entry gets its own error, and one
-//     that the answer does not mention has failed.
-//   - There is one layer of retry, the SDK's, and it is for whole calls (see
-//     [NewClient]). An entry that failed comes back to the caller, who alone knows
-//     whether trying again is worth it.
-//   - Durations are whole seconds on the wire and are rounded up: a delivery is
-//     ours at least as long as was asked for. Zero stays zero.
-//   - A poll that was begun is let finish, whatever becomes of the caller's
-//     context, for SQS may have handed out messages that would then stay hidden
-//     until their visibility runs out. So Receive may return up to its wait after
-//     its context has ended, and may then still bring deliveries; whoever drains
-//     waits for it and puts them back.
+//   - A slice of entries is split into calls of at most ten entries and at most the
+//     queue's MaximumMessageSize in sum. Up to eight of them run at once.
+//   - A call can succeed although entries of it fail, so every entry gets its own
+//     error. An entry that the answer does not mention has failed.
+//   - Only the SDK retries, and only whole calls (see [NewClient]). An entry's
+//     error goes to the caller, which decides whether to try again.
+//   - Durations on the wire are whole seconds, rounded up: a delivery is ours for at
+//     least the visibility that was asked for. Zero stays zero.
+//   - Receive finishes a poll that it has begun, also when ctx ends: SQS may be
+//     about to return messages, which would otherwise stay hidden until their
+//     visibility runs out. So Receive may return up to p.Wait (and 15 s for
+//     retries) after the end of ctx, with deliveries. A caller that drains must
+//     wait for it and put them back.
 //
-// SQS answers a Delete with an old handle with success and deletes nothing; so
-// here a nil of Delete does not prove that the message is gone. Extend does fail
-// with queue.ErrGone.
+// SQS answers a Delete with an old handle with success, and deletes nothing. So a
+// nil error of Delete does not prove that the message is deleted. Extend fails with
+// queue.ErrGone in that case.
 package sqsqueue
 
 import (
@@ -54,8 +53,8 @@ type Queue struct {
 
 var _ queue.Queue = (*Queue)(nil)
 
-// Open finds the queue of that name, and reads how large its messages may be. It
-// fails where there is none.
+// Open returns the queue of that name, and reads its MaximumMessageSize. It fails if
+// there is no such queue.
 func Open(ctx context.Context, client API, name string) (*Queue, error) {
 	out, err := client.GetQueueUrl(ctx, &sqs.GetQueueUrlInput{QueueName: &name})
 	if err != nil {
@@ -68,8 +67,8 @@ func Open(ctx context.Context, client API, name string) (*Queue, error) {
 	return q, nil
 }
 
-// limit reads the queue's MaximumMessageSize: 256 KiB on many queues that were
-// made before SQS took more.
+// limit reads the queue's MaximumMessageSize. It is 256 KiB on queues that were made
+// before August 2025.
 func (q *Queue) limit(ctx context.Context) (int, error) {
 	const name = types.QueueAttributeNameMaximumMessageSize
 	out, err := q.client.GetQueueAttributes(ctx, &sqs.GetQueueAttributesInput{
@@ -85,13 +84,13 @@ func (q *Queue) limit(ctx context.Context) (int, error) {
 	return min(n, queue.MaxMessageBytes), nil
 }
 
-// MaxBytes is the queue's MaximumMessageSize when it was opened.
+// MaxBytes returns the queue's MaximumMessageSize at the time of Open.
 func (q *Queue) MaxBytes() int { return q.maxBytes }
 
-// Name is the queue's name, without its account and region.
+// Name returns the queue's name, without account and region.
 func (q *Queue) Name() string { return q.name }
 
-// Depth reads the queue's approximate counts; they may lag by some seconds.
+// Depth reads the queue's approximate counts, which may be some seconds old.
 func (q *Queue) Depth(ctx context.Context) (queue.Depth, error) {
 	var d queue.Depth
 	counts := map[types.QueueAttributeName]*int{

@@ -12,8 +12,7 @@ import (
 	"github.com/scriptfleet/scriptfleet/pkg/queue"
 )
 
-// pollMargin is how much longer than its wait a poll may take, retries
-// included, before it counts as failed.
+// pollMargin is how much longer than p.Wait a Receive may take, retries included.
 const pollMargin = 15 * time.Second
 
 var (
@@ -26,8 +25,8 @@ var (
 	}
 )
 
-// Receive polls once. A context that has ended already keeps it from polling;
-// one that ends later does not cut the poll short.
+// Receive polls once. It does not begin if ctx has ended. If ctx ends later, it
+// finishes the poll.
 func (q *Queue) Receive(ctx context.Context, p queue.Poll) ([]queue.Delivery, error) {
 	if ctx.Err() != nil {
 		return nil, context.Cause(ctx)
@@ -83,8 +82,8 @@ func attributesOf(m *types.Message) map[string]string {
 	return all
 }
 
-// stamp is a system attribute in milliseconds since 1970; the zero time where
-// it is missing.
+// stamp reads a system attribute in milliseconds since 1970. It is the zero time if
+// the attribute is missing.
 func stamp(m *types.Message, name types.MessageSystemAttributeName) time.Time {
 	ms, err := strconv.ParseInt(m.Attributes[string(name)], 10, 64)
 	if err != nil {

@@ -10,10 +10,9 @@ import (
 	"github.com/scriptfleet/scriptfleet/pkg/queue"
 )
 
-// Send puts messages on the queue. What no queue would take fails with
-// queue.ErrTooLarge or queue.ErrInvalid and is not sent, so that it does not
-// take the rest of its batch with it. A message whose call failed may be on the
-// queue all the same.
+// Send puts messages on the queue. It does not send messages that Message.Validate
+// refuses, since they would make SQS refuse their whole call. A message whose call
+// failed may be on the queue nevertheless.
 func (q *Queue) Send(ctx context.Context, ms []queue.Message) []error {
 	errs := make([]error, len(ms))
 	var valid []int
@@ -39,7 +38,7 @@ func (q *Queue) sendCall(ctx context.Context, ms []queue.Message, call []int, er
 	if err != nil {
 		err = sendError(err)
 		if errors.Is(err, queue.ErrTooLarge) && len(call) > 1 {
-			for _, i := range call { // one of them is too large; the others are not
+			for _, i := range call { // send them one by one to find the message that is too large
 				q.sendCall(ctx, ms, []int{i}, errs)
 			}
 			return

@@ -10,7 +10,7 @@ import (
 	"github.com/scriptfleet/scriptfleet/pkg/queue"
 )
 
-// Delete ends messages by their deliveries.
+// Delete deletes the messages of the deliveries.
 func (q *Queue) Delete(ctx context.Context, ds []queue.Delivery) []error {
 	errs := make([]error, len(ds))
 	inCalls(split(upTo(len(ds)), nil, 0), func(call []int) {
@@ -32,7 +32,7 @@ func (q *Queue) Delete(ctx context.Context, ds []queue.Delivery) []error {
 	return errs
 }
 
-// Extend makes deliveries ours for visibility from now on.
+// Extend makes the deliveries ours for visibility from now on.
 func (q *Queue) Extend(ctx context.Context, ds []queue.Delivery, visibility time.Duration) []error {
 	errs := make([]error, len(ds))
 	inCalls(split(upTo(len(ds)), nil, 0), func(call []int) {

@@ -19,8 +19,8 @@ import (
 	"github.com/scriptfleet/scriptfleet/pkg/queue/sqsqueue"
 )
 
-// wire is an endpoint that answers as a test says: what SQS does seldom can't
-// be had from a server that works.
+// wire is an endpoint whose answers a test sets, for answers that a working server
+// seldom gives.
 type wire struct {
 	mu    sync.Mutex
 	calls map[string]int
@@ -79,7 +79,7 @@ func wired(t *testing.T, reply func(op string, call int, in input) (int, string,
 	return w, q
 }
 
-// allBut succeeds every entry that fails does not name.
+// allBut answers with success for every entry that fails does not name.
 func allBut(in input, fails map[string]entry) entry {
 	ok, failed := []entry{}, []entry{}
 	for _, e := range in.Entries {
@@ -109,7 +109,7 @@ func TestEntriesThatFailAreNeitherRetriedNorHidden(t *testing.T) {
 		return 200, "", allBut(in, map[string]entry{
 			"1": {"Code": "InternalError", "Message": "try later", "SenderFault": false},
 			"2": {"Code": "InvalidMessageContents", "Message": "no", "SenderFault": true},
-			"3": nil, // not mentioned at all
+			"3": nil, // the answer does not mention it
 		})
 	})
 	errs := q.Send(t.Context(), messages(5))
@@ -149,7 +149,7 @@ func TestMessageThatIsRefusedForItsOwnSakeIsRefusedForGood(t *testing.T) {
 	}
 }
 
-// A queue may take less than when it was opened.
+// The limit of a queue may be lowered after Open.
 func TestCallThatIsTooLongFailsTheMessageThatIs(t *testing.T) {
 	for _, code := range []string{"BatchRequestTooLong", "AWS.SimpleQueueService.BatchRequestTooLong"} {
 		_, q := wired(t, func(_ string, _ int, in input) (int, string, any) {
@@ -248,7 +248,7 @@ func TestACallThatFailsFailsItsEntriesOnly(t *testing.T) {
 func TestAPollUnderWayIsLetFinish(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	_, q := wired(t, func(string, int, input) (int, string, any) {
-		cancel() // the caller wants to stop while SQS is about to answer
+		cancel() // ctx ends while SQS is about to answer
 		return 200, "", entry{"Messages": []entry{{"MessageId": "m", "ReceiptHandle": "h", "Body": "x", "MD5OfBody": "9dd4e461268c8034f5c8564e155c67a6"}}}
 	})
 	ds, err := q.Receive(ctx, queue.Poll{Max: 1, Wait: time.Second, Visibility: time.Minute})
