@@ -23,7 +23,7 @@ func (s *Stack) handler() http.Handler {
 		}
 		service.ServeHTTP(w, r)
 	})
-	signed := auth.NewVerifier(s.keys, nil).Verify(route)
+	signed := auth.NewVerifier(s.keys, nil, s.guests.admit).Verify(route)
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if r.Method == http.MethodGet && r.URL.Path == "/health" && r.Header.Get("Authorization") == "" {
 			s.health(w, r)

@@ -20,6 +20,7 @@ import (
 // may expire early by one step. TIME advances in the same steps.
 type redis struct {
 	listener net.Listener
+	guests   *strangers
 	server   *miniredis.Miniredis
 	stop     chan struct{}
 	ended    sync.WaitGroup
@@ -46,7 +47,7 @@ func startRedis(addr, password string) (*redis, error) {
 		return nil, fmt.Errorf("start Redis: %w", errors.Join(err, listener.Close()))
 	}
 	_ = first.Close()
-	r := &redis{listener: listener, server: server, stop: make(chan struct{})}
+	r := &redis{listener: listener, guests: newStrangers(mostStrangers), server: server, stop: make(chan struct{})}
 	r.ended.Go(r.run)
 	r.ended.Go(func() { r.accept(password) })
 	return r, nil
@@ -68,7 +69,8 @@ func (r *redis) accept(password string) {
 		conn, err := r.listener.Accept()
 		switch {
 		case err == nil:
-			r.server.Server().ServeConn(newRedisDoor(conn, password))
+			r.guests.came(conn)
+			r.server.Server().ServeConn(newRedisDoor(conn, password, r.guests))
 		case errors.Is(err, net.ErrClosed):
 			return
 		default:

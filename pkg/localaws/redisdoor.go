@@ -20,6 +20,7 @@ import (
 type redisDoor struct {
 	net.Conn
 	password string
+	guests   *strangers
 
 	r       *bufio.Reader
 	open    bool   // the client has sent the password
@@ -32,9 +33,15 @@ const (
 	doorPatience = 10 * time.Second // time to send the password
 )
 
-func newRedisDoor(c net.Conn, password string) *redisDoor {
+func newRedisDoor(c net.Conn, password string, guests *strangers) *redisDoor {
 	_ = c.SetReadDeadline(time.Now().Add(doorPatience))
-	return &redisDoor{Conn: c, password: password, r: bufio.NewReaderSize(c, 4<<10)}
+	return &redisDoor{Conn: c, password: password, guests: guests, r: bufio.NewReaderSize(c, 4<<10)}
+}
+
+// Close may be called again.
+func (d *redisDoor) Close() error {
+	d.guests.left(d.Conn)
+	return d.Conn.Close()
 }
 
 // Read must not be called concurrently.
@@ -74,6 +81,7 @@ func (d *redisDoor) check() error {
 		}
 		if subtle.ConstantTimeCompare(d.checked[at:at+size], []byte(d.password)) == 1 {
 			d.open = true
+			d.guests.left(d.Conn)
 		}
 	}
 	if d.open {

@@ -71,7 +71,7 @@ func FuzzRedisDoor(f *testing.F) {
 	f.Fuzz(func(t *testing.T, text []byte) {
 		near, far := net.Pipe()
 		go func() { _, _ = far.Write(text); far.Close() }()
-		d := newRedisDoor(near, testPassword)
+		d := newRedisDoor(near, testPassword, newStrangers(1))
 		through, _ := io.ReadAll(d)
 		near.Close()
 		if d.open {

@@ -41,7 +41,7 @@ type Stack struct {
 	functions *functions // Lambda
 	panics    prometheus.Counter
 	http      *http.Server
-	unused    *unused
+	guests    *guests
 	served    chan error // the error with which Serve ended
 	stopCalls context.CancelFunc
 }
@@ -173,9 +173,10 @@ func (s *Stack) listen() error {
 	}
 	calls, stopCalls := context.WithCancel(context.Background())
 	s.awsAddr, s.stopCalls = listener.Addr().String(), stopCalls
-	s.unused = newUnused()
+	s.guests = newGuests()
 	s.http = &http.Server{
-		ConnState:         s.unused.watch,
+		ConnState:         s.guests.watch,
+		ConnContext:       s.guests.mark,
 		Handler:           s.handler(),
 		BaseContext:       func(net.Listener) context.Context { return calls },
 		ReadHeaderTimeout: 10 * time.Second,
@@ -211,7 +212,7 @@ func (s *Stack) Close(ctx context.Context) error {
 	var errs []error
 	if s.http != nil {
 		s.stopCalls()
-		s.unused.close()
+		s.guests.close()
 		if err := s.http.Shutdown(ctx); err != nil {
 			errs = append(errs, s.http.Close())
 		}

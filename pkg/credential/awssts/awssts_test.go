@@ -33,7 +33,7 @@ func embedded(t *testing.T) *STS {
 	keys.AddRole(auth.Role{ARN: prod, ExternalIDs: []string{"made-by-us"}, Policy: auth.AllowAll()})
 	keys.AddRole(auth.Role{ARN: open, Policy: auth.AllowAll()})
 	keys.AddRole(auth.Role{ARN: tenants, Policy: auth.AllowAll()})
-	server := httptest.NewServer(auth.NewVerifier(keys, nil).Verify(localsts.New(account, keys)))
+	server := httptest.NewServer(auth.NewVerifier(keys, nil, nil).Verify(localsts.New(account, keys)))
 	t.Cleanup(server.Close)
 	return New(awssdk.New(awssdk.Options{
 		Region: "us-east-1", BaseEndpoint: &server.URL,

@@ -347,7 +347,7 @@ func TestASessionThatIsOverOpensNothing(t *testing.T) {
 	}
 	role := auth.Role{ARN: fleet.set["SCRIPTFLEET_TENANT_ROLE_ARN"], Policy: auth.AllowAll()}
 	keys.AddRole(role)
-	door := httptest.NewServer(auth.NewVerifier(keys, nil).Verify(http.NotFoundHandler()))
+	door := httptest.NewServer(auth.NewVerifier(keys, nil, nil).Verify(http.NotFoundHandler()))
 	defer door.Close()
 	for left, want := range map[time.Duration]string{time.Minute: "NotFound", -time.Second: "ExpiredTokenException"} {
 		s, err := keys.Issue(role, "acme", "", time.Now().Add(left))

@@ -10,16 +10,21 @@ type Identity struct {
 	Session   bool   // of a role: its own sessions of other roles are short (chaining)
 
 	root   bool
+	fleet  bool
 	limits []*Policy // every one must allow the action: the role's policy, then the session's
 }
 
 // Root is the account's own identity, with every permission.
 func Root(account, accessKey string) Identity {
-	return Identity{AccessKey: accessKey, ARN: "arn:aws:iam::" + account + ":root", UserID: account, root: true}
+	return Identity{AccessKey: accessKey, ARN: "arn:aws:iam::" + account + ":root", UserID: account, root: true, fleet: true}
 }
 
 // IsRoot tells whether this is the account's own identity.
 func (id Identity) IsRoot() bool { return id.root }
+
+// Fleet tells whether only the fleet can have this identity: root, or a session
+// of a role that root alone may assume. Scripts have others.
+func (id Identity) Fleet() bool { return id.fleet }
 
 // Allows tells whether the identity may perform the action, such as
 // lambda:InvokeFunction, on the resource (an ARN). Without a policy only root

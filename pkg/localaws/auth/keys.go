@@ -185,7 +185,9 @@ func (k *Keys) identity(c claims) Identity {
 	if c.session != nil {
 		limits = append(limits, c.session)
 	}
-	return SessionOf(c.AccessKey, c.arn(), c.userID(), limits...)
+	id := SessionOf(c.AccessKey, c.arn(), c.userID(), limits...)
+	id.fleet = role.RootOnly
+	return id
 }
 
 // open decrypts a token. Only this stack's own tokens can be opened.

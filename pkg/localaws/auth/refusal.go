@@ -35,13 +35,20 @@ var (
 		"The provided 'x-amz-content-sha256' header does not match what was computed."}
 	bodyTooLarge = &refusal{"RequestEntityTooLarge", "RequestEntityTooLargeException", "EntityTooLarge",
 		"The request is larger than the embedded stack takes (96 MiB)"}
+	busy = &refusal{"ServiceUnavailable", "ServiceUnavailableException", "SlowDown",
+		"This key has as many connections or request bodies under way as the embedded stack takes of one key. Close what is not needed, and try again."}
 )
 
 // write sends the refusal in the error format of the service.
 func (f *refusal) write(w http.ResponseWriter, service string) {
 	status := http.StatusForbidden
-	if f == bodyTooLarge {
+	switch f {
+	case bodyTooLarge:
 		status = http.StatusRequestEntityTooLarge
+	case busy:
+		status = http.StatusServiceUnavailable
+		w.Header().Set("Retry-After", "1")
+		w.Header().Set("Connection", "close")
 	}
 	f.writeStatus(w, status, service)
 }

@@ -2,9 +2,11 @@ package auth
 
 import (
 	"bytes"
+	"context"
 	"crypto/sha256"
 	"crypto/subtle"
 	"encoding/hex"
+	"errors"
 	"io"
 	"net/http"
 	"strconv"
@@ -34,16 +36,26 @@ type Verifier struct {
 	plain  *v4.Signer
 	forS3  *v4.Signer // S3 signs a path as it is; other services escape it once more
 	linked *v4.Signer // for presigned links
+	bodies *Shares
+	admit  func(ctx context.Context, id Identity) bool
 }
 
-// NewVerifier checks signatures by keys and by now; a nil now is time.Now.
-func NewVerifier(keys *Keys, now func() time.Time) *Verifier {
+// NewVerifier checks signatures by keys and by now; a nil now is time.Now. admit
+// gets the identity that a request names before the body is read; if it returns
+// false, the request is answered with 503. A nil admit is always true.
+func NewVerifier(keys *Keys, now func() time.Time, admit func(ctx context.Context, id Identity) bool) *Verifier {
 	if now == nil {
 		now = time.Now
 	}
+	if admit == nil {
+		admit = func(context.Context, Identity) bool { return true }
+	}
 	asIs := func(o *v4.SignerOptions) { o.DisableURIPathEscaping = true }
 	whole := func(o *v4.SignerOptions) { o.DisableHeaderHoisting = true }
-	return &Verifier{keys: keys, now: now, plain: v4.NewSigner(), forS3: v4.NewSigner(asIs), linked: v4.NewSigner(whole)}
+	return &Verifier{
+		keys: keys, now: now, plain: v4.NewSigner(), forS3: v4.NewSigner(asIs), linked: v4.NewSigner(whole),
+		bodies: NewShares(bodiesOfAKey, bodiesOfAll), admit: admit,
+	}
 }
 
 // Verify calls next with requests that are signed, with the Identity in the
@@ -51,6 +63,9 @@ func NewVerifier(keys *Keys, now func() time.Time) *Verifier {
 // service.
 func (v *Verifier) Verify(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		body := &countedBody{ReadCloser: r.Body}
+		defer body.giveBack()
+		r.Body = body
 		id, refused := v.identify(r)
 		if refused != nil {
 			refused.write(w, ServiceOf(r))
@@ -90,7 +105,7 @@ func (v *Verifier) byHeader(r *http.Request) (Identity, *refusal) {
 	if age := v.now().Sub(at); age > maxSkew || age < -maxSkew {
 		return Identity{}, skewed
 	}
-	secret, id, refused := v.keys.lookup(given.accessKey, r.Header.Get(tokenHeader), v.now())
+	secret, id, refused := v.lookup(r, given.accessKey, r.Header.Get(tokenHeader))
 	if refused != nil {
 		return Identity{}, refused
 	}
@@ -114,6 +129,23 @@ func (v *Verifier) byHeader(r *http.Request) (Identity, *refusal) {
 	return id, nil
 }
 
+// lookup finds the key that a request names, and counts its body from then on.
+// It is called before the signature is checked: an access key and its token are
+// secrets too.
+func (v *Verifier) lookup(r *http.Request, accessKey, token string) (secret string, id Identity, refused *refusal) {
+	secret, id, refused = v.keys.lookup(accessKey, token, v.now())
+	if refused != nil {
+		return "", Identity{}, refused
+	}
+	if !v.admit(r.Context(), id) {
+		return "", Identity{}, busy
+	}
+	if body, ok := r.Body.(*countedBody); ok && !id.Fleet() {
+		body.shares, body.key = v.bodies, id.AccessKey
+	}
+	return secret, id, nil
+}
+
 // byQuery checks the signature of a presigned link, as for S3.
 func (v *Verifier) byQuery(r *http.Request) (Identity, *refusal) {
 	q := r.URL.Query()
@@ -128,7 +160,7 @@ func (v *Verifier) byQuery(r *http.Request) (Identity, *refusal) {
 		return Identity{}, linkExpired
 	}
 	token := q.Get(tokenHeader)
-	secret, id, refused := v.keys.lookup(scope[0], token, v.now())
+	secret, id, refused := v.lookup(r, scope[0], token)
 	if refused != nil {
 		return Identity{}, refused
 	}
@@ -187,6 +219,9 @@ func payloadHash(r *http.Request) (string, *refusal) {
 		return said, nil
 	}
 	body, err := io.ReadAll(io.LimitReader(r.Body, maxBody+1))
+	if errors.Is(err, errBusy) {
+		return "", busy
+	}
 	if err != nil {
 		return "", incomplete
 	}

@@ -36,7 +36,7 @@ func newDoor(t testing.TB) *door {
 		t.Fatal(err)
 	}
 	d := &door{keys: keys, now: start}
-	d.http = NewVerifier(keys, func() time.Time { return d.now }).Verify(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+	d.http = NewVerifier(keys, func() time.Time { return d.now }, nil).Verify(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
 		id, _ := From(r.Context())
 		body, _ := io.ReadAll(r.Body)
 		d.passed, d.body = &id, string(body)
@@ -276,7 +276,7 @@ func BenchmarkVerify(b *testing.B) {
 	s := d.root("sqs")
 	s.body = strings.Repeat("x", 1024)
 	r := s.request(b)
-	v := NewVerifier(d.keys, func() time.Time { return start })
+	v := NewVerifier(d.keys, func() time.Time { return start }, nil)
 	b.ReportAllocs()
 	for b.Loop() {
 		r.Body = io.NopCloser(strings.NewReader(s.body))
