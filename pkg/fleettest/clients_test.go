@@ -78,7 +78,7 @@ func TestTheAWSCLIGetsAlong(t *testing.T) {
 	}
 }
 
-// output is what a client printed, without the line's end.
+// output is a client's output, without the final line break.
 func output(t *testing.T, env []string, program string, args ...string) string {
 	t.Helper()
 	cmd := exec.CommandContext(t.Context(), program, args...)

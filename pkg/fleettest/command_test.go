@@ -46,7 +46,7 @@ func TestRunReachesEachOfItsExitCodes(t *testing.T) {
 		name  string
 		args  []string
 		stdin string
-		want  process.Ended // of stderr, a part
+		want  process.Ended // stderr: a part of it
 	}{
 		{"succeeded", []string{script(t, hello), "--input", `{"array_length": 5}`}, "", left(helloOutput, "making 5\n", 0)},
 		{"succeeded, from standard input", []string{"-"}, "def main(input):\n    return None", left("null\n", "", 0)},

@@ -10,11 +10,11 @@ import (
 	"github.com/scriptfleet/scriptfleet/pkg/run"
 )
 
-// takenUpWithin is what the fleet promises after a crash, 30 s, and what a busy
-// machine may add.
+// takenUpWithin is the fleet's promise after a crash, 30 s, and slack for a
+// loaded machine.
 const takenUpWithin = 30*time.Second + 10*time.Second
 
-// namesItself is a script that a process list shows while it executes.
+// namesItself is a script whose process has a name that a process list shows.
 func namesItself(name string) string {
 	return fmt.Sprintf(`import ctypes, time
 def main(input):
@@ -109,15 +109,15 @@ func TestABuildWhoseWorkerIsKilledIsMadeByAnother(t *testing.T) {
 	f.checkSame(t, n)
 }
 
-// proxied starts a worker with a proxy before its Lambda.
+// proxied starts a worker with a proxy in front of Lambda.
 func (f *fleet) proxied() (*process.Process, *proxy) {
 	f.t.Helper()
 	p := startProxy(f.t, f.set["AWS_ENDPOINT_URL"])
 	return f.workerWith([]string{"AWS_ENDPOINT_URL_LAMBDA=" + p.url}), p
 }
 
-// checkSame checks that so many requests have a result, and that where one came
-// more than once, it is the same one.
+// checkSame checks that this many requests have a result, and that repeated
+// results are equal.
 func (f *fleet) checkSame(t *testing.T, requests int) {
 	t.Helper()
 	ids := f.Subjects()

@@ -11,8 +11,8 @@ import (
 	"github.com/scriptfleet/scriptfleet/pkg/fleettest/wait"
 )
 
-// TestRunTellsOnceThatItsFleetHasEnded kills the stack while a run is under way,
-// and asks it for another one afterwards.
+// TestRunTellsOnceThatItsFleetHasEnded kills the stack during a run, and then
+// requests another run.
 func TestRunTellsOnceThatItsFleetHasEnded(t *testing.T) {
 	t.Parallel()
 	stack, settings := StartLocal(t, shipped, program.Environment(ofTheTests()...))

@@ -16,12 +16,12 @@ import (
 	"github.com/scriptfleet/scriptfleet/pkg/fleettest/wait"
 )
 
-// Within bounds each wait for a fleet. It is there for what never comes: what
-// does come takes a fraction of it, on a busy machine too.
+// Within bounds each wait for a fleet. Only a failure takes as long: even on a
+// loaded machine a success takes a fraction of it.
 const Within = 2 * time.Minute
 
-// LocalArgs begin the command line of an embedded stack at free ports, which
-// writes its settings for other processes into a file.
+// LocalArgs are the arguments of an embedded stack on free ports, which writes
+// its settings for other processes into envFile.
 func LocalArgs(envFile string, more ...string) []string {
 	return append([]string{"local", "--aws-addr", "127.0.0.1:0", "--redis-addr", "127.0.0.1:0",
 		"--admin-addr", "127.0.0.1:0", "--env-file", envFile}, more...)
@@ -49,13 +49,13 @@ func AwaitSettings(t testing.TB, p *process.Process, file string) (set Settings)
 	return set
 }
 
-// Settings are what an embedded stack tells other processes, by their names in
-// the environment.
+// Settings are the variables that an embedded stack prints for other processes.
 type Settings map[string]string
 
 var export = regexp.MustCompile(`(?m)^export (\w+)='(.*)'$`)
 
-// ReadSettings reads the file of a stack; they are none while it is not written.
+// ReadSettings reads a stack's file; the result is empty before the file is
+// written.
 func ReadSettings(file string) Settings {
 	lines, _ := os.ReadFile(file)
 	set := Settings{}
@@ -65,7 +65,7 @@ func ReadSettings(file string) Settings {
 	return set
 }
 
-// Lines are the settings as an environment has them.
+// Lines are the settings as NAME=value.
 func (s Settings) Lines() []string {
 	var lines []string
 	for name, value := range s {
@@ -80,12 +80,12 @@ func (s Settings) Env(more ...string) []string {
 	return program.Environment(append(s.Lines(), more...)...)
 }
 
-// Config is how the SDK reaches the stack.
+// Config is an SDK configuration for the stack.
 func (s Settings) Config() aws.Config {
 	return s.ConfigWith(s["AWS_ACCESS_KEY_ID"], s["AWS_SECRET_ACCESS_KEY"], "")
 }
 
-// ConfigWith is the same with another's keys.
+// ConfigWith is Config with other keys.
 func (s Settings) ConfigWith(id, secret, token string) aws.Config {
 	return aws.Config{
 		Region: s["AWS_REGION"], BaseEndpoint: aws.String(s["AWS_ENDPOINT_URL"]),

@@ -23,20 +23,20 @@ import (
 	"github.com/scriptfleet/scriptfleet/pkg/run"
 )
 
-// MailboxConfig says where the fleet's queues are.
+// MailboxConfig configures a Mailbox.
 type MailboxConfig struct {
 	AWS    aws.Config
 	Bucket string
-	SQS    []func(*sqs.Options) // where SQS is another than AWS says
-	// Foreign has the claim checks of others accepted, whose keys name no tenant:
-	// for a queue that does not tell the group of a message.
+	SQS    []func(*sqs.Options) // options for an SQS other than AWS's
+	// Foreign accepts claim checks whose keys name no tenant, for an SQS that
+	// does not return the group of a message.
 	Foreign bool
 }
 
-// Mailbox is a story's end of the queues. It takes every result as it comes, and
-// checks whether each is whose it says.
+// Mailbox is a story's end of the queues. It receives all results, and checks
+// that each belongs to the tenant that it names.
 type Mailbox struct {
-	Dead queue.Queue // requests that belong to no tenant
+	Dead queue.Queue // dead letters of requests without a tenant
 
 	cfg      MailboxConfig
 	requests queue.Queue
@@ -44,11 +44,11 @@ type Mailbox struct {
 	done     chan struct{}
 
 	mu   sync.Mutex
-	came map[string][]Arrival // by the id of the request
+	came map[string][]Arrival // by the request's id
 	errs []error
 }
 
-// Arrival is a result as it came.
+// Arrival is a received result.
 type Arrival struct {
 	run.Result
 	Body       []byte
@@ -56,7 +56,7 @@ type Arrival struct {
 	Attributes map[string]string
 }
 
-// OpenMailbox begins to take results, until Close.
+// OpenMailbox returns a mailbox that receives results until Close.
 func OpenMailbox(cfg MailboxConfig) (*Mailbox, error) {
 	m := &Mailbox{cfg: cfg, came: map[string][]Arrival{}, done: make(chan struct{})}
 	var errRequests, errDead error
@@ -72,7 +72,7 @@ func OpenMailbox(cfg MailboxConfig) (*Mailbox, error) {
 	return m, nil
 }
 
-// Open opens one of the fleet's queues, with its large bodies below the prefix.
+// Open opens one of the fleet's queues; its large bodies are below the prefix.
 func (m *Mailbox) Open(name, prefix string) (queue.Queue, error) {
 	q, err := sqsqueue.Open(context.Background(), sqsqueue.NewClient(m.cfg.AWS, m.cfg.SQS...), "scriptfleet-"+name)
 	if err != nil {
@@ -87,8 +87,7 @@ func Bucket(cfg aws.Config, name string) *s3store.Store {
 	return s3store.New(s3.NewFromConfig(cfg, func(o *s3.Options) { o.UsePathStyle = true }), name)
 }
 
-// Close ends the taking, and fails where a result broke what all results
-// promise.
+// Close stops receiving, and fails if a result broke a rule of all results.
 func (m *Mailbox) Close() error {
 	m.stop()
 	<-m.done
@@ -119,8 +118,8 @@ func (m *Mailbox) note(err error) {
 	m.errs = append(m.errs, err)
 }
 
-// take files a result, and holds it to what all results promise: group,
-// attribute and event name one tenant, and the event's id is that of the run.
+// take records a result and checks the rules of all results: group, attribute
+// and event name the same tenant, and the event's id is the run's.
 func (m *Mailbox) take(d queue.Delivery) {
 	res, err := run.DecodeResult(d.Body)
 	if err != nil {
@@ -150,28 +149,28 @@ func (m *Mailbox) Send(t testing.TB, bodies ...string) {
 	}
 }
 
-// Await waits for the result of the request, the first one where there are more.
+// Await waits for the first result of the request.
 func (m *Mailbox) Await(t testing.TB, id string) Arrival {
 	t.Helper()
 	wait.Until(t, Within, "no result of "+id, func() bool { return len(m.Results(id)) > 0 })
 	return m.Results(id)[0]
 }
 
-// AwaitOf does the same where several tenants use one id.
+// AwaitOf is Await for an id that several tenants use.
 func (m *Mailbox) AwaitOf(t testing.TB, tenant, id string) Arrival {
 	t.Helper()
 	wait.Until(t, Within, "no result of "+tenant+"/"+id, func() bool { return len(m.ResultsOf(tenant, id)) > 0 })
 	return m.ResultsOf(tenant, id)[0]
 }
 
-// Results are those of the request so far.
+// Results are the results of the request so far.
 func (m *Mailbox) Results(id string) []Arrival {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	return slices.Clone(m.came[id])
 }
 
-// ResultsOf are those of the tenant's request so far.
+// ResultsOf are the results of the tenant's request so far.
 func (m *Mailbox) ResultsOf(tenant, id string) []Arrival {
 	return slices.DeleteFunc(m.Results(id), func(a Arrival) bool { return a.Tenant != tenant })
 }
@@ -183,8 +182,8 @@ func (m *Mailbox) Subjects() []string {
 	return slices.Sorted(maps.Keys(m.came))
 }
 
-// Buried waits for a dead letter that holds the mark, takes it, and returns the
-// reason.
+// Buried waits for a dead letter that contains the mark, deletes it, and
+// returns its reason.
 func (m *Mailbox) Buried(t testing.TB, mark string) (kind string) {
 	t.Helper()
 	wait.Until(t, Within, "no dead letter with "+mark, func() bool {

@@ -12,12 +12,12 @@ import (
 	"github.com/scriptfleet/scriptfleet/pkg/fleettest/wait"
 )
 
-// shipped is the folder of the binaries, built as for a release. checked is that
-// of the same with the race detector in them, where these tests have it: the
-// whole fleet in one process, under all that is wrong, is where races show.
+// shipped is the folder of the binaries, built as for a release. checked has
+// the same binaries with the race detector, if the tests have it too: a whole
+// fleet in one process under load shows races best.
 var shipped, checked string
 
-// cache is the cache folder of everything that the tests start.
+// cache is the cache folder of all processes that the tests start.
 var cache string
 
 func TestMain(m *testing.M) { os.Exit(runTests(m)) }
@@ -46,7 +46,7 @@ func buildAll() error {
 	return program.Build(shipped, false, program.All...)
 }
 
-// ofTheTests are what every process is told.
+// ofTheTests are the variables of every process.
 func ofTheTests(more ...string) []string {
 	return append(more, "XDG_CACHE_HOME="+cache, "GORACE=halt_on_error=0")
 }

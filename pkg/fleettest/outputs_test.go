@@ -10,9 +10,9 @@ import (
 	"github.com/scriptfleet/scriptfleet/pkg/run"
 )
 
-// exact is input that JSON readers like to change: order, large and small
-// numbers, characters beyond the first plane, what HTML would escape, and what
-// no queue takes as it stands.
+// exact is input that JSON libraries tend to change: order, large and small
+// numbers, characters beyond the BMP, characters that HTML escapes, and
+// characters that no queue accepts unescaped.
 const exact = `{"z": 1, "a": {"ü": "☃ 𝄞 <&>  ", "nothing": null, "ends": [true, false]}, "large": 123456789012345678901234567890, "small": 1e-07, "whole": 1.0, "text": "\u0000\u001b \"quoted\" \\ /", "empty": {}, "": []}`
 
 func TestInputsAndOutputsComeThroughUntouched(t *testing.T) {
@@ -69,8 +69,8 @@ func TestInputsAndOutputsComeThroughUntouched(t *testing.T) {
 
 func TestACredentialIsHandedOverOrTheDecisionLeftToTheScript(t *testing.T) {
 	t.Parallel()
-	// The first can be assumed in the embedded stack; the second is a role of the
-	// platform's own account, which the fleet must not assume for anybody.
+	// The first can be assumed in the embedded stack; the second is a role of
+	// the platform's own account, which the fleet must never assume.
 	tenants := files.Write(t, "tenants.json", `{"tenants":{"acme":{"external_id":"5f0c2a1e-9d3b-4a57-8a86-1f2d3c4b5a69","credentials":{
 		"aws-prod":{"role_arn":"arn:aws:iam::210987654321:role/stories"},
 		"aws-own":{"role_arn":"arn:aws:iam::123456789012:role/scriptfleet-script"}}}}}`)
@@ -80,7 +80,7 @@ func TestACredentialIsHandedOverOrTheDecisionLeftToTheScript(t *testing.T) {
 	for n, c := range []struct{ tenant, credential, want string }{
 		{"acme", "aws-prod", `[true, ["AccessKeyId", "SecretAccessKey", "SessionToken", "Success"], %d]`},
 		{"acme", "aws-own", refused},
-		{"acme", "aws-test", refused}, // which nobody has set up
+		{"acme", "aws-test", refused}, // which is not configured
 		{"globex", "aws-prod", refused},
 	} {
 		id := c.tenant + "-" + c.credential

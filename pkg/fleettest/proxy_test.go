@@ -11,8 +11,8 @@ import (
 	"time"
 )
 
-// proxy stands between one worker and Lambda: it sees what the worker calls, and
-// when, and may hold calls back.
+// proxy is between one worker and Lambda: it records the worker's calls and
+// their times, and can hold calls.
 type proxy struct {
 	url     string
 	forward http.Handler
@@ -20,7 +20,7 @@ type proxy struct {
 
 	mu    sync.Mutex
 	calls []call
-	held  string // the operation that is not let through
+	held  string // the operation that is held
 }
 
 type call struct {
@@ -37,7 +37,7 @@ func startProxy(t *testing.T, endpoint string) *proxy {
 	closed := make(chan struct{})
 	p := &proxy{closed: closed, forward: &httputil.ReverseProxy{Rewrite: func(r *httputil.ProxyRequest) {
 		r.SetURL(to)
-		r.Out.Host = r.In.Host // it is signed
+		r.Out.Host = r.In.Host // the signature covers it
 	}, ErrorHandler: func(w http.ResponseWriter, _ *http.Request, _ error) { w.WriteHeader(http.StatusBadGateway) }}}
 	server := httptest.NewServer(p)
 	p.url = server.URL
@@ -45,8 +45,8 @@ func startProxy(t *testing.T, endpoint string) *proxy {
 	return p
 }
 
-// ServeHTTP notes the call. One that is held back waits until its caller is
-// gone, and is not carried out.
+// ServeHTTP records the call. A held call waits until its caller has gone, and
+// is never forwarded.
 func (p *proxy) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	op := operation(r)
 	p.mu.Lock()
@@ -75,7 +75,7 @@ func operation(r *http.Request) string {
 	return ""
 }
 
-// of are the times of the calls of an operation.
+// of returns the times of an operation's calls.
 func (p *proxy) of(op string) (at []time.Time) {
 	p.mu.Lock()
 	defer p.mu.Unlock()

@@ -11,7 +11,7 @@ import (
 // Story is the source of the tests' requests.
 const Story = "/stories/test"
 
-// Data is what a request says; what is empty is left out.
+// Data is the data of a request; empty fields are left out.
 type Data struct {
 	Script       string `json:"script,omitempty"`
 	Runtime      string `json:"runtime,omitempty"`
@@ -37,14 +37,13 @@ func Cancel(tenant, id, request string) string {
 	return Event(run.TypeCancelled, tenant, Story, id, encode(Data{Run: request}))
 }
 
-// Event is the envelope around any data, which need not be what a request may
-// say.
+// Event is the envelope with any data, also invalid data.
 func Event(kind, tenant, source, id, data string) string {
 	return fmt.Sprintf(`{"specversion":"1.0","type":%s,"source":%s,"id":%s,"tenant":%s,"data":%s}`,
 		encode(kind), encode(source), encode(id), encode(tenant), data)
 }
 
-// encode leaves everything as it is but what no queue takes.
+// encode escapes only characters that no queue accepts.
 func encode(v any) string {
 	var b strings.Builder
 	enc := json.NewEncoder(&b)

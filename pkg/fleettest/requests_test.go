@@ -11,7 +11,7 @@ import (
 
 const plain = `{"script":"def main(input): return 1"}`
 
-// refused are requests that name whose they are, and break a rule.
+// refused are requests with a valid identity that break a rule.
 var refused = []struct{ name, body, kind, field string }{
 	{"another-type", strings.Replace(event("acme", "another-type", plain), "run.requested", "run.wished", 1), run.InvalidType, "type"},
 	{"another-specversion", strings.Replace(event("acme", "another-specversion", plain), `"1.0"`, `"0.3"`, 1), run.InvalidSpecVersion, "specversion"},
@@ -40,7 +40,7 @@ var refused = []struct{ name, body, kind, field string }{
 	{"requirement-is-at-an-address", request("requirement-is-at-an-address", Data{Script: "x", Requirements: "idna @ https://example.com/idna.whl"}), run.UnsafeRequirement, "data.requirements"},
 }
 
-// nobodys are requests that nobody can be answered for.
+// nobodys are requests without an identity that a result could name.
 var nobodys = []struct{ name, body, kind string }{
 	{"not JSON", "run my script, please", run.InvalidJSON},
 	{"half of a JSON", event("acme", "half", plain)[:80], run.InvalidJSON},
@@ -81,7 +81,7 @@ func TestEveryBadRequestEndsInOneResultOrOnTheDeadLetterQueue(t *testing.T) {
 	f.checkOnce(t, len(refused)+1)
 }
 
-// checkError checks how a run ended, and that its result is whole.
+// checkError checks a run's status and error, and that its result is complete.
 func checkError(t *testing.T, res Arrival, status run.Status, owner run.Owner, kind string) {
 	t.Helper()
 	e := res.Data.Error
@@ -97,7 +97,7 @@ func checkError(t *testing.T, res Arrival, status run.Status, owner run.Owner, k
 	}
 }
 
-// checkBuried checks the dead-letter queue, and what the dispatcher counted.
+// checkBuried checks the dead-letter queue, and the dispatcher's counter.
 func (f *fleet) checkBuried(t *testing.T) {
 	kinds := map[string]string{} // by body
 	eventually(t, "not all that is nobody's is on the dead-letter queue", func() bool {
@@ -126,7 +126,7 @@ func (f *fleet) checkBuried(t *testing.T) {
 	})
 }
 
-// checkOnce checks that so many requests have a result, and none has two.
+// checkOnce checks that this many requests have exactly one result each.
 func (f *fleet) checkOnce(t *testing.T, requests int) {
 	t.Helper()
 	ids := f.Subjects()

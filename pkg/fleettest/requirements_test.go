@@ -7,9 +7,9 @@ import (
 	"github.com/scriptfleet/scriptfleet/pkg/run"
 )
 
-// unbuildable are requirements that a resolver has to refuse. The one that is
-// too large is 490 MB as a wheel, of which the build sees no more than the
-// announcement: its size alone is over what may be unpacked.
+// unbuildable are requirements that a resolver must refuse. The one that is too
+// large is a wheel of 490 MB; the build reads only its announced size, which
+// exceeds the limit of an unpacked layer.
 var unbuildable = []struct{ name, requirements, kind, says string }{
 	{"no-such-package", "scriptfleet-there-is-no-such-package==1.0", "RequirementNotFound", "scriptfleet-there-is-no-such-package"},
 	{"no-such-version", "idna==999.0", "RequirementNotFound", "idna"},

@@ -8,7 +8,7 @@ import (
 	"github.com/scriptfleet/scriptfleet/pkg/run"
 )
 
-// failing are scripts that the fleet has to end, or to blame.
+// failing are scripts that end with an error of the author's.
 var failing = []struct {
 	name, script string
 	status       run.Status
@@ -29,7 +29,7 @@ var failing = []struct {
 	{"takes-all-memory", "def main(input):\n    kept = []\n    while True:\n        kept.append(bytearray(8 << 20))", run.OutOfMemory, "MemoryError"},
 }
 
-// forks leaves a child behind, which names itself.
+// forks leaves a child process with a name of its own.
 const forks = `import ctypes, os, time
 def main(input):
     ready, told = os.pipe()

@@ -11,7 +11,7 @@ import (
 	"github.com/scriptfleet/scriptfleet/pkg/fleettest/process"
 )
 
-// late is an address at which nothing listens before it is opened.
+// late is an address at which nothing listens until open.
 type late struct{ addr, to string }
 
 func lateBefore(t *testing.T, to string) late {

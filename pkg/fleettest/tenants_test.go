@@ -45,7 +45,8 @@ func TestTenantsSettingsReachTheirFunctionsAndTheirRuns(t *testing.T) {
 	}
 }
 
-// memoryOf is the memory of a tenant's function, in MB; it is tagged with its tenant.
+// memoryOf is the memory of a tenant's function in MB. It also checks the
+// tenant's tag.
 func (f *fleet) memoryOf(t *testing.T, tenant string, h run.ScriptHash) int32 {
 	t.Helper()
 	name := run.FunctionName("scriptfleet", tenant, h)

@@ -1,23 +1,23 @@
-// Package architecture holds no code, only the test that keeps the shape of the
-// project: who may import what. The rules stand in rules_test.go, each with its
-// reason; in short:
+// Package architecture contains only the tests of the project's structure,
+// mainly of its imports. rules_test.go has the rules, each with its reason. In
+// short:
 //
-//   - Only cmd knows concrete types. What is in pkg knows neither cmd nor the
+//   - Only cmd names concrete types. Packages in pkg import neither cmd nor the
 //     dispatcher nor the worker.
-//   - The dispatcher and the worker know neither AWS nor Redis, nor each other,
-//     not even by way of something that they import.
-//   - An adapter imports the contract that it stands below, the run's words, and
-//     the one SDK that it is for. No other package imports an SDK.
+//   - The dispatcher and the worker import neither AWS nor Redis nor each other,
+//     directly or through another package.
+//   - An adapter imports its contract, pkg/run and its one SDK. No other package
+//     imports an SDK.
 //   - Policy is pure: no clock, no goroutine, no input or output.
-//   - The production binaries carry no embedded stack.
-//   - Test suites, what lies below pkg/fleettest, and the contracts' parts in
-//     memory are imported by tests only.
+//   - The production binaries do not contain the embedded stack.
+//   - Only tests import test suites, packages below pkg/fleettest, and the
+//     in-memory implementations of contracts.
 //
-// Two more things are held here. No six lines stand in two test packages
-// (repeated_test.go). And what pkg exports is used outside of tests, but for a
-// list with reasons (unused_test.go): a setting that only tests set is a feature
-// that no operator has.
+// There are two more tests. No six lines of code appear in two test packages
+// (repeated_test.go). Everything that pkg exports is used outside of tests,
+// except for a list with reasons (unused_test.go): a setting that only tests
+// set is a feature that no operator can use.
 //
-// A package that is new falls under the rules by where it lies; only an adapter
-// has to be added to the table of adapters.
+// The rules apply to a new package by its path; only an adapter has to be added
+// to the table of adapters.
 package architecture

@@ -19,8 +19,8 @@ var root = filepath.Join("..", "..", "..")
 
 const module = "github.com/scriptfleet/scriptfleet/"
 
-// graph is what the files of each package import, tests left out. Packages of
-// the module are named by their path below its root.
+// graph maps each package to its imports, without those of tests. A package of
+// the module is named by its path below the module's root.
 type graph map[string][]string
 
 func TestEveryPackageImportsOnlyWhatTheRulesAllow(t *testing.T) {
@@ -85,7 +85,7 @@ func TestEveryRuleFindsItsBreach(t *testing.T) {
 	}
 }
 
-// breaches of the rules, in words.
+// breaches describes the imports that break a rule.
 func breaches(g graph) []string {
 	var found []string
 	for _, pkg := range slices.Sorted(maps.Keys(g)) {
@@ -116,7 +116,8 @@ func (g graph) breachesOf(r rule, pkg string) (found []string) {
 	return found
 }
 
-// imports of a package, each with the way to it.
+// imports maps each import of a package to the chain of packages through which
+// it is imported.
 func (g graph) imports(pkg string, transitive bool) map[string]string {
 	ways := map[string]string{}
 	var walk func(pkg, way string)
@@ -141,8 +142,8 @@ func local(imported string) bool {
 	return slices.Contains([]string{"cmd", "dispatcher", "worker", "pkg", "internal", "dashboards", "deploy"}, first)
 }
 
-// read parses the imports of all Go files below root, whatever system they are
-// for.
+// read parses the imports of all Go files below root, for every operating
+// system.
 func read(root string) (graph, error) {
 	g := graph{}
 	err := filepath.WalkDir(root, func(file string, d fs.DirEntry, err error) error {
@@ -161,7 +162,7 @@ func read(root string) (graph, error) {
 
 func (g graph) add(root, file string) error {
 	parsed, err := parser.ParseFile(token.NewFileSet(), file, nil, parser.ImportsOnly)
-	if os.IsNotExist(err) { // removed since it was listed
+	if os.IsNotExist(err) { // removed after it was listed
 		return nil
 	}
 	if err != nil {

@@ -12,8 +12,8 @@ import (
 	"testing"
 )
 
-// A run of so many lines that stands in two test packages is a copy: what both
-// need belongs into pkg/fleettest, or into the suite of a contract.
+// So many equal lines in two test packages are a copy: shared test code belongs
+// in pkg/fleettest, or in the suite of a contract.
 const tooManyLines = 6
 
 func TestNoSixLinesStandInTwoTestPackages(t *testing.T) {
@@ -61,7 +61,7 @@ func eventually(t *testing.T, ok func() bool) {
 	}
 }
 
-// source is a file of tests: its lines that count, and where they stand.
+// source is a test file: the lines that are compared, and their line numbers.
 type source struct {
 	file  string
 	lines []string
@@ -73,8 +73,8 @@ var (
 	saysNothing = regexp.MustCompile(`^(//.*|package \w+|[^\pL\pN]*)$`)
 )
 
-// countedLines leaves out what says nothing of its own: imports, comments, and lines of
-// punctuation alone.
+// countedLines leaves out lines that are often equal by chance: imports,
+// comments, and lines of punctuation only.
 func countedLines(file, text string) source {
 	s := source{file: file}
 	text = importBlock.ReplaceAllStringFunc(text, func(block string) string { return strings.Repeat("\n", strings.Count(block, "\n")) })
@@ -88,12 +88,12 @@ func countedLines(file, text string) source {
 	return s
 }
 
-// run is where some lines begin.
+// run is the position of the first of some lines.
 type run struct{ file, line int }
 
-// repeated finds the runs of lines that stand in two packages, each of them once.
+// repeated finds runs of equal lines in two packages; it reports each run once.
 func repeated(sources []source) (found []string) {
-	first := map[string][]run{} // by their lines: where six stand
+	first := map[string][]run{} // by the text of tooManyLines lines: where they appear
 	said := map[[2]run]bool{}
 	for f, s := range sources {
 		for n := 0; n+tooManyLines <= len(s.lines); n++ {
@@ -104,7 +104,7 @@ func repeated(sources []source) (found []string) {
 				}
 				pair := [2]run{other, {f, n}}
 				said[pair] = true
-				if !said[[2]run{{other.file, other.line - 1}, {f, n - 1}}] { // else told with the line before
+				if !said[[2]run{{other.file, other.line - 1}, {f, n - 1}}] { // else part of the run that the previous line has begun
 					found = append(found, tell(sources[other.file], other.line, s, n))
 				}
 			}
@@ -143,7 +143,7 @@ func testSources(root string) (sources []source, err error) {
 			return nil
 		}
 		text, err := os.ReadFile(file)
-		if os.IsNotExist(err) { // removed since it was listed
+		if os.IsNotExist(err) { // removed after it was listed
 			return nil
 		}
 		sources = append(sources, countedLines(name, string(text)))

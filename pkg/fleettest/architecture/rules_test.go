@@ -6,31 +6,31 @@ import (
 	"strings"
 )
 
-// SDKs, by what begins their import paths.
+// The SDKs, by the prefixes of their import paths.
 const (
 	aws       = "github.com/aws/"
 	redis     = "github.com/redis/"
 	miniredis = "github.com/alicebob/miniredis"
 )
 
-// rule forbids packages to import others. Patterns are paths below the module's
-// root, or import paths of others; one that ends in /... takes what lies below
-// too.
+// rule forbids packages to import others. A pattern is a path below the
+// module's root, or an import path; with /... at its end it also matches
+// everything below.
 type rule struct {
-	of         []string // the packages that it binds
-	except     []string // those of them that it does not
+	of         []string // the packages to which the rule applies
+	except     []string // exceptions of them
 	forbid     []string
-	transitive bool // by way of other packages of the module too
+	transitive bool // also through other packages of the module
 	because    string
 }
 
-// Contracts and policy: what the running parts are written in terms of.
+// Contracts and policy: the running parts use only these.
 var contracts = []string{
 	"pkg/run", "pkg/queue", "pkg/lease", "pkg/ledger", "pkg/slot", "pkg/ratelimit", "pkg/function", "pkg/builds",
 	"pkg/credential", "pkg/claimcheck", "pkg/partition", "pkg/fair", "pkg/batch", "pkg/breaker", "pkg/probe", "pkg/shape",
 }
 
-// Adapters, with the SDK that each is for.
+// Adapters, each with its SDK.
 var adapters = map[string]string{
 	"pkg/queue/sqsqueue":           aws,
 	"pkg/function/awslambda":       aws,
@@ -45,8 +45,8 @@ var adapters = map[string]string{
 	"pkg/redisfault":               redis, // what the adapters of Redis share: its classes of error
 }
 
-// sdksByNature are imported where the program is put together, where AWS itself
-// is served, and where tests stand one up.
+// sdksByNature may import any SDK: they assemble the program, serve AWS's API,
+// or start servers for tests.
 var sdksByNature = []string{"cmd/...", "pkg/localaws/...", "pkg/fleettest/..."}
 
 var rules = []rule{{
@@ -81,7 +81,7 @@ var rules = []rule{{
 	because: "every process shows its metrics in the same place",
 }}
 
-// adapterRules follow from the table of adapters.
+// adapterRules derives rules from the table of adapters.
 func adapterRules() []rule {
 	var all []rule
 	free := slices.Clone(sdksByNature)

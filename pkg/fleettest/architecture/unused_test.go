@@ -20,7 +20,8 @@ import (
 	"github.com/scriptfleet/scriptfleet/pkg/fleettest/program"
 )
 
-// What is exported for a reason that the program does not show.
+// exportedFor lists exported things that the program does not use, with the
+// reason for each.
 var exportedFor = map[string][]string{
 	"tests set a bound that in production would take them too long, or too much": {
 		"pkg/builds.Config.AwaitTimeout", "pkg/builds.Config.BuildTimeout", "pkg/builds.Config.CallTimeout", "pkg/builds.Config.LeaseTTL",
@@ -49,8 +50,9 @@ var exportedFor = map[string][]string{
 	},
 }
 
-// An exported thing that only tests use is a feature that nobody has: it is to be
-// wired, unexported, or struck. What only tests need lies in a suite.
+// A thing that is exported and used by tests only is a feature without users:
+// use it in the program, unexport it, or remove it. Code for tests belongs in a
+// suite.
 func TestWhatPkgExportsIsUsedOutsideOfTests(t *testing.T) {
 	found, reasons := checkModule(t).unused(), map[string]string{}
 	for reason, names := range exportedFor {
@@ -94,7 +96,7 @@ func main() { var s x.Shape = x.New(x.Config{Set: 1}); println(s.Area(), x.Fault
 	}
 }
 
-// checked is the program, tests and their suites left out.
+// checked is the type-checked program, without tests and their suites.
 type checked struct {
 	fset     *token.FileSet
 	others   types.Importer            // of packages of others
@@ -105,8 +107,8 @@ type checked struct {
 	methods  map[string]bool // the names of all functions and methods that are used
 }
 
-// use is where a thing is used: in which package, and there in which function or
-// method, of which type.
+// use is a place of a use: the package, and there the function or the method
+// with its type.
 type use struct {
 	pkg     string
 	fn, typ types.Object
@@ -122,7 +124,7 @@ func checkModule(t *testing.T) *checked {
 	t.Helper()
 	args := []string{"list", "-deps", "-export", "-json=ImportPath,Dir,Export,GoFiles,Module"}
 	if program.RaceDetector {
-		args = append(args, "-race") // which is compiled already
+		args = append(args, "-race") // then a build with it is in the cache
 	}
 	cmd := exec.Command("go", append(args, "./cmd/...", "./pkg/...", "./dispatcher", "./worker")...)
 	var problems bytes.Buffer
@@ -194,7 +196,7 @@ func (c *checked) check(t *testing.T, importPath string, sources ...string) {
 	}
 }
 
-// note notes the uses within a declaration.
+// note records the uses within a declaration.
 func (c *checked) note(pkg string, decl ast.Decl, info *types.Info) {
 	in := placeOf(decl, info)
 	in.pkg = pkg
@@ -212,7 +214,7 @@ func (c *checked) note(pkg string, decl ast.Decl, info *types.Info) {
 	})
 }
 
-// placeOf is the function that a declaration is, if any.
+// placeOf is the function that decl declares, if it does.
 func placeOf(decl ast.Decl, info *types.Info) (in use) {
 	if f, ok := decl.(*ast.FuncDecl); ok {
 		in.fn = info.Defs[f.Name]
@@ -233,7 +235,7 @@ func namedOf(t types.Type) *types.Named {
 	return named
 }
 
-// origin is what a thing with type arguments was made of.
+// origin is the generic thing of which o is an instance.
 func origin(o types.Object) types.Object {
 	switch o := o.(type) {
 	case *types.Func:
@@ -244,7 +246,7 @@ func origin(o types.Object) types.Object {
 	return o
 }
 
-// interfaces are those that the packages name, and error.
+// interfaces are all interfaces of the packages, and error.
 func (c *checked) interfaces() []*types.Interface {
 	all := []*types.Interface{types.Universe.Lookup("error").Type().Underlying().(*types.Interface)}
 	for _, pkgs := range []map[string]*types.Package{c.pkgs, c.imported} {
@@ -259,7 +261,7 @@ func (c *checked) interfaces() []*types.Interface {
 	return all
 }
 
-// unused are the exported things of pkg that nothing uses but tests.
+// unused are the exported things of pkg that only tests use.
 func (c *checked) unused() (found []string) {
 	c.faces = c.interfaces()
 	for name, p := range c.pkgs {
@@ -286,8 +288,8 @@ func (c *checked) unused() (found []string) {
 	return found
 }
 
-// used tells whether the program uses a thing outside of its own declaration,
-// and of its own methods.
+// used tells whether the program uses a thing outside of its own declaration
+// and its own methods.
 func (c *checked) used(o types.Object) bool {
 	return slices.ContainsFunc(c.uses[o], func(u use) bool { return u.fn != o && u.typ != o })
 }
@@ -295,7 +297,7 @@ func (c *checked) used(o types.Object) bool {
 func (c *checked) unusedMembers(t *types.TypeName) (found []string) {
 	named := t.Type().(*types.Named)
 	for m := range named.Methods() {
-		if m.Exported() && !c.used(m) && !c.answers(named, m) && m.Name() != "Unwrap" { // which errors.Is asks for
+		if m.Exported() && !c.used(m) && !c.answers(named, m) && m.Name() != "Unwrap" { // errors.Is calls it
 			found = append(found, m.Name())
 		}
 	}
@@ -317,13 +319,14 @@ func (c *checked) unusedMembers(t *types.TypeName) (found []string) {
 	return found
 }
 
-// fieldUsed asks of a setting that another package sets it.
+// fieldUsed tells whether a field is used. A field of a Config, Deps or Options
+// must be used by another package.
 func (c *checked) fieldUsed(t *types.TypeName, f *types.Var) bool {
 	setting := slices.ContainsFunc([]string{"Config", "Deps", "Options"}, func(end string) bool { return strings.HasSuffix(t.Name(), end) })
 	return slices.ContainsFunc(c.uses[f], func(u use) bool { return !setting || module+u.pkg != t.Pkg().Path() })
 }
 
-// answers tells whether a method is there for an interface.
+// answers tells whether a method implements an interface's method.
 func (c *checked) answers(named *types.Named, m *types.Func) bool {
 	return slices.ContainsFunc(c.faces, func(i *types.Interface) bool {
 		if o, _, _ := types.LookupFieldOrMethod(i, false, m.Pkg(), m.Name()); o == nil {

@@ -14,7 +14,7 @@ import (
 	"testing"
 )
 
-// awsTap stands before the stack's AWS endpoint.
+// awsTap is a proxy in front of the stack's AWS endpoint.
 type awsTap struct {
 	holds
 	upstream *url.URL
@@ -40,7 +40,8 @@ func newAWSTap(t *testing.T, endpoint string, seen func(call)) (tap *awsTap, add
 	return tap, server.Listener.Addr().String()
 }
 
-// ServeHTTP passes one call on as it is: its signature covers the Host too.
+// ServeHTTP forwards a call unchanged: the signature covers the Host header
+// too.
 func (a *awsTap) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	body, err := io.ReadAll(r.Body)
 	if err != nil {
@@ -49,7 +50,7 @@ func (a *awsTap) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	c := recognise(r, body)
 	a.pass(before, c)
 	if r.Context().Err() != nil {
-		panic(http.ErrAbortHandler) // the caller has died: it is not done
+		panic(http.ErrAbortHandler) // the caller was killed: the call is not made
 	}
 	out := r.Clone(r.Context())
 	out.RequestURI, out.URL.Scheme, out.URL.Host = "", a.upstream.Scheme, a.upstream.Host
@@ -69,7 +70,7 @@ func (a *awsTap) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	a.pass(after, c)
 	maps.Copy(w.Header(), resp.Header)
 	w.WriteHeader(resp.StatusCode)
-	_, _ = w.Write(answer) // whoever asked may be dead
+	_, _ = w.Write(answer) // the caller may have been killed
 }
 
 // lambdaOps are the calls of Lambda's, by method and by path after its date.
@@ -89,7 +90,7 @@ func recognise(r *http.Request, body []byte) call {
 		var in struct {
 			URL string `json:"QueueUrl"`
 		}
-		_ = json.Unmarshal(body, &in) // of no queue, then
+		_ = json.Unmarshal(body, &in) // not JSON: a call without a queue
 		c.op, c.target = strings.TrimSuffix(op, "Batch"), path.Base(in.URL)
 		return c
 	}

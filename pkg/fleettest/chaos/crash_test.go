@@ -8,8 +8,8 @@ import (
 	"github.com/scriptfleet/scriptfleet/pkg/run"
 )
 
-// takenUpWithin is the promise for the runs of a worker that died. Where other
-// tests keep the machine busy, slack is added; make chaos asks for the promise.
+// takenUpWithin is the promise for the runs of a worker that died. If other
+// tests load the machine, slack is added; make chaos tests the promise itself.
 const (
 	takenUpWithin = 30 * time.Second
 	slack         = 30 * time.Second
@@ -22,8 +22,9 @@ type point struct {
 	match func(f *fleet, c call) bool
 }
 
-// points are where a worker is killed: where a call has done something and the
-// worker does not know it, or, before the end, where it is about to.
+// points are the moments at which a worker is killed: after a call has taken
+// effect and before the worker has its answer, or, for those named "before",
+// just before the call.
 var points = []point{
 	{"receive", after, func(f *fleet, c call) bool {
 		return c.op == "ReceiveMessage" && f.isPartition(c.target) && strings.Contains(c.answer, `"Body"`)
@@ -48,7 +49,7 @@ func crashes() (all []fault) {
 	return all
 }
 
-// killAt kills a worker at the point, with another beside it.
+// killAt kills a worker at the point, while another worker runs.
 func killAt(t *testing.T, f *fleet, p point) {
 	t.Helper()
 	f.dispatcher()
@@ -67,7 +68,7 @@ func killAt(t *testing.T, f *fleet, p point) {
 	f.orphans(t, killed, doomed)
 }
 
-// orphans measures how long the runs of a killed worker were nobody's.
+// orphans measures how long a killed worker's runs were held by no live worker.
 func (f *fleet) orphans(t *testing.T, killed time.Time, dead *part) {
 	t.Helper()
 	f.mu.Lock()

@@ -10,7 +10,7 @@ import (
 	"github.com/scriptfleet/scriptfleet/pkg/interpreter"
 )
 
-// ownEnv is that of every process, wherever its servers are.
+// ownEnv is the environment of every process, without the servers' addresses.
 func ownEnv(t *testing.T, more ...string) []string {
 	t.Helper()
 	return program.Environment(append(more, "XDG_CACHE_HOME="+cache, "SCRIPTFLEET_DEFAULT_RUNTIME="+newestRuntime(t))...)
@@ -28,7 +28,7 @@ var findNewest = sync.OnceValues(func() (string, error) {
 	return "python" + newest.Minor, nil
 })
 
-// newestRuntime is that of the newest Python here.
+// newestRuntime is the runtime of the newest installed Python.
 func newestRuntime(t *testing.T) string {
 	t.Helper()
 	name, err := findNewest()

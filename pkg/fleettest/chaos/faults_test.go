@@ -16,14 +16,14 @@ type fault struct {
 
 	fleet func(*testing.T) *fleet // newFleet by default
 
-	// forgets is set where Redis forgets what it knew: a result that was sent
-	// may then be made once more.
+	// forgets is set if Redis loses its data: a result that was sent may then be
+	// made a second time.
 	forgets bool
-	// crashes is set where a process dies or is cut off with what it holds, which
-	// then runs out by itself.
+	// crashes is set if a process dies or loses Redis while it holds leases or
+	// claims; those then expire.
 	crashes bool
-	// ends are the types of error that a run may end with, beside
-	// MayHaveExecuted of one that may be executed once at most.
+	// ends are the error types with which a run may end, besides MayHaveExecuted
+	// of an at-most-once run.
 	ends []string
 }
 
@@ -31,7 +31,7 @@ func (x fault) mayEnd(r sent, kind string) bool {
 	return slices.Contains(x.ends, kind) || r.delivery == run.AtMostOnce && kind == "MayHaveExecuted"
 }
 
-// faults are all rows, in the order of the table.
+// faults are all rows, in the table's order.
 func faults() []fault {
 	return slices.Concat(crashes(), redisFaults(), queueFaults(), lambdaFaults(), processFaults(), diskFaults(), localFaults())
 }
@@ -51,7 +51,7 @@ func TestPromisesHold(t *testing.T) {
 			x.play(t, f)
 			f.await(0)
 			f.settle()
-			cells := make([]string, len(promises)+1) // and what was measured beside them
+			cells := make([]string, len(promises)+1) // and one for measurements
 			for i, p := range promises {
 				t.Run(p.name, func(t *testing.T) { cells[i] = p.check(t, x, f) })
 			}

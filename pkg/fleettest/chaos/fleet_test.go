@@ -22,30 +22,30 @@ import (
 	"github.com/scriptfleet/scriptfleet/pkg/queue"
 )
 
-// fleet is one fault's own: servers, and processes that use them.
+// fleet is the fleet of one fault: servers, and the processes that use them.
 type fleet struct {
 	*story
 	t     *testing.T
 	names queue.Names
 	mark  string // in the environment of all its processes
 	parts []*part
-	notes []string // what was measured beside the promises
+	notes []string // measurements besides the promises
 
-	// The servers, as they are without the lines.
+	// The servers' own addresses, not those of lines.
 	config    aws.Config
 	endpoint  string
 	redisURL  string
 	redisAddr string
-	settings  []string // what else a process is told
+	settings  []string // more settings for each process
 
-	stack *localaws.Stack   // nil where it is another process
-	redis *redistest.Server // nil where the stack's own is used
-	local *local            // the other process, else nil
+	stack *localaws.Stack   // nil if the stack is another process
+	redis *redistest.Server // nil if the stack's own Redis is used
+	local *local            // that other process, or nil
 }
 
 const partitions = 2
 
-// part is a dispatcher or a worker, with its ways to the servers.
+// part is a dispatcher or a worker, with its lines to the servers.
 type part struct {
 	*process.Process
 	t          *testing.T
@@ -54,8 +54,8 @@ type part struct {
 	redisTap   *redisTap
 }
 
-// newFleet has the embedded stack in this process, where its faults can be set,
-// and a redis-server.
+// newFleet starts the embedded stack in this process, so that tests can set its
+// faults, and a redis-server.
 func newFleet(t *testing.T) *fleet {
 	t.Helper()
 	stack := stack.Start(t, localaws.Config{Partitions: partitions, CacheDir: cache})
@@ -68,20 +68,20 @@ func newFleet(t *testing.T) *fleet {
 	return f
 }
 
-// open begins the story, once the servers are there.
+// open starts the story, once the servers run.
 func (f *fleet) open(prefix string) {
 	f.t.Helper()
 	f.names, f.mark = queue.NamesOf(prefix, partitions), "CHAOS_FLEET="+uuid.NewString()
 	f.story = newStory(f.t, f.config, f.names)
 }
 
-// start starts a process on lines of its own.
+// start starts a process with its own lines.
 func (f *fleet) start(name string, args ...string) *part {
 	f.t.Helper()
 	return f.startUnder(nil, name, args...)
 }
 
-// startUnder starts it by way of other programs that become it.
+// startUnder starts the process through other programs that exec it.
 func (f *fleet) startUnder(by []string, name string, args ...string) *part {
 	f.t.Helper()
 	tag := fmt.Sprint(name, " ", len(f.parts))
@@ -100,13 +100,14 @@ func (f *fleet) startUnder(by []string, name string, args ...string) *part {
 
 func (f *fleet) dispatcher() *part { f.t.Helper(); return f.start("dispatcher") }
 
-// worker starts one that executes four runs at a time, unless args say more.
+// worker starts a worker that executes four runs at a time, unless args change
+// that.
 func (f *fleet) worker(args ...string) *part {
 	f.t.Helper()
 	return f.start("worker", append([]string{"--concurrency", "4"}, args...)...)
 }
 
-// note keeps a measurement for the table.
+// note records a measurement for the table.
 func (f *fleet) note(format string, args ...any) {
 	f.notes = append(f.notes, fmt.Sprintf(format, args...))
 }
@@ -121,7 +122,7 @@ func (f *fleet) startAll(n int) (workers []*part) {
 	return workers
 }
 
-// ready waits until a process has said that it runs.
+// ready waits until the process has logged that it runs.
 func (p *part) ready() *part {
 	p.t.Helper()
 	wait.Until(p.t, within, p.Name+" does not run", func() bool { return strings.Contains(p.Said(), p.Name+" runs") })
@@ -138,12 +139,12 @@ func (f *fleet) said(words string) bool {
 	return false
 }
 
-// env is that of a process: the machine's own, and where the servers are.
+// env is a process's environment, with the given addresses of the servers.
 func (f *fleet) env(awsURL, redisURL string) []string {
 	return append(append(ownEnv(f.t, f.mark), f.settings...), "AWS_ENDPOINT_URL="+awsURL, "REDIS_URL="+redisURL)
 }
 
-// stop asks all processes that live to stop, at once.
+// stop asks all live processes to stop, all at once.
 func (f *fleet) stop() {
 	f.t.Helper()
 	var alive []*part
@@ -166,10 +167,10 @@ func (f *fleet) check() (string, error) {
 	return string(out), err
 }
 
-// queueFault makes SQS go wrong until it is taken back.
+// queueFault sets a fault of SQS; remove removes it.
 func (f *fleet) queueFault(x sqs.Fault) (remove func()) { return f.stack.QueueFaults().Add(x) }
 
-// lambdaFault makes Lambda go wrong until it is taken back.
+// lambdaFault sets a fault of Lambda; remove removes it.
 func (f *fleet) lambdaFault(x lambda.Fault) (remove func()) {
 	f.t.Helper()
 	faults := f.stack.LambdaFaults(f.t.Context())

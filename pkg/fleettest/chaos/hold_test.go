@@ -10,11 +10,11 @@ import (
 // call is one call of a process, as a tap recognises it.
 type call struct {
 	service string // aws or redis
-	op      string // CreateFunction, ReceiveMessage (batches are named as single ones), or a script's name
+	op      string // such as CreateFunction or ReceiveMessage (also for its batch form), or a script's name
 	target  string // function, layer, or queue; the first key in Redis
-	body    string // of the request
-	status  int    // of the answer; 0 before there is one, and in Redis
-	answer  string // of AWS, once there is one
+	body    string // request body
+	status  int    // HTTP status of the answer; 0 before there is one, and for Redis
+	answer  string // of AWS; empty before there is one
 	by      string // the caller's tag
 }
 
@@ -22,11 +22,11 @@ type call struct {
 type when int
 
 const (
-	before when = iota // nothing is done yet, and won't be where the caller dies
-	after              // it is done, and the caller does not know
+	before when = iota // before it takes effect; it never does if the caller dies
+	after              // after it took effect, before the caller has the answer
 )
 
-// hold stops calls at a tap until it is released.
+// hold stops calls at a tap until release.
 type hold struct {
 	when    when
 	match   func(call) bool
@@ -45,7 +45,7 @@ func (h *hold) stop() {
 	<-h.freed
 }
 
-// release lets the held calls go on, and holds no more.
+// release lets the held calls continue, and holds no more.
 func (h *hold) release() { h.free.Do(func() { close(h.freed) }) }
 
 // await waits until a call is held.
@@ -61,14 +61,15 @@ func (h *hold) await(t *testing.T) {
 	})
 }
 
-// holds are those of a tap, and what it has seen.
+// holds are the holds of a tap, and a function that sees its calls.
 type holds struct {
 	mu   sync.Mutex
 	all  []*hold
-	seen func(call) // of every call, in AWS once it has its answer
+	seen func(call) // called with every call; for AWS after its answer
 }
 
-// add holds calls from now on; they are released when the test ends.
+// add holds matching calls from now on, until the end of the test at the
+// latest.
 func (hs *holds) add(t *testing.T, h *hold) *hold {
 	t.Cleanup(h.release)
 	hs.mu.Lock()
@@ -77,7 +78,7 @@ func (hs *holds) add(t *testing.T, h *hold) *hold {
 	return h
 }
 
-// find returns the hold that a call runs into.
+// find returns the hold that matches a call.
 func (hs *holds) find(w when, c call) *hold {
 	hs.mu.Lock()
 	defer hs.mu.Unlock()
@@ -94,7 +95,7 @@ func (hs *holds) find(w when, c call) *hold {
 	return nil
 }
 
-// pass holds a call where it is to be held.
+// pass blocks while a hold matches the call.
 func (hs *holds) pass(w when, c call) {
 	if h := hs.find(w, c); h != nil {
 		h.stop()

@@ -9,7 +9,7 @@ import (
 	"github.com/scriptfleet/scriptfleet/pkg/run"
 )
 
-// exhausted ends a run of which no attempt gave an answer.
+// exhausted is the error of a run without an answer in any attempt.
 const exhausted = "AttemptsExhausted"
 
 func lambdaFaults() []fault {
@@ -34,7 +34,7 @@ func lambdaFaults() []fault {
 	return all
 }
 
-// onLambda makes calls go wrong from the first build to the last result.
+// onLambda sets a fault from the first build until the last result.
 func onLambda(x lambda.Fault) func(*testing.T, *fleet) {
 	return func(t *testing.T, f *fleet) {
 		t.Helper()
@@ -46,7 +46,7 @@ func onLambda(x lambda.Fault) func(*testing.T, *fleet) {
 	}
 }
 
-// throttle begins in the middle of runs, and is met by builds too.
+// throttle starts in the middle of runs and hits builds too.
 func throttle(t *testing.T, f *fleet, length time.Duration) {
 	t.Helper()
 	f.startAll(2)

@@ -14,8 +14,8 @@ func diskFaults() []fault {
 	}
 }
 
-// corruptLayer has another fleet make the layer, in a cache that this one takes
-// over when its files have been written into.
+// corruptLayer lets another fleet build the layer, overwrites parts of its
+// cache's files, and gives that cache to this fleet.
 func corruptLayer(t *testing.T, f *fleet) {
 	t.Helper()
 	dir := t.TempDir()
@@ -51,9 +51,9 @@ func corruptLayer(t *testing.T, f *fleet) {
 	f.send(plan{runs: 24, scripts: 2, envs: 2, imports: true})
 }
 
-// fullDisk gives a worker a disk of 64 KiB for its layers, in a mount namespace
-// of its own. Its runs with requirements end as the operator's to mend; a worker
-// with room for them has later ones built.
+// fullDisk gives a worker a file system of 64 KiB for its layers, in its own
+// mount namespace. Runs with requirements end with an error for the operator;
+// later a worker with enough space builds the same requirements.
 func fullDisk(t *testing.T, f *fleet) {
 	t.Helper()
 	dir := t.TempDir()
@@ -83,6 +83,6 @@ func fullDisk(t *testing.T, f *fleet) {
 	f.await(0)
 }
 
-// remembered is how long a build's failure is, where another try may help, and a
-// moment.
+// remembered is how long a build failure that a retry may mend is kept, and
+// some slack.
 const remembered = 6 * time.Second

@@ -14,7 +14,7 @@ import (
 	"github.com/scriptfleet/scriptfleet/pkg/queue/sqsqueue"
 )
 
-// settle waits until what was answered is off the queues too.
+// settle waits until the deliveries of answered runs are deleted too.
 func (f *fleet) settle() {
 	f.t.Helper()
 	var found []string
@@ -41,7 +41,7 @@ func (f *fleet) leftInQueues() (found []string) {
 	return found
 }
 
-// leftInRedis finds leases, slots, open runs and claims.
+// leftInRedis lists leases, slots, open runs and claims.
 func (f *fleet) leftInRedis() (found []string) {
 	options, err := redis.ParseURL(f.redisURL)
 	if err != nil {
@@ -67,7 +67,7 @@ func leftUnder(ctx context.Context, client *redis.Client, key string) string {
 		return key
 	case strings.HasSuffix(key, ":open"):
 		return fmt.Sprintf("%d of %s", client.ZCard(ctx, key).Val(), key)
-	case strings.Contains(key, ":slot:"): // by when they run out
+	case strings.Contains(key, ":slot:"): // a sorted set by expiry
 		now := fmt.Sprint(time.Now().UnixMilli())
 		if n := client.ZCount(ctx, key, now, "+inf").Val(); n > 0 {
 			return fmt.Sprintf("%d of %s", n, key)
@@ -80,7 +80,7 @@ func leftUnder(ctx context.Context, client *redis.Client, key string) string {
 	return ""
 }
 
-// built counts what is there in Lambda: functions, and versions of layers.
+// built counts the functions and the layer versions in Lambda.
 func (f *fleet) built(t *testing.T) (functions int, layers int64) {
 	t.Helper()
 	client := lambda.NewFromConfig(f.config)

@@ -10,18 +10,18 @@ import (
 	"github.com/rs/zerolog"
 )
 
-// line is one process' way to one server.
+// line is the connection of one process to one server, through toxiproxy.
 type line struct {
 	t     *testing.T
 	proxy *toxiproxy.Proxy
-	addr  string // what the process is told
+	addr  string // the address for the process
 }
 
 var toxi = sync.OnceValue(func() *toxiproxy.ApiServer {
 	return toxiproxy.NewServer(toxiproxy.NewMetricsContainer(nil), zerolog.Nop())
 })
 
-// newLine opens a line to a server's address, that of a tap.
+// newLine opens a line to an address, the one of a tap.
 func newLine(t *testing.T, upstream string) *line {
 	t.Helper()
 	proxy := toxiproxy.NewProxy(toxi(), t.Name()+upstream, "127.0.0.1:0", upstream)
@@ -42,14 +42,14 @@ func (l *line) mend() {
 	}
 }
 
-// slow delays every answer by ms, until fast.
+// slow delays every answer by ms milliseconds, until fast.
 func (l *line) slow(ms int) {
 	l.toxic(fmt.Sprintf(`{"name":"slow","type":"latency","attributes":{"latency":%d}}`, ms))
 }
 
 func (l *line) fast() { l.heal("slow") }
 
-// swallow lets everything vanish, both ways, on connections that stay open,
+// swallow discards all data in both directions and keeps the connections open,
 // until spit.
 func (l *line) swallow() {
 	l.toxic(`{"name":"down","type":"timeout","stream":"downstream","attributes":{"timeout":0}}`)

@@ -12,11 +12,11 @@ import (
 	"github.com/scriptfleet/scriptfleet/pkg/fleettest/process"
 )
 
-// local is the embedded stack as a process, which keeps its data in a folder.
+// local is the embedded stack as a process with a data folder.
 type local struct {
 	t          *testing.T
 	args       []string
-	file       string // of its export lines
+	file       string // with its export lines
 	set        fleettest.Settings
 	process    *process.Process
 	aws, redis string // its addresses
@@ -29,7 +29,7 @@ func localFaults() []fault {
 	}}
 }
 
-// newLocalFleet has `scriptfleet local --data` for its servers.
+// newLocalFleet is a fleet whose servers are `scriptfleet local --data`.
 func newLocalFleet(t *testing.T) *fleet {
 	t.Helper()
 	l := &local{t: t, file: filepath.Join(t.TempDir(), "env"), aws: freeAddr(t), redis: freeAddr(t)}
@@ -56,8 +56,9 @@ func (l *local) start() {
 	l.set = fleettest.AwaitSettings(l.t, l.process, l.file)
 }
 
-// killLocal ends queues, functions, Redis and all Python processes at once, and
-// has them back from the folder, but for Redis.
+// killLocal kills the process, and with it queues, functions, Redis and all
+// Python processes. It then starts it again with the same folder, which has
+// everything except Redis.
 func killLocal(t *testing.T, f *fleet) {
 	t.Helper()
 	f.startAll(2)

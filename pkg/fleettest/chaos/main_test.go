@@ -17,11 +17,11 @@ var (
 	update = flag.Bool("chaos.update", false, "write what is measured into README.md")
 )
 
-// within bounds each wait. It is there for what never comes.
+// within bounds each wait; only a failure takes as long.
 const within = 150 * time.Second
 
-// atATime is how many faults are made at a time: the short ones mostly wait for
-// a visibility to run out.
+// atATime is how many faults run in parallel: the short ones mostly wait for a
+// visibility timeout.
 func atATime() string {
 	if *long {
 		return "4"
@@ -29,7 +29,7 @@ func atATime() string {
 	return "8"
 }
 
-// bin is the folder of the binaries, cache the cache folder of the processes.
+// bin is the folder of the binaries, cache the processes' cache folder.
 var bin, cache string
 
 func TestMain(m *testing.M) {
@@ -46,7 +46,7 @@ func runTests(m *testing.M) int {
 	}
 	defer os.RemoveAll(dir)
 	bin, cache = filepath.Join(dir, "bin"), filepath.Join(dir, "cache")
-	// With time enough, the race detector is in them where these tests have it.
+	// With -chaos.long and -race the binaries have the race detector too.
 	if err := program.Build(bin, *long && program.RaceDetector, program.All...); err != nil {
 		fmt.Fprintln(os.Stderr, err)
 		return 1
@@ -65,7 +65,7 @@ func runTests(m *testing.M) int {
 	return code
 }
 
-// last lets a fault last: its length is what it is.
+// last waits for d: the fault itself lasts that long.
 func last(t *testing.T, d time.Duration) {
 	t.Helper()
 	select {

@@ -15,7 +15,7 @@ func processFaults() []fault {
 	}
 }
 
-// rollWorkers replaces each worker by another while all are at work.
+// rollWorkers replaces the workers one by one while all execute runs.
 func rollWorkers(t *testing.T, f *fleet) {
 	t.Helper()
 	old := f.startAll(3)
@@ -39,8 +39,8 @@ func rollWorkers(t *testing.T, f *fleet) {
 	}
 }
 
-// cutDispatcher takes everything from one of two dispatchers; it stops in good
-// order all the same.
+// cutDispatcher cuts all lines of one of two dispatchers; it must still stop
+// without an error.
 func cutDispatcher(t *testing.T, f *fleet) {
 	t.Helper()
 	cut := f.dispatcher()

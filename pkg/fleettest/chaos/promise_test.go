@@ -12,7 +12,7 @@ import (
 	"github.com/scriptfleet/scriptfleet/pkg/run"
 )
 
-// promise is a column of the table. check returns what stands in the cell.
+// promise is a column of the table. check returns the text of the cell.
 type promise struct {
 	name  string
 	check func(*testing.T, fault, *fleet) string
@@ -27,7 +27,7 @@ var promises = []promise{
 	{"nothing left", nothingLeft},
 }
 
-// maxAttempts is the worker's default: how often it begins one run.
+// maxAttempts is the worker's default limit of attempts for one run.
 const maxAttempts = 3
 
 func nothingIsLost(t *testing.T, _ fault, f *fleet) string {
@@ -60,8 +60,8 @@ func oneResult(t *testing.T, x fault, f *fleet) string {
 	return fmt.Sprintf("%d repeats, same bytes", f.repeated)
 }
 
-// oneBuild counts what is there, and what was answered as made: no layer has a
-// second version, and no function was made again.
+// oneBuild counts layer versions and functions, and the successful calls that
+// made them: no layer has a second version, and no function was created twice.
 func oneBuild(t *testing.T, _ fault, f *fleet) string {
 	scripts := map[int]bool{}
 	for _, r := range f.sent {
@@ -134,9 +134,9 @@ func noSilentRerun(t *testing.T, _ fault, f *fleet) string {
 	return fmt.Sprintf("%d invokes, attempt ≤ %d", invokes, most)
 }
 
-// nothingLeft looks for what should be gone once all is answered and the
-// processes have stopped: at once, unless one of them died with it in its hands,
-// or said that Redis did not take it back in time.
+// nothingLeft looks for leftovers once all runs are answered and the processes
+// have stopped. There must be none at once, unless a process died holding them,
+// or logged that it could not give them back to Redis in time.
 func nothingLeft(t *testing.T, x fault, f *fleet) string {
 	begin := time.Now()
 	f.stop()

@@ -30,13 +30,13 @@ func queueFaults() []fault {
 	return all
 }
 
-// fleetQueues are those that dispatcher and workers receive from.
+// fleetQueues are the queues from which dispatcher and workers receive.
 func (f *fleet) fleetQueues() []string {
 	return append([]string{f.names.Requests, f.names.Side}, f.names.Partitions...)
 }
 
-// onQueues makes what the fleet receives from go wrong, from the first run to
-// the last result.
+// onQueues sets a fault of these queues from the first run until the last
+// result.
 func onQueues(x sqs.Fault, runs int) func(*testing.T, *fleet) {
 	return func(t *testing.T, f *fleet) {
 		t.Helper()
@@ -63,8 +63,8 @@ func partialSend(t *testing.T, f *fleet) {
 	remove()
 }
 
-// partialExtend has runs that outlast their visibility: most extensions go
-// through in time, for they begin when half of it is left.
+// partialExtend has runs longer than their visibility timeout. Most extensions
+// succeed in time, because extending begins when half of the timeout is left.
 func partialExtend(t *testing.T, f *fleet) {
 	t.Helper()
 	remove := f.queueFault(sqs.Fault{Op: "ChangeMessageVisibility", Kind: sqs.Entries, Probability: 0.3})
@@ -74,8 +74,8 @@ func partialExtend(t *testing.T, f *fleet) {
 	remove()
 }
 
-// longBuild holds the layer's publish, and then the function's create, each for
-// half of three visibilities: less than what a call may take.
+// longBuild holds the layer's publish and then the function's create, each for
+// 1.5 visibility timeouts: less than the deadline of such a call.
 func longBuild(t *testing.T, f *fleet) {
 	t.Helper()
 	workers := f.startAll(2)
@@ -93,7 +93,7 @@ func longBuild(t *testing.T, f *fleet) {
 	}
 }
 
-// visibility is the worker's default.
+// visibility is the worker's default visibility timeout.
 const visibility = 24 * time.Second
 
 func refuseResults(t *testing.T, f *fleet, length time.Duration) {

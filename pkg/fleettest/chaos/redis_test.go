@@ -10,7 +10,7 @@ import (
 	"github.com/scriptfleet/scriptfleet/pkg/fleettest/wait"
 )
 
-// leaseTTL is that of a build's lease, as package build has it.
+// leaseTTL is the TTL of a build's lease in package builds.
 const leaseTTL = 15 * time.Second
 
 func redisFaults() []fault {
@@ -36,8 +36,8 @@ func redisFaults() []fault {
 
 func isCreate(c call) bool { return c.op == "CreateFunction" }
 
-// stopHolder stops a builder that is about to create the function; when it goes
-// on, another has made it long since.
+// stopHolder stops (SIGSTOP) a builder that is about to create the function. By
+// the time it continues, another builder has made it.
 func stopHolder(t *testing.T, f *fleet) {
 	t.Helper()
 	f.dispatcher()
@@ -76,7 +76,7 @@ func flushInRuns(t *testing.T, f *fleet) {
 	t.Helper()
 	f.startAll(2)
 	f.send(plan{runs: 40, scripts: 2, takes: 1})
-	for n := 8; n <= 32; n += 8 { // while others execute
+	for n := 8; n <= 32; n += 8 { // while other runs execute
 		f.await(n)
 		f.redis.FlushAll()
 	}
@@ -103,7 +103,8 @@ func slowRedis(t *testing.T, f *fleet) {
 	}
 }
 
-// cutRedis takes Redis from everybody while runs execute, wait and arrive.
+// cutRedis cuts the Redis lines of all processes while runs execute, wait and
+// arrive.
 func cutRedis(t *testing.T, f *fleet, length time.Duration, cut, mend func(*line)) {
 	t.Helper()
 	f.startAll(2)

@@ -16,8 +16,8 @@ import (
 	"testing"
 )
 
-// redisTap stands before Redis. It recognises scripts, which is how all that
-// matters is asked.
+// redisTap is a proxy in front of Redis. It recognises Lua scripts: the fleet
+// makes all calls that matter here as scripts.
 type redisTap struct {
 	holds
 	upstream string
@@ -45,7 +45,8 @@ func newRedisTap(t *testing.T, upstream string, seen func(call)) (tap *redisTap,
 	return tap, listener.Addr().String()
 }
 
-// ledgerScripts are the ledger's, by the digest that EVALSHA names.
+// ledgerScripts maps digests, as EVALSHA has them, to the names of the ledger's
+// scripts.
 func ledgerScripts(t *testing.T) map[string]string {
 	t.Helper()
 	dir := filepath.Join("..", "..", "ledger", "redisledger", "lua")
@@ -73,7 +74,7 @@ func digest(script []byte) string {
 	return hex.EncodeToString(sum[:])
 }
 
-// serve passes one connection on, until either side ends it.
+// serve forwards one connection until either side closes it.
 func (r *redisTap) serve(client net.Conn) {
 	defer client.Close()
 	server, err := net.Dial("tcp", r.upstream)
@@ -105,7 +106,7 @@ func (r *redisTap) serve(client net.Conn) {
 	}
 }
 
-// heldAnswer is the answer, of one connection, that is to be held.
+// heldAnswer is the answer that is to be held on one connection.
 type heldAnswer struct {
 	mu   sync.Mutex
 	hold *hold
@@ -129,7 +130,7 @@ func (h *heldAnswer) copy(client io.Writer, server io.Reader) {
 	buffer := make([]byte, 64<<10)
 	for {
 		n, err := server.Read(buffer)
-		// A script that Redis does not know is asked again, in full.
+		// After NOSCRIPT the client sends the whole script again.
 		if hold := h.take(); hold != nil && !bytes.HasPrefix(buffer[:n], []byte("-NOSCRIPT")) {
 			hold.stop()
 		}
@@ -152,7 +153,7 @@ func (r *redisTap) recognise(args []string) call {
 	return c
 }
 
-// readCommand reads one array of bulk strings, and returns it as it came too.
+// readCommand reads one array of bulk strings; raw are its bytes.
 func readCommand(r *bufio.Reader) (raw []byte, args []string, err error) {
 	n, raw, err := readCount(r, nil, '*')
 	for range n {

@@ -21,8 +21,8 @@ import (
 	"github.com/scriptfleet/scriptfleet/pkg/run"
 )
 
-// story sends requests, collects results, and knows what should have happened
-// and what the taps saw happen. It goes round the taps.
+// story sends requests, collects results, and records what should have happened
+// and which calls the taps saw. It does not use the taps itself.
 type story struct {
 	t                 *testing.T
 	requests, results queue.Queue
@@ -30,30 +30,30 @@ type story struct {
 
 	mu       sync.Mutex
 	sent     []sent            // run n is the n-th
-	envs     int               // of all plans
-	ended    map[string]ending // by the id of the request
-	invoked  map[int]int       // how often each run may have been executed
+	envs     int               // number of envs of all plans
+	ended    map[string]ending // by the request's id
+	invoked  map[int]int       // how often each run may have executed, by n
 	receipts []receipt
-	made     map[string]int // functions and layers, by name: how often each was made
-	repeated int            // results that came again
-	differ   []string       // those of them that are not byte for byte what came first
+	made     map[string]int // how often each function and layer was made, by name
+	repeated int            // number of repeated results
+	differ   []string       // repeated results that differ from the first
 }
 
-// receipt is a worker's receiving a run from a partition.
+// receipt is a worker's receive of a run from a partition.
 type receipt struct {
 	by string
 	id string
 	at time.Time
 }
 
-// sent is a request as it was sent.
+// sent is a request that was sent.
 type sent struct {
 	id       string
 	script   int
 	delivery run.DeliveryMode
 }
 
-// ending is a result as it came first.
+// ending is the first result of a request.
 type ending struct {
 	run.Result
 	body []byte
@@ -79,17 +79,17 @@ func newStory(t *testing.T, cfg aws.Config, names queue.Names) *story {
 	return s
 }
 
-// plan is what is sent.
+// plan describes the requests to send.
 type plan struct {
 	runs, scripts int
-	envs          int              // so many of the scripts, one env for all of them, have a requirement
-	imports       bool             // those scripts import what they require
+	envs          int              // this many scripts have a requirement, all the same one
+	imports       bool             // those scripts import it
 	takes         float64          // seconds that a script sleeps
-	timeout       int              // of the scripts; 10 s, or twice what they take, by default
-	delivery      run.DeliveryMode // of every other run of each script
+	timeout       int              // of the scripts, in seconds; default 10, or twice takes
+	delivery      run.DeliveryMode // of every second run of each script
 }
 
-// send sends a plan's requests; the scripts are those of every plan before it.
+// send sends a plan's requests, for the scripts of all plans so far.
 func (s *story) send(p plan) {
 	s.t.Helper()
 	s.envs = max(s.envs, p.envs)
@@ -135,7 +135,7 @@ func (s *story) encode(p plan, r sent, n int) []byte {
 	return body
 }
 
-// deliver sends until all is sent: a story tries again, with the same ids.
+// deliver retries until all are sent, with the same ids, as a story does.
 func (s *story) deliver(batch []queue.Message) {
 	s.t.Helper()
 	wait.Until(s.t, within, "the requests can't be sent", func() bool {
@@ -183,14 +183,14 @@ func (s *story) take(body []byte) {
 	}
 }
 
-// count is the number of runs that have a result.
+// count is the number of runs with a result.
 func (s *story) count() int {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return len(s.ended)
 }
 
-// await waits until n runs have results; 0 stands for all.
+// await waits until n runs have results; 0 means all.
 func (s *story) await(n int) {
 	s.t.Helper()
 	if n == 0 {
@@ -207,8 +207,8 @@ var (
 	idOf = regexp.MustCompile(`\brun-\d+\b`)
 )
 
-// saw notes what a tap has seen: only success makes something, and only a
-// refusal is sure not to have executed.
+// saw records a call from a tap. Only a successful call has made something;
+// only a refused invocation has certainly not executed.
 func (s *story) saw(c call) {
 	s.mu.Lock()
 	defer s.mu.Unlock()

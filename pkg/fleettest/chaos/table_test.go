@@ -9,7 +9,7 @@ import (
 	"testing"
 )
 
-// rows are what this process has measured, by fault.
+// rows are the measurements of this process, by fault.
 type rows struct {
 	mu  sync.Mutex
 	all map[string][]string
@@ -29,8 +29,7 @@ const (
 	tableEnd   = "<!-- end -->\n"
 )
 
-// write puts the rows into the README; those of faults that were not made here
-// stay as they are.
+// write updates the README's rows of the faults that ran in this process.
 func (r *rows) write() error {
 	text, err := os.ReadFile(readme)
 	if err != nil {
@@ -66,7 +65,8 @@ func (x fault) command() string {
 	return "make test"
 }
 
-// cutTable returns what is around the table, and its rows by fault.
+// cutTable splits the README into the text before the table, its rows by fault,
+// and the text after it.
 func cutTable(text []byte) (head string, old map[string]string, tail string, err error) {
 	before, rest, found := bytes.Cut(text, []byte(tableBegin))
 	body, after, ended := bytes.Cut(rest, []byte(tableEnd))

@@ -13,11 +13,11 @@ import (
 	"github.com/scriptfleet/scriptfleet/pkg/fleettest/wait"
 )
 
-// soon is how fast a command ends on Ctrl-C: a second, and what a machine may
-// add that has other tests to run.
+// soon bounds a command's end after Ctrl-C: the promised second, and another
+// one for a loaded machine.
 const soon = time.Second + time.Second
 
-// sleeps is a script that a list of processes shows while it executes.
+// sleeps is a script whose process has a name that a process list shows.
 const sleeps = `import ctypes, time
 def main(input):
     ctypes.CDLL(None).prctl(15, input["name"].encode(), 0, 0, 0)
@@ -96,7 +96,7 @@ func said(text string) func(*process.Process) bool {
 	return func(p *process.Process) bool { return strings.Contains(p.Said(), text) }
 }
 
-// named tells whether a process of that name is there.
+// named tells whether a process has the name.
 func named(name string) bool {
 	files, _ := filepath.Glob("/proc/[0-9]*/comm")
 	for _, file := range files {
@@ -107,7 +107,7 @@ func named(name string) bool {
 	return false
 }
 
-// leavesNothing checks for folders and processes.
+// leavesNothing checks that no folder and no process is left.
 func leavesNothing(t *testing.T, temp string, family []process.Born) {
 	t.Helper()
 	if left := folders(t, temp); len(left) > 0 {

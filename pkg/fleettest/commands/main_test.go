@@ -15,11 +15,11 @@ import (
 	"github.com/scriptfleet/scriptfleet/pkg/fleettest/program"
 )
 
-// within bounds each wait. It is there for what never comes.
+// within bounds each wait; only a failure takes as long.
 const within = 2 * time.Minute
 
-// binaries is the folder of the programs, built as for a release; cache is that
-// of what they keep, and standIns that of what stands in for make and go.
+// binaries is the folder of the programs, built as for a release; cache is
+// their cache folder; standIns has the replacements for make and go.
 var binaries, cache, standIns string
 
 func TestMain(m *testing.M) { os.Exit(runTests(m)) }
@@ -39,8 +39,8 @@ func runTests(m *testing.M) int {
 	return m.Run()
 }
 
-// environment is that of every process. Addresses are free ones, so that the
-// tests get along with whatever else runs here.
+// environment is the environment of every process. Its addresses are free ones,
+// so that nothing else on the machine disturbs the tests.
 func environment(more ...string) []string {
 	return program.Environment(append([]string{
 		"XDG_CACHE_HOME=" + cache, "SCRIPTFLEET_AWS_ADDR=127.0.0.1:0", "SCRIPTFLEET_REDIS_ADDR=127.0.0.1:0", "SCRIPTFLEET_ADMIN_ADDR=127.0.0.1:0",
@@ -49,7 +49,7 @@ func environment(more ...string) []string {
 
 func binary(name string) string { return filepath.Join(binaries, name) }
 
-// told is what a command left behind.
+// told is what a command printed, and its exit code.
 type told process.Ended
 
 // scriptfleet runs the command to its end.
@@ -58,14 +58,15 @@ func scriptfleet(t *testing.T, env []string, args ...string) told {
 	return told(process.Run(t, env, "", binary("scriptfleet"), args...))
 }
 
-// local is a stack that a test has started, and the environment that it told.
+// local is a stack that a test has started, and the environment that the stack
+// printed.
 type local struct {
 	*process.Process
 	env []string
 }
 
-// startLocal starts the embedded stack, with a fleet unless the flags say
-// otherwise, and waits until it is up.
+// startLocal starts the embedded stack, with a fleet unless the flags disable
+// it, and waits until it is ready.
 func startLocal(t *testing.T, env []string, flags ...string) local {
 	t.Helper()
 	file := filepath.Join(t.TempDir(), "fleet.env")
@@ -74,7 +75,7 @@ func startLocal(t *testing.T, env []string, flags ...string) local {
 	return l
 }
 
-// says fails where the command did not exit so, or its stderr lacks a part.
+// says fails if the command did not exit with code, or its stderr lacks a part.
 func (g told) says(t *testing.T, code int, parts ...string) {
 	t.Helper()
 	for _, part := range parts {

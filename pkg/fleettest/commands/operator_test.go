@@ -14,7 +14,7 @@ import (
 	"github.com/scriptfleet/scriptfleet/pkg/fleettest/wait"
 )
 
-// without is an environment without some variables.
+// without is an environment without the named variables.
 func without(env []string, names ...string) []string {
 	return slices.DeleteFunc(slices.Clone(env), func(line string) bool {
 		name, _, _ := strings.Cut(line, "=")
@@ -22,7 +22,7 @@ func without(env []string, names ...string) []string {
 	})
 }
 
-// value is the last that an environment gives a variable.
+// value is the last value of a variable in an environment.
 func value(env []string, name string) (v string) {
 	for _, line := range env {
 		if rest, ok := strings.CutPrefix(line, name+"="); ok {
@@ -102,7 +102,8 @@ func types[T any](all []T, of func(T) string) (names []string) {
 func TestOperatorsCommandsGoByWhatTheSDKFinds(t *testing.T) {
 	t.Parallel()
 	l := startLocal(t, environment(), "--no-fleet")
-	// The endpoint is in a file of the SDK's, as a region is on AWS.
+	// The endpoint is in the SDK's configuration file, where on AWS the region
+	// is.
 	config := files.Write(t, "config", "[default]\nregion = "+value(l.env, "AWS_REGION")+"\nendpoint_url = "+value(l.env, "AWS_ENDPOINT_URL")+"\n")
 	env := append(without(l.env, "AWS_ENDPOINT_URL", "AWS_REGION", "AWS_DEFAULT_REGION"), "AWS_CONFIG_FILE="+config)
 	for _, args := range [][]string{{"check", "--settle", "0s"}, {"functions", "list"}, {"dlq", "list", "--look", "1s"}} {

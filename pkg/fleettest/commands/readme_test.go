@@ -15,7 +15,7 @@ import (
 
 var block = regexp.MustCompile("(?ms)^```(sh|console)\n(.*?)^```$")
 
-// blocks are those of the README in one language.
+// blocks are the README's code blocks in one language.
 func blocks(t *testing.T, language string) (found []string) {
 	t.Helper()
 	root, err := program.Root()
@@ -40,7 +40,8 @@ func blocks(t *testing.T, language string) (found []string) {
 func TestTheReadmesShellBlocksWorkWhenPasted(t *testing.T) {
 	dir := folder(t)
 	pasted := strings.Join(blocks(t, "sh"), "\n")
-	// What is pasted goes on after a failure, so the end tells of each.
+	// The pasted commands continue after a failure, so every failure is
+	// reported.
 	script := "failed() { echo \"FAILED: $BASH_COMMAND\"; }\ntrap failed ERR\n" + pasted
 	out := bash(t, dir, script)
 	if strings.Contains(out, "FAILED") || !strings.Contains(out, "500 results") || !strings.Contains(out, "0 lost") {
@@ -81,7 +82,7 @@ func TestTheReadmesSamplesAreWhatTheCommandsPrint(t *testing.T) {
 	}
 }
 
-// session is a command of a block, and what the block says that it prints.
+// session is a command of a block, and its output in the README.
 type session struct{ command, output string }
 
 func sessions(sample string) (all []session) {
@@ -104,7 +105,7 @@ var volatile = []struct {
 	{regexp.MustCompile(`  +`), " "},
 }
 
-// masked is a text without what differs from one run to the next.
+// masked is a text without the parts that differ between runs.
 func masked(text string) string {
 	for _, v := range volatile {
 		text = v.what.ReplaceAllString(text, v.with)
@@ -112,11 +113,11 @@ func masked(text string) string {
 	return strings.TrimSpace(text)
 }
 
-// bash runs a script as a shell does that it is pasted into.
+// bash runs a script as if it were pasted into a shell.
 func bash(t *testing.T, dir, script string) string {
 	t.Helper()
 	cmd := exec.CommandContext(t.Context(), "bash", "-c", script)
-	cmd.WaitDelay = time.Second // what it left behind may hold its output
+	cmd.WaitDelay = time.Second // a background process may hold its output open
 	cmd.Dir, cmd.Env = dir, environment("PATH="+standIns+string(os.PathListSeparator)+os.Getenv("PATH"))
 	out, err := cmd.CombinedOutput()
 	if err != nil {
@@ -125,9 +126,9 @@ func bash(t *testing.T, dir, script string) string {
 	return string(out)
 }
 
-// folder is one in which the README's lines work as in a clone: make and go, which
-// would compile everything there again, put the binaries of these tests in place.
-// Each target of make has to be one of the Makefile's.
+// folder is a folder in which the README's commands work as in a clone. There,
+// make and go are scripts that copy the tests' binaries instead of compiling. A
+// target of make must be in the Makefile.
 func folder(t *testing.T) string {
 	t.Helper()
 	root, err := program.Root()

@@ -21,8 +21,8 @@ import (
 	"github.com/scriptfleet/scriptfleet/pkg/fleettest/wait"
 )
 
-// TestOperatorsMayDoWhatTheirCommandsCallAndNoMore holds the operators' role of
-// the template to the calls that the commands make.
+// TestOperatorsMayDoWhatTheirCommandsCallAndNoMore compares the operators' role
+// in the template with the calls that the commands make.
 func TestOperatorsMayDoWhatTheirCommandsCallAndNoMore(t *testing.T) {
 	t.Parallel()
 	l := startLocal(t, environment(), "--poll-wait", "1s")
@@ -53,14 +53,14 @@ func TestOperatorsMayDoWhatTheirCommandsCallAndNoMore(t *testing.T) {
 		}
 	}
 	for _, g := range operators {
-		if !used[g.action] && !strings.HasPrefix(g.action, "s3:") { // S3 is for letters above 1 MiB
+		if !used[g.action] && !strings.HasPrefix(g.action, "s3:") { // S3 is for dead letters above 1 MiB
 			t.Errorf("the role may %s of %s, which no command calls", g.action, g.of)
 		}
 	}
 }
 
-// awsCall is a call of AWS's, by its action in policies and what it is of: the
-// name of a queue or a function, or the key of an object.
+// awsCall is a call of AWS: its action in policies, and the name of a queue or
+// a function, or the key of an object.
 type awsCall struct{ action, of string }
 
 func (c awsCall) isAllowedBy(g awsCall) bool {
@@ -68,7 +68,7 @@ func (c awsCall) isAllowedBy(g awsCall) bool {
 	return g.action == c.action && ok && err == nil
 }
 
-// tap stands before an AWS endpoint, and notes what passes.
+// tap is a proxy in front of an AWS endpoint that records the calls.
 type tap struct {
 	url string
 
@@ -84,7 +84,7 @@ func tapCalls(t *testing.T, endpoint string) *tap {
 	}
 	forward := &httputil.ReverseProxy{Rewrite: func(r *httputil.ProxyRequest) {
 		r.SetURL(to)
-		r.Out.Host = r.In.Host // it is signed
+		r.Out.Host = r.In.Host // the signature covers it
 	}}
 	p := &tap{}
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -123,7 +123,7 @@ func callOf(r *http.Request, body []byte) awsCall {
 	return awsCall{r.Method, r.URL.Path} // no command makes others here
 }
 
-// template is the stack's, by the names of its resources.
+// template is the CloudFormation template's resources, by name.
 type template struct {
 	Resources map[string]yaml.Node `yaml:"Resources"`
 }
@@ -136,7 +136,7 @@ func readTemplate(t *testing.T) (tpl template) {
 	return tpl
 }
 
-// allows are the actions of a policy, each with a pattern of what it is of.
+// allows are the actions of a policy, each with a pattern of names.
 func (tpl template) allows(t *testing.T, policy string) (all []awsCall) {
 	t.Helper()
 	type statement struct {
@@ -173,7 +173,7 @@ func scalars(n yaml.Node) []*yaml.Node {
 
 var queueName = regexp.MustCompile(`QueueName: !Sub "?\$\{Prefix\}(-[a-z-]+)"?`)
 
-// resource is what an ARN ends in, for the prefix scriptfleet.
+// resource is the end of an ARN, for the prefix scriptfleet.
 func (tpl template) resource(n *yaml.Node) string {
 	if n.Tag == "!GetAtt" {
 		node := tpl.Resources[strings.TrimSuffix(n.Value, ".Arn")]

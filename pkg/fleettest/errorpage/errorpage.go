@@ -1,10 +1,9 @@
-// Package errorpage reads the errors that a person may be told out of the source:
-// each type with its sentence and where it is worded, for one page that is read
-// side by side.
+// Package errorpage collects all errors for people from the source code: each
+// type with its sentence and its place, on one page for comparison.
 //
-// Three ways of wording are known: a run.Error in place, a function that makes one
-// of a type that it is given, and a Failure of the function's handler. A sentence
-// that is put together stands there as far as it is constant.
+// It recognises three forms: a run.Error literal, a call of a function that
+// makes an error of a given type, and a Failure of the function's handler. Of a
+// composed sentence it shows the constant parts.
 package errorpage
 
 import (
@@ -21,14 +20,14 @@ import (
 	"strings"
 )
 
-// Entry is one wording of an error.
+// Entry is one error in the source.
 type Entry struct {
 	Type, Owner, Message string
-	Place                string // the file, from the module's root
+	Place                string // file, relative to the module's root
 }
 
-// maker is a function that makes errors: of which of its arguments the type and
-// the sentence are.
+// maker is a function that makes errors, with the indices of its arguments for
+// the type and the sentence.
 type maker struct {
 	kind, message int
 	owner         string
@@ -39,7 +38,7 @@ type source struct {
 	file *ast.File
 }
 
-// Collect reads all of the module's source but its tests.
+// Collect reads all source files of the module, without tests.
 func Collect(root string) ([]Entry, error) {
 	sources, err := parse(root)
 	if err != nil {
@@ -87,8 +86,7 @@ type collector struct {
 	found     []Entry
 }
 
-// learn takes a file's constants, and the functions that make errors of a type
-// that is an argument.
+// learn collects a file's constants, and its functions that make errors.
 func (c *collector) learn(s source) {
 	for _, d := range s.file.Decls {
 		switch d := d.(type) {
@@ -150,7 +148,7 @@ func (c *collector) learnMaker(s source, d *ast.FuncDecl) {
 	})
 }
 
-// visit finds errors in place and calls of makers.
+// visit finds error literals and calls of makers.
 func (c *collector) visit(s source, n ast.Node) {
 	if fields, ok := errorFields(n); ok {
 		if kind, ok := c.text(fields["Type"]); ok {
@@ -187,7 +185,7 @@ func (c *collector) add(s source, kind, owner string, message ast.Expr) {
 	c.found = append(c.found, Entry{kind, owner, text, s.path})
 }
 
-// errorFields are the fields of a run.Error that is made in place.
+// errorFields are the fields of a run.Error literal.
 func errorFields(n ast.Node) (map[string]ast.Expr, bool) {
 	literal, ok := n.(*ast.CompositeLit)
 	if !ok {
@@ -212,7 +210,7 @@ func errorFields(n ast.Node) (map[string]ast.Expr, bool) {
 	return fields, ok && fields["Type"] != nil && fields["Message"] != nil
 }
 
-// owner is author, operator or platform; empty where it is not constant.
+// owner is author, operator or platform, or "" if it is not constant.
 func owner(e ast.Expr) string {
 	name := ""
 	switch e := e.(type) {
@@ -224,7 +222,7 @@ func owner(e ast.Expr) string {
 	return strings.ToLower(strings.TrimPrefix(name, "Owner"))
 }
 
-// text is what an expression says, as far as it is constant.
+// text is the constant part of an expression.
 func (c *collector) text(e ast.Expr) (string, bool) {
 	switch e := e.(type) {
 	case *ast.BasicLit:
@@ -254,7 +252,7 @@ func (c *collector) text(e ast.Expr) (string, bool) {
 	return "", false
 }
 
-// failure is a Failure of the handler's: Failure("Type", "sentence" "…")
+// failure matches a Failure of the handler: Failure("Type", "sentence" "…")
 var (
 	failure = regexp.MustCompile(`Failure\("(\w+)",\s*((?:"(?:[^"\\]|\\.)*"\s*)+)`)
 	quoted  = regexp.MustCompile(`"(?:[^"\\]|\\.)*"`)
@@ -285,7 +283,7 @@ func (c *collector) handler(root string) error {
 	return nil
 }
 
-// Render writes the page.
+// Render returns the page.
 func Render(found []Entry) string {
 	var b strings.Builder
 	b.WriteString("# What went wrong: every `error.type`, and what it says\n\n" +

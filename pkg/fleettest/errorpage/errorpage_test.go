@@ -17,8 +17,8 @@ var (
 	page = filepath.Join(root, "pkg", "run", "ERRORS.md")
 )
 
-// The page is read side by side by who words an error; a type that is not on it
-// has been read by no one.
+// The page is for comparing the errors' wording; a type that is missing on it
+// has not been compared.
 func TestEveryTypeOfErrorIsOnThePage(t *testing.T) {
 	found, err := Collect(root)
 	if err != nil {

@@ -19,16 +19,16 @@ import (
 
 var costs = flag.Bool("costs", false, "count what a run costs, and print the table (make bench-costs)")
 
-// load is what ten equal tenants send to a dispatcher and one worker.
+// load is the load of ten equal tenants on a dispatcher and one worker.
 type load struct {
 	name    string
 	runs    int
-	rate    int // a second; 0 for all at once
+	rate    int // per second; 0: all at once
 	tenants int
 	goal    goal
 }
 
-// goal is what a run may cost; bounces are deliveries beyond the first.
+// goal is the limit of a run's costs; bounces are deliveries beyond the first.
 type goal struct{ requests, trips, bounces float64 }
 
 var loads = []load{
@@ -39,28 +39,28 @@ var loads = []load{
 	{"steady", 100, 20, 10, goal{2.5, 1.5, 0.01}},
 }
 
-// plain tenants are not capped, as none is by default. One poll waits as long as
-// it does by default.
+// plain are the default settings: tenants have no cap, and a poll waits as long
+// as by default.
 var plain = func() settings {
 	s := normal
 	s.maxRunning, s.maxBacklog, s.workers, s.pollWait = tenant.NoCap, 10_000, 1, 10*time.Second
 	return s
 }()
 
-// spent is what a number of runs cost.
+// spent are the costs of a number of runs.
 type spent struct {
 	requests      map[string]int
 	trips         int64
-	commands      int64 // that Redis executed, those inside its scripts included
+	commands      int64 // executed by Redis, those inside scripts included
 	deliveries    int64
 	took          time.Duration
 	runs          int
-	idle          map[string]int // requests in ten seconds after it
+	idle          map[string]int // requests in the ten idle seconds after the load
 	commandsKnown bool
 }
 
-// TestCosts counts, in virtual time and then on this machine, where Redis tells
-// how many commands it executed.
+// TestCosts counts in virtual time, and then on this machine with a real Redis,
+// which counts the commands that it executed.
 func TestCosts(t *testing.T) {
 	if !*costs {
 		return // the short form is below
@@ -91,7 +91,7 @@ func TestDeliveriesOfABurstAreReceivedOnce(t *testing.T) {
 	})
 }
 
-// spend serves the load, and counts until a second after its last result.
+// spend serves the load, and counts until one second after its last result.
 func (s *site) spend(t *testing.T, l load) (c spent) {
 	f := s.open(t, plain)
 	defer f.close()
@@ -117,7 +117,7 @@ func (s *site) spend(t *testing.T, l load) (c spent) {
 	return c
 }
 
-// take takes so many results, and tells when the last of them came.
+// take receives that many results, and returns the time of the last one.
 func take(ctx context.Context, results queue.Queue, runs int) time.Time {
 	ctx, enough := context.WithCancel(ctx)
 	defer enough()
@@ -145,7 +145,7 @@ func take(ctx context.Context, results queue.Queue, runs int) time.Time {
 	return end
 }
 
-// outer is a queue of the fleet's as stories have it: its calls are not counted.
+// outer is a queue for the tests' own calls, which are not counted.
 func (s *site) outer(t *testing.T, f *fleet, name string) queue.Queue {
 	q, err := sqsqueue.Open(t.Context(), s.outside, name)
 	if err != nil {
@@ -154,8 +154,8 @@ func (s *site) outer(t *testing.T, f *fleet, name string) queue.Queue {
 	return q
 }
 
-// even sends the runs of equal tenants in turn: all at once, or each by itself at
-// its time.
+// even sends the runs of equal tenants in turn: all at once, or each at its
+// scheduled time.
 func (f *fleet) even(ctx context.Context, requests queue.Queue, names []string, l load) {
 	var sends sync.WaitGroup
 	defer sends.Wait()
@@ -177,10 +177,10 @@ func (f *fleet) even(ctx context.Context, requests queue.Queue, names []string, 
 	}
 }
 
-// runTakes is what a warm run of a script that does nothing takes on Lambda.
+// runTakes is the duration of a warm run of an empty script on Lambda.
 const runTakes = 5 * time.Millisecond
 
-// so is what was asked until now.
+// so returns the counts so far.
 func (c *counted) so(t *testing.T) (requests map[string]int, trips, commands int64) {
 	c.mu.Lock()
 	requests = maps.Clone(c.requests)
@@ -217,7 +217,7 @@ func sum(of map[string]int) (n int) {
 	return n
 }
 
-// a run's part of a count.
+// each is a count divided by the number of runs.
 func (c spent) each(n int64) float64 { return float64(n) / float64(c.runs) }
 
 func (c spent) bounces() float64 { return c.each(c.deliveries) - 1 }

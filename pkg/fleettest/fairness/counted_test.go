@@ -12,17 +12,17 @@ import (
 	"github.com/redis/go-redis/v9"
 )
 
-// counted is what the fleets of a site ask of SQS and of Redis.
+// counted counts requests of a site's fleets to SQS and Redis.
 type counted struct {
 	mu       sync.Mutex
 	requests map[string]int // to SQS, by operation
 
-	trips  atomic.Int64  // to Redis
-	server *redis.Client // nil where what Redis keeps is in memory
+	trips  atomic.Int64  // round trips to Redis
+	server *redis.Client // nil if an in-memory ledger takes the place of Redis
 }
 
-// client is another that is counted: one request for each that goes out, the
-// SDK's own repeats included.
+// client is a copy of a client whose HTTP requests are counted, the SDK's own
+// retries included.
 func (c *counted) client(of *awssqs.Client) *awssqs.Client {
 	o := of.Options()
 	o.HTTPClient = counting{o.HTTPClient, c}

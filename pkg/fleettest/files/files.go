@@ -1,5 +1,4 @@
-// Package files reads and writes the files of a test, which fails where that
-// fails.
+// Package files reads and writes the files of a test. An error fails the test.
 package files
 
 import (
@@ -18,7 +17,7 @@ func Read(t testing.TB, path string) string {
 	return string(content)
 }
 
-// Write writes a file of that name into a folder of its own, and returns its path.
+// Write writes a file with the name into a new folder, and returns its path.
 func Write(t testing.TB, name, content string) string {
 	t.Helper()
 	path := filepath.Join(t.TempDir(), name)

@@ -11,8 +11,8 @@ import (
 	"github.com/scriptfleet/scriptfleet/pkg/run"
 )
 
-// Ledger fails the calls that a test names. The calls of the test itself go to
-// the ledger in it, which never fails.
+// Ledger is a ledger in memory that fails the calls that a test names. The
+// test's own calls can use the embedded Ledger, which never fails.
 type Ledger struct {
 	*memledger.Ledger
 
@@ -21,19 +21,19 @@ type Ledger struct {
 	hook    func(op string)
 }
 
-// NewLedger is a ledger that fails nothing yet.
+// NewLedger returns a ledger without failures.
 func NewLedger() *Ledger { return &Ledger{Ledger: memledger.New(memledger.Config{})} }
 
-// Fail has a call fail from now on as if the ledger was out of reach: "accept",
+// Fail makes calls fail with ledger.ErrUnavailable from now on: "accept",
 // "claim", "renew", "invoking", "release", "finish", "published" or "backlogs";
-// "all" are all of them, and "" is none.
+// "all" means all of them, "" none.
 func (l *Ledger) Fail(op string) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.failing = op
 }
 
-// Hook has a function called before each call.
+// Hook calls before in front of each call.
 func (l *Ledger) Hook(before func(op string)) {
 	l.mu.Lock()
 	defer l.mu.Unlock()

@@ -1,6 +1,6 @@
-// Package inmemory is what tests of the dispatcher and of the worker stand on:
-// queues and a ledger in memory that fail when a test says so, and a part that
-// runs until the test ends.
+// Package inmemory has parts for tests of the dispatcher and of the worker:
+// queues and a ledger in memory that fail when a test wants it, and a runner
+// for a part until the test ends.
 package inmemory
 
 import (
@@ -10,15 +10,15 @@ import (
 	"github.com/scriptfleet/scriptfleet/pkg/queue/memqueue"
 )
 
-// Faults are a queue's, which a test changes while the queue is in use. The zero
-// value has none.
+// Faults are a queue's faults; a test may change them while the queue is in
+// use. The zero value has none.
 type Faults struct {
 	mu sync.Mutex
 	f  memqueue.Faults
 }
 
-// OnCall, OnEntry, OnDuplicate and OnDelete set what memqueue.Faults says of
-// Call, Entry, Duplicate and LoseDelete; nil takes it back.
+// OnCall, OnEntry, OnDuplicate and OnDelete set the fields Call, Entry,
+// Duplicate and LoseDelete of memqueue.Faults; nil removes the fault.
 func (f *Faults) OnCall(do func(memqueue.Op, int) error) {
 	f.change(func(q *memqueue.Faults) { q.Call = do })
 }
@@ -47,7 +47,7 @@ func (f *Faults) now() memqueue.Faults {
 	return f.f
 }
 
-// Queue is a queue that has these faults.
+// Queue returns a queue with these faults.
 func (f *Faults) Queue(name string) *memqueue.Queue {
 	return memqueue.New(name, memqueue.Options{Faults: memqueue.Faults{
 		Call: func(op memqueue.Op, n int) error {

@@ -7,13 +7,14 @@ import (
 	"github.com/scriptfleet/scriptfleet/pkg/run"
 )
 
-// Running is a dispatcher or a worker that runs.
+// Running is a running dispatcher or worker.
 type Running struct {
 	StopIntake, StopWork context.CancelFunc
 	Over                 <-chan struct{} // closed once it has ended
 }
 
-// Run starts a part by its Run method; that it ends with an error fails the test.
+// Run starts a part by its Run method. If it ends with an error, the test
+// fails.
 func Run(t testing.TB, part func(intake, work context.Context) error) *Running {
 	intake, stopIntake := context.WithCancel(context.Background())
 	work, stopWork := context.WithCancel(context.Background())
@@ -27,14 +28,14 @@ func Run(t testing.TB, part func(intake, work context.Context) error) *Running {
 	return &Running{stopIntake, stopWork, over}
 }
 
-// Stop ends the part at once, and waits until it has ended.
+// Stop stops the part at once, and waits until it has ended.
 func (r *Running) Stop() {
 	r.StopIntake()
 	r.StopWork()
 	<-r.Over
 }
 
-// Policy is that of all parts in memory.
+// Policy is the request policy of all tests in memory.
 var Policy = func() *run.Policy {
 	p, err := run.NewPolicy(run.PolicyConfig{Handler: "h1"})
 	if err != nil {

@@ -1,6 +1,6 @@
-// Package mototest runs moto server, an AWS that others wrote, beside a
-// package's tests: what passes there is not only what we and our own stack agree
-// on. `make setup` installs it.
+// Package mototest runs moto server, an independent implementation of AWS, for
+// a package's tests: a test that passes with it does not depend on errors of
+// our own stack. `make setup` installs it.
 package mototest
 
 import (
@@ -22,11 +22,11 @@ import (
 	"github.com/scriptfleet/scriptfleet/pkg/fleettest/wait"
 )
 
-// URL is where the server answers, once Run has started it.
+// URL is the server's address, set by Run.
 var URL string
 
-// Run starts the server on a free loopback port, runs the tests, and ends it.
-// It is what a package's TestMain calls, and passes on to os.Exit.
+// Run starts the server on a free loopback port, runs the tests, and stops it.
+// TestMain passes its result to os.Exit.
 func Run(m *testing.M) int {
 	stop, err := start()
 	if err != nil {
@@ -37,7 +37,7 @@ func Run(m *testing.M) int {
 	return m.Run()
 }
 
-// Config is how the SDK reaches the server.
+// Config is an SDK configuration for the server.
 func Config() aws.Config {
 	return aws.Config{
 		Region:       "us-east-1",
@@ -52,8 +52,8 @@ func start() (stop func(), err error) {
 		return nil, err
 	}
 	var log logBuffer
-	// The server takes its port itself and names it: one that was free a moment
-	// ago may be the port of another package's server by then.
+	// The server chooses its port itself and prints it: a port that the test
+	// chose might be taken by another package's server meanwhile.
 	moto := exec.Command(program, "-H", "127.0.0.1", "-p", "0")
 	moto.Stdout, moto.Stderr = &log, &log
 	child, err := process.Launch(moto)
@@ -70,10 +70,10 @@ func start() (stop func(), err error) {
 	return child.Kill, nil
 }
 
-// address is how the server names its own.
+// address matches the server's address in its output.
 var address = regexp.MustCompile(`http://127\.0\.0\.1:[0-9]+`)
 
-// logBuffer may be read while the server writes it.
+// logBuffer is safe to read while the server writes it.
 type logBuffer struct {
 	mu  sync.Mutex
 	buf bytes.Buffer

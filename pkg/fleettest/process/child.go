@@ -1,6 +1,6 @@
-// Package process starts programs beside a test and ends them: as a crash would,
-// in good order, or paused where they stand. On Linux the kernel ends them too
-// when the test's process is killed.
+// Package process starts programs for a test and ends them: by kill -9, by
+// SIGTERM, or paused by SIGSTOP. On Linux the kernel kills them if the test's
+// process is killed.
 package process
 
 import (
@@ -12,25 +12,24 @@ import (
 	"time"
 )
 
-// Child is a program that was launched. Its methods may be called by several
-// goroutines.
+// Child is a started program. It is safe for concurrent use.
 type Child struct {
 	PID    int
-	Exited <-chan struct{} // closed once the program is gone
-	Err    error           // of its exit; to be read once Exited is closed
+	Exited <-chan struct{} // closed once the program has ended
+	Err    error           // of its exit; valid once Exited is closed
 
 	kill sync.Once
 }
 
-// Launch starts a command that ends with the test's process. For a child that
-// has to end earlier the caller calls Kill.
+// Launch starts a command that ends at the latest with the test's process. To
+// end it earlier, call Kill.
 func Launch(cmd *exec.Cmd) (*Child, error) {
 	cmd.SysProcAttr = dieWithParent()
 	exited, started := make(chan struct{}), make(chan error)
 	c := &Child{Exited: exited}
 	go func() {
-		// The kernel ends the child with the thread that made it: the thread is
-		// kept for as long as the child lives.
+		// PR_SET_PDEATHSIG kills the child when the thread that started it ends:
+		// this goroutine keeps the thread for the child's life.
 		runtime.LockOSThread()
 		defer runtime.UnlockOSThread()
 		err := cmd.Start()
@@ -56,15 +55,15 @@ func (c *Child) Gone() bool {
 	}
 }
 
-// Kill ends the program as a crash would (kill -9, to it alone), paused or not,
-// and waits until it is gone.
+// Kill kills the program itself (kill -9, not its children), paused or not, and
+// waits until it has ended.
 func (c *Child) Kill() {
 	c.kill.Do(func() { _ = c.Signal(syscall.SIGKILL) })
 	<-c.Exited
 }
 
-// Signal sends a signal to the program. Once it is gone its pid may be another
-// program's, so none is sent.
+// Signal sends a signal to the program, unless it has ended: its pid may then
+// belong to another process.
 func (c *Child) Signal(s syscall.Signal) error {
 	if c.Gone() {
 		return errors.New("the process is gone")
@@ -72,7 +71,7 @@ func (c *Child) Signal(s syscall.Signal) error {
 	return syscall.Kill(c.PID, s)
 }
 
-// Stop asks the program to end, and kills it when it has not within the limit.
+// Stop sends SIGTERM, and kills the program after the limit.
 func (c *Child) Stop(limit time.Duration) {
 	_ = c.Signal(syscall.SIGTERM)
 	select {

@@ -4,6 +4,6 @@ package process
 
 import "syscall"
 
-// dieWithParent is Linux's alone: elsewhere a test's process that is killed
-// leaves its children behind.
+// dieWithParent exists on Linux only: elsewhere the children survive a killed
+// test process.
 func dieWithParent() *syscall.SysProcAttr { return nil }

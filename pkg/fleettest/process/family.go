@@ -9,13 +9,13 @@ import (
 	"strings"
 )
 
-// Born names a process also when its pid is another's later: by pid and start.
+// Born identifies a process by pid and start time, because pids are reused.
 type Born struct {
 	pid   int
 	start string
 }
 
-// Family is the process and all that descend from it, as /proc has them.
+// Family is the process and its descendants, from /proc.
 func (p *Process) Family() []Born {
 	children := map[int][]Born{}
 	var own []Born
@@ -36,16 +36,16 @@ func (p *Process) Family() []Born {
 	return own
 }
 
-// Alive tells whether the process is there and no zombie.
+// Alive tells whether the process exists and is no zombie.
 func (b Born) Alive() bool {
 	now, _, ok := readStat(fmt.Sprintf("/proc/%d/stat", b.pid))
 	return ok && now == b
 }
 
-// readStat reads pid, parent and start; zombies count as gone.
+// readStat parses pid, parent and start time; a zombie counts as ended.
 func readStat(file string) (who Born, parent int, ok bool) {
 	b, err := os.ReadFile(file)
-	_, rest, found := bytes.Cut(b, []byte(") ")) // the name may hold anything
+	_, rest, found := bytes.Cut(b, []byte(") ")) // the name may contain any characters
 	fields := strings.Fields(string(rest))
 	if err != nil || !found || len(fields) < 20 || fields[0] == "Z" {
 		return Born{}, 0, false

@@ -8,8 +8,8 @@ import (
 	"strings"
 )
 
-// Named tells whether a process of the machine has that name; zombies, which
-// wait for nothing but their parent, do not count.
+// Named tells whether a process on this machine has the name. Zombies do not
+// count.
 func Named(name string) bool {
 	files, _ := filepath.Glob("/proc/[0-9]*/comm")
 	for _, file := range files {
@@ -21,8 +21,8 @@ func Named(name string) bool {
 	return false
 }
 
-// Marked are the pids of the machine's processes, but for this one, that hold a
-// mark in their "environ" or "cmdline".
+// Marked are the pids of all processes, except this one, whose "environ" or
+// "cmdline" contains the mark.
 func Marked(in, mark string) (pids []int) {
 	files, _ := filepath.Glob("/proc/[0-9]*/" + in)
 	for _, file := range files {

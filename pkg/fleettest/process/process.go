@@ -13,35 +13,35 @@ import (
 	"github.com/scriptfleet/scriptfleet/pkg/fleettest/wait"
 )
 
-// within bounds how long a process may take to start and to stop.
+// within bounds a process's start and its stop.
 const within = 2 * time.Minute
 
-// Process is a test's own: it ends with the test at the latest, and where the
-// test fails, the end of its log is shown. Its methods are for the test's
-// goroutine.
+// Process is a process of a test. It is killed at the end of the test; if the
+// test failed, the end of its log is printed. Its methods must be called by the
+// test's goroutine.
 type Process struct {
 	*Child
 	Name string
-	Tag  string // tells it from others of its name, where it is set
+	Tag  string // if set, distinguishes processes of the same name
 
 	t   testing.TB
-	log string // file of its stderr
+	log string // file with its stderr
 }
 
-// Start runs a program with this environment, and no other.
+// Start runs a program with exactly this environment.
 func Start(t testing.TB, env []string, program string, args ...string) *Process {
 	t.Helper()
 	return StartAs(t, filepath.Base(program), env, program, args...)
 }
 
-// StartAs runs a program that becomes another, after which the process is named.
+// StartAs runs a program that execs another one, whose name the process gets.
 func StartAs(t testing.TB, name string, env []string, program string, args ...string) *Process {
 	t.Helper()
 	stderr, err := os.CreateTemp(t.TempDir(), name+"-*.log")
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer stderr.Close() // the process has its own
+	defer stderr.Close() // the process has its own descriptor
 	cmd := exec.Command(program, args...)
 	cmd.Env, cmd.Stderr = env, stderr
 	child, err := Launch(cmd)
@@ -53,7 +53,7 @@ func StartAs(t testing.TB, name string, env []string, program string, args ...st
 	return p
 }
 
-// end kills what is left, and shows what it said.
+// end kills the process, and prints the end of its log.
 func (p *Process) end() {
 	p.Kill()
 	said := p.Said()
@@ -65,7 +65,7 @@ func (p *Process) end() {
 	}
 }
 
-// Telling is the end of a log, without the runs that went well.
+// Telling is the end of a log, without the lines of successful runs.
 func Telling(log string) string {
 	var lines strings.Builder
 	for line := range strings.Lines(log) {
@@ -77,7 +77,7 @@ func Telling(log string) string {
 	return log[max(0, len(log)-8000):]
 }
 
-// Said is what the process has logged.
+// Said is the process's log.
 func (p *Process) Said() string {
 	p.t.Helper()
 	b, err := os.ReadFile(p.log)
@@ -87,7 +87,7 @@ func (p *Process) Said() string {
 	return string(b)
 }
 
-// Send sends it a signal; SIGSTOP stops it where it stands, until SIGCONT.
+// Send sends a signal; SIGSTOP pauses the process until SIGCONT.
 func (p *Process) Send(s syscall.Signal) {
 	p.t.Helper()
 	if err := p.Signal(s); err != nil {
@@ -95,14 +95,16 @@ func (p *Process) Send(s syscall.Signal) {
 	}
 }
 
-// Terminate asks the process to stop, and waits until it has, without an error.
+// Terminate sends SIGTERM, and waits until the process has stopped without an
+// error.
 func (p *Process) Terminate() {
 	p.t.Helper()
 	p.Send(syscall.SIGTERM)
 	p.AwaitStop()
 }
 
-// AwaitStop waits until a process that was asked to stop has, without an error.
+// AwaitStop waits until a process that was asked to stop has done so without an
+// error.
 func (p *Process) AwaitStop() {
 	p.t.Helper()
 	wait.Until(p.t, within, p.Name+" does not stop", p.Gone)
@@ -113,7 +115,7 @@ func (p *Process) AwaitStop() {
 
 var admin = regexp.MustCompile(`"admin":"([^"]+)"`)
 
-// AdminOf is the admin address that a log tells, or empty.
+// AdminOf is the admin address in a log, or "".
 func AdminOf(log string) string {
 	if m := admin.FindStringSubmatch(log); m != nil {
 		return m[1]
@@ -121,7 +123,7 @@ func AdminOf(log string) string {
 	return ""
 }
 
-// Admin waits until the process tells its admin address.
+// Admin waits until the process has logged its admin address.
 func (p *Process) Admin() (addr string) {
 	p.t.Helper()
 	wait.Until(p.t, within, p.Name+" tells no admin address", func() bool {

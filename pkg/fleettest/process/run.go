@@ -8,13 +8,13 @@ import (
 	"testing"
 )
 
-// Ended is what a program left behind.
+// Ended is the result of a program.
 type Ended struct {
 	Stdout, Stderr string
 	Code           int
 }
 
-// Run runs a program to its end, whatever its exit code, in a folder of its own.
+// Run runs a program in a new folder until it ends, with any exit code.
 func Run(t testing.TB, env []string, stdin, program string, args ...string) Ended {
 	t.Helper()
 	cmd := exec.CommandContext(t.Context(), program, args...)

@@ -1,5 +1,5 @@
-// Package program provides what tests start as processes: the project's own
-// binaries, the tools that `make setup` installs, and the environment of both.
+// Package program provides the programs that tests start: the project's own
+// binaries, the tools that `make setup` installs, and their environment.
 package program
 
 import (
@@ -16,15 +16,15 @@ import (
 
 const commands = "github.com/scriptfleet/scriptfleet/cmd/"
 
-// All are the binaries that are shipped.
+// All are the shipped binaries.
 var All = []string{"dispatcher", "worker", "scriptfleet"}
 
-// Build puts binaries into a folder of the caller's, built as for a release, or
-// with the race detector in them.
+// Build puts binaries into dir, built as for a release, or with the race
+// detector.
 //
-// The packages whose tests call it share one build: go build links a binary only
-// where the one in bin/tests is out of date. What the caller gets is a link of
-// its own, which a later build of changed sources does not replace.
+// All packages whose tests call it share one build in bin/tests, where go build
+// links a binary only if it is out of date. dir gets hard links, which a later
+// build of changed sources does not replace.
 func Build(dir string, race bool, names ...string) error {
 	root, err := Root()
 	if err != nil {
@@ -66,7 +66,7 @@ func build(root, dir string, race bool, names []string) error {
 	return nil
 }
 
-// link copies where the folders lie on two file systems.
+// link copies the file if the folders are on two file systems.
 func link(from, to string) error {
 	if os.Link(from, to) == nil {
 		return nil
@@ -78,7 +78,7 @@ func link(from, to string) error {
 	return os.WriteFile(to, content, 0o755)
 }
 
-// lock waits for the other test processes that build.
+// lock waits for other test processes that build.
 func lock(file string) (unlock func(), err error) {
 	f, err := os.OpenFile(file, os.O_CREATE|os.O_RDWR, 0o600)
 	if err != nil {
@@ -91,8 +91,8 @@ func lock(file string) (unlock func(), err error) {
 	return func() { f.Close() }, nil
 }
 
-// Environment is that of a process: the machine's own without what would point
-// the process elsewhere, uv where it is installed, and what is given.
+// Environment is the machine's environment without variables that would
+// redirect a process, with uv if it is installed, and with more.
 func Environment(more ...string) []string {
 	lookAtSources()
 	var all []string
@@ -107,8 +107,8 @@ func Environment(more ...string) []string {
 	return append(all, more...)
 }
 
-// lookAtSources lists what the binaries are built from: go test keeps a result
-// for as long as the folders that its tests have looked at do not change.
+// lookAtSources lists the binaries' source folders: go test caches a result as
+// long as the folders that its tests have listed do not change.
 var lookAtSources = sync.OnceFunc(func() {
 	root, err := Root()
 	if err != nil {

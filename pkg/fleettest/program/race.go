@@ -2,5 +2,5 @@
 
 package program
 
-// RaceDetector tells whether the tests have the race detector in them.
+// RaceDetector tells whether the tests are built with the race detector.
 const RaceDetector = true

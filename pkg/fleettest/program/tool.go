@@ -22,8 +22,8 @@ func Tool(name string) (string, error) {
 	return path, nil
 }
 
-// OnPath is the path of a program of the machine's. Where it is missing, the test
-// fails: what a test needs is never skipped.
+// OnPath is the path of an installed program. If it is missing the test fails,
+// because tests are never skipped.
 func OnPath(t testing.TB, name string) string {
 	t.Helper()
 	path, err := exec.LookPath(name)
@@ -33,7 +33,7 @@ func OnPath(t testing.TB, name string) string {
 	return path
 }
 
-// Root is the folder of the module.
+// Root is the module's root folder.
 func Root() (string, error) {
 	dir, err := os.Getwd()
 	if err != nil {

@@ -12,8 +12,8 @@ import (
 	"github.com/scriptfleet/scriptfleet/pkg/fleettest/program"
 )
 
-// Permissions are those that the manual lists as the smallest set for the user of
-// a fleet, for the keys and channels of a prefix.
+// Permissions are the smallest permissions for a fleet's user in
+// deploy/README.md, for the keys and channels of a prefix.
 func Permissions(t testing.TB, prefix string) []string {
 	t.Helper()
 	root, err := program.Root()
@@ -31,8 +31,8 @@ func Permissions(t testing.TB, prefix string) []string {
 	return strings.Fields(strings.ReplaceAll(m[1], "scriptfleet:", prefix+":"))
 }
 
-// AsFleet makes a user that has the smallest permissions, and more if these are
-// given, and has a client be that user.
+// AsFleet makes a user with these permissions, and more if given, and returns
+// an option that makes a client use it.
 func AsFleet(t testing.TB, s *Server, prefix string, more ...string) func(*redis.Options) {
 	t.Helper()
 	words := append([]string{"ACL", "SETUSER", "fleet", "reset", "on", ">secret"}, Permissions(t, prefix)...)

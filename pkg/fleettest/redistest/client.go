@@ -8,8 +8,8 @@ import (
 	"github.com/redis/go-redis/v9"
 )
 
-// Connect is a client, as production makes it, of a server or of miniredis. It
-// ends with the test.
+// Connect returns a client with production's settings, for a server or for
+// miniredis. It is closed with the test.
 func Connect(t testing.TB, addr string, change ...func(*redis.Options)) *redis.Client {
 	options := &redis.Options{Addr: addr, ContextTimeoutEnabled: true}
 	for _, c := range change {
@@ -20,10 +20,10 @@ func Connect(t testing.TB, addr string, change ...func(*redis.Options)) *redis.C
 	return c
 }
 
-// NoRetries is for tests that count what is asked, or that take Redis away.
+// NoRetries is for tests that count calls, or that make Redis unavailable.
 func NoRetries(o *redis.Options) { o.MaxRetries = -1 }
 
-// Eval runs a script for what it does.
+// Eval runs a script and ignores its result.
 func Eval(t testing.TB, c *redis.Client, script string, args ...any) {
 	t.Helper()
 	if err := c.Eval(t.Context(), script, nil, args...).Err(); err != nil && !errors.Is(err, redis.Nil) {
@@ -31,7 +31,7 @@ func Eval(t testing.TB, c *redis.Client, script string, args ...any) {
 	}
 }
 
-// Age does to the life of every key what the passing of d does.
+// Age shortens the TTL of every key by d.
 func Age(t testing.TB, c *redis.Client, d time.Duration) {
 	t.Helper()
 	Eval(t, c, `

@@ -8,14 +8,14 @@ import (
 	"testing"
 )
 
-// Proxy stands before Redis as a managed one's does: clients know one address
-// for good, and each new connection goes to the server that leads.
+// Proxy is a proxy like that of a managed Redis: clients use one address, and
+// each new connection goes to the current primary.
 type Proxy struct {
 	Addr string
 
 	mu   sync.Mutex
 	to   string
-	says [][2]string // words of a server, and those that clients get for them
+	says [][2]string // replacements of a server's words for clients
 }
 
 // StartProxy starts a proxy to the server. It ends with the test.
@@ -31,17 +31,17 @@ func StartProxy(t testing.TB, to *Server) *Proxy {
 	return p
 }
 
-// URL is that of the database 0.
+// URL is the URL of database 0.
 func (p *Proxy) URL() string { return "redis://" + p.Addr + "/0" }
 
-// Lead has new connections go to another server. Those that are open stay.
+// Lead sends new connections to another server. Open connections stay.
 func (p *Proxy) Lead(to *Server) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.to = to.Addr
 }
 
-// Reword has the proxy say something else where a server says so.
+// Reword replaces a server's words in answers to clients.
 func (p *Proxy) Reword(server, clients string) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -67,8 +67,8 @@ func (p *Proxy) serve(l net.Listener) {
 	}
 }
 
-// answer passes answers on. Words are looked for in what one read brings: the
-// answers that are reworded are short.
+// answer forwards answers. It searches each read by itself: the answers to be
+// reworded are short.
 func (p *Proxy) answer(to io.Writer, from io.Reader) {
 	buf := make([]byte, 64<<10)
 	for {

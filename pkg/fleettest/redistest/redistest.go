@@ -1,10 +1,10 @@
-// Package redistest starts a real redis-server for a test, and does to it what
-// production may: pause it, flush it, kill it, start it again at its address.
+// Package redistest starts a real redis-server for a test, and can pause it,
+// flush it, kill it, and start it again at its address.
 //
-// Each server is the test's own: it listens on a free loopback port, keeps
-// nothing on disk, and is killed, by its pid, when the test ends. On Linux it
-// also dies with a test process that is killed or panics. A machine without
-// redis-server fails the test: what a test needs is never skipped.
+// Each server belongs to one test: it listens on a free loopback port, stores
+// nothing on disk, and is killed by its pid when the test ends. On Linux it is
+// also killed if the test process is killed or panics. Without redis-server on
+// the machine the test fails: tests are never skipped.
 package redistest
 
 import (
@@ -24,13 +24,14 @@ import (
 	"github.com/scriptfleet/scriptfleet/pkg/fleettest/wait"
 )
 
-// startWithin bounds how long a server may take until it answers. It starts in
-// some 20 ms; the rest is for a machine that is busy with something else.
+// startWithin bounds a server's start. A start takes about 20 ms; the rest is
+// for a loaded machine.
 const startWithin = 20 * time.Second
 
-// Server is a redis-server process. Its methods are for the test's goroutine.
+// Server is a redis-server process. Its methods must be called by the test's
+// goroutine.
 type Server struct {
-	Addr string // host:port; it outlives Stop and Restart
+	Addr string // host:port; the same after Stop and Restart
 	URL  string // redis://host:port/0
 
 	t    testing.TB
@@ -39,15 +40,15 @@ type Server struct {
 	proc *life
 }
 
-// Start starts a redis-server and waits until it answers; args are added to its
-// command line (a password comes later, by Do("CONFIG", "SET", "requirepass", …):
-// Start asks without one). It ends with the test.
+// Start starts a redis-server and waits until it answers; args are appended to
+// its command line. Set a password later, by Do("CONFIG", "SET", "requirepass",
+// …), because Start connects without one. The server ends with the test.
 func Start(t testing.TB, args ...string) *Server {
 	t.Helper()
 	s := &Server{t: t, path: program.OnPath(t, "redis-server"), args: append([]string{"--save", "", "--appendonly", "no", "--dir", t.TempDir()}, args...)}
 	t.Cleanup(s.Stop)
-	// Between finding a free port and listening on it another process may take
-	// it: then another is tried.
+	// Another process may take the free port before the server listens on it:
+	// then another port is tried.
 	for try := 0; ; try++ {
 		s.Addr = freeAddr(t)
 		s.URL = "redis://" + s.Addr + "/0"
@@ -61,15 +62,15 @@ func Start(t testing.TB, args ...string) *Server {
 	}
 }
 
-// Pause stops the process where it stands (SIGSTOP): connections stay open and
-// nothing answers. Keys go on to age.
+// Pause stops the process (SIGSTOP): connections stay open and get no answers.
+// TTLs continue to run.
 func (s *Server) Pause() { s.signal(syscall.SIGSTOP) }
 
-// Resume lets a paused server go on.
+// Resume continues a paused server (SIGCONT).
 func (s *Server) Resume() { s.signal(syscall.SIGCONT) }
 
-// Stop kills the server, as a crash would: all connections break and all that
-// it knew is lost. Stopping a stopped server does nothing.
+// Stop kills the server: all connections break and all data is lost. A second
+// Stop does nothing.
 func (s *Server) Stop() {
 	if s.proc == nil {
 		return
@@ -78,8 +79,8 @@ func (s *Server) Stop() {
 	s.proc = nil
 }
 
-// Restart starts a stopped server again, empty, at the same address; one that
-// runs is stopped first.
+// Restart starts the server again, empty, at the same address; it stops a
+// running server first.
 func (s *Server) Restart() {
 	s.t.Helper()
 	s.Stop()
@@ -88,7 +89,7 @@ func (s *Server) Restart() {
 	}
 }
 
-// FlushAll makes the server forget all keys; loaded scripts stay.
+// FlushAll deletes all keys; loaded scripts stay.
 func (s *Server) FlushAll() {
 	s.t.Helper()
 	if answer := s.Do("FLUSHALL"); answer != "+OK" {
@@ -96,8 +97,8 @@ func (s *Server) FlushAll() {
 	}
 }
 
-// Do sends one command and returns the first line of the answer as it stands on
-// the wire, such as "+OK" or ":3". The words may hold no space.
+// Do sends one command and returns the first line of the raw answer, such as
+// "+OK" or ":3". The words must not contain spaces.
 func (s *Server) Do(words ...string) string {
 	s.t.Helper()
 	answer, err := ask(s.Addr, strings.Join(words, " "), startWithin)
@@ -107,8 +108,7 @@ func (s *Server) Do(words ...string) string {
 	return answer
 }
 
-// Follow makes the server a replica of another, and waits until it has all that
-// the other knows.
+// Follow makes the server a replica of another, and waits until it is in sync.
 func (s *Server) Follow(primary *Server) {
 	s.t.Helper()
 	host, port, _ := net.SplitHostPort(primary.Addr)
@@ -147,10 +147,10 @@ func (s *Server) start() error {
 	return nil
 }
 
-// life is one process of a server's.
+// life is one process of a server.
 type life struct {
 	*process.Child
-	out *bytes.Buffer // to be read once it has exited
+	out *bytes.Buffer // may be read once it has exited
 }
 
 func launch(path string, args []string) (*life, error) {
@@ -163,8 +163,8 @@ func launch(path string, args []string) (*life, error) {
 
 func (l *life) awaitAnswer(addr string) error {
 	answers := wait.Soon(startWithin, func() bool {
-		// The server tells its own pid: an answer by another process, which
-		// took the port before us, does not count.
+		// The server reports its own pid: an answer of another process that has
+		// taken the port does not count.
 		pid, err := askPID(addr)
 		return err == nil && pid == l.PID || l.Gone()
 	})

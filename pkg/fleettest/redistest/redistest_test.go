@@ -47,7 +47,7 @@ func TestServerEndsWithItsTest(t *testing.T) {
 	var addr string
 	t.Run("inner", func(t *testing.T) {
 		s := Start(t)
-		s.Pause() // even so
+		s.Pause() // a paused server too
 		addr = s.Addr
 	})
 	if c, err := net.Dial("tcp", addr); err == nil {

@@ -1,4 +1,4 @@
-// Package refusals plays every error that Lambda may answer an invocation with to
-// a worker, on the embedded Lambda, and checks what its run then says of itself:
-// status, attempt, and whether the script may have been executed.
+// Package refusals lets the embedded Lambda answer a worker's invocation with
+// each of Lambda's errors, and checks the run's result: status, attempt, and
+// whether the script may have executed.
 package refusals

@@ -35,8 +35,8 @@ const (
 	within = 2 * time.Minute
 )
 
-// fleet is a worker whose queues and ledger are in memory, and whose functions and
-// sessions are the embedded stack's.
+// fleet is a worker with queues and a ledger in memory, and the embedded
+// stack's Lambda and STS.
 type fleet struct {
 	*testing.T
 	faults             *lambda.Faults
@@ -93,7 +93,7 @@ func (f *fleet) pack() {
 
 func (f *fleet) name(tenant string) string { return run.TenantPrefix("scriptfleet", tenant) + "script" }
 
-// play has the tenant's next invocation answered so.
+// play makes Lambda answer the tenant's next invocation with e.
 func (f *fleet) play(tenant string, e lambda.Error) {
 	f.faults.Add(lambda.Fault{Op: "Invoke", Function: f.name(tenant), Kind: lambda.Refuse, Error: e, Times: 1})
 }
@@ -110,7 +110,7 @@ func (f *fleet) create(tenant string) {
 	}
 }
 
-// send puts a run of the tenant's on the partition, as a dispatcher does.
+// send puts a run of the tenant on the partition, as a dispatcher does.
 func (f *fleet) send(tenant string) {
 	f.Helper()
 	body, err := run.Request{
@@ -153,7 +153,7 @@ func (f *fleet) await(tenant string) run.Result {
 	return f.came[tenant]
 }
 
-// sessions notes what signs each tenant's invocations.
+// sessions records the access keys that sign each tenant's invocations.
 type sessions struct {
 	awssts.Sessions
 

@@ -22,28 +22,29 @@ func TestMain(m *testing.M) {
 	os.Exit(m.Run())
 }
 
-// fate is what becomes of a run whose first invocation is answered so.
+// fate is the outcome of a run whose first invocation failed with an error.
 type fate struct {
 	status  run.Status
-	kind    string // of the error
+	kind    string // error type
 	owner   run.Owner
 	attempt int
-	mayHave bool // been executed
+	mayHave bool // may have executed
 }
 
 var (
-	// Refused, and put back: the invocation that comes next is the first attempt.
+	// Refused and put back: the next invocation is the first attempt.
 	putBack = fate{run.Succeeded, "", "", 1, true}
-	// No answer of the script's, which may have run: the next is the second.
+	// No answer, and the script may have run: the next invocation is the second
+	// attempt.
 	repeated = fate{run.Succeeded, "", "", 2, true}
-	// Refused for good.
+	// Refused finally.
 	denied  = fate{run.PlatformError, "FunctionAccessDenied", run.OwnerOperator, 1, false}
 	fault   = fate{run.PlatformError, "FunctionServiceFault", run.OwnerOperator, 1, false}
 	refused = fate{run.PlatformError, "InvocationRefused", run.OwnerPlatform, 1, false}
 )
 
-// answers are those of Lambda to one invocation, with the status that AWS's model
-// gives them, or public reports of them, and their message where it counts.
+// answers are Lambda's errors for an invocation, with the status of AWS's model
+// or of public reports, and with a message if the class depends on it.
 var answers = map[fate][]string{
 	putBack: {
 		"409 CodeArtifactUserPendingException", "500 CodeArtifactUserPendingException", "502 CodeArtifactUserPendingException",
@@ -87,7 +88,7 @@ var answers = map[fate][]string{
 	},
 }
 
-// parse reads a row of answers.
+// parse parses a row of answers.
 func parse(t *testing.T, row string) lambda.Error {
 	t.Helper()
 	status, rest, _ := strings.Cut(row, " ")
@@ -107,7 +108,8 @@ func TestRunSaysWhetherItMayHaveExecutedWhateverLambdaAnswers(t *testing.T) {
 			tenant := fmt.Sprint("tenant-", len(tenants))
 			tenants[row] = tenant
 			f.play(tenant, parse(t, row))
-			// What ends the run at once is answered before a function is looked for.
+			// An error that ends the run is answered before the function is looked
+			// up.
 			if want == putBack || want == repeated {
 				f.create(tenant)
 			}
@@ -128,7 +130,7 @@ func TestRunSaysWhetherItMayHaveExecutedWhateverLambdaAnswers(t *testing.T) {
 	}
 }
 
-// The tenant's session is made again, and not only the run put back.
+// The tenant's session is replaced too; it is not enough to put the run back.
 func TestRunIsSignedByAnotherSessionAfterOneWasRefused(t *testing.T) {
 	f := start(t)
 	f.create("acme")

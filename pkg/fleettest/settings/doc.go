@@ -1,4 +1,4 @@
-// Package settings holds every setting of a tenant to what it changes: a fleet in
-// memory runs once without the setting and once with it, and does another thing.
-// A setting that the schema of the file has, and that has no case here, fails.
+// Package settings checks that every setting of a tenant has an effect: a fleet
+// in memory runs once without and once with the setting, and must behave
+// differently. A setting in the schema without a case here fails the test.
 package settings

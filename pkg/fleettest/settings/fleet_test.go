@@ -32,10 +32,11 @@ import (
 const (
 	prefix      = "sf"
 	concurrency = 8                  // of the worker
-	externalID  = "0123456789abcdef" // the one that the role of the tests trusts
+	externalID  = "0123456789abcdef" // trusted by the tests' role
 )
 
-// fleet is a dispatcher and, once it works, a worker, in a bubble of its own time.
+// fleet is a dispatcher and, after work, a worker, in a bubble of
+// testing/synctest.
 type fleet struct {
 	*testing.T
 	settings  *tenant.File
@@ -51,7 +52,7 @@ type fleet struct {
 	running sync.WaitGroup
 }
 
-// newFleet starts a dispatcher alone.
+// newFleet starts a dispatcher only.
 func newFleet(t *testing.T, file string) *fleet {
 	t.Helper()
 	f := &fleet{T: t, ledger: memledger.New(memledger.Config{}), functions: memfunction.New(memfunction.Config{})}
@@ -107,8 +108,8 @@ func (f *fleet) stop() {
 
 func (f *fleet) pass(d time.Duration) { time.Sleep(d) }
 
-// takes sets how long scripts execute, about: runs that end at one moment would
-// leave their turns to those that happen to be there.
+// takes sets the approximate duration of scripts. It varies a little: if runs
+// ended at the same instant, chance would decide who gets the turns.
 func (f *fleet) takes(d time.Duration) {
 	f.functions.SetBehave(func(c memfunction.Call) memfunction.Behaviour {
 		if c.Op == "Invoke" {
@@ -170,7 +171,7 @@ func (f *fleet) depth(q queue.Queue) int {
 	return d.Total()
 }
 
-// parts are layers, packages, and an STS with one role.
+// parts provides layers, packages, and an STS with one role.
 type parts struct{}
 
 func (parts) Build(context.Context, run.Script) ([]byte, string, error) { return nil, "", nil }

@@ -13,9 +13,10 @@ import (
 	"github.com/scriptfleet/scriptfleet/pkg/run"
 )
 
-// effect is what one setting changes: what the fleet did without it, and with it.
+// effect is the effect of one setting: the fleet's behaviour without and with
+// it.
 type effect struct {
-	without, with string // of the settings, the file
+	without, with string // contents of the tenants' file
 	look          func(f *fleet) any
 	want          [2]any
 }
@@ -49,8 +50,8 @@ func threeAtOnce(f *fleet) any {
 	return f.executions("acme")
 }
 
-// shareBesideAnother is how many of the eight turns acme gets that come free while
-// six of its runs wait for them beside six of another tenant.
+// shareBesideAnother is how many of eight freed turns acme gets while six of
+// its runs and six of another tenant wait.
 func shareBesideAnother(f *fleet) any {
 	f.takes(time.Second)
 	f.work()
