@@ -1,24 +1,22 @@
-// Package batch makes one call of many: callers each hand in one entry and wait
-// for its answer; what came in while a flush was under way goes together in the
-// next. A call that finds none under way goes at once, so an idle batcher adds
-// no latency, and load makes the batches by itself.
+// Package batch combines the calls of many goroutines. Each caller passes one entry
+// and waits for its answer. Entries that arrive while a flush is under way go
+// together in the next one. If none is under way, an entry is flushed at once, so an
+// idle batcher adds no latency, and batches grow with the load.
 //
-// What holds:
+// The rules:
 //
-//   - Entries go in the order in which they came, each exactly once, unless its
-//     caller had stopped waiting before its batch was made up.
+//   - Entries are flushed in the order of their arrival, each exactly once. An
+//     entry whose caller stopped waiting before its batch was formed is dropped.
 //   - At most Config.Concurrency flushes are under way.
-//   - An entry gets its own answer or its own error. A flush that panics or that
-//     answers for fewer entries than it was given fails the entries of that
-//     batch and nothing else.
-//   - No goroutine lives while nothing is under way.
+//   - Each entry gets its own answer or error. If a flush panics, or answers for too
+//     few entries, only the entries of its batch fail.
+//   - A batcher has a goroutine only while a flush is under way.
 //
-// One mutex guards the line of waiting entries; it is held to append or to cut
-// off a batch, never across a flush. There is no channel of entries and no loop
-// that reads one: such a loop would be a goroutine per batcher for ever, and a
-// channel's capacity a second bound that nobody chose. Each entry has a channel
-// of capacity one for its answer, so that a flush never waits for a caller that
-// has gone.
+// One mutex guards the line of waiting entries. It is held to append an entry or to
+// cut off a batch, never during a flush. A channel of entries is not used: its
+// reader would be a goroutine for the whole life of each batcher, and its capacity
+// would be a second bound. Each entry has a channel of capacity one for its answer,
+// so a flush does not block if the caller has stopped waiting.
 package batch
 
 import (
@@ -31,26 +29,24 @@ import (
 	"github.com/scriptfleet/scriptfleet/pkg/panics"
 )
 
-// ErrNoAnswer is what an entry fails with when its flush did not answer for
-// every entry: it panicked (the error then wraps the *panics.Error, too), ended
-// its goroutine, or returned too short a slice. Whether the entry took effect is
-// unknown.
+// ErrNoAnswer is the error of the entries of a flush that panicked (it then wraps
+// the *panics.Error too), ended its goroutine, or returned slices of a wrong length.
+// The entry may have taken effect.
 var ErrNoAnswer = errors.New("batch: the flush gave no answer")
 
-// Config bounds what goes together.
+// Config bounds the batches.
 type Config[In any] struct {
 	Max         int          // entries of a flush; 0 for no bound
-	MaxWeight   int          // sum of Weight over a flush; 0 for no bound. A heavier entry goes alone
-	Weight      func(In) int // needed where MaxWeight is set
-	Concurrency int          // flushes under way at once; 0 means 1. More of them make smaller batches
-	Guard       panics.Guard // is told of each flush that panics, once
+	MaxWeight   int          // sum of Weight over a flush; 0 for no bound. A heavier entry is flushed alone
+	Weight      func(In) int // required if MaxWeight is set
+	Concurrency int          // flushes under way at once; 0 means 1. More flushes make smaller batches
+	Guard       panics.Guard // reports each flush that panics, once
 }
 
-// Flush makes the one call. It gets at least one entry, in the order in which
-// they came, and answers for each: outs and errs have one place for each entry.
-// Either may be nil, not both: nil errs mean that all went well, nil outs that
-// there is nothing to say but the errors. The context belongs to no caller and
-// never ends; a flush that can hang sets its own deadline.
+// Flush is the combined call. It gets at least one entry, in the order of arrival,
+// and returns one out and one err for each. Either slice may be nil, but not both:
+// nil errs mean that all entries succeeded, nil outs that there are no values. Its
+// context never ends, so a flush that may hang must set a deadline.
 type Flush[In, Out any] func(ctx context.Context, ins []In) (outs []Out, errs []error)
 
 // Batcher is safe for concurrent use.
@@ -66,7 +62,7 @@ type Batcher[In, Out any] struct {
 type entry[In, Out any] struct {
 	in     In
 	weight int
-	gone   atomic.Bool // its caller waits no longer
+	gone   atomic.Bool // set when its caller stops waiting
 	answer chan answer[Out]
 }
 
@@ -75,7 +71,7 @@ type answer[Out any] struct {
 	err error
 }
 
-// New makes a batcher over flush.
+// New returns a batcher that calls flush.
 func New[In, Out any](cfg Config[In], flush Flush[In, Out]) *Batcher[In, Out] {
 	if cfg.Concurrency < 1 {
 		cfg.Concurrency = 1
@@ -83,8 +79,8 @@ func New[In, Out any](cfg Config[In], flush Flush[In, Out]) *Batcher[In, Out] {
 	return &Batcher[In, Out]{cfg: cfg, flush: flush}
 }
 
-// Do hands in one entry and waits for its answer. When ctx ends first, Do
-// returns its cause; the entry may still go, and its answer is dropped.
+// Do adds one entry and waits for its answer. If ctx ends first, Do returns its
+// cause; the entry may still be flushed, and its answer is dropped.
 func (b *Batcher[In, Out]) Do(ctx context.Context, in In) (Out, error) {
 	var none Out
 	if ctx.Err() != nil {
@@ -101,7 +97,7 @@ func (b *Batcher[In, Out]) Do(ctx context.Context, in In) (Out, error) {
 	}
 }
 
-// join puts e in line and sees to it that a flush will take it.
+// join puts e in line, and starts a flush if another may be under way.
 func (b *Batcher[In, Out]) join(e *entry[In, Out]) {
 	if b.cfg.MaxWeight > 0 {
 		e.weight = b.cfg.Weight(e.in)
@@ -122,8 +118,8 @@ func (b *Batcher[In, Out]) start() {
 	go b.run()
 }
 
-// run is the life of one flush. It makes up its batch only now, so that calls
-// made while its goroutine was being scheduled go with it.
+// run is the goroutine of one flush. It forms its batch here and not in start, so
+// that entries which arrive before the goroutine is scheduled are included.
 func (b *Batcher[In, Out]) run() {
 	defer b.end()
 	if batch := b.take(); len(batch) > 0 {
@@ -131,8 +127,8 @@ func (b *Batcher[In, Out]) run() {
 	}
 }
 
-// end makes room for the next flush; it runs even if this one ended its
-// goroutine.
+// end starts the next flush, if entries wait. It is deferred, so it runs also if the
+// flush ended its goroutine.
 func (b *Batcher[In, Out]) end() {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -140,8 +136,8 @@ func (b *Batcher[In, Out]) end() {
 	b.start()
 }
 
-// take cuts the next batch off the line, leaving out entries that nobody waits
-// for any more.
+// take cuts the next batch off the line. It drops entries whose callers have stopped
+// waiting.
 func (b *Batcher[In, Out]) take() []*entry[In, Out] {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -161,11 +157,12 @@ func (b *Batcher[In, Out]) take() []*entry[In, Out] {
 	}
 	clear(b.line[:n])
 	b.line = b.line[n:]
-	b.start() // for what is left, if more flushes may be under way
+	b.start() // for the entries left in line
 	return batch
 }
 
-// call flushes the batch and hands out the answers, whatever the flush does.
+// call flushes the batch and gives each entry its answer, also if the flush panics
+// or ends its goroutine.
 func (b *Batcher[In, Out]) call(batch []*entry[In, Out]) {
 	ins := make([]In, len(batch))
 	for i, e := range batch {
@@ -186,7 +183,7 @@ func (b *Batcher[In, Out]) call(batch []*entry[In, Out]) {
 	failure = check(len(batch), outs, errs)
 }
 
-// check says whether a flush answered for n entries.
+// check returns ErrNoAnswer unless a flush answered for n entries.
 func check[Out any](n int, outs []Out, errs []error) error {
 	if outs == nil && errs == nil || outs != nil && len(outs) != n || errs != nil && len(errs) != n {
 		return fmt.Errorf("%w: %d outs and %d errors for %d entries", ErrNoAnswer, len(outs), len(errs), n)

@@ -23,7 +23,7 @@ import (
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
-// recorder is a flush that takes a second and doubles what it is given.
+// recorder is a flush that takes a second and doubles its entries.
 type recorder struct {
 	mu      sync.Mutex
 	batches [][]int
@@ -54,7 +54,7 @@ func (r *recorder) sizes() (sizes []int) {
 	return sizes
 }
 
-// start hands in n one after the other without waiting for the answers.
+// start adds n entries one after the other, without waiting for the answers.
 func start(t *testing.T, b *batch.Batcher[int, int], from, n int) *sync.WaitGroup {
 	t.Helper()
 	var wg sync.WaitGroup
@@ -100,7 +100,7 @@ func TestABatchKeepsWithinItsWeightAndAHeavyEntryGoesAlone(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		r := &recorder{}
 		b := batch.New(batch.Config[int]{MaxWeight: 10, Weight: func(i int) int { return i }}, r.flush)
-		start(t, b, 0, 8).Wait() // 0 goes at once; 1+2+3+4=10, 5, 6, 7
+		start(t, b, 0, 8).Wait() // 0 is flushed at once; then 1+2+3+4=10, 5, 6, 7
 		start(t, b, 50, 1).Wait()
 		if want := [][]int{{0}, {1, 2, 3, 4}, {5}, {6}, {7}, {50}}; fmt.Sprint(r.batches) != fmt.Sprint(want) {
 			t.Errorf("batches %v, want %v", r.batches, want)
@@ -226,8 +226,8 @@ func TestAFlushThatPanicsIsReportedOnceAndNamedToEachEntry(t *testing.T) {
 	})
 }
 
-// Without batches each call would take its turn: the batcher has to be about as
-// many times quicker as entries fit into a flush.
+// BenchmarkDo measures Do with a flush that takes as long as a round trip. With n
+// callers it should be about n times as fast as with one.
 func BenchmarkDo(b *testing.B) {
 	for _, callers := range []int{1, 10, 100} {
 		b.Run(fmt.Sprintf("callers=%d", callers), func(b *testing.B) {

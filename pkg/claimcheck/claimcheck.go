@@ -1,21 +1,23 @@
-// Package claimcheck lets bodies larger than a queue takes travel through an
-// object store: the queue carries a pointer, the store the body. The format is
-// that of the official SQS Extended Clients, so either end may be one of them.
+// Package claimcheck sends bodies that are too large for a queue through an object
+// store: the message on the queue is a pointer to the body in the store. It uses the
+// format of the official SQS Extended Clients, so sender or receiver may be one of
+// them.
 //
-// What holds:
+// The rules:
 //
-//   - A pointer is followed only inside the store's one bucket, under the queue's
-//     own prefix, and, where its key is of the form that this package writes
-//     (<prefix>/<hash of the group>/<random>), only for a delivery of that group.
-//     Any other comes back with its body as it stands, and [Problem] says why.
-//   - A store that cannot be reached hides and loses nothing: deliveries whose
-//     bodies can't be had now go back to their queue, to come again after a while.
-//   - A body is stored before its message is sent, and nothing here removes it:
-//     the bucket's lifecycle rule does, and is to keep objects for longer than any
-//     queue keeps messages. So a message without its object is one that was not
-//     made here, or too old ([ErrNoObject]).
+//   - A pointer is followed only into the store's bucket and under the queue's
+//     prefix. If its key has the form that this package writes, <prefix>/<hash of
+//     the group>/<random>, it is followed only for a delivery of that group. A
+//     delivery with any other pointer keeps the pointer as its body, and [Problem]
+//     returns the reason.
+//   - If the store cannot be reached, no delivery is lost: those whose bodies cannot
+//     be read now are put back with a delay.
+//   - A body is stored before its message is sent. This package never removes it:
+//     the bucket needs a lifecycle rule that keeps objects for longer than any queue
+//     keeps messages. So if an object is missing ([ErrNoObject]), this package did
+//     not write the message, or the message is too old.
 //
-// Attributes that tell of the claim check are seen by no caller.
+// Callers do not see the attributes of the claim check.
 package claimcheck
 
 import (
@@ -28,54 +30,54 @@ import (
 	"github.com/scriptfleet/scriptfleet/pkg/queue"
 )
 
-// Why a delivery's claim check can't be redeemed, now or later.
+// The errors of [Problem]: reasons why the body of a delivery can never be read.
 var (
 	ErrMalformed = errors.New("claim check: the body is no pointer")
 	ErrForeign   = errors.New("claim check: the pointer leads outside of what this queue may read")
-	ErrNoObject  = errors.New("claim check: the object is not there")
+	ErrNoObject  = errors.New("claim check: the object does not exist")
 	ErrTooLarge  = errors.New("claim check: the object is larger than a body may be")
 )
 
-// Store holds bodies under keys in one bucket. Its methods are safe for
-// concurrent use.
+// Store holds bodies under keys in one bucket. Its methods are safe for concurrent
+// use.
 type Store interface {
 	Bucket() string
 	Put(ctx context.Context, key string, body []byte) error
-	// Get fails with ErrNoObject, and with ErrTooLarge beyond limit bytes, of
-	// which it reads no more than that.
+	// Get returns an object of at most limit bytes. It fails with ErrNoObject if
+	// there is none, and with ErrTooLarge, without reading all of it, if it has
+	// more bytes.
 	Get(ctx context.Context, key string, limit int) ([]byte, error)
 }
 
-// DefaultMaxBody is what Lambda takes and gives, 6 MiB each way, and what stands
-// around it in an event.
+// DefaultMaxBody is 16 MiB. Lambda takes and returns 6 MiB; the rest is for the
+// other fields of an event.
 const DefaultMaxBody = 16 << 20
 
 // Config says how a queue uses its store.
 type Config struct {
-	// Prefix of the keys, without the slash at its end. Queues between which
-	// messages move by themselves, as to a dead-letter queue, share one; queues
-	// that are to keep apart do not.
+	// Prefix of the keys, without a slash at its end. A queue and its dead-letter
+	// queue must have the same prefix, since SQS moves messages between them.
+	// Queues whose bodies must stay separate must have different prefixes.
 	Prefix string
-	// Threshold is the size, in bytes of body and attributes, above which a body
-	// is stored; 0 is what a queue takes.
+	// Threshold is the Message.Size above which a body is stored, in bytes. 0
+	// means the MaxBytes of the wrapped queue.
 	Threshold int
-	// MaxBody bounds a body; 0 is DefaultMaxBody.
+	// MaxBody bounds a body, in bytes; 0 means DefaultMaxBody.
 	MaxBody int
-	// Foreign is set where others send with an official client: their keys are
-	// taken in any form under Prefix; where Prefix is empty, in the bucket's top
-	// level.
+	// Foreign allows keys of official clients: any key under Prefix, or, if
+	// Prefix is empty, any key without a slash.
 	Foreign bool
-	Log     *zap.Logger // of bodies put back; nil for none
+	Log     *zap.Logger // logs deliveries that were put back; nil logs nothing
 }
 
-// Queue is a queue whose bodies may be large.
+// Queue is a queue with a claim check for large bodies.
 type Queue struct {
 	queue.Queue
 	store Store
 	cfg   Config
 }
 
-// Wrap lets q's large bodies travel through store.
+// Wrap adds a claim check to q, with its bodies in store.
 func Wrap(q queue.Queue, store Store, cfg Config) *Queue {
 	if cfg.Threshold <= 0 || cfg.Threshold > q.MaxBytes() {
 		cfg.Threshold = q.MaxBytes()
@@ -89,8 +91,8 @@ func Wrap(q queue.Queue, store Store, cfg Config) *Queue {
 	return &Queue{Queue: q, store: store, cfg: cfg}
 }
 
-// MaxBytes is the size of the largest body.
+// MaxBytes returns the size of the largest body, in bytes.
 func (q *Queue) MaxBytes() int { return q.cfg.MaxBody }
 
-// storeWithin bounds what is done with the store for one call of a queue.
+// storeWithin bounds all calls of the store within one Receive.
 const storeWithin = 30 * time.Second

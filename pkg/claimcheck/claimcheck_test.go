@@ -65,7 +65,7 @@ func TestKeepsTheContractOfAQueue(t *testing.T) {
 		if o.DeadLetter != nil {
 			options.DeadLetter = o.DeadLetter.(*claimcheck.Queue).Queue.(*memqueue.Queue)
 		}
-		// A low threshold, so that most of the claims are about stored bodies.
+		// A low threshold, so that most tests of the contract store their bodies.
 		return claimcheck.Wrap(memqueue.New(name, options), store,
 			claimcheck.Config{Prefix: "results", Threshold: 8, MaxBody: cmp.Or(o.MaxBytes, queue.MaxMessageBytes)})
 	},
@@ -120,7 +120,7 @@ func TestBodyAboveTheQueuesOwnLimitIsStored(t *testing.T) {
 func TestAMessageThatNoQueueTakesIsNotStored(t *testing.T) {
 	f := setUp(claimcheck.Config{Threshold: 10, MaxBody: 1000})
 	many := map[string]string{}
-	for i := range 10 { // the claim check's own would be the eleventh
+	for i := range 10 { // the attribute of the claim check would be the eleventh
 		many[fmt.Sprint("a", i)] = "x"
 	}
 	errs := f.queue.Send(t.Context(), []queue.Message{
@@ -230,7 +230,7 @@ func TestAStoreThatIsAwayLosesNoDelivery(t *testing.T) {
 	})
 }
 
-// A store that hangs must not use up the visibility of what was received.
+// A store that hangs must not use up the visibility of the deliveries.
 func TestAStoreThatHangsCostsHalfTheVisibility(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		plain := memqueue.New("q", memqueue.Options{})
@@ -245,8 +245,8 @@ func TestAStoreThatHangsCostsHalfTheVisibility(t *testing.T) {
 	})
 }
 
-// A queue may let a poll finish though its caller has stopped: what it brought
-// is ours, and its bodies are to be had all the same.
+// A queue may finish a poll after the caller's ctx has ended. Its deliveries are
+// ours, so their bodies must be read nevertheless.
 func TestWhatAPollBroughtIsRedeemedThoughItsCallerHasStopped(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	plain := &stoppingQueue{memqueue.New("q", memqueue.Options{}), cancel}

@@ -12,7 +12,7 @@ import (
 	"github.com/google/uuid"
 )
 
-// The classes by which the official clients tell a pointer.
+// The class names by which the official clients recognise a pointer.
 const (
 	class       = "software.amazon.payloadoffloading.PayloadS3Pointer"
 	legacyClass = "com.amazon.sqs.javamessaging.MessageS3Pointer"
@@ -21,13 +21,14 @@ const (
 // maxKey is the longest key that S3 takes, in bytes.
 const maxKey = 1024
 
-// pointer tells where a body lies.
+// pointer is the place of a body.
 type pointer struct {
 	Bucket string `json:"s3BucketName"`
 	Key    string `json:"s3Key"`
 }
 
-// encode is the body that the official Java client writes, to the byte.
+// encode returns the message body of the pointer, the same bytes that the official
+// Java client writes.
 func (p pointer) encode() []byte {
 	body, err := json.Marshal([]any{class, p})
 	if err != nil {
@@ -36,8 +37,8 @@ func (p pointer) encode() []byte {
 	return body
 }
 
-// parsePointer reads what the official clients write, the legacy class too. It
-// takes nothing else: two elements, the class and an object with both names.
+// parsePointer reads a pointer of an official client, also of the legacy class: an
+// array of the class and an object with bucket and key. It refuses all else.
 func parsePointer(body []byte) (pointer, error) {
 	var parts []json.RawMessage
 	if err := json.Unmarshal(body, &parts); err != nil || len(parts) != 2 {
@@ -56,18 +57,18 @@ func parsePointer(body []byte) (pointer, error) {
 
 var lower = base32.NewEncoding("abcdefghijklmnopqrstuvwxyz234567").WithPadding(base32.NoPadding)
 
-// scope is the part of a key that stands for a group: 26 characters.
+// scope is the part of a key that identifies a group: 26 characters, of a SHA-256.
 func scope(group string) string {
 	sum := sha256.Sum256([]byte(group))
 	return lower.EncodeToString(sum[:16])
 }
 
-// newKey is a key that nobody can guess, in the group's scope.
+// newKey returns a new random key in the group's scope.
 func newKey(prefix, group string) string {
 	return path.Join(prefix, scope(group), uuid.NewString())
 }
 
-// mayRead says whether a delivery of that group may have its body under the key.
+// mayRead tells whether a delivery of that group may have its body under the key.
 func mayRead(key, prefix, group string, foreign bool) bool {
 	rest, ok := within(key, prefix)
 	if !ok {
@@ -80,8 +81,8 @@ func mayRead(key, prefix, group string, foreign bool) bool {
 	return foreign && (prefix != "" || !nested)
 }
 
-// within is the part of a key after the prefix and its slash. Keys that some
-// layer on the way might read as a path to elsewhere are refused.
+// within returns the part of a key after the prefix and its slash. It refuses keys
+// that a client, proxy or server could read as another path, such as a/../b or a%2fb.
 func within(key, prefix string) (rest string, ok bool) {
 	if key == "" || len(key) > maxKey || !utf8.ValidString(key) || path.Clean("/"+key) != "/"+key ||
 		strings.ContainsFunc(key, func(r rune) bool { return r < 0x20 || r == 0x7f || r == '\\' || r == '%' || r == '?' || r == '#' }) {

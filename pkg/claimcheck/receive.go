@@ -13,11 +13,11 @@ import (
 	"github.com/scriptfleet/scriptfleet/pkg/queue"
 )
 
-// noteProblem is the attribute that Problem reads. No queue takes a colon in an
-// attribute's name, so nobody can send one.
+// noteProblem is the attribute that Problem reads. SQS refuses a colon in the name of
+// an attribute, so no sender can set it.
 const noteProblem = "claimcheck:problem"
 
-// problems are the sentinels that a note can stand for.
+// problems maps the values of noteProblem to errors.
 var problems = map[string]error{
 	"malformed": ErrMalformed,
 	"foreign":   ErrForeign,
@@ -25,13 +25,15 @@ var problems = map[string]error{
 	"too large": ErrTooLarge,
 }
 
-// Problem says why the body of a delivery is still a pointer, as ErrMalformed,
-// ErrForeign, ErrNoObject or ErrTooLarge; nil where the body is the message's.
-// It will be no better the next time: whoever received it rejects it.
+// Problem returns nil if the delivery has the body of its message. Otherwise its
+// body is still a pointer, and Problem returns why: ErrMalformed, ErrForeign,
+// ErrNoObject or ErrTooLarge. Another receive would not help, so the receiver should
+// reject the message.
 func Problem(d queue.Delivery) error { return problems[d.Attributes[noteProblem]] }
 
-// Receive receives, and redeems the claim checks. A delivery whose body can't be
-// had now is put back and left out; where that leaves none, Receive fails.
+// Receive receives deliveries and reads their bodies from the store. It puts back a
+// delivery whose body it cannot read now, and leaves it out. If none is left, it
+// returns the store's error.
 func (q *Queue) Receive(ctx context.Context, p queue.Poll) ([]queue.Delivery, error) {
 	ds, err := q.Queue.Receive(ctx, p)
 	if err != nil {
@@ -49,9 +51,9 @@ func (q *Queue) Receive(ctx context.Context, p queue.Poll) ([]queue.Delivery, er
 	return q.redeem(ctx, ds, checks, p.Visibility)
 }
 
-// redeem replaces the bodies of those deliveries that are claim checks. It takes
-// no more than half of their visibility, and is let finish: the deliveries are
-// ours already.
+// redeem reads the bodies of the deliveries that are claim checks. It takes at most
+// half of their visibility. The end of ctx does not stop it, since the deliveries
+// are ours already.
 func (q *Queue) redeem(ctx context.Context, ds []queue.Delivery, checks []int, visibility time.Duration) ([]queue.Delivery, error) {
 	within := storeWithin
 	if visibility > 0 {
@@ -80,7 +82,8 @@ func (q *Queue) redeem(ctx context.Context, ds []queue.Delivery, checks []int, v
 	return kept, q.putBack(ctx, later, errors.Join(errs...), len(kept) == 0)
 }
 
-// redeemOne fails only with what may be better the next time.
+// redeemOne reads the body of one delivery. It fails only if another receive may
+// help; any other error becomes the delivery's Problem.
 func (q *Queue) redeemOne(ctx context.Context, d queue.Delivery) (queue.Delivery, error) {
 	attributes := maps.Clone(d.Attributes)
 	delete(attributes, queue.AttributePayloadSize)
@@ -104,7 +107,8 @@ func (q *Queue) redeemOne(ctx context.Context, d queue.Delivery) (queue.Delivery
 	return d, fmt.Errorf("redeem claim check of %s: %w", d.MessageID, err)
 }
 
-// pointerOf is where a delivery's body lies, if it is where it may lie.
+// pointerOf reads a delivery's pointer, and refuses one that the delivery may not
+// follow.
 func (q *Queue) pointerOf(d queue.Delivery) (pointer, error) {
 	p, err := parsePointer(d.Body)
 	if err != nil {
@@ -116,9 +120,10 @@ func (q *Queue) pointerOf(d queue.Delivery) (pointer, error) {
 	return p, nil
 }
 
-// putBack lets deliveries come again after a delay that grows with their receive
-// count, so that a store that is away for long uses up few receives. Those that
-// can't be put back come again when their visibility runs out.
+// putBack puts deliveries back with a delay that grows with their receive count:
+// 2ⁿ s, at most 60 s, plus a jitter of up to as much. So a long absence of the store
+// uses up few receives. A delivery that cannot be put back comes again when its
+// visibility runs out.
 func (q *Queue) putBack(ctx context.Context, ds []queue.Delivery, why error, none bool) error {
 	for i := range ds {
 		delay := min(time.Second<<min(ds[i].ReceiveCount, 6), time.Minute)
@@ -130,7 +135,7 @@ func (q *Queue) putBack(ctx context.Context, ds []queue.Delivery, why error, non
 	if none {
 		return fmt.Errorf("receive from %s: %w", q.Name(), why)
 	}
-	q.cfg.Log.Warn("put back what the store did not give",
+	q.cfg.Log.Warn("deliveries put back: the store did not give their bodies",
 		zap.String("queue", q.Name()), zap.Int("deliveries", len(ds)), zap.Error(why))
 	return nil
 }

@@ -10,9 +10,9 @@ import (
 	"github.com/scriptfleet/scriptfleet/pkg/queue"
 )
 
-// Send puts messages on the queue, the bodies that are too large for it in the
-// store. A message that bears a claim check's attribute already is refused with
-// queue.ErrInvalid: it would be taken for a pointer.
+// Send puts messages on the queue, and their bodies into the store if their Size is
+// above the threshold. It refuses a message that has an attribute of a claim check
+// with queue.ErrInvalid, since a receiver would read its body as a pointer.
 func (q *Queue) Send(ctx context.Context, ms []queue.Message) []error {
 	errs := make([]error, len(ms))
 	checked := make([]queue.Message, len(ms))
@@ -34,8 +34,8 @@ func (q *Queue) Send(ctx context.Context, ms []queue.Message) []error {
 	return errs
 }
 
-// checkIn stores a message's body and returns the message that carries the
-// pointer. What the queue would not take even so is not stored.
+// checkIn stores a message's body and returns the message with the pointer. It does
+// not store the body of a message that the queue would refuse.
 func (q *Queue) checkIn(ctx context.Context, m queue.Message) (queue.Message, error) {
 	if len(m.Body) > q.cfg.MaxBody {
 		return m, fmt.Errorf("%w: %w: %d bytes, at most %d", queue.ErrTooLarge, ErrTooLarge, len(m.Body), q.cfg.MaxBody)
@@ -55,7 +55,7 @@ func (q *Queue) checkIn(ctx context.Context, m queue.Message) (queue.Message, er
 	return m, nil
 }
 
-// sendOn sends those that have no error yet.
+// sendOn sends the messages that have no error yet.
 func (q *Queue) sendOn(ctx context.Context, ms []queue.Message, errs []error) {
 	var good []queue.Message
 	var places []int
@@ -79,7 +79,8 @@ func isClaimCheck(attributes map[string]string) bool {
 	return is || was
 }
 
-// withoutNotes lets a delivery's attributes be sent on as they are.
+// withoutNotes removes the note of Problem, so that the attributes of a delivery can
+// be sent again.
 func withoutNotes(m queue.Message) queue.Message {
 	if _, noted := m.Attributes[noteProblem]; noted {
 		m.Attributes = maps.Clone(m.Attributes)
@@ -88,7 +89,7 @@ func withoutNotes(m queue.Message) queue.Message {
 	return m
 }
 
-// atOnce does n things, at most eight of them at a time.
+// atOnce calls do for 0 to n-1, eight at a time, and waits for all.
 func atOnce(n int, do func(i int)) {
 	if n == 1 {
 		do(0)

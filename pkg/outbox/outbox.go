@@ -1,35 +1,35 @@
-// Package outbox is the order in which the result of a run goes out. Promise 1,
-// one result for each request, rests on it:
+// Package outbox brings the result of a run to the results queue, in an order that
+// keeps promise 1, one result for each request:
 //
 //		claim ──▶ decide ──▶ write down ──▶ publish ──▶ note ──▶ the caller deletes its delivery
 //
-//	  - Claim: the ledger grants the run to one owner at a time. A run whose result
-//	    is written down already is not granted: Claim publishes that result.
-//	  - Decide: the caller finds the result. A worker runs the script, a dispatcher
+//	  - Claim: the ledger grants the run to one owner at a time. It does not grant a
+//	    run whose result is stored already: Claim then publishes that result.
+//	  - Decide: the caller makes the result. A worker runs the script, a dispatcher
 //	    refuses the request.
-//	  - Write down: the ledger stores the event, if the claim still holds. From
-//	    here on it is the only result that the run can have. So an event that the
-//	    results queue would not take is replaced before, by one that says so: what
-//	    is written down, counted and published is one thing.
-//	  - Publish: the event is sent, as it is stored.
+//	  - Write down: the ledger stores the event, if the claim still holds. From then
+//	    on the run can have no other result. An event that is too large for the
+//	    results queue is replaced before that, by one that says so. So the ledger
+//	    stores and counts the same result that is published.
+//	  - Publish: the stored event is sent to the results queue.
 //	  - Note: the ledger drops the event and keeps the run's identity.
 //
-// # What a crash repeats
+// # After a crash
 //
-// The delivery is deleted last, so a process that dies leaves it to come again.
-// Its next owner starts with Claim:
+// The delivery is deleted last, so if a process dies, the delivery comes again. Its
+// next owner begins with Claim:
 //
-//	died after     the next owner finds            and so
+//	died after     the next owner finds            and then
 //	claim          the claim, until it runs out    decides
-//	decide         the same                        decides again: a script that has
-//	                                               run is the caller's to judge
+//	decide         the same                        decides again; the caller judges
+//	                                               whether a script may run again
 //	write down     the stored event                publishes it, notes, deletes
-//	publish        the stored event                publishes it once more: the same
+//	publish        the stored event                publishes it again: the same
 //	                                               event with the same id
 //	note           the run as published            deletes
 //
-// A call whose answer is lost counts as not made, and is repeated in the same
-// way: the ledger counts nothing twice.
+// A call whose answer is lost is repeated in the same way, and the ledger counts
+// nothing twice.
 package outbox
 
 import (
@@ -47,19 +47,19 @@ import (
 	"github.com/scriptfleet/scriptfleet/pkg/run"
 )
 
-// ErrPublished is why Claim grants nothing: the run's result is out. Its
-// delivery can be deleted.
+// ErrPublished is returned by Claim where the run's result is published already. The
+// caller should delete its delivery.
 var ErrPublished = errors.New("outbox: the run's result is published")
 
-// HeldError is why Claim grants nothing: another owner has the run.
+// HeldError is returned by Claim where another owner holds the run.
 type HeldError struct {
-	By  string
-	For time.Duration // unless that owner renews its claim
+	By  string        // the owner
+	For time.Duration // until its claim runs out unless it is renewed
 }
 
 func (e *HeldError) Error() string { return "outbox: " + e.By + " has the run" }
 
-// Ledger is what an outbox needs of a [ledger.Ledger].
+// Ledger is the part of [ledger.Ledger] that an outbox uses.
 type Ledger interface {
 	Claim(ctx context.Context, cs []ledger.Claim, ttl time.Duration) ([]ledger.Answer, error)
 	Finish(ctx context.Context, fs []ledger.Finish) ([]error, error)
@@ -71,24 +71,25 @@ type Deps struct {
 	Ledger Ledger
 	// Send puts one event on the results queue.
 	Send func(ctx context.Context, m queue.Message) error
-	// MaxBytes is the results queue's.
+	// MaxBytes is the size of the largest message of the results queue, in bytes.
 	MaxBytes int
-	// Again is asked before a call is repeated that failed because the ledger or
-	// the results queue is away. It waits, and is false where the caller is to
-	// give up; so it is once ctx has ended. nil never repeats.
+	// Again is called after call number try failed because the ledger or the
+	// results queue is away. It waits, and returns whether to call again. It must
+	// return false once ctx has ended. A nil Again never repeats.
 	Again func(ctx context.Context, err error, try int) bool
-	// Sent is told the status of each event that was sent; may be nil.
+	// Sent is called with the status of each event that was sent; may be nil.
 	Sent  func(status run.Status)
 	Log   *zap.Logger
-	Guard panics.Guard // of calls that many runs share
+	Guard panics.Guard // of the batched calls of the ledger
 }
 
 // Outbox is safe for concurrent use. Calls of many runs share round trips to the
 // ledger.
 //
-// The ctx of its methods bounds the repeats of a call, not a call: one that is
-// under way is let finish, since a claim that is granted unheard would stand in
-// the way of the next owner. The ledger's calls have timeouts of their own.
+// The ctx of its methods bounds how often a call is repeated. It does not cancel a
+// call of the ledger under way: the ledger may grant a claim whose answer the caller
+// then does not get, and no other owner could claim the run until it ran out. Each
+// call of the ledger has a timeout of its own.
 type Outbox struct {
 	deps Deps
 
@@ -97,10 +98,10 @@ type Outbox struct {
 	published *batch.Batcher[run.Key, struct{}]
 }
 
-// ledgerTimeout bounds one round trip for a batch of runs.
+// ledgerTimeout bounds one call of the ledger for a batch of runs.
 const ledgerTimeout = 5 * time.Second
 
-// New makes an outbox whose claims last claimTTL.
+// New returns an outbox whose claims last claimTTL.
 func New(claimTTL time.Duration, deps Deps) *Outbox {
 	if deps.Again == nil {
 		deps.Again = func(context.Context, error, int) bool { return false }
@@ -137,7 +138,7 @@ func New(claimTTL time.Duration, deps Deps) *Outbox {
 	}
 }
 
-// same is one error for each of n entries.
+// same returns err for each of n entries.
 func same(err error, n int) []error {
 	errs := make([]error, n)
 	for i := range errs {
@@ -149,11 +150,12 @@ func same(err error, n int) []error {
 // Grant is a claim that was granted.
 type Grant struct {
 	ledger.Answer
-	Sent time.Time // when the call was sent that granted it: the claim lasts from here
+	Sent time.Time // just before the call that granted it was sent; the claim's TTL counts from here
 }
 
-// Claim asks for a run. It fails with ErrPublished, with a *HeldError, or with
-// why the ledger or the results queue could not be reached.
+// Claim claims a run. It fails with ErrPublished, with a *HeldError, or with the
+// error of the ledger or the results queue. If the run's result is stored already,
+// Claim publishes it and returns ErrPublished.
 func (o *Outbox) Claim(ctx context.Context, c ledger.Claim) (Grant, error) {
 	var g Grant
 	err := o.repeat(ctx, func() (err error) {
@@ -174,11 +176,11 @@ func (o *Outbox) Claim(ctx context.Context, c ledger.Claim) (Grant, error) {
 	return g, nil
 }
 
-// Finish writes the result of a run down that was claimed, publishes it, and
-// notes that it is out. written is told what is written down, which may be a
-// result in the place of res: the claim is over then, and not to be renewed any
-// more. Finish fails with ledger.ErrLost where the claim was lost before; nothing
-// is published then.
+// Finish stores the result of a claimed run in the ledger, publishes it, and notes
+// that it is published. Between the first two steps it calls written with the stored
+// result, which may be a replacement of res; the claim has ended by then, so the
+// caller must not renew it any more. If the claim was lost before, Finish fails with
+// ledger.ErrLost and publishes nothing.
 func (o *Outbox) Finish(ctx context.Context, hold ledger.Hold, res run.Result, written func(run.Result)) error {
 	res, body, err := o.event(res)
 	if err != nil {
@@ -189,15 +191,16 @@ func (o *Outbox) Finish(ctx context.Context, hold ledger.Hold, res run.Result, w
 		return err
 	})
 	if err != nil {
-		// It is not published: the ledger would not know of it, so the next
-		// delivery would be followed by another result.
+		// The result is not published: it is not stored, so the next delivery
+		// of the run could publish another one.
 		return fmt.Errorf("write result %s down: %w", res.ID, err)
 	}
 	written(res)
 	return o.publish(ctx, hold.Entry.Key, res, body)
 }
 
-// event is the result as it goes out: res, or what stands in its place.
+// event encodes res, or the result that replaces it if it cannot be encoded or is
+// too large.
 func (o *Outbox) event(res run.Result) (run.Result, []byte, error) {
 	body, err := res.Encode()
 	if err != nil {
@@ -214,8 +217,8 @@ func (o *Outbox) event(res run.Result) (run.Result, []byte, error) {
 	return res, body, nil
 }
 
-// Answer claims a run, and has the result that decide finds go out. It returns
-// nil once the run's result is out, be it this one or an earlier one.
+// Answer claims a run, calls decide for its result, and publishes that. It returns
+// nil once a result of the run is published, also if that is an earlier one.
 func (o *Outbox) Answer(ctx context.Context, c ledger.Claim, decide func(context.Context) (run.Result, error)) error {
 	grant, err := o.Claim(ctx, c)
 	if errors.Is(err, ErrPublished) {
@@ -231,7 +234,7 @@ func (o *Outbox) Answer(ctx context.Context, c ledger.Claim, decide func(context
 	return o.Finish(ctx, grant.Hold, res, func(run.Result) {})
 }
 
-// publishStored publishes what an owner before has written down. It returns
+// publishStored publishes the result that an earlier owner has stored. It returns
 // ErrPublished once that is done.
 func (o *Outbox) publishStored(ctx context.Context, key run.Key, stored []byte) error {
 	res, err := run.DecodeResult(stored)
@@ -244,10 +247,10 @@ func (o *Outbox) publishStored(ctx context.Context, key run.Key, stored []byte) 
 	return ErrPublished
 }
 
-// publish sends an event that is written down, and notes that it is out.
+// publish sends a stored event, and notes in the ledger that it is published.
 func (o *Outbox) publish(ctx context.Context, key run.Key, res run.Result, stored []byte) error {
 	err := o.send(ctx, res, stored)
-	if queue.Refused(err) { // the queue takes less than when it was written down
+	if queue.Refused(err) { // the queue's limit was lowered after the event was stored
 		if res, stored, err = tooLarge(stored); err == nil {
 			err = o.send(ctx, res, stored)
 		}
@@ -257,7 +260,7 @@ func (o *Outbox) publish(ctx context.Context, key run.Key, res run.Result, store
 	}
 	o.deps.Sent(res.Data.Status)
 	if _, err := o.published.Do(context.WithoutCancel(ctx), key); err != nil {
-		o.deps.Log.Warn("cannot note that a result is out; a duplicate would repeat it", zap.String("run", string(key)), zap.Error(err))
+		o.deps.Log.Warn("cannot note in the ledger that a result is published; another delivery of the run would publish it again", zap.String("run", string(key)), zap.Error(err))
 	}
 	return nil
 }
@@ -270,14 +273,15 @@ func (o *Outbox) send(ctx context.Context, res run.Result, body []byte) error {
 	m := message(res, body)
 	for try := 1; ; try++ {
 		err := o.deps.Send(ctx, m)
-		var panicked *panics.Error // would most likely come again, and pause all others meanwhile
+		var panicked *panics.Error // not repeated: it would most likely panic again, and Again may pause the intake
 		if err == nil || queue.Refused(err) || errors.As(err, &panicked) || !o.deps.Again(ctx, err, try) {
 			return err
 		}
 	}
 }
 
-// repeat makes a call again for as long as the ledger is away.
+// repeat repeats a call while it fails with ledger.ErrUnavailable and Again allows
+// it.
 func (o *Outbox) repeat(ctx context.Context, call func() error) error {
 	for try := 1; ; try++ {
 		err := call()
@@ -287,8 +291,8 @@ func (o *Outbox) repeat(ctx context.Context, call func() error) error {
 	}
 }
 
-// tooLarge is the event in the place of one that its queue does not take. It
-// depends on that event alone, so that it is the same whenever it is made.
+// tooLarge makes the replacement of an event that is too large for its queue. The
+// replacement depends on that event only, so it is the same each time.
 func tooLarge(event []byte) (run.Result, []byte, error) {
 	res, err := run.DecodeResult(event)
 	if err != nil {

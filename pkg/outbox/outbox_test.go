@@ -24,7 +24,7 @@ import (
 
 const ttl = 15 * time.Second
 
-// The steps, as the world calls its faults.
+// The names of the steps in the maps of faults.
 const (
 	claim     = "claim"
 	decide    = "decide"
@@ -33,7 +33,7 @@ const (
 	note      = "note"
 )
 
-// world is a ledger and a results queue, whose calls fail as a test says.
+// world is a ledger and a results queue whose calls fail as a test sets them up.
 type world struct {
 	*memledger.Ledger
 	*testing.T
@@ -89,7 +89,7 @@ func ask(owner string) ledger.Claim {
 	return ledger.Claim{Entry: ledger.EntryOf(theRun), Owner: owner}
 }
 
-// answer has one delivery answered. Every decision is another one.
+// answer answers one delivery of the run. Every decision makes a different result.
 func (w *world) answer(owner string) error {
 	return w.outbox().Answer(context.Background(), ask(owner), func(context.Context) (res run.Result, err error) {
 		return res, w.step(decide, func() error {
@@ -111,10 +111,11 @@ func inWorld(t *testing.T, test func(*world)) {
 	})
 }
 
-// settled holds that one result is out, however often, and that the books close.
+// settled checks that one result was published, once or more often, and that the
+// books add up.
 func (w *world) settled() { w.Helper(); w.settledAs(run.Succeeded) }
 
-// settledAs does so of a run that counts under the status.
+// settledAs is settled for a run that the books count under status.
 func (w *world) settledAs(status run.Status) {
 	w.Helper()
 	if len(w.events) == 0 {
@@ -150,8 +151,8 @@ func TestStepsComeInTheirOrder(t *testing.T) {
 	})
 }
 
-// TestNextDeliveryCompletesWhatACrashLeft breaks off before and after each step,
-// as a crash or a lost answer does, and has the delivery come again.
+// TestNextDeliveryCompletesWhatACrashLeft stops before and after each step, like a
+// crash or a lost answer, and then handles the next delivery.
 func TestNextDeliveryCompletesWhatACrashLeft(t *testing.T) {
 	crash := errors.New("the process is dead")
 	for at, c := range map[string]struct{ decisions, events int }{
@@ -162,7 +163,7 @@ func TestNextDeliveryCompletesWhatACrashLeft(t *testing.T) {
 		"before write down": {2, 1},
 		"after write down":  {1, 1},
 		"before publish":    {1, 1},
-		"after publish":     {1, 2}, // the same event, see settled
+		"after publish":     {1, 2}, // the same event twice: see settled
 	} {
 		t.Run(at, func(t *testing.T) {
 			inWorld(t, func(w *world) {
@@ -176,7 +177,7 @@ func TestNextDeliveryCompletesWhatACrashLeft(t *testing.T) {
 					t.Fatalf("it ends with %v", err)
 				}
 				delete(faults, step)
-				time.Sleep(ttl) // until the claim of the dead runs out
+				time.Sleep(ttl) // until the claim of the dead owner runs out
 				if err := w.answer("b"); err != nil {
 					t.Fatalf("the next delivery ends with %v", err)
 				}
@@ -309,8 +310,8 @@ func TestClaimTellsSinceWhenItLasts(t *testing.T) {
 	})
 }
 
-// TestResultThatIsTooLargeIsWrittenDownAsItGoesOut, by the limit of the results
-// queue at the start; where the queue takes less since, by that of the moment.
+// A result that exceeds the queue's limit at the start is replaced before it is
+// stored. If the limit was lowered since, the result is replaced when it is sent.
 func TestResultThatIsTooLargeIsWrittenDownAsItGoesOut(t *testing.T) {
 	for limitAtStart, counted := range map[int]run.Status{2000: run.Failed, 0: run.Succeeded} {
 		inWorld(t, func(w *world) {

@@ -13,7 +13,8 @@ import (
 
 // Store is a claimcheck.Store in memory.
 type Store struct {
-	// Fault, where it is set, is asked before each operation ("put" or "get") and fails it with what it returns.
+	// Fault, if set, is called before each operation, "put" or "get", which fails
+	// with its error.
 	Fault func(op, key string) error
 
 	bucket  string
@@ -23,12 +24,12 @@ type Store struct {
 
 var _ claimcheck.Store = (*Store)(nil)
 
-// New makes an empty store.
+// New returns an empty store.
 func New(bucket string) *Store {
 	return &Store{bucket: bucket, objects: map[string][]byte{}}
 }
 
-// Bucket is the name that New was given.
+// Bucket returns the name that New was given.
 func (s *Store) Bucket() string { return s.bucket }
 
 // Put stores a copy of body.
@@ -59,14 +60,14 @@ func (s *Store) Get(ctx context.Context, key string, limit int) ([]byte, error) 
 	return bytes.Clone(body), nil
 }
 
-// Lose drops an object, as a lifecycle rule does.
+// Lose removes an object, like a lifecycle rule.
 func (s *Store) Lose(key string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	delete(s.objects, key)
 }
 
-// Keys lists what is stored.
+// Keys lists the keys of all objects, in no order.
 func (s *Store) Keys() []string {
 	s.mu.Lock()
 	defer s.mu.Unlock()

@@ -1,8 +1,9 @@
 // Package s3store keeps claim-checked bodies in an S3 bucket.
 //
-// The role needs s3:GetObject and PutObject under the prefixes, and s3:ListBucket
-// on the bucket: without it S3 says of a missing object that access is denied, and
-// a delivery that nobody can redeem circles instead of being rejected.
+// The role needs s3:GetObject and s3:PutObject under the prefixes, and s3:ListBucket
+// on the bucket. Without ListBucket, S3 answers AccessDenied for a missing object.
+// That is no ErrNoObject, so the delivery would be put back again and again instead
+// of being rejected.
 package s3store
 
 import (
@@ -34,11 +35,11 @@ type Store struct {
 
 var _ claimcheck.Store = (*Store)(nil)
 
-// New makes a store of the bucket, which must be there. Retries are the
-// client's.
+// New returns a store in the bucket, which must exist. Only the client retries
+// calls.
 func New(client API, bucket string) *Store { return &Store{client: client, bucket: bucket} }
 
-// Bucket is the bucket's name.
+// Bucket returns the bucket's name.
 func (s *Store) Bucket() string { return s.bucket }
 
 // Put stores body under key.

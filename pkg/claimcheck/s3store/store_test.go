@@ -29,11 +29,11 @@ import (
 )
 
 func TestMain(m *testing.M) {
-	sandbox.Main() // the embedded stack probes it
+	sandbox.Main() // the embedded stack starts this binary to probe the sandbox
 	os.Exit(mototest.Run(m))
 }
 
-// bucketOf makes a bucket of its own.
+// bucketOf makes a bucket and returns its store.
 func bucketOf(t *testing.T, name string) *s3store.Store {
 	t.Helper()
 	client := s3.NewFromConfig(mototest.Config(), func(o *s3.Options) { o.UsePathStyle = true })
@@ -43,7 +43,7 @@ func bucketOf(t *testing.T, name string) *s3store.Store {
 	return s3store.New(client, name)
 }
 
-// queueOf makes a queue, and tells its URL.
+// queueOf makes a queue, and returns its URL too.
 func queueOf(t *testing.T, name string) (queue.Queue, string) {
 	t.Helper()
 	client := sqsqueue.NewClient(mototest.Config())
@@ -58,7 +58,7 @@ func queueOf(t *testing.T, name string) (queue.Queue, string) {
 	return q, aws.ToString(made.QueueUrl)
 }
 
-// extended runs the official client.
+// extended runs the official extended client.
 func extended(t *testing.T, args ...string) []byte {
 	t.Helper()
 	python, err := program.Tool("python")

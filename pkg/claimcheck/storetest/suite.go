@@ -9,7 +9,7 @@ import (
 	"github.com/scriptfleet/scriptfleet/pkg/claimcheck"
 )
 
-// Run checks every claim on a store that is empty under the keys "storetest/…".
+// Run runs the contract on a store without keys under "storetest/".
 func Run(t *testing.T, s claimcheck.Store) {
 	t.Run("AnObjectIsReadAsItWasPut", func(t *testing.T) {
 		for _, body := range [][]byte{{}, []byte("\x00\xff not text"), bytes.Repeat([]byte("x"), 3<<20)} {
