@@ -1,22 +1,24 @@
-// Package batch combines the calls of many goroutines. Each caller passes one entry
-// and waits for its answer. Entries that arrive while a flush is under way go
-// together in the next one. If none is under way, an entry is flushed at once, so an
-// idle batcher adds no latency, and batches grow with the load.
+// Package batch combines the calls of many goroutines. Each caller passes one
+// entry and waits for its answer. Entries that arrive while a flush is under
+// way go together in the next one. If none is under way, an entry is flushed at
+// once, so an idle batcher adds no latency, and batches grow with the load.
 //
 // The rules:
 //
 //   - Entries are flushed in the order of their arrival, each exactly once. An
-//     entry whose caller stopped waiting before its batch was formed is dropped.
+//     entry whose caller stopped waiting before its batch was formed is
+//     dropped.
 //   - At most Config.Concurrency flushes are under way.
-//   - Each entry gets its own answer or error. If a flush panics, or answers for too
-//     few entries, only the entries of its batch fail.
+//   - Each entry gets its own answer or error. If a flush panics, or answers
+//     for too few entries, only the entries of its batch fail.
 //   - A batcher has a goroutine only while a flush is under way.
 //
-// One mutex guards the line of waiting entries. It is held to append an entry or to
-// cut off a batch, never during a flush. A channel of entries is not used: its
-// reader would be a goroutine for the whole life of each batcher, and its capacity
-// would be a second bound. Each entry has a channel of capacity one for its answer,
-// so a flush does not block if the caller has stopped waiting.
+// One mutex guards the line of waiting entries. It is held to append an entry
+// or to cut off a batch, never during a flush. A channel of entries is not
+// used: its reader would be a goroutine for the whole life of each batcher, and
+// its capacity would be a second bound. Each entry has a channel of capacity
+// one for its answer, so a flush does not block if the caller has stopped
+// waiting.
 package batch
 
 import (
@@ -29,9 +31,9 @@ import (
 	"github.com/scriptfleet/scriptfleet/pkg/panics"
 )
 
-// ErrNoAnswer is the error of the entries of a flush that panicked (it then wraps
-// the *panics.Error too), ended its goroutine, or returned slices of a wrong length.
-// The entry may have taken effect.
+// ErrNoAnswer is the error of the entries of a flush that panicked (it then
+// wraps the *panics.Error too), ended its goroutine, or returned slices of a
+// wrong length. The entry may have taken effect.
 var ErrNoAnswer = errors.New("batch: the flush gave no answer")
 
 // Config bounds the batches.
@@ -43,10 +45,11 @@ type Config[In any] struct {
 	Guard       panics.Guard // reports each flush that panics, once
 }
 
-// Flush is the combined call. It gets at least one entry, in the order of arrival,
-// and returns one out and one err for each. Either slice may be nil, but not both:
-// nil errs mean that all entries succeeded, nil outs that there are no values. Its
-// context never ends, so a flush that may hang must set a deadline.
+// Flush is the combined call. It gets at least one entry, in the order of
+// arrival, and returns one out and one err for each. Either slice may be nil,
+// but not both: nil errs mean that all entries succeeded, nil outs that there
+// are no values. Its context never ends, so a flush that may hang must set a
+// deadline.
 type Flush[In, Out any] func(ctx context.Context, ins []In) (outs []Out, errs []error)
 
 // Batcher is safe for concurrent use.
@@ -118,8 +121,8 @@ func (b *Batcher[In, Out]) start() {
 	go b.run()
 }
 
-// run is the goroutine of one flush. It forms its batch here and not in start, so
-// that entries which arrive before the goroutine is scheduled are included.
+// run is the goroutine of one flush. It forms its batch here and not in start,
+// so that entries which arrive before the goroutine is scheduled are included.
 func (b *Batcher[In, Out]) run() {
 	defer b.end()
 	if batch := b.take(); len(batch) > 0 {
@@ -127,8 +130,8 @@ func (b *Batcher[In, Out]) run() {
 	}
 }
 
-// end starts the next flush, if entries wait. It is deferred, so it runs also if the
-// flush ended its goroutine.
+// end starts the next flush, if entries wait. It is deferred, so it runs also
+// if the flush ended its goroutine.
 func (b *Batcher[In, Out]) end() {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -136,8 +139,8 @@ func (b *Batcher[In, Out]) end() {
 	b.start()
 }
 
-// take cuts the next batch off the line. It drops entries whose callers have stopped
-// waiting.
+// take cuts the next batch off the line. It drops entries whose callers have
+// stopped waiting.
 func (b *Batcher[In, Out]) take() []*entry[In, Out] {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -161,8 +164,8 @@ func (b *Batcher[In, Out]) take() []*entry[In, Out] {
 	return batch
 }
 
-// call flushes the batch and gives each entry its answer, also if the flush panics
-// or ends its goroutine.
+// call flushes the batch and gives each entry its answer, also if the flush
+// panics or ends its goroutine.
 func (b *Batcher[In, Out]) call(batch []*entry[In, Out]) {
 	ins := make([]In, len(batch))
 	for i, e := range batch {

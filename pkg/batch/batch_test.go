@@ -226,8 +226,8 @@ func TestAFlushThatPanicsIsReportedOnceAndNamedToEachEntry(t *testing.T) {
 	})
 }
 
-// BenchmarkDo measures Do with a flush that takes as long as a round trip. With n
-// callers it should be about n times as fast as with one.
+// BenchmarkDo measures Do with a flush that takes as long as a round trip. With
+// n callers it should be about n times as fast as with one.
 func BenchmarkDo(b *testing.B) {
 	for _, callers := range []int{1, 10, 100} {
 		b.Run(fmt.Sprintf("callers=%d", callers), func(b *testing.B) {

@@ -28,10 +28,10 @@ type Record struct {
 	Builder string `json:"builder"` // name of the worker that built it, for waited_on
 }
 
-// Records holds one record per hash, and signals its changes. redisrecords keeps
-// them in Redis, memrecords in memory; recordstest holds both to this contract.
-// Redis may lose a record; the builder then asks Lambda whether the function or
-// the layer exists.
+// Records holds one record per hash, and signals its changes. redisrecords
+// keeps them in Redis, memrecords in memory; recordstest holds both to this
+// contract. Redis may lose a record; the builder then asks Lambda whether the
+// function or the layer exists.
 type Records interface {
 	// Get returns the record, or ok = false where there is none.
 	Get(ctx context.Context, hash string) (r Record, ok bool, err error)
@@ -68,8 +68,8 @@ type Built struct {
 }
 
 // FailedError is the error of a build that failed. Outcome tells whether this
-// call led the build (failed), waited for it (waited), or found the record of an
-// earlier one (remembered_failure).
+// call led the build (failed), waited for it (waited), or found the record of
+// an earlier one (remembered_failure).
 type FailedError struct {
 	Built
 	Reason *run.Error

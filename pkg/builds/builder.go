@@ -76,8 +76,9 @@ func (b *Builder) Ensure(ctx context.Context, s run.Script, p Priority) (Built, 
 
 // Forget is called when an invoke answered NotFound or BadState. It drops the
 // script's function from memory, and its record unless the record is newer than
-// the entry in memory that the invoke relied on. The next Ensure asks Lambda for
-// the function, deletes it if it is Failed, and builds it if it does not exist.
+// the entry in memory that the invoke relied on. The next Ensure asks Lambda
+// for the function, deletes it if it is Failed, and builds it if it does not
+// exist.
 func (b *Builder) Forget(ctx context.Context, s run.Script) error {
 	fence, ok := b.known.get(s.Hash)
 	if !ok { // another run has called Forget already
@@ -87,9 +88,10 @@ func (b *Builder) Forget(ctx context.Context, s run.Script) error {
 	return b.deps.Records.Drop(ctx, scriptKey(s.Hash), fence)
 }
 
-// Busy tells which worker leads the build that runs of the script in this worker
-// wait for; ok is false where none waits. leader is empty while no leader is
-// known, for example while the build waits for a place in this worker.
+// Busy tells which worker leads the build that runs of the script in this
+// worker wait for; ok is false where none waits. leader is empty while no
+// leader is known, for example while the build waits for a place in this
+// worker.
 func (b *Builder) Busy(hash run.ScriptHash) (leader string, ok bool) {
 	return b.flights.leader(scriptKey(hash))
 }

@@ -35,9 +35,9 @@ const (
 // worker may wait for the lease that this build holds.
 const aheadPatience = 30 * time.Second
 
-// call makes the call, and repeats it while that can help and the lease holds. A
-// throttled call has not been executed: it is repeated until ctx ends, which is
-// when the build's time is up.
+// call makes the call, and repeats it while that can help and the lease holds.
+// A throttled call has not been executed: it is repeated until ctx ends, which
+// is when the build's time is up.
 func (t *term) call(ctx context.Context, c call) error {
 	for pause, unsure := firstPause, 0; ; pause = min(2*pause, longestWait) {
 		if err := t.ready(ctx, c); err != nil {
@@ -62,8 +62,8 @@ func (t *term) call(ctx context.Context, c call) error {
 	}
 }
 
-// ready waits for a token, then checks that the lease still holds: a leader that
-// lost it must not repeat or delete the work of the next holder.
+// ready waits for a token, then checks that the lease still holds: a leader
+// that lost it must not repeat or delete the work of the next holder.
 func (t *term) ready(ctx context.Context, c call) error {
 	if c.paced {
 		if err := t.pace(ctx); err != nil {
@@ -90,8 +90,8 @@ func unanswered(err error) bool {
 	return function.ClassOf(err) == function.Ambiguous || errors.Is(err, context.DeadlineExceeded)
 }
 
-// again tells whether a failed call is repeated, up to maxUnsure tries. Throttled
-// calls are not judged here.
+// again tells whether a failed call is repeated, up to maxUnsure tries.
+// Throttled calls are not judged here.
 func (c call) again(err error) bool {
 	switch function.ClassOf(err) {
 	case function.Ambiguous, function.Unsent, function.BadSignature:

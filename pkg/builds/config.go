@@ -13,23 +13,24 @@ import (
 	"github.com/scriptfleet/scriptfleet/pkg/run"
 )
 
-// Config of a Builder. A zero value stands for the default noted with the field.
+// Config of a Builder. A zero value stands for the default noted with the
+// field.
 type Config struct {
 	Prefix      string // of functions and layers; at most 19 characters (run.CheckPrefix); default scriptfleet
 	RoleARN     string // the role without permissions that functions run under
 	HandlerName string // entry point of the packaged functions; default function.Handler
 	Worker      string // name of this worker, which results of other workers show as waited_on
 
-	// MaxBuilds is how many builds this worker makes at a time. A build takes no
-	// turn from the worker's runs. Default 4.
+	// MaxBuilds is how many builds this worker makes at a time. A build takes
+	// no turn from the worker's runs. Default 4.
 	MaxBuilds int
 	// MaxKnown bounds how many functions, and how many layers, this worker
 	// remembers as built. It remembers at most 1,000 failures. Default 100,000.
 	MaxKnown int
 
 	LeaseTTL time.Duration // after this time another worker takes over a dead worker's build; default 15 s
-	// BuildTimeout bounds one step of a build: waits for tokens count, waits for
-	// the env's flight and for a place do not. Default 10 min.
+	// BuildTimeout bounds one step of a build: waits for tokens count, waits
+	// for the env's flight and for a place do not. Default 10 min.
 	BuildTimeout time.Duration
 	CallTimeout  time.Duration // bounds one try of a call of the control plane; default 60 s
 	AwaitTimeout time.Duration // bounds the wait for a function to become Active; default 2 min
@@ -56,12 +57,13 @@ type Deps struct {
 type Layers interface {
 	// Build returns the layer's zip, and as log the output of the resolver and
 	// the compiler, also when it fails. An author's or operator's failure is a
-	// *run.Error; any other error counts as a transient failure of the platform.
+	// *run.Error; any other error counts as a transient failure of the
+	// platform.
 	Build(ctx context.Context, s run.Script) (zip []byte, log string, err error)
 }
 
-// Packager makes the zip of a function from a script. Its errors mean the same as
-// errors of Layers.
+// Packager makes the zip of a function from a script. Its errors mean the same
+// as errors of Layers.
 type Packager interface {
 	Pack(ctx context.Context, s run.Script) (zip []byte, err error)
 }

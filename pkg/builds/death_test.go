@@ -14,8 +14,8 @@ import (
 	"github.com/scriptfleet/scriptfleet/pkg/run"
 )
 
-// point is where a leader is killed or paused: before or after a call of Lambda or
-// of Redis.
+// point is where a leader is killed or paused: before or after a call of Lambda
+// or of Redis.
 type point struct {
 	op    string
 	after bool
@@ -106,7 +106,8 @@ func TestLeaderThatWakesAfterItsLeaseBreaksNothing(t *testing.T) {
 					t.Fatal(got.errs, slept.errs)
 				}
 				// A second layer version is allowed only where the process was
-				// stopped just before its publish, which takes effect on resume.
+				// stopped just before its publish, which takes effect on
+				// resume.
 				functions, layers := fl.lambda.created()
 				if functions != 1 || layers > 2 || layers == 2 && p != (point{"PublishLayer", false}) {
 					t.Errorf("%d functions, %d layers", functions, layers)

@@ -5,10 +5,11 @@
 //
 // A build has two steps. The env step makes a layer from requirements. The
 // script step makes a function from a script and its layer. The name of a layer
-// or a function is a digest of all its inputs, and neither is ever updated. So a
-// layer or function that exists under a name is the right one, and a conflict on
-// create means that it exists. The lease and the record below only save work:
-// two builders of one name cost a second build and cannot make a wrong function.
+// or a function is a digest of all its inputs, and neither is ever updated. So
+// a layer or function that exists under a name is the right one, and a conflict
+// on create means that it exists. The lease and the record below only save
+// work: two builders of one name cost a second build and cannot make a wrong
+// function.
 //
 // A [Builder] takes a step through these states:
 //
@@ -32,9 +33,9 @@
 // # The lease
 //
 // The step's lease, build/env/… or build/script/…, lasts 15 s and is renewed
-// every 5 s. Its holder trusts it for 12 s from before the call that granted it,
-// by its own clock (see package lease), and asks [lease.Hold.Valid] before each
-// call of the control plane and before it writes the record.
+// every 5 s. Its holder trusts it for 12 s from before the call that granted
+// it, by its own clock (see package lease), and asks [lease.Hold.Valid] before
+// each call of the control plane and before it writes the record.
 //
 // A worker that finds the lease held does not ask for it again before its TTL
 // has passed, unless a signal comes. Meanwhile it reads the record every 1 to 5
@@ -48,11 +49,12 @@
 // which the failure is remembered. A write compares fences, so a holder that
 // lost its lease without noticing cannot overwrite its successor's record; it
 // answers with the successor's record instead. A missing record proves nothing,
-// since Redis may have lost it. The leader therefore asks Lambda before it makes
-// anything: GetFunction for a function (which the token bucket does not limit),
-// the newest version under the layer's name for a layer. A worker takes from a
-// record only that the function or the layer exists: it computes the function's
-// name itself, and accepts a layer's ARN only if it contains the layer's name.
+// since Redis may have lost it. The leader therefore asks Lambda before it
+// makes anything: GetFunction for a function (which the token bucket does not
+// limit), the newest version under the layer's name for a layer. A worker takes
+// from a record only that the function or the layer exists: it computes the
+// function's name itself, and accepts a layer's ARN only if it contains the
+// layer's name.
 //
 // # Failures
 //
@@ -68,33 +70,33 @@
 // of a broken script cost no round trips.
 //
 // A 429 is no failure: the call is repeated after a jittered pause, until the
-// build's time is up (10 minutes; the time that the build waits for its env does
-// not count). A call whose outcome is unknown is tried five times: a create that
-// took effect without an answer ends in a conflict, and a layer is looked for
-// before it is published again.
+// build's time is up (10 minutes; the time that the build waits for its env
+// does not count). A call whose outcome is unknown is tried five times: a
+// create that took effect without an answer ends in a conflict, and a layer is
+// looked for before it is published again.
 //
 // # When a worker dies
 //
-// When a leader dies, one of the waiting workers takes its lease once it has run
-// out, at most 15 s and a little later. What that worker then does depends on
-// where the leader died:
+// When a leader dies, one of the waiting workers takes its lease once it has
+// run out, at most 15 s and a little later. What that worker then does depends
+// on where the leader died:
 //
 //	before it published the layer   the layer is built again
 //	after that                      the layer is found by its name
 //	after it created the function   the function is found; nothing is made
 //	after it wrote the record       the record answers; the lease runs out unused
 //
-// So builds started ≤ 1 + builders that died. A leader that is paused for longer
-// than its lease and then resumes is in the same position as one that died, plus
-// one call: the call that it had sent before the pause still takes effect. If
-// that is a create, one of the two leaders gets a conflict. If it is a publish,
-// the layer has a second version with the same content, which is not used. If it
-// is a delete (of a Failed function), it may delete the function that the
-// successor made: the next invoke does not find it, and Forget has it built
-// again.
+// So builds started ≤ 1 + builders that died. A leader that is paused for
+// longer than its lease and then resumes is in the same position as one that
+// died, plus one call: the call that it had sent before the pause still takes
+// effect. If that is a create, one of the two leaders gets a conflict. If it is
+// a publish, the layer has a second version with the same content, which is not
+// used. If it is a delete (of a Failed function), it may delete the function
+// that the successor made: the next invoke does not find it, and Forget has it
+// built again.
 //
-// A waiting worker that dies leaves nothing behind. A worker that stops lets its
-// builds finish ([Builder.Close]). When their time is up, it cancels them,
+// A waiting worker that dies leaves nothing behind. A worker that stops lets
+// its builds finish ([Builder.Close]). When their time is up, it cancels them,
 // releases their leases and signals the waiting workers, which take the builds
 // over at once.
 //
@@ -105,11 +107,11 @@
 //
 // # Who goes first
 //
-// A worker has places for a few builds at a time, which are not the turns of its
-// runs. In the places and in the fleet's token bucket, builds that a run waits
-// for go before builds made ahead; a build made ahead moves up when a run joins
-// it. Among builds of one priority, the tenant that has built for the fewest
-// seconds goes first. One place stays free of builds made ahead. While a
+// A worker has places for a few builds at a time, which are not the turns of
+// its runs. In the places and in the fleet's token bucket, builds that a run
+// waits for go before builds made ahead; a build made ahead moves up when a run
+// joins it. Among builds of one priority, the tenant that has built for the
+// fewest seconds goes first. One place stays free of builds made ahead. While a
 // script's flight waits for its env's flight, it holds no place: it lends its
 // place to an env flight that it starts, and gives it back if the env's flight
 // is already under way. So waiting flights never keep the flight that they wait

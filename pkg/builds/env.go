@@ -26,9 +26,9 @@ func (b *Builder) envStep(s run.Script) step {
 	}
 }
 
-// leadEnv builds and publishes the layer, unless Lambda has a layer of that name:
-// an earlier leader may have published it and died, and a second publish would
-// make a second version.
+// leadEnv builds and publishes the layer, unless Lambda has a layer of that
+// name: an earlier leader may have published it and died, and a second publish
+// would make a second version.
 func leadEnv(ctx context.Context, t *term) (made, error) {
 	name := run.LayerName(t.cfg.Prefix, t.script.EnvHash)
 	arn, err := t.findLayer(ctx, name)

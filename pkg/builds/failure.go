@@ -13,8 +13,8 @@ import (
 	"github.com/scriptfleet/scriptfleet/pkg/run"
 )
 
-// Types of the errors that this package makes. Errors of layers and of packaging
-// have types of their own, defined in pkg/layer and pkg/function.
+// Types of the errors that this package makes. Errors of layers and of
+// packaging have types of their own, defined in pkg/layer and pkg/function.
 const (
 	BuildTimedOut         = "BuildTimedOut"
 	BuildError            = "BuildError"
@@ -36,8 +36,8 @@ func reason(err error) *run.Error {
 	return &why
 }
 
-// paths matches an absolute path. Group 1 is the character before it, group 2 the
-// path's last part.
+// paths matches an absolute path. Group 1 is the character before it, group 2
+// the path's last part.
 var paths = regexp.MustCompile(`(^|[\s"'(\[=:])(?:/[^/\s"'()\[\]:;,]+)*/([^/\s"'()\[\]:;,]+)/?`)
 
 func judge(err error) *run.Error {
@@ -78,9 +78,10 @@ func ofService(e *function.Error) *run.Error {
 	return platform(FunctionServiceFailed, fmt.Sprintf("Lambda's %s failed repeatedly (%s). Send the run again later.", e.Op, e.Reason))
 }
 
-// refused is the error for a call that Lambda refused as invalid. The author owns
-// it where the code is too large or the runtime is retired. Otherwise the
-// operator does, since the other parameters come from the fleet's configuration.
+// refused is the error for a call that Lambda refused as invalid. The author
+// owns it where the code is too large or the runtime is retired. Otherwise the
+// operator does, since the other parameters come from the fleet's
+// configuration.
 func refused(e *function.Error) *run.Error {
 	text := strings.ToLower(e.Error())
 	for _, large := range []string{"unzipped size", "requestentitytoolarge", "request must be smaller", "codesize"} {
@@ -122,8 +123,9 @@ func platform(kind, message string) *run.Error {
 }
 
 // RememberedForLong tells whether a build's failure is remembered for
-// Config.PermanentFailure. It is if only the author can mend it: the same script
-// fails in the same way on every worker, and a mended script has another hash.
+// Config.PermanentFailure. It is if only the author can mend it: the same
+// script fails in the same way on every worker, and a mended script has another
+// hash.
 func RememberedForLong(why *run.Error) bool {
 	return why.Owner == run.OwnerAuthor && !why.Retryable
 }
@@ -156,8 +158,8 @@ func (c Config) keep(r Record) time.Duration {
 }
 
 // envFailure is the error of a script's step whose env's step failed. The
-// script's record copies the env's Failure and Until, so both are tried again at
-// the same time.
+// script's record copies the env's Failure and Until, so both are tried again
+// at the same time.
 type envFailure struct{ outcome }
 
 func (e *envFailure) Error() string { return "env: " + e.record.Failure.Error() }

@@ -19,7 +19,8 @@ type flight struct {
 	b    *Builder
 	step step
 
-	// ahead ends when a run waits for the flight, by promote, or with the flight.
+	// ahead ends when a run waits for the flight, by promote, or with the
+	// flight.
 	ahead   context.Context
 	promote context.CancelFunc
 
@@ -32,7 +33,8 @@ type flight struct {
 	under   *flight // of a script's flight: the env's flight that it waits for
 	heir    *flight // of an env's flight: the script's flight that gets its place back
 
-	// Owned by the flight's goroutine; join and end pass place on under flights.mu.
+	// Owned by the flight's goroutine; join and end pass place on under
+	// flights.mu.
 	place  *ticket
 	waited time.Duration // for a place, for Redis, for another worker or flight
 }
@@ -45,8 +47,8 @@ type flights struct {
 	wg     sync.WaitGroup
 }
 
-// await joins the flight of the step, or starts it, and returns its outcome from
-// the caller's view. There are two kinds of caller:
+// await joins the flight of the step, or starts it, and returns its outcome
+// from the caller's view. There are two kinds of caller:
 //
 //	Ensure             above = nil           ahead = nobodyWaits(its priority)
 //	a script's flight  above = that flight   ahead = that flight's ahead
@@ -102,8 +104,8 @@ var ended = func() context.Context {
 
 // join returns the flight of the step, and whether this call started it. Once
 // the flights are closed it returns nil, except to a flight under way (above).
-// If above starts the flight, it hands its place over; if it joins one, it gives
-// its place back.
+// If above starts the flight, it hands its place over; if it joins one, it
+// gives its place back.
 func (fs *flights) join(ctx context.Context, b *Builder, st step, above *flight) (f *flight, started bool) {
 	fs.mu.Lock()
 	defer fs.mu.Unlock()

@@ -54,7 +54,8 @@ func TestForgottenFunctionIsBuiltAgain(t *testing.T) {
 			t.Errorf("answered %+v", b)
 		}
 		fl.expectMade(2, 1)
-		// The other worker notices late: its Forget must not drop the newer record.
+		// The other worker notices late: its Forget must not drop the newer
+		// record.
 		if err := fl.workers[1].Forget(t.Context(), numbers); err != nil {
 			t.Fatal(err)
 		}

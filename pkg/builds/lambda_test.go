@@ -9,8 +9,8 @@ import (
 	"github.com/scriptfleet/scriptfleet/pkg/function"
 )
 
-// lambda is an in-memory control plane that counts its calls, functions and layer
-// versions.
+// lambda is an in-memory control plane that counts its calls, functions and
+// layer versions.
 type lambda struct {
 	mu        sync.Mutex
 	functions map[string]*made

@@ -14,8 +14,8 @@ import (
 	"github.com/scriptfleet/scriptfleet/pkg/run"
 )
 
-// term is the time in which a flight holds the lease of its step. Its methods run
-// in the flight's goroutine.
+// term is the time in which a flight holds the lease of its step. Its methods
+// run in the flight's goroutine.
 type term struct {
 	*Builder
 	f      *flight
@@ -32,8 +32,8 @@ type made struct {
 	found bool   // it existed before this term
 }
 
-// lead carries the step out under the lease. It returns false where the lease was
-// lost first: the flight then waits for the next holder's record.
+// lead carries the step out under the lease. It returns false where the lease
+// was lost first: the flight then waits for the next holder's record.
 func (f *flight) lead(ctx context.Context, hold *lease.Hold, w *watch) (outcome, bool) {
 	settled := false
 	defer func() { f.release(ctx, hold, settled) }()
@@ -63,8 +63,8 @@ func (f *flight) lead(ctx context.Context, hold *lease.Hold, w *watch) (outcome,
 	return out, true
 }
 
-// make runs the step's own work. A panic fails this build alone, be it here or one that the
-// builder of layers or the lease's keeper has caught.
+// make runs the step's own work. A panic fails this build alone, be it here or
+// one that the builder of layers or the lease's keeper has caught.
 func (t *term) make(ctx context.Context) (m made, err error) {
 	if p := panics.Catch(func() { m, err = t.f.step.lead(ctx, t) }); p != nil {
 		m, err = made{}, p
@@ -105,9 +105,9 @@ func (t *term) outcome(m made, err error, before Record) outcome {
 	return out
 }
 
-// write writes the record with the lease's fence, and returns the record that is
-// there afterwards. It tries while the lease holds, for a fifth of its TTL at
-// most, and a failure to write changes nothing for the runs that wait: the
+// write writes the record with the lease's fence, and returns the record that
+// is there afterwards. It tries while the lease holds, for a fifth of its TTL
+// at most, and a failure to write changes nothing for the runs that wait: the
 // function or layer exists, and a worker without the record finds it at Lambda.
 func (t *term) write(ctx context.Context, rec Record) Record {
 	ctx, cancel := context.WithTimeout(ctx, t.cfg.LeaseTTL/5)
@@ -128,9 +128,9 @@ func (t *term) write(ctx context.Context, rec Record) Record {
 	return rec
 }
 
-// theirs is the record to answer with after ErrStale: the later holder's, unless
-// that holder's build failed and this one succeeded, or its ARN is not of this
-// step.
+// theirs is the record to answer with after ErrStale: the later holder's,
+// unless that holder's build failed and this one succeeded, or its ARN is not
+// of this step.
 func (t *term) theirs(ctx context.Context, ours Record) Record {
 	rec, there, err := t.deps.Records.Get(ctx, t.f.step.key)
 	if err != nil || !there || rec.ARN == "" && ours.ARN != "" || rec.ARN != "" && !t.f.step.is(rec.ARN) {
@@ -156,8 +156,8 @@ func (t *term) ended(how string) {
 	t.metrics.duration.WithLabelValues(t.f.step.name).Observe(time.Since(t.began).Seconds())
 }
 
-// finished counts the build as found, built or failed, and logs it unless it was
-// found.
+// finished counts the build as found, built or failed, and logs it unless it
+// was found.
 func (t *term) finished(out outcome) {
 	if out.record.Failure == nil && out.how == run.BuildReused {
 		t.metrics.found.WithLabelValues(t.f.step.name).Inc()
@@ -184,9 +184,9 @@ func (t *term) finished(out outcome) {
 	}
 }
 
-// release gives the lease back, also while the builder stops. If the term settled
-// nothing, and so wrote no record, it signals the waiting workers, which then ask
-// for the lease.
+// release gives the lease back, also while the builder stops. If the term
+// settled nothing, and so wrote no record, it signals the waiting workers,
+// which then ask for the lease.
 func (f *flight) release(ctx context.Context, hold *lease.Hold, settled bool) {
 	short, cancel := context.WithTimeout(context.WithoutCancel(ctx), 2*time.Second)
 	defer cancel()

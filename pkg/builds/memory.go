@@ -5,8 +5,8 @@ import (
 	"sync"
 )
 
-// memory is a map of at most max entries; put drops the least recently used one.
-// It is safe for concurrent use.
+// memory is a map of at most max entries; put drops the least recently used
+// one. It is safe for concurrent use.
 type memory[K comparable, V any] struct {
 	max int
 

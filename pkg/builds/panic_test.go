@@ -63,8 +63,8 @@ func TestPanicBesideABuildEndsItsFlightAlone(t *testing.T) {
 	})
 }
 
-// TestPanicThatTheBuilderOfLayersHasCaughtIsReported: it comes as an error, with
-// the stack of the goroutine that it was in.
+// TestPanicThatTheBuilderOfLayersHasCaughtIsReported: it comes as an error,
+// with the stack of the goroutine that it was in.
 func TestPanicThatTheBuilderOfLayersHasCaughtIsReported(t *testing.T) {
 	inFleet(t, 1, func(t *testing.T, fl *fleet) {
 		p := panics.Catch(func() { panic("index out of range") })

@@ -11,9 +11,9 @@ import (
 
 // places bounds how many builds this worker makes at a time. The order of the
 // waiting builds is: first those that a run waits for, then those made ahead;
-// within each, the build of the tenant that has used the fewest place-seconds. So
-// a tenant with a thousand new scripts does not delay another tenant's only one.
-// Builds made ahead leave one place free, unless there is only one.
+// within each, the build of the tenant that has used the fewest place-seconds.
+// So a tenant with a thousand new scripts does not delay another tenant's only
+// one. Builds made ahead leave one place free, unless there is only one.
 type places struct {
 	waiting prometheus.Gauge
 
@@ -23,8 +23,8 @@ type places struct {
 	queues [2]*fair.Queue[*ticket] // by Priority
 }
 
-// ticket is a request for a place, then the place. Its holder waits for ready, and
-// must call leave in either case.
+// ticket is a request for a place, then the place. Its holder waits for ready,
+// and must call leave in either case.
 type ticket struct {
 	ready chan struct{} // closed when the place is granted
 
@@ -36,8 +36,8 @@ type ticket struct {
 }
 
 // advance is charged to the tenant when a place is granted, in seconds, and
-// subtracted from the charge at leave. Without it one tenant could get all places
-// before its first build has ended and been charged.
+// subtracted from the charge at leave. Without it one tenant could get all
+// places before its first build has ended and been charged.
 const advance = 1.0
 
 func newPlaces(n int, waiting prometheus.Gauge) *places {
@@ -61,8 +61,8 @@ func (q *places) ask(tenant string, p Priority) *ticket {
 	return t
 }
 
-// promote moves a waiting ticket from the queue of builds made ahead to the queue
-// of builds that a run waits for.
+// promote moves a waiting ticket from the queue of builds made ahead to the
+// queue of builds that a run waits for.
 func (q *places) promote(t *ticket) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
@@ -73,8 +73,8 @@ func (q *places) promote(t *ticket) {
 	}
 }
 
-// leave gives the place back and charges its tenant for the time it was held, or
-// takes the ticket out of its queue if the place was not granted yet.
+// leave gives the place back and charges its tenant for the time it was held,
+// or takes the ticket out of its queue if the place was not granted yet.
 func (q *places) leave(t *ticket) {
 	q.mu.Lock()
 	defer q.mu.Unlock()

@@ -20,7 +20,8 @@ import (
 	"github.com/scriptfleet/scriptfleet/pkg/run"
 )
 
-// The other tests run in a synctest bubble, which a real Redis cannot be part of.
+// The other tests run in a synctest bubble, which a real Redis cannot be part
+// of.
 func TestOneBuildOnRealRedis(t *testing.T) {
 	s := redistest.Start(t)
 	service := newLambda()

@@ -28,10 +28,10 @@ func (b *Builder) scriptStep(s run.Script) step {
 	}
 }
 
-// leadScript makes the function, unless Lambda has it already: the record may be
-// missing because Redis lost it, or because a leader died before it wrote one.
-// The script is packed before its layer is made, since packing is quick and fails
-// for a script with a syntax error.
+// leadScript makes the function, unless Lambda has it already: the record may
+// be missing because Redis lost it, or because a leader died before it wrote
+// one. The script is packed before its layer is made, since packing is quick
+// and fails for a script with a syntax error.
 func leadScript(ctx context.Context, t *term) (made, error) {
 	name := t.function(t.script)
 	there, err := t.lookAt(ctx, name)
@@ -144,8 +144,8 @@ func (t *term) layers(ctx context.Context) ([]string, error) {
 	return []string{out.record.ARN}, nil
 }
 
-// awaitEnv waits for the env's flight, and then for a place for this flight again
-// (see flights.join). Neither wait counts towards Config.BuildTimeout.
+// awaitEnv waits for the env's flight, and then for a place for this flight
+// again (see flights.join). Neither wait counts towards Config.BuildTimeout.
 func (t *term) awaitEnv(ctx context.Context) (outcome, error) {
 	defer t.bound.pause()()
 	out := t.await(ctx, t.envStep(t.script), t.f.ahead, t.f)

@@ -23,13 +23,13 @@ type step struct {
 	lead   func(ctx context.Context, t *term) (made, error) // makes the layer or the function, under the lease
 }
 
-// errAbandoned ends a flight that waits for another worker, when its last caller
-// has left.
+// errAbandoned ends a flight that waits for another worker, when its last
+// caller has left.
 var errAbandoned = errors.New("build: no run waits for it any more")
 
-// settle returns when the step is built or has failed, by this worker or another.
-// Each round reads the record; if that does not answer, it waits for the lease's
-// holder, or takes the lease and leads.
+// settle returns when the step is built or has failed, by this worker or
+// another. Each round reads the record; if that does not answer, it waits for
+// the lease's holder, or takes the lease and leads.
 func (f *flight) settle(ctx context.Context) outcome {
 	w := &watch{f: f}
 	defer w.stop()
@@ -56,8 +56,8 @@ func (f *flight) settle(ctx context.Context) outcome {
 	}
 }
 
-// compete takes the lease and leads. If another worker holds the lease, it waits
-// once for that worker. It returns false where the step is not settled.
+// compete takes the lease and leads. If another worker holds the lease, it
+// waits once for that worker. It returns false where the step is not settled.
 func (f *flight) compete(ctx context.Context, w *watch) (outcome, bool) {
 	hold, err := lease.Take(ctx, f.b.deps.Leases, "build/"+f.step.key, f.b.owner(), f.b.cfg.LeaseTTL)
 	var held *lease.HeldError
@@ -91,10 +91,10 @@ func (f *flight) away(ctx context.Context, what string, err error) {
 	sleep(ctx, 200*time.Millisecond+rand.N(800*time.Millisecond))
 }
 
-// takePlace asks for a place, if the flight has none, and returns true once it is
-// granted. It returns false when the record was signalled to have changed, when it
-// is time to read the record anyway, or when ctx ended; the request for the place
-// then stays in its queue.
+// takePlace asks for a place, if the flight has none, and returns true once it
+// is granted. It returns false when the record was signalled to have changed,
+// when it is time to read the record anyway, or when ctx ended; the request for
+// the place then stays in its queue.
 func (f *flight) takePlace(ctx context.Context, w *watch) bool {
 	if f.place == nil {
 		p := ForRun

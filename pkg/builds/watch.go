@@ -47,9 +47,10 @@ func (w *watch) read(rec Record, there bool) (outcome, bool) {
 // remembered tells whether the failure still answers for a build: now < Until.
 func (r Record) remembered() bool { return time.Now().Before(r.Until) }
 
-// held notes the holder of the lease. The flight does not ask for the lease again
-// before h.Left has passed, unless a signal comes. If Redis loses the lease in
-// that time, the holder's next renewal restores it, and nothing is built twice.
+// held notes the holder of the lease. The flight does not ask for the lease
+// again before h.Left has passed, unless a signal comes. If Redis loses the
+// lease in that time, the holder's next renewal restores it, and nothing is
+// built twice.
 func (w *watch) held(h *lease.HeldError) {
 	w.until = time.Now().Add(h.Left + rand.N(h.Left/20+time.Millisecond))
 	w.f.ledBy(workerOf(h.Owner))

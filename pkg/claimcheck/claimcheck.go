@@ -1,21 +1,21 @@
-// Package claimcheck sends bodies that are too large for a queue through an object
-// store: the message on the queue is a pointer to the body in the store. It uses the
-// format of the official SQS Extended Clients, so sender or receiver may be one of
-// them.
+// Package claimcheck sends bodies that are too large for a queue through an
+// object store: the message on the queue is a pointer to the body in the store.
+// It uses the format of the official SQS Extended Clients, so sender or
+// receiver may be one of them.
 //
 // The rules:
 //
 //   - A pointer is followed only into the store's bucket and under the queue's
-//     prefix. If its key has the form that this package writes, <prefix>/<hash of
-//     the group>/<random>, it is followed only for a delivery of that group. A
-//     delivery with any other pointer keeps the pointer as its body, and [Problem]
-//     returns the reason.
-//   - If the store cannot be reached, no delivery is lost: those whose bodies cannot
-//     be read now are put back with a delay.
-//   - A body is stored before its message is sent. This package never removes it:
-//     the bucket needs a lifecycle rule that keeps objects for longer than any queue
-//     keeps messages. So if an object is missing ([ErrNoObject]), this package did
-//     not write the message, or the message is too old.
+//     prefix. If its key has the form that this package writes, <prefix>/<hash
+//     of the group>/<random>, it is followed only for a delivery of that group.
+//     A delivery with any other pointer keeps the pointer as its body, and
+//     [Problem] returns the reason.
+//   - If the store cannot be reached, no delivery is lost: those whose bodies
+//     cannot be read now are put back with a delay.
+//   - A body is stored before its message is sent. This package never removes
+//     it: the bucket needs a lifecycle rule that keeps objects for longer than
+//     any queue keeps messages. So if an object is missing ([ErrNoObject]),
+//     this package did not write the message, or the message is too old.
 //
 // Callers do not see the attributes of the claim check.
 package claimcheck
@@ -30,7 +30,8 @@ import (
 	"github.com/scriptfleet/scriptfleet/pkg/queue"
 )
 
-// The errors of [Problem]: reasons why the body of a delivery can never be read.
+// The errors of [Problem]: reasons why the body of a delivery can never be
+// read.
 var (
 	ErrMalformed = errors.New("claim check: the body is no pointer")
 	ErrForeign   = errors.New("claim check: the pointer leads outside of what this queue may read")
@@ -38,14 +39,14 @@ var (
 	ErrTooLarge  = errors.New("claim check: the object is larger than a body may be")
 )
 
-// Store holds bodies under keys in one bucket. Its methods are safe for concurrent
-// use.
+// Store holds bodies under keys in one bucket. Its methods are safe for
+// concurrent use.
 type Store interface {
 	Bucket() string
 	Put(ctx context.Context, key string, body []byte) error
-	// Get returns an object of at most limit bytes. It fails with ErrNoObject if
-	// there is none, and with ErrTooLarge, without reading all of it, if it has
-	// more bytes.
+	// Get returns an object of at most limit bytes. It fails with ErrNoObject
+	// if there is none, and with ErrTooLarge, without reading all of it, if it
+	// has more bytes.
 	Get(ctx context.Context, key string, limit int) ([]byte, error)
 }
 
@@ -55,9 +56,10 @@ const DefaultMaxBody = 16 << 20
 
 // Config says how a queue uses its store.
 type Config struct {
-	// Prefix of the keys, without a slash at its end. A queue and its dead-letter
-	// queue must have the same prefix, since SQS moves messages between them.
-	// Queues whose bodies must stay separate must have different prefixes.
+	// Prefix of the keys, without a slash at its end. A queue and its
+	// dead-letter queue must have the same prefix, since SQS moves messages
+	// between them. Queues whose bodies must stay separate must have different
+	// prefixes.
 	Prefix string
 	// Threshold is the Message.Size above which a body is stored, in bytes. 0
 	// means the MaxBytes of the wrapped queue.

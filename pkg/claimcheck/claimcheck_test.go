@@ -65,7 +65,8 @@ func TestKeepsTheContractOfAQueue(t *testing.T) {
 		if o.DeadLetter != nil {
 			options.DeadLetter = o.DeadLetter.(*claimcheck.Queue).Queue.(*memqueue.Queue)
 		}
-		// A low threshold, so that most tests of the contract store their bodies.
+		// A low threshold, so that most tests of the contract store their
+		// bodies.
 		return claimcheck.Wrap(memqueue.New(name, options), store,
 			claimcheck.Config{Prefix: "results", Threshold: 8, MaxBody: cmp.Or(o.MaxBytes, queue.MaxMessageBytes)})
 	},
@@ -245,8 +246,8 @@ func TestAStoreThatHangsCostsHalfTheVisibility(t *testing.T) {
 	})
 }
 
-// A queue may finish a poll after the caller's ctx has ended. Its deliveries are
-// ours, so their bodies must be read nevertheless.
+// A queue may finish a poll after the caller's ctx has ended. Its deliveries
+// are ours, so their bodies must be read nevertheless.
 func TestWhatAPollBroughtIsRedeemedThoughItsCallerHasStopped(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	plain := &stoppingQueue{memqueue.New("q", memqueue.Options{}), cancel}

@@ -27,8 +27,8 @@ type pointer struct {
 	Key    string `json:"s3Key"`
 }
 
-// encode returns the message body of the pointer, the same bytes that the official
-// Java client writes.
+// encode returns the message body of the pointer, the same bytes that the
+// official Java client writes.
 func (p pointer) encode() []byte {
 	body, err := json.Marshal([]any{class, p})
 	if err != nil {
@@ -37,8 +37,8 @@ func (p pointer) encode() []byte {
 	return body
 }
 
-// parsePointer reads a pointer of an official client, also of the legacy class: an
-// array of the class and an object with bucket and key. It refuses all else.
+// parsePointer reads a pointer of an official client, also of the legacy class:
+// an array of the class and an object with bucket and key. It refuses all else.
 func parsePointer(body []byte) (pointer, error) {
 	var parts []json.RawMessage
 	if err := json.Unmarshal(body, &parts); err != nil || len(parts) != 2 {
@@ -57,7 +57,8 @@ func parsePointer(body []byte) (pointer, error) {
 
 var lower = base32.NewEncoding("abcdefghijklmnopqrstuvwxyz234567").WithPadding(base32.NoPadding)
 
-// scope is the part of a key that identifies a group: 26 characters, of a SHA-256.
+// scope is the part of a key that identifies a group: 26 characters, of a
+// SHA-256.
 func scope(group string) string {
 	sum := sha256.Sum256([]byte(group))
 	return lower.EncodeToString(sum[:16])
@@ -68,7 +69,8 @@ func newKey(prefix, group string) string {
 	return path.Join(prefix, scope(group), uuid.NewString())
 }
 
-// mayRead tells whether a delivery of that group may have its body under the key.
+// mayRead tells whether a delivery of that group may have its body under the
+// key.
 func mayRead(key, prefix, group string, foreign bool) bool {
 	rest, ok := within(key, prefix)
 	if !ok {
@@ -81,8 +83,9 @@ func mayRead(key, prefix, group string, foreign bool) bool {
 	return foreign && (prefix != "" || !nested)
 }
 
-// within returns the part of a key after the prefix and its slash. It refuses keys
-// that a client, proxy or server could read as another path, such as a/../b or a%2fb.
+// within returns the part of a key after the prefix and its slash. It refuses
+// keys that a client, proxy or server could read as another path, such as
+// a/../b or a%2fb.
 func within(key, prefix string) (rest string, ok bool) {
 	if key == "" || len(key) > maxKey || !utf8.ValidString(key) || path.Clean("/"+key) != "/"+key ||
 		strings.ContainsFunc(key, func(r rune) bool { return r < 0x20 || r == 0x7f || r == '\\' || r == '%' || r == '?' || r == '#' }) {

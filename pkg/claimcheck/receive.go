@@ -13,8 +13,8 @@ import (
 	"github.com/scriptfleet/scriptfleet/pkg/queue"
 )
 
-// noteProblem is the attribute that Problem reads. SQS refuses a colon in the name of
-// an attribute, so no sender can set it.
+// noteProblem is the attribute that Problem reads. SQS refuses a colon in the
+// name of an attribute, so no sender can set it.
 const noteProblem = "claimcheck:problem"
 
 // problems maps the values of noteProblem to errors.
@@ -25,15 +25,15 @@ var problems = map[string]error{
 	"too large": ErrTooLarge,
 }
 
-// Problem returns nil if the delivery has the body of its message. Otherwise its
-// body is still a pointer, and Problem returns why: ErrMalformed, ErrForeign,
-// ErrNoObject or ErrTooLarge. Another receive would not help, so the receiver should
-// reject the message.
+// Problem returns nil if the delivery has the body of its message. Otherwise
+// its body is still a pointer, and Problem returns why: ErrMalformed,
+// ErrForeign, ErrNoObject or ErrTooLarge. Another receive would not help, so
+// the receiver should reject the message.
 func Problem(d queue.Delivery) error { return problems[d.Attributes[noteProblem]] }
 
-// Receive receives deliveries and reads their bodies from the store. It puts back a
-// delivery whose body it cannot read now, and leaves it out. If none is left, it
-// returns the store's error.
+// Receive receives deliveries and reads their bodies from the store. It puts
+// back a delivery whose body it cannot read now, and leaves it out. If none is
+// left, it returns the store's error.
 func (q *Queue) Receive(ctx context.Context, p queue.Poll) ([]queue.Delivery, error) {
 	ds, err := q.Queue.Receive(ctx, p)
 	if err != nil {
@@ -51,9 +51,9 @@ func (q *Queue) Receive(ctx context.Context, p queue.Poll) ([]queue.Delivery, er
 	return q.redeem(ctx, ds, checks, p.Visibility)
 }
 
-// redeem reads the bodies of the deliveries that are claim checks. It takes at most
-// half of their visibility. The end of ctx does not stop it, since the deliveries
-// are ours already.
+// redeem reads the bodies of the deliveries that are claim checks. It takes at
+// most half of their visibility. The end of ctx does not stop it, since the
+// deliveries are ours already.
 func (q *Queue) redeem(ctx context.Context, ds []queue.Delivery, checks []int, visibility time.Duration) ([]queue.Delivery, error) {
 	within := storeWithin
 	if visibility > 0 {
@@ -82,8 +82,8 @@ func (q *Queue) redeem(ctx context.Context, ds []queue.Delivery, checks []int, v
 	return kept, q.putBack(ctx, later, errors.Join(errs...), len(kept) == 0)
 }
 
-// redeemOne reads the body of one delivery. It fails only if another receive may
-// help; any other error becomes the delivery's Problem.
+// redeemOne reads the body of one delivery. It fails only if another receive
+// may help; any other error becomes the delivery's Problem.
 func (q *Queue) redeemOne(ctx context.Context, d queue.Delivery) (queue.Delivery, error) {
 	attributes := maps.Clone(d.Attributes)
 	delete(attributes, queue.AttributePayloadSize)
@@ -107,8 +107,8 @@ func (q *Queue) redeemOne(ctx context.Context, d queue.Delivery) (queue.Delivery
 	return d, fmt.Errorf("redeem claim check of %s: %w", d.MessageID, err)
 }
 
-// pointerOf reads a delivery's pointer, and refuses one that the delivery may not
-// follow.
+// pointerOf reads a delivery's pointer, and refuses one that the delivery may
+// not follow.
 func (q *Queue) pointerOf(d queue.Delivery) (pointer, error) {
 	p, err := parsePointer(d.Body)
 	if err != nil {
@@ -120,10 +120,10 @@ func (q *Queue) pointerOf(d queue.Delivery) (pointer, error) {
 	return p, nil
 }
 
-// putBack puts deliveries back with a delay that grows with their receive count:
-// 2ⁿ s, at most 60 s, plus a jitter of up to as much. So a long absence of the store
-// uses up few receives. A delivery that cannot be put back comes again when its
-// visibility runs out.
+// putBack puts deliveries back with a delay that grows with their receive
+// count: 2ⁿ s, at most 60 s, plus a jitter of up to as much. So a long absence
+// of the store uses up few receives. A delivery that cannot be put back comes
+// again when its visibility runs out.
 func (q *Queue) putBack(ctx context.Context, ds []queue.Delivery, why error, none bool) error {
 	for i := range ds {
 		delay := min(time.Second<<min(ds[i].ReceiveCount, 6), time.Minute)

@@ -10,9 +10,10 @@ import (
 	"github.com/scriptfleet/scriptfleet/pkg/queue"
 )
 
-// Send puts messages on the queue, and their bodies into the store if their Size is
-// above the threshold. It refuses a message that has an attribute of a claim check
-// with queue.ErrInvalid, since a receiver would read its body as a pointer.
+// Send puts messages on the queue, and their bodies into the store if their
+// Size is above the threshold. It refuses a message that has an attribute of a
+// claim check with queue.ErrInvalid, since a receiver would read its body as a
+// pointer.
 func (q *Queue) Send(ctx context.Context, ms []queue.Message) []error {
 	errs := make([]error, len(ms))
 	checked := make([]queue.Message, len(ms))
@@ -34,8 +35,8 @@ func (q *Queue) Send(ctx context.Context, ms []queue.Message) []error {
 	return errs
 }
 
-// checkIn stores a message's body and returns the message with the pointer. It does
-// not store the body of a message that the queue would refuse.
+// checkIn stores a message's body and returns the message with the pointer. It
+// does not store the body of a message that the queue would refuse.
 func (q *Queue) checkIn(ctx context.Context, m queue.Message) (queue.Message, error) {
 	if len(m.Body) > q.cfg.MaxBody {
 		return m, fmt.Errorf("%w: %w: %d bytes, at most %d", queue.ErrTooLarge, ErrTooLarge, len(m.Body), q.cfg.MaxBody)
@@ -79,8 +80,8 @@ func isClaimCheck(attributes map[string]string) bool {
 	return is || was
 }
 
-// withoutNotes removes the note of Problem, so that the attributes of a delivery can
-// be sent again.
+// withoutNotes removes the note of Problem, so that the attributes of a
+// delivery can be sent again.
 func withoutNotes(m queue.Message) queue.Message {
 	if _, noted := m.Attributes[noteProblem]; noted {
 		m.Attributes = maps.Clone(m.Attributes)

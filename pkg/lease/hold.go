@@ -13,16 +13,17 @@ import (
 // Hold is a granted lease with a goroutine that renews it every TTL/3, until
 // Release.
 //
-// The holder trusts the lease for 4/5 of its TTL by its own clock, from the moment
-// before it sent the Acquire or Renew. The service counts the whole TTL from the
-// moment when that call arrived. So the holder stops before another owner can be
-// granted the key, provided that the rates of the two clocks differ by less than a
-// fifth. When the trust ends, the hold's context ends with the cause ErrLost.
+// The holder trusts the lease for 4/5 of its TTL by its own clock, from the
+// moment before it sent the Acquire or Renew. The service counts the whole TTL
+// from the moment when that call arrived. So the holder stops before another
+// owner can be granted the key, provided that the rates of the two clocks
+// differ by less than a fifth. When the trust ends, the hold's context ends
+// with the cause ErrLost.
 //
 // A process that was paused for longer than that (SIGSTOP, a suspended machine)
-// resumes with a context that has not ended yet, since no timer ran. Valid reads
-// the clock and is right at once. Call it immediately before each action that two
-// owners must not both take.
+// resumes with a context that has not ended yet, since no timer ran. Valid
+// reads the clock and is right at once. Call it immediately before each action
+// that two owners must not both take.
 type Hold struct {
 	leases Leases
 	lease  Lease
@@ -37,8 +38,8 @@ type Hold struct {
 	expires *time.Timer // cancels ctx with ErrLost when the trust ends
 }
 
-// Take acquires key for owner and begins to renew the lease. Its errors are those
-// of Acquire. The hold's context is derived from ctx.
+// Take acquires key for owner and begins to renew the lease. Its errors are
+// those of Acquire. The hold's context is derived from ctx.
 func Take(ctx context.Context, leases Leases, key, owner string, ttl time.Duration) (*Hold, error) {
 	sent := time.Now()
 	l, err := leases.Acquire(ctx, key, owner, ttl)
@@ -57,9 +58,9 @@ func Take(ctx context.Context, leases Leases, key, owner string, ttl time.Durati
 	return h, nil
 }
 
-// Context returns a context that ends with the cause ErrLost when the lease can no
-// longer be trusted, with context.Canceled on Release, and with a *panics.Error if
-// the goroutine that renews the lease panicked.
+// Context returns a context that ends with the cause ErrLost when the lease can
+// no longer be trusted, with context.Canceled on Release, and with a
+// *panics.Error if the goroutine that renews the lease panicked.
 func (h *Hold) Context() context.Context { return h.ctx }
 
 // Fence returns the fence of the lease.
@@ -76,8 +77,8 @@ func (h *Hold) Valid() bool {
 	return elapsed(since, time.Now()) < h.trust()
 }
 
-// Release stops the renewals and gives the lease back. ctx bounds the call of the
-// service only. Releasing a lost lease is no error.
+// Release stops the renewals and gives the lease back. ctx bounds the call of
+// the service only. Releasing a lost lease is no error.
 func (h *Hold) Release(ctx context.Context) error {
 	h.expires.Stop()
 	h.cancel(context.Canceled)
@@ -128,9 +129,9 @@ func (h *Hold) renew() error {
 func (h *Hold) trust() time.Duration { return h.ttl - h.ttl/5 }
 
 // elapsed returns the time between from and to by the monotonic or by the wall
-// clock, whichever is longer: the monotonic clock stops while a machine sleeps, and
-// the wall clock may be set back. If the longer one is wrong, the holder gives a
-// lease up too early, which is safe.
+// clock, whichever is longer: the monotonic clock stops while a machine sleeps,
+// and the wall clock may be set back. If the longer one is wrong, the holder
+// gives a lease up too early, which is safe.
 func elapsed(from, to time.Time) time.Duration {
 	return max(to.Sub(from), to.Round(0).Sub(from.Round(0)))
 }

@@ -6,9 +6,9 @@ import (
 	"time"
 )
 
-// A paused process runs no timer, so when it resumes, the hold's context has not
-// ended although its time is up. This test makes such a hold directly; the tests of
-// redislease pause a process with SIGSTOP.
+// A paused process runs no timer, so when it resumes, the hold's context has
+// not ended although its time is up. This test makes such a hold directly; the
+// tests of redislease pause a process with SIGSTOP.
 func TestValidNoticesAPauseBeforeAnyTimerRuns(t *testing.T) {
 	for name, woke := range map[string]time.Time{
 		"by the monotonic clock": time.Now().Add(-time.Minute),

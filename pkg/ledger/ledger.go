@@ -1,6 +1,7 @@
-// Package ledger defines the ledger, which keeps a record of each run. It tells the
-// holder of a second delivery of a run what to do with it. redisledger keeps the
-// ledger in Redis, memledger in memory; ledgertest holds both to this contract.
+// Package ledger defines the ledger, which keeps a record of each run. It tells
+// the holder of a second delivery of a run what to do with it. redisledger
+// keeps the ledger in Redis, memledger in memory; ledgertest holds both to this
+// contract.
 //
 // The states of a record:
 //
@@ -12,32 +13,32 @@
 //
 // # Claims and fences
 //
-// A claim is a lease on one run. It lasts for a TTL, and the worker that holds the
-// run renews it. Each grant has a fence, a number greater than the fence of every
-// earlier grant of the same run, also of grants that the ledger has lost. For a
-// hold with fence h and a record with fence r:
+// A claim is a lease on one run. It lasts for a TTL, and the worker that holds
+// the run renews it. Each grant has a fence, a number greater than the fence of
+// every earlier grant of the same run, also of grants that the ledger has lost.
+// For a hold with fence h and a record with fence r:
 //
 //   - done or published: the hold is lost.
-//   - h > r: the hold is good. The ledger has lost its grant, and may have got a
-//     new record of the run from an older hold or from Accept. The hold's claim
-//     is put back into the record.
-//   - h = r: the hold is good until it is released. A claim whose TTL has passed
-//     is still good, until another owner claims the run.
+//   - h > r: the hold is good. The ledger has lost its grant, and may have got
+//     a new record of the run from an older hold or from Accept. The hold's
+//     claim is put back into the record.
+//   - h = r: the hold is good until it is released. A claim whose TTL has
+//     passed is still good, until another owner claims the run.
 //   - h < r: the hold is lost.
 //
 // # After a loss of the ledger
 //
-// Redis may lose the ledger at any moment, in whole or in part. An unknown run can
-// be claimed, and its Attempts begin at 1: the dispatcher accepts each run before
-// it sends it, so the record was lost, and the script may have executed. Renew,
-// Invoking, Release and Finish of a good hold put its record back. The Books start
-// at zero again, and stay consistent.
+// Redis may lose the ledger at any moment, in whole or in part. An unknown run
+// can be claimed, and its Attempts begin at 1: the dispatcher accepts each run
+// before it sends it, so the record was lost, and the script may have executed.
+// Renew, Invoking, Release and Finish of a good hold put its record back. The
+// Books start at zero again, and stay consistent.
 //
 // # Repeating a call
 //
-// A method whose outcome is unknown (a broken connection, a deadline) may be called
-// again with the same arguments. It counts nothing twice, and Claim gives the same
-// owner the same grant.
+// A method whose outcome is unknown (a broken connection, a deadline) may be
+// called again with the same arguments. It counts nothing twice, and Claim
+// gives the same owner the same grant.
 //
 // # Two deliveries of a run that is Done
 //
@@ -53,14 +54,14 @@ import (
 	"github.com/scriptfleet/scriptfleet/pkg/run"
 )
 
-// ErrUnavailable is wrapped by the errors of calls that could not reach the ledger.
-// The call may have taken effect, and may be repeated. The caller should pause its
-// intake and go on with the runs that it holds.
+// ErrUnavailable is wrapped by the errors of calls that could not reach the
+// ledger. The call may have taken effect, and may be repeated. The caller
+// should pause its intake and go on with the runs that it holds.
 var ErrUnavailable = errors.New("ledger: out of reach")
 
-// ErrLost is the error of Renew, Invoking and Finish for a lost hold: another owner
-// has claimed the run since, or the run is Done or Published, or the hold was
-// released.
+// ErrLost is the error of Renew, Invoking and Finish for a lost hold: another
+// owner has claimed the run since, or the run is Done or Published, or the hold
+// was released.
 var ErrLost = errors.New("ledger: the claim on the run is lost")
 
 // State is the state of a run's record.
@@ -75,7 +76,8 @@ const (
 	Published State = "published" // the result is on the results queue; the record keeps no result
 )
 
-// Entry identifies a run. The fields besides Key are for Lookup, Open and Backlogs.
+// Entry identifies a run. The fields besides Key are for Lookup, Open and
+// Backlogs.
 type Entry struct {
 	Key    run.Key
 	Tenant string
@@ -99,8 +101,8 @@ type Answer struct {
 	// Granted is set where the run was claimed; Hold is then the grant.
 	Granted bool
 	Hold    Hold
-	// HeldBy is the owner that holds the run, where that is another one. HeldFor
-	// is the time until its claim runs out unless it is renewed.
+	// HeldBy is the owner that holds the run, where that is another one.
+	// HeldFor is the time until its claim runs out unless it is renewed.
 	HeldBy  string
 	HeldFor time.Duration
 	// Attempts is the number of attempts before this claim: calls of Invoking
@@ -108,11 +110,11 @@ type Answer struct {
 	// above zero, the script may have executed. State does not tell that: a
 	// released run is Queued.
 	Attempts int
-	// Claims counts the grants, this one included. Many claims with few attempts
-	// are a run that crashes its workers, or that is often put back.
+	// Claims counts the grants, this one included. Many claims with few
+	// attempts are a run that crashes its workers, or that is often put back.
 	Claims int
-	// Fresh is set where the ledger had no record of the run, or only the mark of
-	// its cancellation.
+	// Fresh is set where the ledger had no record of the run, or only the mark
+	// of its cancellation.
 	Fresh bool
 	// Cancelled is set where Cancel was called for the run.
 	Cancelled bool
@@ -151,20 +153,20 @@ type Record struct {
 //
 //	Accepted = Open + the sum of Finished
 //
-// Accepted counts each run once: at its first Accept or Claim, or when a hold puts
-// a lost record back. Finished counts each run once, at its first Finish, under
-// the status of its result. Open counts the accepted runs that are not finished. A
-// run that is Published while it is open counts as finished under the empty
-// status: the ledger lost its Finish and then got a new record of it.
+// Accepted counts each run once: at its first Accept or Claim, or when a hold
+// puts a lost record back. Finished counts each run once, at its first Finish,
+// under the status of its result. Open counts the accepted runs that are not
+// finished. A run that is Published while it is open counts as finished under
+// the empty status: the ledger lost its Finish and then got a new record of it.
 type Books struct {
 	Accepted int64
 	Finished map[run.Status]int64
 	Open     int64
 }
 
-// Ledger is safe for concurrent use. A method that takes a slice answers for each
-// element, in the same order, and shares round trips among them. Every method may
-// fail with an error that wraps ErrUnavailable.
+// Ledger is safe for concurrent use. A method that takes a slice answers for
+// each element, in the same order, and shares round trips among them. Every
+// method may fail with an error that wraps ErrUnavailable.
 type Ledger interface {
 	// Accept records runs that the dispatcher is about to send, and returns the
 	// state of each before. A run that is Done or Published need not be sent.
@@ -181,10 +183,10 @@ type Ledger interface {
 	// Renew puts a lost record back from the hold's fields.
 	Renew(ctx context.Context, hs []Hold, ttl time.Duration) ([]error, error)
 
-	// Invoking records that the holder is about to invoke the script, and counts
-	// an attempt. From then on the script may have executed. It fails with
-	// ErrLost. Use the hold that it returns from then on: it has the new count.
-	// A second call with the old hold counts as the same attempt.
+	// Invoking records that the holder is about to invoke the script, and
+	// counts an attempt. From then on the script may have executed. It fails
+	// with ErrLost. Use the hold that it returns from then on: it has the new
+	// count. A second call with the old hold counts as the same attempt.
 	Invoking(ctx context.Context, h Hold) (Hold, error)
 
 	// Wait records what a held run waits for, for explain. Release keeps this
@@ -193,33 +195,33 @@ type Ledger interface {
 	Wait(ctx context.Context, h Hold, reason string) error
 
 	// Release gives a run back, so that its next delivery can claim it at once.
-	// If executed is false, the script did not execute, and the attempt that this
-	// hold counted, if any, is subtracted; attempts of earlier holds stay.
+	// If executed is false, the script did not execute, and the attempt that
+	// this hold counted, if any, is subtracted; attempts of earlier holds stay.
 	// Releasing a lost hold changes nothing and returns nil.
 	Release(ctx context.Context, h Hold, executed bool) error
 
-	// Finish stores result events. The error for each is nil or ErrLost. A holder
-	// that gets ErrLost must not publish its result. If the record was lost, it
-	// is put back as Done.
+	// Finish stores result events. The error for each is nil or ErrLost. A
+	// holder that gets ErrLost must not publish its result. If the record was
+	// lost, it is put back as Done.
 	Finish(ctx context.Context, fs []Finish) ([]error, error)
 
 	// Published records that results are on the results queue. It drops the
 	// stored results, and keeps the records for as long as a duplicate of the
-	// request can come (Remember). It also does so for runs without a record, and
-	// for runs that another owner has claimed since.
+	// request can come (Remember). It also does so for runs without a record,
+	// and for runs that another owner has claimed since.
 	Published(ctx context.Context, keys []run.Key) error
 
-	// Cancel marks a run as cancelled and returns its state before. It also marks
-	// a run without a record, since its request may still come. It does not mark
-	// a run that is Done or Published.
+	// Cancel marks a run as cancelled and returns its state before. It also
+	// marks a run without a record, since its request may still come. It does
+	// not mark a run that is Done or Published.
 	Cancel(ctx context.Context, e Entry) (State, error)
 
 	// Cancelled tells which of the runs are marked as cancelled. Published
 	// removes the mark.
 	Cancelled(ctx context.Context, keys []run.Key) ([]bool, error)
 
-	// Lookup returns the record of a run. For an Unknown run only its Key is set,
-	// for a Published run only Key, State, Status, Since and Attempts.
+	// Lookup returns the record of a run. For an Unknown run only its Key is
+	// set, for a Published run only Key, State, Status, Since and Attempts.
 	Lookup(ctx context.Context, key run.Key) (Record, error)
 	// Open lists the accepted runs that are not finished, the oldest first, at
 	// most limit. A run whose record has expired is Unknown in the list: it was
@@ -227,8 +229,8 @@ type Ledger interface {
 	// Published removes it from the list.
 	Open(ctx context.Context, limit int) ([]Record, error)
 	Books(ctx context.Context) (Books, error)
-	// Backlogs returns how many open runs each of the tenants has. If Redis loses
-	// single records, for example by eviction, the count may be too high.
+	// Backlogs returns how many open runs each of the tenants has. If Redis
+	// loses single records, for example by eviction, the count may be too high.
 	Backlogs(ctx context.Context, tenants []string) ([]int, error)
 }
 

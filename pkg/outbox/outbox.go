@@ -1,5 +1,5 @@
-// Package outbox brings the result of a run to the results queue, in an order that
-// keeps promise 1, one result for each request:
+// Package outbox brings the result of a run to the results queue, in an order
+// that keeps promise 1, one result for each request:
 //
 //		claim ──▶ decide ──▶ write down ──▶ publish ──▶ note ──▶ the caller deletes its delivery
 //
@@ -16,8 +16,8 @@
 //
 // # After a crash
 //
-// The delivery is deleted last, so if a process dies, the delivery comes again. Its
-// next owner begins with Claim:
+// The delivery is deleted last, so if a process dies, the delivery comes again.
+// Its next owner begins with Claim:
 //
 //	died after     the next owner finds            and then
 //	claim          the claim, until it runs out    decides
@@ -28,8 +28,8 @@
 //	                                               event with the same id
 //	note           the run as published            deletes
 //
-// A call whose answer is lost is repeated in the same way, and the ledger counts
-// nothing twice.
+// A call whose answer is lost is repeated in the same way, and the ledger
+// counts nothing twice.
 package outbox
 
 import (
@@ -47,8 +47,8 @@ import (
 	"github.com/scriptfleet/scriptfleet/pkg/run"
 )
 
-// ErrPublished is returned by Claim where the run's result is published already. The
-// caller should delete its delivery.
+// ErrPublished is returned by Claim where the run's result is published
+// already. The caller should delete its delivery.
 var ErrPublished = errors.New("outbox: the run's result is published")
 
 // HeldError is returned by Claim where another owner holds the run.
@@ -71,11 +71,12 @@ type Deps struct {
 	Ledger Ledger
 	// Send puts one event on the results queue.
 	Send func(ctx context.Context, m queue.Message) error
-	// MaxBytes is the size of the largest message of the results queue, in bytes.
+	// MaxBytes is the size of the largest message of the results queue, in
+	// bytes.
 	MaxBytes int
 	// Again is called after call number try failed because the ledger or the
-	// results queue is away. It waits, and returns whether to call again. It must
-	// return false once ctx has ended. A nil Again never repeats.
+	// results queue is away. It waits, and returns whether to call again. It
+	// must return false once ctx has ended. A nil Again never repeats.
 	Again func(ctx context.Context, err error, try int) bool
 	// Sent is called with the status of each event that was sent; may be nil.
 	Sent  func(status run.Status)
@@ -83,13 +84,13 @@ type Deps struct {
 	Guard panics.Guard // of the batched calls of the ledger
 }
 
-// Outbox is safe for concurrent use. Calls of many runs share round trips to the
-// ledger.
+// Outbox is safe for concurrent use. Calls of many runs share round trips to
+// the ledger.
 //
-// The ctx of its methods bounds how often a call is repeated. It does not cancel a
-// call of the ledger under way: the ledger may grant a claim whose answer the caller
-// then does not get, and no other owner could claim the run until it ran out. Each
-// call of the ledger has a timeout of its own.
+// The ctx of its methods bounds how often a call is repeated. It does not
+// cancel a call of the ledger under way: the ledger may grant a claim whose
+// answer the caller then does not get, and no other owner could claim the run
+// until it ran out. Each call of the ledger has a timeout of its own.
 type Outbox struct {
 	deps Deps
 
@@ -153,9 +154,9 @@ type Grant struct {
 	Sent time.Time // just before the call that granted it was sent; the claim's TTL counts from here
 }
 
-// Claim claims a run. It fails with ErrPublished, with a *HeldError, or with the
-// error of the ledger or the results queue. If the run's result is stored already,
-// Claim publishes it and returns ErrPublished.
+// Claim claims a run. It fails with ErrPublished, with a *HeldError, or with
+// the error of the ledger or the results queue. If the run's result is stored
+// already, Claim publishes it and returns ErrPublished.
 func (o *Outbox) Claim(ctx context.Context, c ledger.Claim) (Grant, error) {
 	var g Grant
 	err := o.repeat(ctx, func() (err error) {
@@ -176,11 +177,11 @@ func (o *Outbox) Claim(ctx context.Context, c ledger.Claim) (Grant, error) {
 	return g, nil
 }
 
-// Finish stores the result of a claimed run in the ledger, publishes it, and notes
-// that it is published. Between the first two steps it calls written with the stored
-// result, which may be a replacement of res; the claim has ended by then, so the
-// caller must not renew it any more. If the claim was lost before, Finish fails with
-// ledger.ErrLost and publishes nothing.
+// Finish stores the result of a claimed run in the ledger, publishes it, and
+// notes that it is published. Between the first two steps it calls written with
+// the stored result, which may be a replacement of res; the claim has ended by
+// then, so the caller must not renew it any more. If the claim was lost before,
+// Finish fails with ledger.ErrLost and publishes nothing.
 func (o *Outbox) Finish(ctx context.Context, hold ledger.Hold, res run.Result, written func(run.Result)) error {
 	res, body, err := o.event(res)
 	if err != nil {
@@ -199,8 +200,8 @@ func (o *Outbox) Finish(ctx context.Context, hold ledger.Hold, res run.Result, w
 	return o.publish(ctx, hold.Entry.Key, res, body)
 }
 
-// event encodes res, or the result that replaces it if it cannot be encoded or is
-// too large.
+// event encodes res, or the result that replaces it if it cannot be encoded or
+// is too large.
 func (o *Outbox) event(res run.Result) (run.Result, []byte, error) {
 	body, err := res.Encode()
 	if err != nil {
@@ -217,8 +218,9 @@ func (o *Outbox) event(res run.Result) (run.Result, []byte, error) {
 	return res, body, nil
 }
 
-// Answer claims a run, calls decide for its result, and publishes that. It returns
-// nil once a result of the run is published, also if that is an earlier one.
+// Answer claims a run, calls decide for its result, and publishes that. It
+// returns nil once a result of the run is published, also if that is an earlier
+// one.
 func (o *Outbox) Answer(ctx context.Context, c ledger.Claim, decide func(context.Context) (run.Result, error)) error {
 	grant, err := o.Claim(ctx, c)
 	if errors.Is(err, ErrPublished) {
@@ -234,8 +236,8 @@ func (o *Outbox) Answer(ctx context.Context, c ledger.Claim, decide func(context
 	return o.Finish(ctx, grant.Hold, res, func(run.Result) {})
 }
 
-// publishStored publishes the result that an earlier owner has stored. It returns
-// ErrPublished once that is done.
+// publishStored publishes the result that an earlier owner has stored. It
+// returns ErrPublished once that is done.
 func (o *Outbox) publishStored(ctx context.Context, key run.Key, stored []byte) error {
 	res, err := run.DecodeResult(stored)
 	if err != nil {
@@ -280,8 +282,8 @@ func (o *Outbox) send(ctx context.Context, res run.Result, body []byte) error {
 	}
 }
 
-// repeat repeats a call while it fails with ledger.ErrUnavailable and Again allows
-// it.
+// repeat repeats a call while it fails with ledger.ErrUnavailable and Again
+// allows it.
 func (o *Outbox) repeat(ctx context.Context, call func() error) error {
 	for try := 1; ; try++ {
 		err := call()
@@ -291,8 +293,8 @@ func (o *Outbox) repeat(ctx context.Context, call func() error) error {
 	}
 }
 
-// tooLarge makes the replacement of an event that is too large for its queue. The
-// replacement depends on that event only, so it is the same each time.
+// tooLarge makes the replacement of an event that is too large for its queue.
+// The replacement depends on that event only, so it is the same each time.
 func tooLarge(event []byte) (run.Result, []byte, error) {
 	res, err := run.DecodeResult(event)
 	if err != nil {

@@ -33,7 +33,8 @@ const (
 	note      = "note"
 )
 
-// world is a ledger and a results queue whose calls fail as a test sets them up.
+// world is a ledger and a results queue whose calls fail as a test sets them
+// up.
 type world struct {
 	*memledger.Ledger
 	*testing.T
@@ -89,7 +90,8 @@ func ask(owner string) ledger.Claim {
 	return ledger.Claim{Entry: ledger.EntryOf(theRun), Owner: owner}
 }
 
-// answer answers one delivery of the run. Every decision makes a different result.
+// answer answers one delivery of the run. Every decision makes a different
+// result.
 func (w *world) answer(owner string) error {
 	return w.outbox().Answer(context.Background(), ask(owner), func(context.Context) (res run.Result, err error) {
 		return res, w.step(decide, func() error {
@@ -111,8 +113,8 @@ func inWorld(t *testing.T, test func(*world)) {
 	})
 }
 
-// settled checks that one result was published, once or more often, and that the
-// books add up.
+// settled checks that one result was published, once or more often, and that
+// the books add up.
 func (w *world) settled() { w.Helper(); w.settledAs(run.Succeeded) }
 
 // settledAs is settled for a run that the books count under status.
@@ -151,8 +153,8 @@ func TestStepsComeInTheirOrder(t *testing.T) {
 	})
 }
 
-// TestNextDeliveryCompletesWhatACrashLeft stops before and after each step, like a
-// crash or a lost answer, and then handles the next delivery.
+// TestNextDeliveryCompletesWhatACrashLeft stops before and after each step,
+// like a crash or a lost answer, and then handles the next delivery.
 func TestNextDeliveryCompletesWhatACrashLeft(t *testing.T) {
 	crash := errors.New("the process is dead")
 	for at, c := range map[string]struct{ decisions, events int }{
@@ -311,7 +313,8 @@ func TestClaimTellsSinceWhenItLasts(t *testing.T) {
 }
 
 // A result that exceeds the queue's limit at the start is replaced before it is
-// stored. If the limit was lowered since, the result is replaced when it is sent.
+// stored. If the limit was lowered since, the result is replaced when it is
+// sent.
 func TestResultThatIsTooLargeIsWrittenDownAsItGoesOut(t *testing.T) {
 	for limitAtStart, counted := range map[int]run.Status{2000: run.Failed, 0: run.Succeeded} {
 		inWorld(t, func(w *world) {

@@ -9,18 +9,20 @@ import (
 	"github.com/scriptfleet/scriptfleet/pkg/panics"
 )
 
-// callWithin bounds one call of a batch, the transfer of large bodies to their store
-// included. So an entry waits at most that long for the next call to begin.
+// callWithin bounds one call of a batch, the transfer of large bodies to their
+// store included. So an entry waits at most that long for the next call to
+// begin.
 const callWithin = 30 * time.Second
 
-// Sender sends the messages of many goroutines to one queue in batches. Messages
-// that arrive while a call is under way go together in the next call. So an idle
-// Sender adds no delay, and a busy one makes full batches.
+// Sender sends the messages of many goroutines to one queue in batches.
+// Messages that arrive while a call is under way go together in the next call.
+// So an idle Sender adds no delay, and a busy one makes full batches.
 type Sender struct {
 	batch *batch.Batcher[Message, struct{}]
 }
 
-// NewSender returns a Sender for q that makes at most concurrency calls at once.
+// NewSender returns a Sender for q that makes at most concurrency calls at
+// once.
 func NewSender(q Queue, concurrency int, guard panics.Guard) *Sender {
 	return &Sender{batch.New(batch.Config[Message]{
 		Max: MaxBatch, MaxWeight: min(MaxMessageBytes, q.MaxBytes()), Weight: Message.Size, Concurrency: concurrency, Guard: guard,
@@ -38,12 +40,14 @@ func (s *Sender) Send(ctx context.Context, m Message) error {
 	return err
 }
 
-// Deleter deletes the deliveries of many goroutines in batches, as Sender sends.
+// Deleter deletes the deliveries of many goroutines in batches, as Sender
+// sends.
 type Deleter struct {
 	batch *batch.Batcher[Delivery, struct{}]
 }
 
-// NewDeleter returns a Deleter for q that makes at most concurrency calls at once.
+// NewDeleter returns a Deleter for q that makes at most concurrency calls at
+// once.
 func NewDeleter(q Queue, concurrency int, guard panics.Guard) *Deleter {
 	return &Deleter{batch.New(batch.Config[Delivery]{Max: MaxBatch, Concurrency: concurrency, Guard: guard},
 		func(ctx context.Context, ds []Delivery) ([]struct{}, []error) {
@@ -60,10 +64,10 @@ func (s *Deleter) Delete(ctx context.Context, d Delivery) error {
 	return err
 }
 
-// Extender extends the deliveries of many goroutines in batches, as Sender sends. A
-// batch holds deliveries for one visibility. The Extender keeps a batcher for each
-// visibility that it was asked for, so there should be few different ones, such as
-// whole seconds up to a minute.
+// Extender extends the deliveries of many goroutines in batches, as Sender
+// sends. A batch holds deliveries for one visibility. The Extender keeps a
+// batcher for each visibility that it was asked for, so there should be few
+// different ones, such as whole seconds up to a minute.
 type Extender struct {
 	queue       Queue
 	concurrency int // of the calls for each visibility
@@ -73,8 +77,8 @@ type Extender struct {
 	times map[time.Duration]*batch.Batcher[Delivery, struct{}]
 }
 
-// NewExtender returns an Extender for q that makes at most concurrency calls at once
-// for each visibility.
+// NewExtender returns an Extender for q that makes at most concurrency calls at
+// once for each visibility.
 func NewExtender(q Queue, concurrency int, guard panics.Guard) *Extender {
 	return &Extender{queue: q, concurrency: concurrency, guard: guard, times: map[time.Duration]*batch.Batcher[Delivery, struct{}]{}}
 }

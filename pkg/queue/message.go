@@ -9,9 +9,9 @@ import (
 // MaxAttributes is how many attributes a message of SQS may have.
 const MaxAttributes = 10
 
-// The attributes of the claim check. On the wire they have the type Number, as the
-// official extended clients write them; every other attribute is a String. In
-// Message.Attributes they are decimal digits.
+// The attributes of the claim check. On the wire they have the type Number, as
+// the official extended clients write them; every other attribute is a String.
+// In Message.Attributes they are decimal digits.
 const (
 	AttributePayloadSize       = "ExtendedPayloadSize"
 	AttributeLegacyPayloadSize = "SQSLargePayloadSize"
@@ -25,13 +25,13 @@ func DataType(attribute string) string {
 	return "String"
 }
 
-// ErrInvalid is the error of Send for a message that no queue takes: its body is
-// empty, it has a character that SQS refuses, too many or empty attributes, or a
-// delay out of range. Sending it again fails again.
+// ErrInvalid is the error of Send for a message that no queue takes: its body
+// is empty, it has a character that SQS refuses, too many or empty attributes,
+// or a delay out of range. Sending it again fails again.
 var ErrInvalid = errors.New("queue: the message is not valid")
 
-// Size returns the bytes that count toward a queue's MaxBytes: the body, and the
-// name, type and value of each attribute.
+// Size returns the bytes that count toward a queue's MaxBytes: the body, and
+// the name, type and value of each attribute.
 func (m Message) Size() int {
 	n := len(m.Body)
 	for name, value := range m.Attributes {
@@ -40,9 +40,9 @@ func (m Message) Size() int {
 	return n
 }
 
-// Validate checks the message for a queue whose MaxBytes is maxBytes. It returns an
-// error that wraps ErrTooLarge or ErrInvalid, or nil. Adapters call it before they
-// send, so that a message fails in the same way on every queue.
+// Validate checks the message for a queue whose MaxBytes is maxBytes. It
+// returns an error that wraps ErrTooLarge or ErrInvalid, or nil. Adapters call
+// it before they send, so that a message fails in the same way on every queue.
 func (m Message) Validate(maxBytes int) error {
 	if n := m.Size(); n > maxBytes {
 		return fmt.Errorf("%w: %d bytes, at most %d", ErrTooLarge, n, maxBytes)

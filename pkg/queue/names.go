@@ -27,8 +27,8 @@ func NamesOf(prefix string, n int) Names {
 	return names
 }
 
-// Redrives maps each queue to its dead-letter queue. The results queue has none,
-// since the stories consume it.
+// Redrives maps each queue to its dead-letter queue. The results queue has
+// none, since the stories consume it.
 func (n Names) Redrives() map[string]string {
 	to := map[string]string{n.Requests: n.RequestsDLQ, n.Side: n.PartitionDLQ}
 	for _, p := range n.Partitions {
@@ -37,8 +37,8 @@ func (n Names) Redrives() map[string]string {
 	return to
 }
 
-// All lists every queue, in an order in which they can be created: a dead-letter
-// queue stands before the queues that name it.
+// All lists every queue, in an order in which they can be created: a
+// dead-letter queue stands before the queues that name it.
 func (n Names) All() []string {
 	all := []string{n.RequestsDLQ, n.PartitionDLQ, n.Requests}
 	all = append(all, n.Partitions...)

@@ -1,7 +1,7 @@
 // Package queue defines the queues of scriptfleet: at-least-once delivery, a
 // visibility time during which a delivery is ours, and batches whose entries
-// succeed or fail one by one. sqsqueue implements it on SQS, memqueue in memory;
-// queuetest holds both to this contract.
+// succeed or fail one by one. sqsqueue implements it on SQS, memqueue in
+// memory; queuetest holds both to this contract.
 package queue
 
 import (
@@ -19,8 +19,8 @@ const (
 	MaxDelay        = 15 * time.Minute
 )
 
-// ErrGone is the error of Delete and Extend for a delivery that is no longer ours:
-// its visibility ran out, or the message was deleted.
+// ErrGone is the error of Delete and Extend for a delivery that is no longer
+// ours: its visibility ran out, or the message was deleted.
 var ErrGone = errors.New("queue: the delivery is no longer ours")
 
 // ErrTooLarge is the error of Send for a message whose Size exceeds the queue's
@@ -39,8 +39,8 @@ type Message struct {
 	Delay      time.Duration     // before its first delivery
 }
 
-// Delivery is one receipt of a message. It is ours until its visibility runs out.
-// Each receive of a message makes a new Delivery.
+// Delivery is one receipt of a message. It is ours until its visibility runs
+// out. Each receive of a message makes a new Delivery.
 type Delivery struct {
 	MessageID    string // the same in every delivery of the message
 	Handle       string // SQS's receipt handle: identifies this delivery
@@ -60,7 +60,8 @@ type Poll struct {
 	Visibility time.Duration // how long the deliveries are ours
 }
 
-// Depth is the number of messages on a queue by state. The numbers are approximate.
+// Depth is the number of messages on a queue by state. The numbers are
+// approximate.
 type Depth struct {
 	Visible, InFlight, Delayed int
 }
@@ -75,14 +76,14 @@ func (d Depth) Total() int { return d.Visible + d.InFlight + d.Delayed }
 type Queue interface {
 	Name() string
 
-	// MaxBytes is the size of the largest message that the queue takes, in bytes,
-	// as it was when the queue was opened. It is at most MaxMessageBytes, or more
-	// on a queue with a claim check.
+	// MaxBytes is the size of the largest message that the queue takes, in
+	// bytes, as it was when the queue was opened. It is at most
+	// MaxMessageBytes, or more on a queue with a claim check.
 	MaxBytes() int
 
 	// Receive returns as soon as there is at least one message, or with none
-	// after p.Wait. Do not cancel a poll under way: messages that it was about to
-	// return can stay hidden until their visibility runs out.
+	// after p.Wait. Do not cancel a poll under way: messages that it was about
+	// to return can stay hidden until their visibility runs out.
 	Receive(ctx context.Context, p Poll) ([]Delivery, error)
 
 	// Send puts messages on the queue. A message whose error is neither

@@ -14,12 +14,13 @@ type Rate struct {
 	Reserve   float64 // tokens that Ahead leaves to Waited, less than Burst
 }
 
-// MaxDebt bounds how far into the future Waited may reserve tokens: a caller that
-// died while it waited for its token delays the others by at most this time.
+// MaxDebt bounds how far into the future Waited may reserve tokens: a caller
+// that died while it waited for its token delays the others by at most this
+// time.
 const MaxDebt = 10 * time.Second
 
-// Answer is the answer of a bucket. If Granted, the caller has a token that it may
-// use after Wait. If not, it may ask again after Wait.
+// Answer is the answer of a bucket. If Granted, the caller has a token that it
+// may use after Wait. If not, it may ask again after Wait.
 type Answer struct {
 	Granted bool
 	Wait    time.Duration
@@ -33,8 +34,8 @@ type Answer struct {
 //	Ahead  is granted a token if tokens' ≥ Reserve
 //
 // If tokens' is negative, the bucket is in debt, and the caller waits until the
-// debt is paid: −tokens' / PerSecond. So Waited callers go in the order in which
-// they asked, and Ahead never goes before a Waited caller that has asked.
+// debt is paid: −tokens' / PerSecond. So Waited callers go in the order in
+// which they asked, and Ahead never goes before a Waited caller that has asked.
 type Bucket struct {
 	rate Rate
 
@@ -43,8 +44,8 @@ type Bucket struct {
 	at     time.Time // of the last Take
 }
 
-// NewBucket returns a bucket with one token. A full one would allow a burst each
-// time that the bucket is made again.
+// NewBucket returns a bucket with one token. A full one would allow a burst
+// each time that the bucket is made again.
 func NewBucket(r Rate) *Bucket { return &Bucket{rate: r, tokens: 1} }
 
 // Take asks for a token at now.
@@ -81,10 +82,10 @@ func (r Rate) seconds(n float64) time.Duration {
 	return time.Duration(max(0, n) / r.PerSecond * float64(time.Second))
 }
 
-// Pace asks until a token is granted, then waits for the answer's Wait. If ctx ends
-// during that wait, it gives the token back. Jitter only makes waits longer, so no
-// caller uses a token too early, and callers refused together ask again at
-// different times.
+// Pace asks until a token is granted, then waits for the answer's Wait. If ctx
+// ends during that wait, it gives the token back. Jitter only makes waits
+// longer, so no caller uses a token too early, and callers refused together ask
+// again at different times.
 func Pace(ctx context.Context, ask func() (Answer, error), give func()) error {
 	for {
 		if err := ctx.Err(); err != nil {
@@ -106,12 +107,12 @@ func Pace(ctx context.Context, ask func() (Answer, error), give func()) error {
 	}
 }
 
-// leastWait is the shortest wait before asking again. A wait rounded to 0 would make
-// Pace a busy loop.
+// leastWait is the shortest wait before asking again. A wait rounded to 0 would
+// make Pace a busy loop.
 const leastWait = time.Millisecond
 
-// jitter lengthens the wait of a granted token by up to 5 %, which mostly keeps the
-// order of callers, and the wait before asking again by up to 50 %.
+// jitter lengthens the wait of a granted token by up to 5 %, which mostly keeps
+// the order of callers, and the wait before asking again by up to 50 %.
 func jitter(a Answer) time.Duration {
 	switch {
 	case !a.Granted:

@@ -80,8 +80,8 @@ func TestClockSetBackTakesNothingAway(t *testing.T) {
 	}
 }
 
-// A wait that was rounded to 0 must not make a busy loop, which would never end in
-// a synctest bubble.
+// A wait that was rounded to 0 must not make a busy loop, which would never end
+// in a synctest bubble.
 func TestPaceWaitsBeforeItAsksAgainHoweverShortTheWait(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		ready := time.Now().Add(time.Microsecond)

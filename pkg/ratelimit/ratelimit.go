@@ -1,7 +1,7 @@
 // Package ratelimit limits the rate of calls for which the whole fleet has one
 // budget, such as the calls of Lambda's control plane. redisratelimit keeps one
-// token bucket in Redis for all workers, memratelimit one in memory; ratelimittest
-// holds both to this contract.
+// token bucket in Redis for all workers, memratelimit one in memory;
+// ratelimittest holds both to this contract.
 package ratelimit
 
 import "context"

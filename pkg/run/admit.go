@@ -5,8 +5,8 @@ import (
 	"time"
 )
 
-// script checks the request against the operator's rules, and returns its script
-// with the defaults filled in and the hashes computed.
+// script checks the request against the operator's rules, and returns its
+// script with the defaults filled in and the hashes computed.
 func (p *Policy) script(r *Request, now time.Time) (Script, *Error) {
 	offer, bad := p.runtime(r.Data.Runtime, now)
 	if bad != nil {

@@ -13,8 +13,8 @@ import (
 //go:embed runtimes.json
 var runtimesJSON []byte
 
-// Catalog is every runtime that requests may name, oldest first. It is read from
-// runtimes.json, so a change of Lambda's table of runtimes needs no code.
+// Catalog is every runtime that requests may name, oldest first. It is read
+// from runtimes.json, so a change of Lambda's table of runtimes needs no code.
 type Catalog []Offer
 
 // Runtime is a runtime that requests can name.
@@ -33,13 +33,14 @@ type Offer struct {
 	// none. Empty for a Python.
 	Requirements string
 	// Deprecated is the day from which Lambda no longer maintains the runtime.
-	// CreateBlocked is the day from which Lambda creates no function on it. Each
-	// is zero where Lambda has not set it.
+	// CreateBlocked is the day from which Lambda creates no function on it.
+	// Each is zero where Lambda has not set it.
 	Deprecated, CreateBlocked time.Time
 }
 
-// Retired tells whether Lambda has deprecated the runtime at now. Such a runtime
-// gets no security fixes, and Lambda will stop creating functions on it.
+// Retired tells whether Lambda has deprecated the runtime at now. Such a
+// runtime gets no security fixes, and Lambda will stop creating functions on
+// it.
 func (o Offer) Retired(now time.Time) bool {
 	return !o.Deprecated.IsZero() && !now.Before(o.Deprecated)
 }
@@ -53,8 +54,8 @@ func Runtimes() Catalog {
 	return c
 }
 
-// catalogEntry is an offer in runtimes.json: a Python, or a shell runtime, whose
-// base is a Python of the catalog.
+// catalogEntry is an offer in runtimes.json: a Python, or a shell runtime,
+// whose base is a Python of the catalog.
 type catalogEntry struct {
 	Name          string   `json:"name"`
 	Lambda        string   `json:"lambda"`

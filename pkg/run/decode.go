@@ -5,11 +5,11 @@ import (
 	"time"
 )
 
-// Decode reads a request and returns the run that it asks for, by the operator's
-// rules at the time now.
+// Decode reads a request and returns the run that it asks for, by the
+// operator's rules at the time now.
 //
-// If it refuses the request, the run holds the fields that could be read, and its
-// Key if the request is attributable: see [Request.Attributable] and
+// If it refuses the request, the run holds the fields that could be read, and
+// its Key if the request is attributable: see [Request.Attributable] and
 // [Run.Rejected]. If the body is not JSON, the run is zero. The error's message
 // names the field at fault, and its Field is that field's path.
 //
@@ -45,8 +45,8 @@ func readRequest(body []byte) (Request, *Error) {
 	return rd.req, rd.first
 }
 
-// reader reads a request. It goes on after a field that it cannot read, so that a
-// refused request still has its tenant, source and id.
+// reader reads a request. It goes on after a field that it cannot read, so that
+// a refused request still has its tenant, source and id.
 type reader struct {
 	req   Request
 	first *Error // the first error that was found

@@ -31,8 +31,8 @@ const fullRequest = `{ "specversion": "1.0", "type": "scriptfleet.run.requested"
             "delivery": "at-most-once",
             "expires_at": "2026-11-23T09:10:00Z" } }`
 
-// event returns a request with one field of the envelope or of data set to a JSON
-// value. An empty value leaves the field out.
+// event returns a request with one field of the envelope or of data set to a
+// JSON value. An empty value leaves the field out.
 func event(path, value string) string {
 	top := map[string]json.RawMessage{"tenant": json.RawMessage(`"acme"`), "source": json.RawMessage(`"/s"`), "id": json.RawMessage(`"1"`)}
 	data := map[string]json.RawMessage{"script": json.RawMessage(`"def main(input): pass"`)}

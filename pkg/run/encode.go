@@ -71,8 +71,8 @@ func (r Request) Encode() ([]byte, error) {
 }
 
 // encodeAround encodes an event, and replaces the null of hole, such as
-// "output":null, by raw. (encoding/json would reformat raw.) A text of the event
-// cannot contain hole, since its quotes are escaped there.
+// "output":null, by raw. (encoding/json would reformat raw.) A text of the
+// event cannot contain hole, since its quotes are escaped there.
 func encodeAround(event any, hole string, raw json.RawMessage) ([]byte, error) {
 	if len(raw) > 0 && (!json.Valid(raw) || !utf8.Valid(raw)) {
 		return nil, fmt.Errorf("encode event: %s is not JSON: %s", hole[:strings.IndexByte(hole, ':')], show(string(raw)))
@@ -92,8 +92,9 @@ func encodeAround(event any, hole string, raw json.RawMessage) ([]byte, error) {
 	return queueable(body), nil
 }
 
-// queueable escapes U+FFFE and U+FFFF, which SQS refuses in a body. In JSON they
-// occur only within strings, where the escape stands for the same character.
+// queueable escapes U+FFFE and U+FFFF, which SQS refuses in a body. In JSON
+// they occur only within strings, where the escape stands for the same
+// character.
 func queueable(body []byte) []byte {
 	if !bytes.Contains(body, []byte("\uFFFE")) && !bytes.Contains(body, []byte("\uFFFF")) {
 		return body

@@ -2,8 +2,8 @@ package run
 
 import "fmt"
 
-// The types of the errors of [Policy.Decode]. Their owner is the author, and none
-// is retryable. ERRORS.md lists the types and sentences of all packages.
+// The types of the errors of [Policy.Decode]. Their owner is the author, and
+// none is retryable. ERRORS.md lists the types and sentences of all packages.
 const (
 	InvalidJSON        = "InvalidJSON"        // the body is not one JSON object
 	InvalidUTF8        = "InvalidUTF8"        // a text is not valid UTF-8, or half of a surrogate pair

@@ -100,8 +100,8 @@ func setNeeded(dst *string, kind, path string, v []byte) *Error {
 	return refuse(kind, path, "%s is empty: fill it in", path)
 }
 
-// timePattern refuses what time.Parse accepts beyond RFC 3339: hours of one digit,
-// a comma before the fraction, and offsets of 24 hours or more.
+// timePattern refuses what time.Parse accepts beyond RFC 3339: hours of one
+// digit, a comma before the fraction, and offsets of 24 hours or more.
 var timePattern = regexp.MustCompile(`T[0-9]{2}:[0-9]{2}:[0-9]{2}(?:\.[0-9]+)?(?:Z|[+-](?:[01][0-9]|2[0-3]):[0-5][0-9])$`)
 
 func setTime(dst **time.Time, path string, v []byte) *Error {

@@ -6,9 +6,9 @@ import (
 	"testing"
 )
 
-// FuzzDecode checks that Decode never panics, that every refusal has a message, and
-// that every accepted request passes the JSON Schema and decodes to the same run
-// after it is encoded.
+// FuzzDecode checks that Decode never panics, that every refusal has a message,
+// and that every accepted request passes the JSON Schema and decodes to the
+// same run after it is encoded.
 func FuzzDecode(f *testing.F) {
 	f.Add([]byte(fullRequest))
 	f.Add([]byte(event("type", `"scriptfleet.script.saved"`)))

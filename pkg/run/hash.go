@@ -10,8 +10,8 @@ import (
 	"strconv"
 )
 
-// RecipeVersion is part of every [EnvHash]. Raise it with every change of pkg/layer
-// that makes another layer from the same requirements.
+// RecipeVersion is part of every [EnvHash]. Raise it with every change of
+// pkg/layer that makes another layer from the same requirements.
 const RecipeVersion = "2"
 
 const (
@@ -25,13 +25,14 @@ func KeyOf(tenant, source, id string) Key {
 	return Key(digest("scriptfleet.run", tenant, source, id))
 }
 
-// CancelsKey returns the identity of the run that a cancellation names: the run of
-// the same tenant and source whose id is data.run.
+// CancelsKey returns the identity of the run that a cancellation names: the run
+// of the same tenant and source whose id is data.run.
 func (r Run) CancelsKey() Key { return KeyOf(r.Tenant, r.Source, r.Data.Run) }
 
-// envHash is empty where the script has no requirements and so needs no layer. All
-// tenants share a layer of packages from the operator's index. If the tenant has
-// a private index, its name is part of the hash, so the layer is the tenant's own.
+// envHash is empty where the script has no requirements and so needs no layer.
+// All tenants share a layer of packages from the operator's index. If the
+// tenant has a private index, its name is part of the hash, so the layer is the
+// tenant's own.
 func envHash(s Script, index string) EnvHash {
 	if s.Requirements == "" {
 		return ""
@@ -49,8 +50,8 @@ func scriptHash(s Script, handler string) ScriptHash {
 }
 
 // digest hashes each field after its length, so that two lists of fields never
-// give the same bytes: ("ab", "c") differs from ("a", "bc"). The domain separates
-// the kinds of identity.
+// give the same bytes: ("ab", "c") differs from ("a", "bc"). The domain
+// separates the kinds of identity.
 func digest(domain string, fields ...string) string {
 	h := sha256.New()
 	writeField(h, domain)
@@ -71,8 +72,8 @@ var lowerBase32 = base32.NewEncoding("abcdefghijklmnopqrstuvwxyz234567").WithPad
 
 func base32Of(sum []byte) string { return lowerBase32.EncodeToString(sum[:20])[:hashChars] }
 
-// FunctionName returns the name of the function of a tenant's script: at most 63
-// characters, of the 64 that Lambda takes. The prefix must have passed
+// FunctionName returns the name of the function of a tenant's script: at most
+// 63 characters, of the 64 that Lambda takes. The prefix must have passed
 // [CheckPrefix].
 func FunctionName(prefix, tenant string, h ScriptHash) string {
 	return TenantPrefix(prefix, tenant) + string(h)
@@ -90,8 +91,8 @@ func LayerName(prefix string, h EnvHash) string { return prefix + "-layer-" + st
 
 var prefixPattern = regexp.MustCompile(`^[a-z0-9]([a-z0-9-]{0,17}[a-z0-9])?$`)
 
-// CheckPrefix fails for a prefix with which the names of functions or queues would
-// be too long or invalid.
+// CheckPrefix fails for a prefix with which the names of functions or queues
+// would be too long or invalid.
 func CheckPrefix(prefix string) error {
 	if !prefixPattern.MatchString(prefix) {
 		return fmt.Errorf("check prefix %q: use 1 to %d of a-z, 0-9 and hyphens, with no hyphen at either end", prefix, maxPrefixLength)

@@ -31,8 +31,9 @@ func TestKeyIsOfTenantSourceAndIDAlone(t *testing.T) {
 	}
 }
 
-// The hashes are part of the names of existing functions. A change of them builds
-// every script again, so it must be made on purpose, with a change of this test.
+// The hashes are part of the names of existing functions. A change of them
+// builds every script again, so it must be made on purpose, with a change of
+// this test.
 func TestHashesStayWhatTheyAre(t *testing.T) {
 	r := decoded(t, PolicyConfig{Handler: "h"}, event("data.requirements", `"requests==2.32.3"`))
 	got := [3]string{string(r.Key), string(r.Script.EnvHash), string(r.Script.Hash)}

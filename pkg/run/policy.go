@@ -4,8 +4,9 @@ import (
 	"fmt"
 )
 
-// PolicyConfig is what an operator decides about requests. A zero value stands for
-// the default, which is the first value in the field's comment, if there is one.
+// PolicyConfig is what an operator decides about requests. A zero value stands
+// for the default, which is the first value in the field's comment, if there is
+// one.
 type PolicyConfig struct {
 	MaxTimeoutSeconds     int     // 60; Lambda takes up to 900
 	DefaultTimeoutSeconds int     // 10, or the maximum where that is less
@@ -16,9 +17,9 @@ type PolicyConfig struct {
 	MemoryMB              int     // 256; Lambda takes 128 to 10240
 	Arch                  string  // x86_64; or arm64, which Lambda bills at a fifth less
 
-	// TenantMemoryMB returns the memory of a tenant's functions, or 0 for MemoryMB.
-	// It may be nil. The memory is part of the script hash, so after a change the
-	// tenant's functions are built again.
+	// TenantMemoryMB returns the memory of a tenant's functions, or 0 for
+	// MemoryMB. It may be nil. The memory is part of the script hash, so after
+	// a change the tenant's functions are built again.
 	TenantMemoryMB func(tenant string) int
 
 	// Handler is the digest of the handler in the functions. It is part of the
@@ -27,9 +28,9 @@ type PolicyConfig struct {
 	// Index is the package index of all tenants; empty for the installer's
 	// default. It is part of the env hash.
 	Index string
-	// PrivateIndex returns the name of a tenant's own package index, or "" if it
-	// has none. With one, the tenant's layers are not shared with other tenants.
-	// It may be nil.
+	// PrivateIndex returns the name of a tenant's own package index, or "" if
+	// it has none. With one, the tenant's layers are not shared with other
+	// tenants. It may be nil.
 	PrivateIndex func(tenant string) string
 }
 

@@ -8,15 +8,16 @@ import (
 )
 
 // NormalizeRequirements returns the canonical form of a requirements file, so
-// that files that require the same give one env: one requirement a line, sorted,
-// without duplicates, comments and optional spaces, names in the form of PEP 503.
-// It is empty where the text requires nothing. Normalising twice gives the same
-// as normalising once.
+// that files that require the same give one env: one requirement a line,
+// sorted, without duplicates, comments and optional spaces, names in the form
+// of PEP 503. It is empty where the text requires nothing. Normalising twice
+// gives the same as normalising once.
 //
-// Each line must be a requirement by the grammar of PEP 508 (name, extras, version
-// specifiers, marker); any other is refused with its number. The installer reads
-// this text on a machine of the fleet, so options, paths, addresses and names of
-// environment variables would let an author act on that machine.
+// Each line must be a requirement by the grammar of PEP 508 (name, extras,
+// version specifiers, marker); any other is refused with its number. The
+// installer reads this text on a machine of the fleet, so options, paths,
+// addresses and names of environment variables would let an author act on that
+// machine.
 func NormalizeRequirements(text string) (string, *Error) {
 	var reqs []string
 	for number, line := range requirementLines(text) {
@@ -32,8 +33,9 @@ func NormalizeRequirements(text string) (string, *Error) {
 
 const requirementsField = "data.requirements"
 
-// requirementLines returns the lines of the text without comments and blank lines,
-// with continued lines joined, and the number of the line that each begins at.
+// requirementLines returns the lines of the text without comments and blank
+// lines, with continued lines joined, and the number of the line that each
+// begins at.
 func requirementLines(text string) iter.Seq2[int, string] {
 	return func(yield func(int, string) bool) {
 		number, first := 0, 1
@@ -63,9 +65,9 @@ func yieldLine(number int, line string, yield func(int, string) bool) bool {
 
 var newlines = strings.NewReplacer("\r\n", "\n", "\r", "\n")
 
-// cutComment cuts the comment off a line. A comment begins with a # at the start
-// of the line or after a space. A line without a comment is continued if it ends
-// in a backslash.
+// cutComment cuts the comment off a line. A comment begins with a # at the
+// start of the line or after a space. A line without a comment is continued if
+// it ends in a backslash.
 func cutComment(line string) (rest string, continued bool) {
 	for i := range len(line) {
 		if line[i] == '#' && (i == 0 || line[i-1] == ' ' || line[i-1] == '\t') {
@@ -75,8 +77,8 @@ func cutComment(line string) (rest string, continued bool) {
 	return strings.CutSuffix(line, `\`)
 }
 
-// fault is why a line is refused: an error type and a sentence. Its reason is empty
-// where the line is not refused.
+// fault is why a line is refused: an error type and a sentence. Its reason is
+// empty where the line is not refused.
 type fault struct{ kind, reason string }
 
 func invalid(reason string) fault { return fault{InvalidRequirement, reason} }
@@ -132,8 +134,8 @@ func unsafe(line string) fault {
 	return fault{}
 }
 
-// requirementParser parses a requirement part by part. Each method cuts its part
-// from the front of rest.
+// requirementParser parses a requirement part by part. Each method cuts its
+// part from the front of rest.
 type requirementParser struct{ rest string }
 
 var (
@@ -143,8 +145,8 @@ var (
 	rawVersion  = regexp.MustCompile(`^[A-Za-z0-9_.*+!-]+`)
 
 	// Versions by PEP 440 in lower case: epoch, release, pre, post, dev.
-	// exactVersion, for == and != only, also takes .* or a local version such as
-	// +cu121 at the end.
+	// exactVersion, for == and != only, also takes .* or a local version such
+	// as +cu121 at the end.
 	release      = `v?(?:[0-9]+!)?[0-9]+(?:\.[0-9]+)*`
 	suffixes     = `(?:[-_.]?(?:alpha|a|beta|b|preview|pre|c|rc)[-_.]?[0-9]*)?(?:-[0-9]+|[-_.]?(?:post|rev|r)[-_.]?[0-9]*)?`
 	dev          = `(?:[-_.]?dev[-_.]?[0-9]*)?`
@@ -160,8 +162,8 @@ func normalName(name string) string {
 
 func (p *requirementParser) space() { p.rest = strings.TrimLeft(p.rest, " \t") }
 
-// take cuts off the space in front and then a match of pattern, which it returns;
-// "" where pattern does not match.
+// take cuts off the space in front and then a match of pattern, which it
+// returns; "" where pattern does not match.
 func (p *requirementParser) take(pattern *regexp.Regexp) string {
 	p.space()
 	s := pattern.FindString(p.rest)
@@ -169,8 +171,8 @@ func (p *requirementParser) take(pattern *regexp.Regexp) string {
 	return s
 }
 
-// skip cuts off the space in front and then token, and reports whether token was
-// there.
+// skip cuts off the space in front and then token, and reports whether token
+// was there.
 func (p *requirementParser) skip(token string) bool {
 	p.space()
 	rest, ok := strings.CutPrefix(p.rest, token)
@@ -242,16 +244,16 @@ const maxMarkerNesting = 16
 
 var (
 	markerVariable = regexp.MustCompile(`^(?:python_version|python_full_version|os_name|sys_platform|platform_release|platform_system|platform_version|platform_machine|platform_python_implementation|implementation_name|implementation_version|extra)\b`)
-	// markerText allows fewer characters than PEP 508 in a quoted text: those that
-	// occur in versions and names of platforms. None of them has a meaning to an
-	// installer that parses lines.
+	// markerText allows fewer characters than PEP 508 in a quoted text: those
+	// that occur in versions and names of platforms. None of them has a meaning
+	// to an installer that parses lines.
 	markerText    = regexp.MustCompile(`^(?:"[A-Za-z0-9 ._*+!,:-]*"|'[A-Za-z0-9 ._*+!,:-]*')`)
 	markerCompare = regexp.MustCompile(`^(?:===|~=|==|!=|<=|>=|<|>|in\b|not[ \t]+in\b)`)
 	markerJoin    = regexp.MustCompile(`^(?:and|or)\b`)
 )
 
-// marker parses the marker and returns it with single spaces and double quotes. It
-// fails if the line goes on after the marker.
+// marker parses the marker and returns it with single spaces and double quotes.
+// It fails if the line goes on after the marker.
 func (p *requirementParser) marker() (string, fault) {
 	marker := ""
 	if p.skip(";") {

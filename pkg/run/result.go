@@ -33,8 +33,8 @@ const (
 	OwnerPlatform Owner = "platform"
 )
 
-// Error is the error of a result. A package that fails for a reason that a person
-// has to mend returns one, and it reaches the result unchanged.
+// Error is the error of a result. A package that fails for a reason that a
+// person has to mend returns one, and it reaches the result unchanged.
 type Error struct {
 	Owner     Owner  `json:"owner"`
 	Type      string `json:"type"`      // a name to branch on, such as KeyError or RequirementNotFound
@@ -79,21 +79,22 @@ type ResultData struct {
 	Timings         Timings         `json:"timings_ms"`
 }
 
-// CancelOutput is the output of a cancellation's result. The status of that result
-// is succeeded, also where there was no run to cancel.
+// CancelOutput is the output of a cancellation's result. The status of that
+// result is succeeded, also where there was no run to cancel.
 type CancelOutput struct {
 	// Cancelled is set where the run was still waiting: it is not executed, and
 	// its result is cancelled. A run that executes already is not cut off.
 	Cancelled bool   `json:"cancelled"`
 	Run       string `json:"run"` // the id in the cancellation's data.run
 	// State is the run's state at that time: queued or claimed (waiting),
-	// invoking, done, published. It is unknown where the fleet has no run of this
-	// tenant, source and id. If its request comes later, its result is cancelled.
+	// invoking, done, published. It is unknown where the fleet has no run of
+	// this tenant, source and id. If its request comes later, its result is
+	// cancelled.
 	State string `json:"state"`
 }
 
-// Logs is the output of the script on its two streams. The handler bounds each of
-// them; Truncated tells that it cut one.
+// Logs is the output of the script on its two streams. The handler bounds each
+// of them; Truncated tells that it cut one.
 type Logs struct {
 	Stdout    string `json:"stdout"`
 	Stderr    string `json:"stderr"`

@@ -5,8 +5,8 @@ import (
 	"time"
 )
 
-// The types of events: the first three are on the requests queue, TypeFinished is
-// on the results queue.
+// The types of events: the first three are on the requests queue, TypeFinished
+// is on the results queue.
 const (
 	TypeRequested = "scriptfleet.run.requested"
 	TypeCancelled = "scriptfleet.run.cancelled"
@@ -62,8 +62,9 @@ const (
 	AtMostOnce DeliveryMode = "at-most-once"
 )
 
-// Attributable tells whether the request has a valid tenant, source and id. If so,
-// its refusal is answered with a result; if not, it goes to the dead-letter queue.
+// Attributable tells whether the request has a valid tenant, source and id. If
+// so, its refusal is answered with a result; if not, it goes to the dead-letter
+// queue.
 func (r Request) Attributable() bool {
 	return checkTenant(r.Tenant) == nil && checkSource(r.Source) == nil && checkID("id", r.ID) == nil
 }
@@ -74,13 +75,13 @@ func (r Request) Expired(now time.Time) bool {
 }
 
 // Key is the identity of a run: a digest of (tenant, source, id), 26 characters
-// of lower-case base32. It is also the id of the run's result event, so a consumer
-// recognises a result that SQS or a crash repeats.
+// of lower-case base32. It is also the id of the run's result event, so a
+// consumer recognises a result that SQS or a crash repeats.
 type Key string
 
-// Run is a valid request with its identities. It is immutable. Request holds the
-// fields as they were sent; Script has the defaults filled in, and is zero in a
-// cancellation.
+// Run is a valid request with its identities. It is immutable. Request holds
+// the fields as they were sent; Script has the defaults filled in, and is zero
+// in a cancellation.
 type Run struct {
 	Request
 	Key    Key
@@ -105,6 +106,6 @@ type Script struct {
 // lower-case base32. It is empty where a script needs no layer.
 type EnvHash string
 
-// ScriptHash identifies a script, which a function is built from: 26 characters of
-// lower-case base32.
+// ScriptHash identifies a script, which a function is built from: 26 characters
+// of lower-case base32.
 type ScriptHash string

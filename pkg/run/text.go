@@ -12,9 +12,9 @@ import (
 )
 
 // The functions of this file read JSON whose syntax [checkJSON] has checked.
-// encoding/json is not strict enough: it takes the last of two fields of one name,
-// ignores the case of names, and replaces half of a surrogate pair by U+FFFD. Each
-// of these could execute another script than the tenant sent.
+// encoding/json is not strict enough: it takes the last of two fields of one
+// name, ignores the case of names, and replaces half of a surrogate pair by
+// U+FFFD. Each of these could execute another script than the tenant sent.
 
 // checkJSON fails for a body that is not one JSON object.
 func checkJSON(body []byte) *Error {
@@ -65,8 +65,8 @@ func kindOf(v []byte) string {
 
 func isNull(v []byte) bool { return v[0] == 'n' }
 
-// members returns the fields of a JSON object: each name with its quotes, and each
-// value without space around it.
+// members returns the fields of a JSON object: each name with its quotes, and
+// each value without space around it.
 func members(object []byte) iter.Seq2[[]byte, []byte] {
 	return func(yield func(name, value []byte) bool) {
 		b := trimSpace(trimSpace(object)[1:])
@@ -134,8 +134,8 @@ func nestEnd(b []byte) int {
 	}
 }
 
-// nesting returns the depth of the objects and arrays of a value, and the length of
-// the longest sequence of digits outside of its strings.
+// nesting returns the depth of the objects and arrays of a value, and the
+// length of the longest sequence of digits outside of its strings.
 func nesting(v []byte) (deepest, longest int) {
 	depth, number := 0, 0
 	for i := 0; i < len(v); i++ {
@@ -185,8 +185,8 @@ func unquote(quoted []byte) (string, bool) {
 	return s.String(), true
 }
 
-// unescape decodes the escape at the start of b and returns its length, which is 0
-// for half of a surrogate pair.
+// unescape decodes the escape at the start of b and returns its length, which
+// is 0 for half of a surrogate pair.
 func unescape(b []byte) (rune, int) {
 	switch b[1] {
 	case 'n':

@@ -25,26 +25,26 @@ type Timeline struct {
 	spent       [stageCount]int64 // ms
 }
 
-// NewTimeline returns a timeline that begins at start, when the request reached its
-// queue.
+// NewTimeline returns a timeline that begins at start, when the request reached
+// its queue.
 func NewTimeline(start time.Time) *Timeline { return &Timeline{start: start, last: start} }
 
-// Mark adds the time since the last mark to the stage. It does nothing if now is
-// before the last mark, which happens since clocks of machines differ.
+// Mark adds the time since the last mark to the stage. It does nothing if now
+// is before the last mark, which happens since clocks of machines differ.
 func (t *Timeline) Mark(s Stage, now time.Time) {
 	if !now.After(t.last) {
 		return
 	}
-	// Only totals are rounded, and a stage gets the difference of two of them, so
-	// the stages add up to the total in ms.
+	// Only totals are rounded, and a stage gets the difference of two of them,
+	// so the stages add up to the total in ms.
 	before := t.total()
 	t.last = now
 	t.spent[s] += t.total() - before
 }
 
-// Spend adds d of the time since the last mark to the stage, at most the time that
-// has passed until now. It is for stages of which only the length is known, such
-// as a cold start.
+// Spend adds d of the time since the last mark to the stage, at most the time
+// that has passed until now. It is for stages of which only the length is
+// known, such as a cold start.
 func (t *Timeline) Spend(s Stage, d time.Duration, now time.Time) {
 	until := t.last.Add(d)
 	if until.After(now) {

@@ -9,8 +9,8 @@ import (
 	"github.com/scriptfleet/scriptfleet/pkg/slot/memslot"
 )
 
-// With a cap of two, the third run of a tenant gets a slot when another is given
-// back.
+// With a cap of two, the third run of a tenant gets a slot when another is
+// given back.
 func ExampleSlots() {
 	ctx := context.Background()
 	var slots slot.Slots = memslot.New()

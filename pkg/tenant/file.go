@@ -46,8 +46,8 @@ type File struct {
 	faulty, named   prometheus.Gauge
 }
 
-// stamp is compared to see whether the file changed. It also changes when the file
-// is replaced by a rename or by a change of a symbolic link.
+// stamp is compared to see whether the file changed. It also changes when the
+// file is replaced by a rename or by a change of a symbolic link.
 type stamp struct {
 	size int64
 	time time.Time
@@ -90,8 +90,8 @@ func (f *File) register(with promauto.Factory) {
 	})
 }
 
-// Settings returns the settings in use now. Call it once where several values must
-// come from the same file.
+// Settings returns the settings in use now. Call it once where several values
+// must come from the same file.
 func (f *File) Settings() *Settings { return f.current.Load() }
 
 // Limits is Settings().Limits.

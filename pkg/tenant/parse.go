@@ -13,8 +13,8 @@ import (
 	"github.com/scriptfleet/scriptfleet/pkg/credential"
 )
 
-// fault is an error of the file: what is wrong, and the path of the field, such as
-// tenants.acme.max_running.
+// fault is an error of the file: what is wrong, and the path of the field, such
+// as tenants.acme.max_running.
 type fault struct{ path, what string }
 
 func (f *fault) Error() string {
@@ -24,7 +24,8 @@ func (f *fault) Error() string {
 	return "settings: " + f.path + ": " + f.what
 }
 
-// Parse reads the contents of a settings file. Its errors name the field at fault.
+// Parse reads the contents of a settings file. Its errors name the field at
+// fault.
 func Parse(data []byte) (*Settings, error) {
 	if !utf8.Valid(data) {
 		return nil, &fault{"", "the file is not UTF-8"}
@@ -57,7 +58,8 @@ func Parse(data []byte) (*Settings, error) {
 	if err != nil {
 		return nil, err
 	}
-	// Applied at the end, since the file may have its defaults after its tenants.
+	// Applied at the end, since the file may have its defaults after its
+	// tenants.
 	for name, own := range all {
 		s.tenants[name].Limits = own.over(s.defaults)
 	}
@@ -88,8 +90,8 @@ func (s *Settings) readDefaults(p parser, path string) error {
 	})
 }
 
-// parser reads JSON token by token, to refuse unknown fields and fields that are
-// there twice.
+// parser reads JSON token by token, to refuse unknown fields and fields that
+// are there twice.
 type parser struct{ *json.Decoder }
 
 func (p parser) tenant(name, path string) (*entry, given, error) {
@@ -193,7 +195,8 @@ func (p parser) text(path string) (string, error) {
 	return s, nil
 }
 
-// object reads an object, and calls each for every key. each must read the value.
+// object reads an object, and calls each for every key. each must read the
+// value.
 func (p parser) object(path string, each func(key, path string) error) error {
 	t, err := p.token(path)
 	if err != nil {

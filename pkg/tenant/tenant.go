@@ -16,9 +16,9 @@
 //   - A file with a fault is refused as a whole, with an error that names the
 //     field. A field that is unknown or there twice is a fault.
 //     settings.schema.json is the same rules as a JSON Schema.
-//   - A faulty file never replaces a good one: the fleet keeps the settings that
-//     it has, logs the fault once as an error, and shows it in a metric until the
-//     file is mended.
+//   - A faulty file never replaces a good one: the fleet keeps the settings
+//     that it has, logs the fault once as an error, and shows it in a metric
+//     until the file is mended.
 //   - A [Settings] is immutable; a changed file makes another one.
 package tenant
 
@@ -50,8 +50,8 @@ type secrets struct {
 	credentials map[string]string
 }
 
-// Limits returns the limits of a tenant, whether the file names it or not. It is
-// called for every run, and does no I/O.
+// Limits returns the limits of a tenant, whether the file names it or not. It
+// is called for every run, and does no I/O.
 func (s *Settings) Limits(tenant string) Limits {
 	if e, ok := s.tenants[tenant]; ok {
 		return e.Limits

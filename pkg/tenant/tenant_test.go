@@ -182,7 +182,8 @@ func TestTheSchemaAgreesWithTheParser(t *testing.T) {
 		t.Error("the schema refuses a good file")
 	}
 	for file := range faulty {
-		// A decoder drops the first of two equal names before the schema is applied.
+		// A decoder drops the first of two equal names before the schema is
+		// applied.
 		if accepts(file) && !strings.Contains(file, `"acme":{},"acme"`) && !strings.Contains(file, `"weight":1,"weight"`) && file != "{\"unknown\":\"\xff\"}" {
 			t.Errorf("the schema accepts %s", file)
 		}

@@ -1,6 +1,6 @@
 // Package memrecords keeps the records of builds in the memory of one process,
-// for tests and simulations. It uses the clock of package time, so it follows the
-// fake clock of testing/synctest.
+// for tests and simulations. It uses the clock of package time, so it follows
+// the fake clock of testing/synctest.
 package memrecords
 
 import (

@@ -1,4 +1,5 @@
-// Package recordstest holds implementations of builds.Records to their contract.
+// Package recordstest holds implementations of builds.Records to their
+// contract.
 package recordstest
 
 import (
@@ -20,9 +21,9 @@ type Env struct {
 	Pass    func(d time.Duration) // moves the clock of the records' TTLs by d
 }
 
-// Run runs the contract. It calls run for each of its tests; run makes a fresh Env
-// and calls test with it, inside a synctest bubble if the implementation is in
-// memory.
+// Run runs the contract. It calls run for each of its tests; run makes a fresh
+// Env and calls test with it, inside a synctest bubble if the implementation is
+// in memory.
 func Run(t *testing.T, run func(t *testing.T, test func(t *testing.T, e Env))) {
 	for name, test := range map[string]func(*testing.T, Env){
 		"WhatIsPutIsThere":                putGet,

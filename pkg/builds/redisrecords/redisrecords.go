@@ -1,14 +1,15 @@
 // Package redisrecords keeps the records of builds in Redis: for each record a
 // Redis hash with its fence and its JSON, and one channel for all changes.
 //
-// All watches of a Records share one subscription, which the first watch begins.
-// So every worker receives a signal for each build of the fleet, and a watch costs
-// no round trip. The signals are few: Lambda's control plane allows 15 calls a
-// second, and a build makes one or two.
+// All watches of a Records share one subscription, which the first watch
+// begins. So every worker receives a signal for each build of the fleet, and a
+// watch costs no round trip. The signals are few: Lambda's control plane allows
+// 15 calls a second, and a build makes one or two.
 //
-// Redis 7 gives a new user no channels. A user who may not publish writes records
-// all the same: the signal comes last, and its failure counts for nothing. For a
-// user who may not subscribe Watch fails, and a waiter reads the record more often.
+// Redis 7 gives a new user no channels. A user who may not publish writes
+// records all the same: the signal comes last, and its failure counts for
+// nothing. For a user who may not subscribe Watch fails, and a waiter reads the
+// record more often.
 package redisrecords
 
 import (

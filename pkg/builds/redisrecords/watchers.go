@@ -9,7 +9,8 @@ import (
 	"github.com/redis/go-redis/v9"
 )
 
-// patience is how long Redis has to confirm the subscription, before Watch fails.
+// patience is how long Redis has to confirm the subscription, before Watch
+// fails.
 const patience = 250 * time.Millisecond
 
 // watchers passes the signals of one Redis channel on to the watches.
@@ -112,8 +113,8 @@ func (w *watchers) subscribe() error {
 }
 
 // read passes signals on until the subscription is closed. The Redis client
-// reconnects by itself. Signals sent while it was disconnected are lost, so read
-// signals every watch after each reconnection.
+// reconnects by itself. Signals sent while it was disconnected are lost, so
+// read signals every watch after each reconnection.
 func (w *watchers) read(sub *redis.PubSub) {
 	defer close(w.ended)
 	var once sync.Once

@@ -13,8 +13,8 @@ import (
 
 // Store is a claimcheck.Store in memory.
 type Store struct {
-	// Fault, if set, is called before each operation, "put" or "get", which fails
-	// with its error.
+	// Fault, if set, is called before each operation, "put" or "get", which
+	// fails with its error.
 	Fault func(op, key string) error
 
 	bucket  string

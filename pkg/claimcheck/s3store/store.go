@@ -1,9 +1,9 @@
 // Package s3store keeps claim-checked bodies in an S3 bucket.
 //
-// The role needs s3:GetObject and s3:PutObject under the prefixes, and s3:ListBucket
-// on the bucket. Without ListBucket, S3 answers AccessDenied for a missing object.
-// That is no ErrNoObject, so the delivery would be put back again and again instead
-// of being rejected.
+// The role needs s3:GetObject and s3:PutObject under the prefixes, and
+// s3:ListBucket on the bucket. Without ListBucket, S3 answers AccessDenied for
+// a missing object. That is no ErrNoObject, so the delivery would be put back
+// again and again instead of being rejected.
 package s3store
 
 import (

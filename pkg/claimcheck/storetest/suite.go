@@ -1,4 +1,5 @@
-// Package storetest holds implementations of claimcheck.Store to their contract.
+// Package storetest holds implementations of claimcheck.Store to their
+// contract.
 package storetest
 
 import (

@@ -19,9 +19,9 @@ type Env struct {
 
 const ttl = 30 * time.Second
 
-// Run runs the contract. It calls run for each of its tests; run makes a fresh Env
-// and calls test with it, inside a synctest bubble if the implementation is in
-// memory.
+// Run runs the contract. It calls run for each of its tests; run makes a fresh
+// Env and calls test with it, inside a synctest bubble if the implementation is
+// in memory.
 func Run(t *testing.T, run func(t *testing.T, test func(t *testing.T, e Env))) {
 	for name, test := range map[string]func(*testing.T, Env){
 		"AcquireIsRefusedWhileAnotherHolds":      refusesSecondOwner,

@@ -1,6 +1,6 @@
 // Package memlease grants leases in the memory of one process, for tests and
-// simulations. It uses the clock of package time, so it follows the fake clock of
-// testing/synctest.
+// simulations. It uses the clock of package time, so it follows the fake clock
+// of testing/synctest.
 package memlease
 
 import (
@@ -17,8 +17,8 @@ type Leases struct {
 	grants map[string]*grant
 }
 
-// grant is the last grant of a key. It is kept after its lease has ended, so that
-// the next grant gets a greater fence.
+// grant is the last grant of a key. It is kept after its lease has ended, so
+// that the next grant gets a greater fence.
 type grant struct {
 	owner    string
 	fence    int64

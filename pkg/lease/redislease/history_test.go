@@ -16,9 +16,9 @@ import (
 	"github.com/scriptfleet/scriptfleet/pkg/lease"
 )
 
-// Concurrent clients acquire, renew and release a few keys, also late and twice,
-// and let leases run out. The history of their calls must be linearizable: some
-// order of the calls, one at a time, explains all answers.
+// Concurrent clients acquire, renew and release a few keys, also late and
+// twice, and let leases run out. The history of their calls must be
+// linearizable: some order of the calls, one at a time, explains all answers.
 
 func TestHistoriesAreLinearizable(t *testing.T) {
 	rdb := redistest.Connect(t, redistest.Start(t).Addr)
@@ -156,8 +156,8 @@ func record(t *testing.T, leases lease.Leases) []porcupine.Operation {
 	return history
 }
 
-// caller is a client. It keeps all leases that it was granted, and uses them again
-// even after they are lost.
+// caller is a client. It keeps all leases that it was granted, and uses them
+// again even after they are lost.
 type caller struct {
 	leases lease.Leases
 	id     int

@@ -22,8 +22,8 @@ const (
 	addrOf    = "REDISLEASE_TEST_ADDR" // set in the process that is paused
 )
 
-// TestMain runs holdAndWatch, for the test that pauses this binary, where addrOf is
-// set.
+// TestMain runs holdAndWatch, for the test that pauses this binary, where
+// addrOf is set.
 func TestMain(m *testing.M) {
 	if addr := os.Getenv(addrOf); addr != "" {
 		holdAndWatch(addr)
@@ -63,9 +63,9 @@ func TestProcessPausedPastItsLeaseKnowsWhenItWakes(t *testing.T) {
 	expect("woke: valid false")
 }
 
-// holdAndWatch holds the lease for longer than its TTL, then loops until it sees
-// that it was paused. A timer may have ended the hold by then; package lease tests
-// that Valid needs no timer.
+// holdAndWatch holds the lease for longer than its TTL, then loops until it
+// sees that it was paused. A timer may have ended the hold by then; package
+// lease tests that Valid needs no timer.
 func holdAndWatch(addr string) {
 	rdb := redis.NewClient(&redis.Options{Addr: addr, ContextTimeoutEnabled: true})
 	hold, err := lease.Take(context.Background(), New(rdb, "test"), "k", "holder", pausedTTL)

@@ -1,5 +1,5 @@
-// Package redislease grants leases from Redis. Each lease has two Redis keys, both
-// with an expiry: the lease, and the last fence.
+// Package redislease grants leases from Redis. Each lease has two Redis keys,
+// both with an expiry: the lease, and the last fence.
 //
 //	fence = max(the server's clock in µs, the last fence + 1)
 //
@@ -21,8 +21,8 @@ import (
 	"github.com/scriptfleet/scriptfleet/pkg/lease"
 )
 
-// remember is how long the last fence is kept: much longer than an owner holds a
-// lease.
+// remember is how long the last fence is kept: much longer than an owner holds
+// a lease.
 const remember = 24 * time.Hour
 
 // Leases implements lease.Leases.
@@ -120,8 +120,8 @@ func (r *Leases) Release(ctx context.Context, l lease.Lease) error {
 	return nil
 }
 
-// keys returns the Redis keys of a lease. They share a hash tag, so that a Redis
-// cluster keeps them on one node.
+// keys returns the Redis keys of a lease. They share a hash tag, so that a
+// Redis cluster keeps them on one node.
 func (r *Leases) keys(key string) []string {
 	k := r.prefix + ":lease:{" + key + "}"
 	return []string{k, k + ":fence"}

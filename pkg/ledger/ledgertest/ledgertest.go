@@ -1,5 +1,6 @@
 // Package ledgertest holds implementations of ledger.Ledger to their contract:
-// by single tests, by a model under random operations, and by concurrent callers.
+// by single tests, by a model under random operations, and by concurrent
+// callers.
 package ledgertest
 
 import (
@@ -12,8 +13,8 @@ import (
 	"github.com/scriptfleet/scriptfleet/pkg/run"
 )
 
-// Env is one implementation under test. It is empty, and configured with Keep and
-// Remember below.
+// Env is one implementation under test. It is empty, and configured with Keep
+// and Remember below.
 type Env struct {
 	Ledger ledger.Ledger
 	Pass   func(d time.Duration) // moves the ledger's clock by d
@@ -28,9 +29,9 @@ const (
 	ttl = 30 * time.Second
 )
 
-// Run runs the contract. It calls run for each of its tests; run makes a fresh Env
-// and calls test with it, inside a synctest bubble if the implementation is in
-// memory.
+// Run runs the contract. It calls run for each of its tests; run makes a fresh
+// Env and calls test with it, inside a synctest bubble if the implementation is
+// in memory.
 func Run(t *testing.T, run func(t *testing.T, test func(t *testing.T, e Env))) {
 	for _, tests := range []map[string]func(*testing.T, Env){lifeClaims, cancelClaims, ownerClaims, forgetClaims, lookClaims, raceClaims} {
 		for name, test := range tests {
@@ -188,8 +189,8 @@ func same[T comparable](t tester, what string, got, want T) {
 	}
 }
 
-// CallAll calls every method once, for the run of h, and returns their errors by
-// the method's name. It serves tests of the errors while Redis is away.
+// CallAll calls every method once, for the run of h, and returns their errors
+// by the method's name. It serves tests of the errors while Redis is away.
 func CallAll(ctx context.Context, l ledger.Ledger, h ledger.Hold) map[string]error {
 	errs := map[string]error{}
 	keys := []run.Key{h.Entry.Key}

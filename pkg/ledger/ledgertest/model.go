@@ -18,7 +18,8 @@ import (
 // two.
 func agreesWithModel(t *testing.T, e Env) {
 	cases := 0
-	// The struct hides t.Deadline, which must not be called in a synctest bubble.
+	// The struct hides t.Deadline, which must not be called in a synctest
+	// bubble.
 	rapid.Check(struct{ testing.TB }{t}, func(r *rapid.T) {
 		if cases++; e.Slow && cases > 20 {
 			return
@@ -94,8 +95,8 @@ func (m *machine) anyHold(r *rapid.T) (ledger.Hold, *modelRun) {
 
 func (m *modelRun) held() bool { return m.state == ledger.Claimed || m.state == ledger.Invoking }
 
-// takes tells whether h is good by the contract. If the model has lost h's grant,
-// it puts it back.
+// takes tells whether h is good by the contract. If the model has lost h's
+// grant, it puts it back.
 func (m *modelRun) takes(h ledger.Hold, now time.Duration) bool {
 	switch {
 	case m.state == ledger.Done || m.state == ledger.Published:
@@ -178,8 +179,8 @@ func (m *machine) grant(r *rapid.T, model *modelRun, got ledger.Answer, repeated
 	m.holds = append(m.holds, want)
 }
 
-// risen checks that a new fence is greater than all earlier fences of the run, the
-// lost ones included.
+// risen checks that a new fence is greater than all earlier fences of the run,
+// the lost ones included.
 func (m *machine) risen(r *rapid.T, h ledger.Hold) {
 	for _, old := range m.holds {
 		if old.Entry.Key == h.Entry.Key && old.Fence >= h.Fence {
@@ -271,8 +272,8 @@ func (m *machine) cancel(r *rapid.T) {
 	model.cancelled = model.cancelled || (model.state != ledger.Done && model.state != ledger.Published)
 }
 
-// pass moves the clock. No sum of its steps is a TTL, since the contract does not
-// say whether a claim holds at the very moment when it ends.
+// pass moves the clock. No sum of its steps is a TTL, since the contract does
+// not say whether a claim holds at the very moment when it ends.
 func (m *machine) pass(r *rapid.T) {
 	d := rapid.SampledFrom([]time.Duration{ttl * 2 / 5, ttl + time.Second, 10*time.Second + time.Millisecond*1500}).Draw(r, "pass")
 	m.Pass(d)
@@ -287,7 +288,8 @@ func (m *machine) flush(r *rapid.T) {
 	m.runs, m.finished = map[string]*modelRun{}, map[run.Status]int64{}
 }
 
-// check compares the answers of Lookup, Open, Books and Backlogs with the model.
+// check compares the answers of Lookup, Open, Books and Backlogs with the
+// model.
 func (m *machine) check(r *rapid.T) {
 	var open int64
 	for _, key := range []string{"k1", "k2"} {

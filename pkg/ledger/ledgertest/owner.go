@@ -7,8 +7,8 @@ import (
 	"github.com/scriptfleet/scriptfleet/pkg/ledger"
 )
 
-// ownerClaims test several deliveries of one run, and owners that die, or pause and
-// resume.
+// ownerClaims test several deliveries of one run, and owners that die, or pause
+// and resume.
 var ownerClaims = map[string]func(*testing.T, Env){
 	"AClaimIsRefusedWhileAnotherHoldsTheRun":         refusedWhileHeld,
 	"AClaimRepeatedIsTheSameGrant":                   claimRepeated,

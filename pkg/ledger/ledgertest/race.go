@@ -57,8 +57,8 @@ func oneOfManyTakeovers(tt *testing.T, e Env) {
 	}
 }
 
-// oneGranted has many owners claim a run at once, each twice, like a client that
-// repeats a call.
+// oneGranted has many owners claim a run at once, each twice, like a client
+// that repeats a call.
 func (t tester) oneGranted(key string) {
 	t.Helper()
 	var granted atomic.Int32
@@ -174,8 +174,8 @@ func manyPublications(tt *testing.T, e Env) {
 	t.books(2, 2)
 }
 
-// workersThatDie simulates a fleet whose workers die, return late, repeat calls and
-// put runs back, on a ledger that loses nothing.
+// workersThatDie simulates a fleet whose workers die, return late, repeat calls
+// and put runs back, on a ledger that loses nothing.
 func workersThatDie(tt *testing.T, e Env) {
 	t := with(tt, e)
 	const runs = 30

@@ -1,6 +1,6 @@
-// Package memledger keeps the ledger in the memory of one process, for tests and
-// simulations. It uses the clock of package time, so it follows the fake clock of
-// testing/synctest. Forget is like Redis' FLUSHALL.
+// Package memledger keeps the ledger in the memory of one process, for tests
+// and simulations. It uses the clock of package time, so it follows the fake
+// clock of testing/synctest. Forget is like Redis' FLUSHALL.
 package memledger
 
 import (
@@ -16,8 +16,8 @@ import (
 // Config says how long records are kept. A zero value stands for the default.
 type Config struct {
 	// Keep is how long the record of a run that is not published is kept, after
-	// the run was last accepted, claimed or finished. Default 14 days, the longest
-	// that SQS keeps a message.
+	// the run was last accepted, claimed or finished. Default 14 days, the
+	// longest that SQS keeps a message.
 	Keep time.Duration
 	// Remember is how long the record of a published run is kept, and the mark
 	// of a cancellation whose run has no record. Default 4 days.
@@ -57,8 +57,8 @@ func New(cfg Config) *Ledger {
 	return l
 }
 
-// Forget drops everything but the fence, like Redis' FLUSHALL. (redisledger's next
-// fence is greater too, since it comes from the server's clock.)
+// Forget drops everything but the fence, like Redis' FLUSHALL. (redisledger's
+// next fence is greater too, since it comes from the server's clock.)
 func (l *Ledger) Forget() {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -348,8 +348,8 @@ func (l *Ledger) Backlogs(ctx context.Context, tenants []string) ([]int, error) 
 	return backlogs, nil
 }
 
-// enter locks the ledger for one operation, and returns the time at which all of
-// the operation happens.
+// enter locks the ledger for one operation, and returns the time at which all
+// of the operation happens.
 func (l *Ledger) enter(ctx context.Context) (now time.Time, unlock func(), err error) {
 	if err := ctx.Err(); err != nil {
 		return time.Time{}, nil, err

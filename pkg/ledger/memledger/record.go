@@ -7,8 +7,8 @@ import (
 	"github.com/scriptfleet/scriptfleet/pkg/run"
 )
 
-// record is the record of one run. A record in the ledger whose state is Unknown is
-// the mark of a cancellation.
+// record is the record of one run. A record in the ledger whose state is
+// Unknown is the mark of a cancellation.
 type record struct {
 	entry ledger.Entry
 	state ledger.State
@@ -54,8 +54,8 @@ func (r *record) told(now time.Time) ledger.Record {
 	return t
 }
 
-// at returns the record of a run. For an unknown run it returns a new record, which
-// is not in the ledger until keep or first puts it there.
+// at returns the record of a run. For an unknown run it returns a new record,
+// which is not in the ledger until keep or first puts it there.
 func (l *Ledger) at(k run.Key, now time.Time) *record {
 	r := l.records[k]
 	if r == nil || !r.expires.After(now) {
@@ -93,8 +93,8 @@ func (l *Ledger) close(k run.Key, s run.Status) {
 	l.finished[s]++
 }
 
-// putBack makes h the record's claim. h must not be lost. If h is not the record's
-// claim already, the ledger has lost its grant.
+// putBack makes h the record's claim. h must not be lost. If h is not the
+// record's claim already, the ledger has lost its grant.
 func (l *Ledger) putBack(r *record, h ledger.Hold, now time.Time) {
 	if r.holds(h) {
 		return
@@ -112,8 +112,9 @@ func (l *Ledger) putBack(r *record, h ledger.Hold, now time.Time) {
 	l.fence = max(l.fence, h.Fence)
 }
 
-// sweep looks at two records, in random order, and deletes those that have expired.
-// Every operation calls it, so expired records stay a small share of all.
+// sweep looks at two records, in random order, and deletes those that have
+// expired. Every operation calls it, so expired records stay a small share of
+// all.
 func (l *Ledger) sweep(now time.Time) {
 	looked := 0
 	for k, r := range l.records { // in random order

@@ -116,8 +116,8 @@ func (r *reader) fail(i int) {
 	}
 }
 
-// recordOf reads a record's hash; now is the server's time. A field that is missing
-// or invalid becomes zero, since the record is only shown to people.
+// recordOf reads a record's hash; now is the server's time. A field that is
+// missing or invalid becomes zero, since the record is only shown to people.
 func recordOf(k run.Key, hash map[string]string, now time.Time) ledger.Record {
 	r := ledger.Record{
 		Entry: ledger.Entry{Key: k, Tenant: hash["T"], Source: hash["S"], ID: hash["I"],

@@ -15,9 +15,9 @@ import (
 	"github.com/scriptfleet/scriptfleet/pkg/run"
 )
 
-// BenchmarkWholeLife takes runs from Accept to Published. n runs share each call
-// that can be shared. It reports runs a second, round trips of each run, and
-// Redis' CPU time for each run.
+// BenchmarkWholeLife takes runs from Accept to Published. n runs share each
+// call that can be shared. It reports runs a second, round trips of each run,
+// and Redis' CPU time for each run.
 func BenchmarkWholeLife(b *testing.B) {
 	for _, n := range []int{1, 10, 100} {
 		b.Run(fmt.Sprint("shared by ", n), func(b *testing.B) {

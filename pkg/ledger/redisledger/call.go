@@ -36,8 +36,8 @@ var (
 	cancelLua string
 )
 
-// scripts are called by their digest (EVALSHA). go-redis sends the text of a script
-// that the server does not have yet, as after a restart.
+// scripts are called by their digest (EVALSHA). go-redis sends the text of a
+// script that the server does not have yet, as after a restart.
 var scripts = struct {
 	accept, claim, renew, invoking, wait, release, finish, published, cancel *redis.Script
 }{
@@ -52,8 +52,8 @@ var scripts = struct {
 	cancel:    redis.NewScript(prelude + cancelLua),
 }
 
-// call collects the KEYS and ARGV of a script, in the order that lua/prelude.lua
-// describes.
+// call collects the KEYS and ARGV of a script, in the order that
+// lua/prelude.lua describes.
 type call struct {
 	ledger *Ledger
 	keys   []string
@@ -91,8 +91,8 @@ func (l *Ledger) one(ctx context.Context, s *redis.Script, put func(*call)) (any
 	return answer, reach(err)
 }
 
-// each calls a script about n records. put adds the keys and arguments of the i-th
-// record, read takes its answer.
+// each calls a script about n records. put adds the keys and arguments of the
+// i-th record, read takes its answer.
 func (l *Ledger) each(ctx context.Context, s *redis.Script, n int, put func(c *call, i int), read func(i int, answer any) error) error {
 	return l.eachFor(ctx, 0, s, n, put, read)
 }

@@ -19,8 +19,8 @@ type Config struct {
 	// Prefix begins every Redis key. Default scriptfleet.
 	Prefix string
 	// Keep is how long the record of a run that is not published is kept, after
-	// the run was last accepted, claimed or finished. Default 14 days, the longest
-	// that SQS keeps a message.
+	// the run was last accepted, claimed or finished. Default 14 days, the
+	// longest that SQS keeps a message.
 	Keep time.Duration
 	// Remember is how long the record of a published run is kept, and the mark
 	// of a cancellation whose run has no record. Default 4 days.
@@ -43,8 +43,8 @@ type Ledger struct {
 
 var _ ledger.Ledger = (*Ledger)(nil)
 
-// inOneCall is the greatest number of records in one script. Redis serves no other
-// client while a script runs; 500 records take about 5 ms.
+// inOneCall is the greatest number of records in one script. Redis serves no
+// other client while a script runs; 500 records take about 5 ms.
 const inOneCall = 500
 
 func New(cfg Config, client redis.UniversalClient) *Ledger {

@@ -42,8 +42,8 @@ func TestContractOnMiniredis(t *testing.T) {
 	})
 }
 
-// age makes all that is stored older by d: TTLs and claims end sooner by d, and the
-// times of acceptance and of states move back by d.
+// age makes all that is stored older by d: TTLs and claims end sooner by d, and
+// the times of acceptance and of states move back by d.
 func age(t *testing.T, c *redis.Client, d time.Duration) {
 	t.Helper()
 	const script = `

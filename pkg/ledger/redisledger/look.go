@@ -43,8 +43,8 @@ func (l *Ledger) Lookup(ctx context.Context, key run.Key) (ledger.Record, error)
 	return records[0], nil
 }
 
-// Open reads the list of open runs, then their records, 500 at a time. It leaves
-// out a run that is finished in between.
+// Open reads the list of open runs, then their records, 500 at a time. It
+// leaves out a run that is finished in between.
 func (l *Ledger) Open(ctx context.Context, limit int) ([]ledger.Record, error) {
 	if limit <= 0 {
 		return nil, nil

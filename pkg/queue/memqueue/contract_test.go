@@ -23,8 +23,8 @@ func TestKeepsTheContract(t *testing.T) {
 	})
 }
 
-// SQS answers such a Delete with success. memqueue is stricter, so that a test finds
-// code that deletes a delivery that it has lost.
+// SQS answers such a Delete with success. memqueue is stricter, so that a test
+// finds code that deletes a delivery that it has lost.
 func TestDeleteOfALostDeliveryIsErrGone(t *testing.T) {
 	q := memqueue.New("q", memqueue.Options{})
 	send(t, q, of("a", 1)...)

@@ -18,9 +18,9 @@ const (
 )
 
 // Faults make a queue fail in the ways in which SQS may fail. Each function is
-// called at every operation; a nil function makes no fault. They are called from
-// many goroutines, sometimes while the queue is locked, so they must not call the
-// queue.
+// called at every operation; a nil function makes no fault. They are called
+// from many goroutines, sometimes while the queue is locked, so they must not
+// call the queue.
 type Faults struct {
 	// Call fails a whole call of n entries, which then has no effect.
 	Call func(op Op, n int) error
@@ -36,8 +36,8 @@ type Faults struct {
 	LoseDelete func(d queue.Delivery) bool
 }
 
-// call returns the cause of a ctx that has ended, as every client does, or else the
-// error of Faults.Call.
+// call returns the cause of a ctx that has ended, as every client does, or else
+// the error of Faults.Call.
 func (f *Faults) call(ctx context.Context, op Op, n int) error {
 	if ctx.Err() != nil {
 		return context.Cause(ctx)

@@ -2,9 +2,10 @@ package memqueue
 
 import "time"
 
-// polls are the long polls that wait for a message. Each has a channel of capacity
-// one. As many polls are woken as there are visible messages, those that have
-// waited longest first. A poll that is woken and finds no message waits again.
+// polls are the long polls that wait for a message. Each has a channel of
+// capacity one. As many polls are woken as there are visible messages, those
+// that have waited longest first. A poll that is woken and finds no message
+// waits again.
 type polls struct {
 	line  []chan struct{} // of the polls that are not yet woken, the oldest first
 	timer *time.Timer     // fires at due
@@ -39,8 +40,8 @@ func (p *polls) wake(n int) {
 	p.line = p.line[n:]
 }
 
-// arm sets the timer to the moment when the next hidden message becomes visible, or
-// stops it if no poll waits or no message is hidden. q.mu is held.
+// arm sets the timer to the moment when the next hidden message becomes
+// visible, or stops it if no poll waits or no message is hidden. q.mu is held.
 func (q *Queue) arm(now time.Time) {
 	p := &q.polls
 	if len(p.line) == 0 || len(q.store.hidden) == 0 {

@@ -1,16 +1,16 @@
 // Package memqueue is a queue in memory that behaves like a standard SQS queue:
-// visibility, delay, receive counts, redrive, long polls, and quiet groups served
-// before busy ones. Simulations run the whole fleet on it, and make it fail through
-// [Faults].
+// visibility, delay, receive counts, redrive, long polls, and quiet groups
+// served before busy ones. Simulations run the whole fleet on it, and make it
+// fail through [Faults].
 //
 // It uses the clock of package time, so it follows the fake clock of
-// testing/synctest; make the queue in the bubble that uses it. It has no goroutine
-// of its own: each operation first makes visible what is due, and a timer runs only
-// while a poll waits.
+// testing/synctest; make the queue in the bubble that uses it. It has no
+// goroutine of its own: each operation first makes visible what is due, and a
+// timer runs only while a poll waits.
 //
-// Where SQS may do one of two things, memqueue does the stricter one: it refuses an
-// old handle always, also for a Delete, and it never delivers a message twice
-// within its visibility, unless a fault makes it.
+// Where SQS may do one of two things, memqueue does the stricter one: it
+// refuses an old handle always, also for a Delete, and it never delivers a
+// message twice within its visibility, unless a fault makes it.
 package memqueue
 
 import (
@@ -27,8 +27,8 @@ import (
 
 // Options of a queue. The zero value is a queue without redrive and faults.
 type Options struct {
-	// MaxReceiveCount is how many times a message is delivered; its next receive
-	// moves it to DeadLetter. A nil DeadLetter means no redrive.
+	// MaxReceiveCount is how many times a message is delivered; its next
+	// receive moves it to DeadLetter. A nil DeadLetter means no redrive.
 	MaxReceiveCount int
 	DeadLetter      *Queue
 
@@ -36,7 +36,8 @@ type Options struct {
 	// returns no message and no error, like SQS. 0 means 120,000.
 	MaxInFlight int
 
-	// MaxBytes is the size of the largest message; 0 means queue.MaxMessageBytes.
+	// MaxBytes is the size of the largest message; 0 means
+	// queue.MaxMessageBytes.
 	MaxBytes int
 
 	Faults Faults
@@ -169,8 +170,8 @@ func (q *Queue) put(m *message, now time.Time, delay time.Duration) {
 	q.store.show(m)
 }
 
-// held returns the message of a delivery that is still ours, else ErrGone. q.mu is
-// held.
+// held returns the message of a delivery that is still ours, else ErrGone. q.mu
+// is held.
 func (q *Queue) held(d queue.Delivery) (*message, error) {
 	m := q.store.handles[d.Handle]
 	if m == nil {
@@ -179,8 +180,8 @@ func (q *Queue) held(d queue.Delivery) (*message, error) {
 	return m, nil
 }
 
-// settle makes visible what is due, and wakes a poll for each visible message. q.mu
-// is held.
+// settle makes visible what is due, and wakes a poll for each visible message.
+// q.mu is held.
 func (q *Queue) settle(now time.Time) {
 	q.store.bringBack(now)
 	q.polls.wake(min(q.store.depth.Visible, q.opts.MaxInFlight-q.store.depth.InFlight))

@@ -217,8 +217,8 @@ func TestFaultsDoWhatTheyAreNamedFor(t *testing.T) {
 	})
 }
 
-// After random operations in random order, each message is in one place, and the
-// counts equal those of the sends and deletes.
+// After random operations in random order, each message is in one place, and
+// the counts equal those of the sends and deletes.
 func TestNothingIsLostOrMadeByAnyOrderOfOperations(t *testing.T) {
 	for seed := range uint64(50) {
 		synctest.Test(t, func(t *testing.T) {

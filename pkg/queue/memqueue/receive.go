@@ -9,9 +9,9 @@ import (
 	"github.com/scriptfleet/scriptfleet/pkg/queue"
 )
 
-// Receive takes up to p.Max messages, and waits up to p.Wait for the first. If ctx
-// ends while it waits, it has taken none. All deliveries of a message share its
-// body, which the caller must not change.
+// Receive takes up to p.Max messages, and waits up to p.Wait for the first. If
+// ctx ends while it waits, it has taken none. All deliveries of a message share
+// its body, which the caller must not change.
 func (q *Queue) Receive(ctx context.Context, p queue.Poll) ([]queue.Delivery, error) {
 	if p.Max < 1 || p.Max > queue.MaxBatch || p.Wait < 0 || p.Wait > queue.MaxWait ||
 		p.Visibility < 0 || p.Visibility > queue.MaxVisibility {
@@ -89,7 +89,8 @@ func (q *Queue) take(p queue.Poll) []queue.Delivery {
 	return ds
 }
 
-// deliver hides a message that pick chose, and makes a delivery of it. q.mu is held.
+// deliver hides a message that pick chose, and makes a delivery of it. q.mu is
+// held.
 func (q *Queue) deliver(m *message, now time.Time, visibility time.Duration) queue.Delivery {
 	if q.opts.Faults.duplicates(m.id) {
 		twin := *m
@@ -117,11 +118,11 @@ func (q *Queue) deliver(m *message, now time.Time, visibility time.Duration) que
 	}
 }
 
-// bury moves a message that pick chose to the dead-letter queue, where it keeps its
-// id, attributes and time of sending. Both queues are locked meanwhile, so the
-// message is always on one of them. The lock order is safe: a queue names its
-// dead-letter queue, which was made before it, and never the other way round. q.mu
-// is held.
+// bury moves a message that pick chose to the dead-letter queue, where it keeps
+// its id, attributes and time of sending. Both queues are locked meanwhile, so
+// the message is always on one of them. The lock order is safe: a queue names
+// its dead-letter queue, which was made before it, and never the other way
+// round. q.mu is held.
 func (q *Queue) bury(m *message, now time.Time) {
 	dead := q.opts.DeadLetter
 	dead.mu.Lock()

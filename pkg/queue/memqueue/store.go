@@ -33,8 +33,8 @@ type message struct {
 	place int       // in the heap of hidden messages
 }
 
-// group is the visible messages of one message group, in the order in which they
-// became visible, and the number of its messages in flight.
+// group is the visible messages of one message group, in the order in which
+// they became visible, and the number of its messages in flight.
 type group struct {
 	name     string
 	line     []*message
@@ -43,8 +43,8 @@ type group struct {
 	place    int    // in the heap readyGroups; -1 outside of it
 }
 
-// store keeps every message in exactly one place: in its group's line while it is
-// visible, in the heap of hidden messages while it is not.
+// store keeps every message in exactly one place: in its group's line while it
+// is visible, in the heap of hidden messages while it is not.
 type store struct {
 	groups  map[string]*group
 	ready   readyGroups
@@ -72,8 +72,8 @@ func (s *store) show(m *message) {
 	s.reorder(g)
 }
 
-// hide hides a message until due, as delayed or in flight. For a message that is in
-// flight already, it changes the due time only.
+// hide hides a message until due, as delayed or in flight. For a message that
+// is in flight already, it changes the due time only.
 func (s *store) hide(m *message, as state, due time.Time) {
 	m.due = due
 	if m.state == as {
@@ -94,8 +94,8 @@ func (s *store) hide(m *message, as state, due time.Time) {
 	heap.Push(&s.hidden, m)
 }
 
-// lift takes a message out of its place, and ends its delivery if it is in flight. A
-// visible message must be the one that pick returned.
+// lift takes a message out of its place, and ends its delivery if it is in
+// flight. A visible message must be the one that pick returned.
 func (s *store) lift(m *message) {
 	switch m.state {
 	case nowhere:
@@ -121,8 +121,8 @@ func (s *store) lift(m *message) {
 }
 
 // pick returns the next visible message: the first of the group with the fewest
-// messages in flight. Among equal groups it is the one that was served longest ago.
-// The message stays in its place.
+// messages in flight. Among equal groups it is the one that was served longest
+// ago. The message stays in its place.
 func (s *store) pick() *message {
 	if len(s.ready) == 0 {
 		return nil
@@ -130,9 +130,9 @@ func (s *store) pick() *message {
 	return s.ready[0].line[0]
 }
 
-// reorder moves a group to its place in the heap after a change. It drops a group
-// without visible messages and messages in flight, so that idle tenants use no
-// memory.
+// reorder moves a group to its place in the heap after a change. It drops a
+// group without visible messages and messages in flight, so that idle tenants
+// use no memory.
 func (s *store) reorder(g *group) {
 	switch {
 	case len(g.line) > 0 && g.place < 0:

@@ -1,11 +1,12 @@
-// Package queuetest holds implementations of queue.Queue to their contract. Each
-// claim of the contract is a test. The fleet can use a queue that passes all.
+// Package queuetest holds implementations of queue.Queue to their contract.
+// Each claim of the contract is a test. The fleet can use a queue that passes
+// all.
 //
-// Durations are whole seconds, since SQS has no shorter ones. A test waits for a
-// condition instead of a moment. It measures a least duration from before the call
-// that begins it. [Run] runs all claims at once, so it takes as long as the longest
-// claim, less than ten seconds. [RunInBubbles] takes no real time, and needs an
-// implementation that uses the clock of package time.
+// Durations are whole seconds, since SQS has no shorter ones. A test waits for
+// a condition instead of a moment. It measures a least duration from before the
+// call that begins it. [Run] runs all claims at once, so it takes as long as
+// the longest claim, less than ten seconds. [RunInBubbles] takes no real time,
+// and needs an implementation that uses the clock of package time.
 package queuetest
 
 import (
@@ -26,11 +27,12 @@ type Options struct {
 	MaxBytes        int         // of a message; 0 for queue.MaxMessageBytes
 }
 
-// Open makes a new empty queue with a name of its own, and closes it by t.Cleanup.
+// Open makes a new empty queue with a name of its own, and closes it by
+// t.Cleanup.
 type Open func(t *testing.T, o Options) queue.Queue
 
-// Exception names a claim that an implementation does not meet, and the reason why
-// the fleet may use it nevertheless. The claim is not run.
+// Exception names a claim that an implementation does not meet, and the reason
+// why the fleet may use it nevertheless. The claim is not run.
 type Exception struct{ Claim, Reason string }
 
 // Run checks all claims at once, in real time. They mostly wait, so it does not
@@ -103,12 +105,12 @@ func poll(t *testing.T, q queue.Queue, wait, visibility time.Duration) []queue.D
 	return ds
 }
 
-// patience is how long a test waits for a condition. It is much longer than needed,
-// for machines under load.
+// patience is how long a test waits for a condition. It is much longer than
+// needed, for machines under load.
 const patience = 20 * time.Second
 
-// collect receives until it has n deliveries, since one receive may return fewer
-// messages than there are.
+// collect receives until it has n deliveries, since one receive may return
+// fewer messages than there are.
 func collect(t *testing.T, q queue.Queue, n int, visibility time.Duration) []queue.Delivery {
 	t.Helper()
 	var all []queue.Delivery

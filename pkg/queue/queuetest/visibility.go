@@ -90,8 +90,8 @@ func receiversNeverShareADelivery(t *testing.T, open Open) {
 	}
 }
 
-// shared lets receivers compete for n messages whose visibility does not run out.
-// Its error names a message that was delivered twice.
+// shared lets receivers compete for n messages whose visibility does not run
+// out. Its error names a message that was delivered twice.
 func shared(ctx context.Context, q queue.Queue, receivers, n int) error {
 	if err := errors.Join(q.Send(ctx, numbered(n))...); err != nil {
 		return err

@@ -15,8 +15,8 @@ import (
 	"github.com/scriptfleet/scriptfleet/pkg/queue/sqsqueue"
 )
 
-// BenchmarkBatchOfTen measures each operation with a full batch: in memory, and over
-// HTTP to the embedded stack in the same process.
+// BenchmarkBatchOfTen measures each operation with a full batch: in memory, and
+// over HTTP to the embedded stack in the same process.
 func BenchmarkBatchOfTen(b *testing.B) {
 	b.Run("memory", func(b *testing.B) { benchmark(b, memqueue.New("q", memqueue.Options{})) })
 	b.Run("embedded", func(b *testing.B) {

@@ -11,8 +11,8 @@ import (
 	"github.com/scriptfleet/scriptfleet/pkg/queue"
 )
 
-// atOnce is how many calls of one method run at once: enough to hide the round trips
-// of a burst, few enough to leave connections for other calls.
+// atOnce is how many calls of one method run at once: enough to hide the round
+// trips of a burst, few enough to leave connections for other calls.
 const atOnce = 8
 
 var ids = [queue.MaxBatch]string{"0", "1", "2", "3", "4", "5", "6", "7", "8", "9"}
@@ -20,8 +20,8 @@ var ids = [queue.MaxBatch]string{"0", "1", "2", "3", "4", "5", "6", "7", "8", "9
 // id returns the id of entry n of a call.
 func id(n int) *string { return &ids[n] }
 
-// split divides entries, given by index, into calls of at most ten entries and, if
-// size is not nil, maxBytes in sum. The order stays.
+// split divides entries, given by index, into calls of at most ten entries and,
+// if size is not nil, maxBytes in sum. The order stays.
 func split(entries []int, size func(i int) int, maxBytes int) [][]int {
 	var calls [][]int
 	first, sum := 0, 0
@@ -50,8 +50,8 @@ func upTo(n int) []int {
 	return all
 }
 
-// inCalls makes the calls, atOnce at a time, and waits for all of them. A single
-// call, the common case, runs in the caller's goroutine.
+// inCalls makes the calls, atOnce at a time, and waits for all of them. A
+// single call, the common case, runs in the caller's goroutine.
 func inCalls(calls [][]int, do func(call []int)) {
 	if len(calls) == 1 {
 		do(calls[0])
@@ -65,8 +65,8 @@ func inCalls(calls [][]int, do func(call []int)) {
 	_ = g.Wait() // do stores its errors itself
 }
 
-// errUnanswered is the error of an entry that the answer does not mention. The entry
-// may have taken effect.
+// errUnanswered is the error of an entry that the answer does not mention. The
+// entry may have taken effect.
 var errUnanswered = errors.New("the answer does not mention it")
 
 // answers stores the answer of a call in errs: the error of entry n of the call

@@ -19,17 +19,17 @@ const (
 	maxIdle = 128
 
 	// answerWithin bounds one attempt, from its sending to the headers of the
-	// answer: the longest poll and a margin. It ends a call on a connection that
-	// was lost without notice.
+	// answer: the longest poll and a margin. It ends a call on a connection
+	// that was lost without notice.
 	answerWithin = queue.MaxWait + 10*time.Second
 
 	attempts   = 3
 	maxBackoff = 5 * time.Second
 )
 
-// NewClient returns a client for long polls that tries each call up to three times.
-// It also retries OverLimit and throttling by KMS, which the SDK's standard retryer
-// does not. It is the only layer that retries calls.
+// NewClient returns a client for long polls that tries each call up to three
+// times. It also retries OverLimit and throttling by KMS, which the SDK's
+// standard retryer does not. It is the only layer that retries calls.
 func NewClient(cfg aws.Config, opts ...func(*sqs.Options)) *sqs.Client {
 	suit := func(o *sqs.Options) {
 		o.HTTPClient = awshttp.NewBuildableClient().WithTransportOptions(func(t *http.Transport) {

@@ -14,15 +14,15 @@ import (
 )
 
 const (
-	// MaxReceiveCount is how many times a message is received before SQS moves it
-	// to its dead-letter queue. 1000 is SQS's maximum. It is so high because
+	// MaxReceiveCount is how many times a message is received before SQS moves
+	// it to its dead-letter queue. 1000 is SQS's maximum. It is so high because
 	// receives that were put back count too. The fleet counts attempts itself,
 	// and buries a message with a reason long before; SQS's redrive only ends
 	// messages that would otherwise be received for ever.
 	MaxReceiveCount = 1000
 
-	// Retention in seconds. A message keeps its age when it moves to a dead-letter
-	// queue, so that queue must keep messages longer.
+	// Retention in seconds. A message keeps its age when it moves to a
+	// dead-letter queue, so that queue must keep messages longer.
 	retention           = "345600"  // 4 days
 	deadLetterRetention = "1209600" // 14 days, the most that SQS takes
 
@@ -38,9 +38,10 @@ type Admin interface {
 
 var _ Admin = (*sqs.Client)(nil)
 
-// Ensure makes the missing queues of a fleet, and sets the attributes that the fleet
-// relies on: redrive, retention and the largest message size. It may be called again
-// at any time, also by several processes at once. It removes nothing.
+// Ensure makes the missing queues of a fleet, and sets the attributes that the
+// fleet relies on: redrive, retention and the largest message size. It may be
+// called again at any time, also by several processes at once. It removes
+// nothing.
 func Ensure(ctx context.Context, client Admin, names queue.Names) error {
 	redrives := names.Redrives()
 	dead := map[string]bool{names.RequestsDLQ: true, names.PartitionDLQ: true}
@@ -65,10 +66,11 @@ func Ensure(ctx context.Context, client Admin, names queue.Names) error {
 	return nil
 }
 
-// EnsureOne makes one queue if it is missing, sets the attributes that differ from
-// want, and returns the queue's ARN.
+// EnsureOne makes one queue if it is missing, sets the attributes that differ
+// from want, and returns the queue's ARN.
 func EnsureOne(ctx context.Context, client Admin, name string, want map[string]string) (arn string, err error) {
-	// Without attributes: SQS refuses to create a queue that exists with others.
+	// Without attributes: SQS refuses to create a queue that exists with
+	// others.
 	made, err := client.CreateQueue(ctx, &sqs.CreateQueueInput{QueueName: &name})
 	if err != nil {
 		return "", fmt.Errorf("create queue %s: %w", name, err)
@@ -95,8 +97,8 @@ func EnsureOne(ctx context.Context, client Admin, name string, want map[string]s
 	return arn, nil
 }
 
-// set sets attributes. If SQS refuses them because of a message size of 1 MiB, it
-// sets the others, and the queue keeps its own limit, which Open reads.
+// set sets attributes. If SQS refuses them because of a message size of 1 MiB,
+// it sets the others, and the queue keeps its own limit, which Open reads.
 func set(ctx context.Context, client Admin, url *string, attributes map[string]string) error {
 	_, err := client.SetQueueAttributes(ctx, &sqs.SetQueueAttributesInput{QueueUrl: url, Attributes: attributes})
 	var api smithy.APIError
@@ -116,8 +118,8 @@ func redrivePolicy(arn string, maxReceiveCount int) string {
 	return fmt.Sprintf(`{"deadLetterTargetArn":%q,"maxReceiveCount":%d}`, arn, maxReceiveCount)
 }
 
-// same compares an attribute with the wanted value. It compares JSON by content,
-// since SQS formats a policy in its own way, with numbers as strings.
+// same compares an attribute with the wanted value. It compares JSON by
+// content, since SQS formats a policy in its own way, with numbers as strings.
 func same(has, want string) bool {
 	if has == want {
 		return true

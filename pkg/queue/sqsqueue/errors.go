@@ -20,8 +20,8 @@ type EntryError struct {
 
 func (e *EntryError) Error() string { return e.Code + ": " + e.Message }
 
-// entryError reads the error of an entry. It cuts off the prefix that SQS's older
-// protocol puts before the code.
+// entryError reads the error of an entry. It cuts off the prefix that SQS's
+// older protocol puts before the code.
 func entryError(f *types.BatchResultErrorEntry) *EntryError {
 	return &EntryError{
 		Code:        strings.TrimPrefix(text(f.Code), "AWS.SimpleQueueService."),
@@ -58,7 +58,8 @@ func sendError(err error) error {
 	return err
 }
 
-// tooLong recognises messages such as "Message must be shorter than 262144 bytes".
+// tooLong recognises messages such as "Message must be shorter than 262144
+// bytes".
 func tooLong(message string) bool { return strings.Contains(message, "must be shorter than") }
 
 // settleEntryError classifies the error of a delivery that was not deleted or
@@ -72,7 +73,8 @@ func settleEntryError(e *EntryError) error {
 
 // isGone tells whether the delivery is no longer ours. SQS answers
 // InvalidParameterValue for an expired handle and for the handle of a deleted
-// message, but also for a visibility beyond twelve hours, so the message decides.
+// message, but also for a visibility beyond twelve hours, so the message
+// decides.
 func isGone(e *EntryError) bool {
 	switch e.Code {
 	case "ReceiptHandleIsInvalid", "MessageNotInflight":

@@ -1,22 +1,22 @@
 // Package sqsqueue implements package queue on a standard SQS queue.
 //
-//   - A slice of entries is split into calls of at most ten entries and at most the
-//     queue's MaximumMessageSize in sum. Up to eight of them run at once.
-//   - A call can succeed although entries of it fail, so every entry gets its own
-//     error. An entry that the answer does not mention has failed.
+//   - A slice of entries is split into calls of at most ten entries and at most
+//     the queue's MaximumMessageSize in sum. Up to eight of them run at once.
+//   - A call can succeed although entries of it fail, so every entry gets its
+//     own error. An entry that the answer does not mention has failed.
 //   - Only the SDK retries, and only whole calls (see [NewClient]). An entry's
 //     error goes to the caller, which decides whether to try again.
-//   - Durations on the wire are whole seconds, rounded up: a delivery is ours for at
-//     least the visibility that was asked for. Zero stays zero.
+//   - Durations on the wire are whole seconds, rounded up: a delivery is ours
+//     for at least the visibility that was asked for. Zero stays zero.
 //   - Receive finishes a poll that it has begun, also when ctx ends: SQS may be
 //     about to return messages, which would otherwise stay hidden until their
 //     visibility runs out. So Receive may return up to p.Wait (and 15 s for
 //     retries) after the end of ctx, with deliveries. A caller that drains must
 //     wait for it and put them back.
 //
-// SQS answers a Delete with an old handle with success, and deletes nothing. So a
-// nil error of Delete does not prove that the message is deleted. Extend fails with
-// queue.ErrGone in that case.
+// SQS answers a Delete with an old handle with success, and deletes nothing. So
+// a nil error of Delete does not prove that the message is deleted. Extend
+// fails with queue.ErrGone in that case.
 package sqsqueue
 
 import (
@@ -53,8 +53,8 @@ type Queue struct {
 
 var _ queue.Queue = (*Queue)(nil)
 
-// Open returns the queue of that name, and reads its MaximumMessageSize. It fails if
-// there is no such queue.
+// Open returns the queue of that name, and reads its MaximumMessageSize. It
+// fails if there is no such queue.
 func Open(ctx context.Context, client API, name string) (*Queue, error) {
 	out, err := client.GetQueueUrl(ctx, &sqs.GetQueueUrlInput{QueueName: &name})
 	if err != nil {
@@ -67,8 +67,8 @@ func Open(ctx context.Context, client API, name string) (*Queue, error) {
 	return q, nil
 }
 
-// limit reads the queue's MaximumMessageSize. It is 256 KiB on queues that were made
-// before August 2025.
+// limit reads the queue's MaximumMessageSize. It is 256 KiB on queues that were
+// made before August 2025.
 func (q *Queue) limit(ctx context.Context) (int, error) {
 	const name = types.QueueAttributeNameMaximumMessageSize
 	out, err := q.client.GetQueueAttributes(ctx, &sqs.GetQueueAttributesInput{

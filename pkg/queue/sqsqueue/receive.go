@@ -12,7 +12,8 @@ import (
 	"github.com/scriptfleet/scriptfleet/pkg/queue"
 )
 
-// pollMargin is how much longer than p.Wait a Receive may take, retries included.
+// pollMargin is how much longer than p.Wait a Receive may take, retries
+// included.
 const pollMargin = 15 * time.Second
 
 var (
@@ -82,8 +83,8 @@ func attributesOf(m *types.Message) map[string]string {
 	return all
 }
 
-// stamp reads a system attribute in milliseconds since 1970. It is the zero time if
-// the attribute is missing.
+// stamp reads a system attribute in milliseconds since 1970. It is the zero
+// time if the attribute is missing.
 func stamp(m *types.Message, name types.MessageSystemAttributeName) time.Time {
 	ms, err := strconv.ParseInt(m.Attributes[string(name)], 10, 64)
 	if err != nil {

@@ -10,9 +10,9 @@ import (
 	"github.com/scriptfleet/scriptfleet/pkg/queue"
 )
 
-// Send puts messages on the queue. It does not send messages that Message.Validate
-// refuses, since they would make SQS refuse their whole call. A message whose call
-// failed may be on the queue nevertheless.
+// Send puts messages on the queue. It does not send messages that
+// Message.Validate refuses, since they would make SQS refuse their whole call.
+// A message whose call failed may be on the queue nevertheless.
 func (q *Queue) Send(ctx context.Context, ms []queue.Message) []error {
 	errs := make([]error, len(ms))
 	var valid []int

@@ -19,8 +19,8 @@ import (
 	"github.com/scriptfleet/scriptfleet/pkg/queue/sqsqueue"
 )
 
-// wire is an endpoint whose answers a test sets, for answers that a working server
-// seldom gives.
+// wire is an endpoint whose answers a test sets, for answers that a working
+// server seldom gives.
 type wire struct {
 	mu    sync.Mutex
 	calls map[string]int

@@ -1,5 +1,5 @@
-// Package memratelimit limits the calls of one process by a token bucket in memory,
-// for tests and simulations.
+// Package memratelimit limits the calls of one process by a token bucket in
+// memory, for tests and simulations.
 package memratelimit
 
 import (

@@ -1,4 +1,5 @@
-// Package ratelimittest holds implementations of ratelimit.Limiter to their contract.
+// Package ratelimittest holds implementations of ratelimit.Limiter to their
+// contract.
 package ratelimittest
 
 import (
@@ -15,8 +16,8 @@ import (
 // New makes a limiter with a new bucket.
 type New func(t *testing.T, r ratelimit.Rate) ratelimit.Limiter
 
-// Run runs the contract. It calls run for each of its tests; run calls test with a
-// New, inside a synctest bubble if the implementation is in memory.
+// Run runs the contract. It calls run for each of its tests; run calls test
+// with a New, inside a synctest bubble if the implementation is in memory.
 func Run(t *testing.T, run func(t *testing.T, test func(*testing.T, New))) {
 	for name, test := range map[string]func(*testing.T, New){
 		"NoMoreTokensThanTheRateAllows":       neverFaster,

@@ -2,10 +2,10 @@
 // bucket in Redis. A Lua script reads and writes it by the server's clock.
 //
 // If Redis loses the bucket, a new one starts with one token and without debt.
-// Callers that wait for tokens of the old bucket then call at the rate, beside the
-// callers of the new one: twice the rate, for at most ratelimit.MaxDebt. At worst
-// Lambda answers some of them with 429. While Redis is out of reach, each worker
-// uses a bucket of its own, with 1/Workers of the rate.
+// Callers that wait for tokens of the old bucket then call at the rate, beside
+// the callers of the new one: twice the rate, for at most ratelimit.MaxDebt. At
+// worst Lambda answers some of them with 429. While Redis is out of reach, each
+// worker uses a bucket of its own, with 1/Workers of the rate.
 package redisratelimit
 
 import (
@@ -28,8 +28,9 @@ type Config struct {
 	// Workers is the assumed number of workers that share the rate while Redis
 	// is out of reach. Default 4.
 	Workers int
-	// Patience is how long one call of Redis may take. AwayFor is how long Redis
-	// is not called again after a call that failed. Default 500 ms and 2 s.
+	// Patience is how long one call of Redis may take. AwayFor is how long
+	// Redis is not called again after a call that failed. Default 500 ms and 2
+	// s.
 	Patience, AwayFor time.Duration
 }
 
@@ -136,8 +137,8 @@ func (l *Limiter) call(ctx context.Context, floor float64) (ratelimit.Answer, er
 	return ratelimit.Answer{Granted: v[0].(int64) == 1, Wait: time.Duration(seconds * float64(time.Second))}, nil
 }
 
-// give puts back a token that was not used. If that fails, the fleet makes one call
-// less.
+// give puts back a token that was not used. If that fails, the fleet makes one
+// call less.
 func (l *Limiter) give(shared bool) {
 	if !shared {
 		l.local.Give()

@@ -26,8 +26,8 @@ func TestContractOnRedis(t *testing.T) {
 	})
 }
 
-// A limiter without permissions in Redis passes the contract with its local bucket,
-// so this test checks the permissions.
+// A limiter without permissions in Redis passes the contract with its local
+// bucket, so this test checks the permissions.
 func TestTheSmallestPermissionsAreEnough(t *testing.T) {
 	s := redistest.Start(t)
 	l := New(Config{Prefix: "test", Rate: ratelimit.Rate{PerSecond: 10, Burst: 1}}, redistest.Connect(t, s.Addr, redistest.AsFleet(t, s, "test")))

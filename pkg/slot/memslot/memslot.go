@@ -1,6 +1,6 @@
 // Package memslot counts slots in the memory of one process, for tests and
-// simulations. It uses the clock of package time, so it follows the fake clock of
-// testing/synctest. Forget is like Redis' FLUSHALL.
+// simulations. It uses the clock of package time, so it follows the fake clock
+// of testing/synctest. Forget is like Redis' FLUSHALL.
 package memslot
 
 import (
@@ -91,8 +91,8 @@ func (s *Slots) put(a slot.Ask, end time.Time) {
 	s.scopes[a.Scope][a.Owner] = end
 }
 
-// taken drops the slots of a scope that ran out, and the scope with its last slot.
-// It returns the slots that are left.
+// taken drops the slots of a scope that ran out, and the scope with its last
+// slot. It returns the slots that are left.
 func (s *Slots) taken(scope string, now time.Time) map[string]time.Time {
 	owners := s.scopes[scope]
 	for owner, end := range owners {
@@ -107,8 +107,8 @@ func (s *Slots) taken(scope string, now time.Time) map[string]time.Time {
 }
 
 // enter locks the slots for one operation, and returns the time at which all of
-// the operation happens. It also checks two scopes, in random order, so that scopes
-// whose holders died stay a small share of all.
+// the operation happens. It also checks two scopes, in random order, so that
+// scopes whose holders died stay a small share of all.
 func (s *Slots) enter(ctx context.Context) (now time.Time, unlock func(), err error) {
 	if err := ctx.Err(); err != nil {
 		return time.Time{}, nil, err

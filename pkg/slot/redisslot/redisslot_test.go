@@ -97,7 +97,8 @@ func TestARedisOutOfReachIsSaidToBe(t *testing.T) {
 	}
 }
 
-// BenchmarkRunTakesAndGivesASlot has ten runs of a hundred tenants share a call.
+// BenchmarkRunTakesAndGivesASlot has ten runs of a hundred tenants share a
+// call.
 func BenchmarkRunTakesAndGivesASlot(b *testing.B) {
 	s := New(Config{}, redistest.Connect(b, redistest.Start(b).Addr))
 	b.RunParallel(func(pb *testing.PB) {

@@ -56,11 +56,12 @@ func capHolds(t tester) {
 	t.inUse("s", 0)
 }
 
-// agreesWithModel does random operations on two scopes and on a map, and compares
-// the two.
+// agreesWithModel does random operations on two scopes and on a map, and
+// compares the two.
 func agreesWithModel(t tester) {
 	cases := 0
-	// The struct hides t.Deadline, which must not be called in a synctest bubble.
+	// The struct hides t.Deadline, which must not be called in a synctest
+	// bubble.
 	rapid.Check(struct{ testing.TB }{t.T}, func(r *rapid.T) {
 		if cases++; t.Slow && cases > 15 {
 			return

@@ -1,5 +1,5 @@
-// Package slottest holds implementations of slot.Slots to their contract: by single
-// tests, by a model under random operations, and by concurrent callers.
+// Package slottest holds implementations of slot.Slots to their contract: by
+// single tests, by a model under random operations, and by concurrent callers.
 package slottest
 
 import (
@@ -22,9 +22,9 @@ type Env struct {
 
 const ttl = 30 * time.Second
 
-// Run runs the contract. It calls run for each of its tests; run makes a fresh Env
-// and calls test with it, inside a synctest bubble if the implementation is in
-// memory.
+// Run runs the contract. It calls run for each of its tests; run makes a fresh
+// Env and calls test with it, inside a synctest bubble if the implementation is
+// in memory.
 func Run(t *testing.T, run func(t *testing.T, test func(t *testing.T, e Env))) {
 	for name, test := range map[string]func(tester){
 		"AScopeGrantsAsManySlotsAsItsCap":             grantsUpToCap,
@@ -282,8 +282,8 @@ func endedContext(t tester) {
 	t.inUse("s", 0)
 }
 
-// CallAll calls every method once and returns their errors by the method's name. It
-// serves tests of the errors while Redis is away.
+// CallAll calls every method once and returns their errors by the method's
+// name. It serves tests of the errors while Redis is away.
 func CallAll(ctx context.Context, s slot.Slots) map[string]error {
 	errs, asks := map[string]error{}, []slot.Ask{{Scope: "s", Owner: "a", Cap: 1}}
 	_, errs["Take"] = s.Take(ctx, asks, ttl)
