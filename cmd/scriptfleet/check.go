@@ -28,7 +28,7 @@ type checkCommand struct {
 
 // Help is shown below the flags.
 func (checkCommand) Help() string {
-	return `The books: every accepted run has a result, is in flight, or is a dead letter. Exits 1 if runs are lost: accepted, without a result, and on no queue; and if processes of the fleet were started with settings that do not fit together, or with others than this command.
+	return `The books: every accepted run has a result, is in flight, or is a dead letter. Exits 1 if runs are lost: accepted, without a result, and on no queue; if Redis has evicted keys, whose runs are then missing from the books; and if processes of the fleet were started with settings that do not fit together, or with others than this command.
 
 Examples:
 
@@ -49,6 +49,8 @@ type books struct {
 	Waiting     int64                `json:"waiting"`      // requests that no dispatcher has taken yet
 	Lost        int64                `json:"lost"`
 	Oldest      *openRun             `json:"oldest,omitempty"`
+
+	Evicted int64 `json:"evicted,omitempty"` // keys that Redis has evicted
 
 	// Differences are settings of processes, or of this command, that do not fit
 	// together: runs may then be where nothing takes them or counts them.
@@ -88,6 +90,8 @@ func (c *checkCommand) Run(ctx context.Context) error {
 		return err
 	}
 	b.compare(differ)
+	evicted, eviction := fleet.Evicted(ctx)
+	b.Evicted = evicted
 	if c.JSON {
 		err = printJSON(b)
 	} else {
@@ -98,6 +102,8 @@ func (c *checkCommand) Run(ctx context.Context) error {
 		return err
 	case len(b.Differences) > 0:
 		return fmt.Errorf("the books can't be trusted, since settings differ:\n  %s", strings.Join(b.Differences, "\n  "))
+	case b.Evicted > 0:
+		return fmt.Errorf("the books can't be trusted: %w", eviction)
 	case b.Lost > 0:
 		return fmt.Errorf("%d runs are lost: accepted, without a result, and on no queue; the oldest open one is %s (scriptfleet explain %s)", b.Lost, b.Oldest.Run, b.Oldest.Run)
 	case c.Idle && b.Open > 0:

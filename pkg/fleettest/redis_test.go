@@ -35,7 +35,7 @@ func TestAFleetGoesOnAfterARedisBehindAProxyHasFailedOver(t *testing.T) {
 
 	first.Follow(second) // which takes no writes of the fleet's yet: the proxy does not know
 	f.send(good("between"))
-	ready(http.StatusServiceUnavailable, "READONLY", dispatcher)
+	ready(http.StatusServiceUnavailable, "Redis answers as a replica", dispatcher, worker)
 	second.Promote()
 	proxy.Lead(second)
 	f.Await(t, "between")

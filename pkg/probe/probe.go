@@ -1,6 +1,6 @@
 // Package probe tries what a process stands on (Redis, its queues, Lambda, …): at
 // its start, and then every few seconds for as long as it runs. A process is ready
-// once each part has answered its last try.
+// once each part has answered its last try, but for the optional ones.
 //
 // Each part is tried by a goroutine of its own, so that one that hangs holds up no
 // other. A part that is up is tried every Every, a part that is down more often.
@@ -32,16 +32,22 @@ type Part struct {
 	Try    func(context.Context) error
 	Every  time.Duration // between two tries while it is up
 	Within time.Duration // bounds one try; default 5 s
+	// Optional parts are told of, and the process is ready without them.
+	Optional bool
 	// Quiet parts log by themselves what Try returns.
 	Quiet bool
 }
 
 // State is what the last try of a part has shown.
 type State struct {
-	Part   string
-	Reason error     // why it is down; nil while it is up
-	Since  time.Time // since when it is up or down, whatever the reason
+	Part     string
+	Optional bool
+	Reason   error     // why it is down; nil while it is up
+	Since    time.Time // since when it is up or down, whatever the reason
 }
+
+// Holds tells whether the process is not ready for this part.
+func (s State) Holds() bool { return s.Reason != nil && !s.Optional }
 
 const (
 	defaultWithin = 5 * time.Second
@@ -74,7 +80,7 @@ func (p *Prober) Watch(ctx context.Context, parts ...Part) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	for _, part := range parts {
-		s := &State{Part: part.Name, Reason: errNotTried, Since: time.Now()}
+		s := &State{Part: part.Name, Optional: part.Optional, Reason: errNotTried, Since: time.Now()}
 		p.states = append(p.states, s)
 		p.up.WithLabelValues(part.Name).Set(0)
 		go p.watch(ctx, part, s)
@@ -114,7 +120,7 @@ func (p *Prober) allUp(parts []Part) (changed <-chan struct{}, up bool) {
 	up = true
 	for _, s := range p.states {
 		awaited := slices.ContainsFunc(parts, func(part Part) bool { return part.Name == s.Part })
-		up = up && (s.Reason == nil || !awaited)
+		up = up && !(awaited && s.Holds())
 	}
 	return p.changed, up
 }
@@ -128,7 +134,7 @@ func (p *Prober) watch(ctx context.Context, part Part, s *State) {
 		}
 		p.saw(part, s, err)
 		pause := part.Every
-		if err != nil {
+		if err != nil && !part.Optional {
 			pause = min(pause, longestPause, firstPause<<min(failures, 8))
 			failures++
 		} else {

@@ -51,7 +51,6 @@ var kinds = []kind{
 	{"NOGOODSLAVE", passing, "a failover finds no replica: this passes once one is there"},
 	{"NOMASTERLINK", passing, "a replica has lost its primary: this passes once a failover has ended"},
 	{"UNBLOCKED", passing, "a failover broke the call off: this passes by itself"},
-	{"EXECABORT", passing, "Redis has discarded a transaction: this passes by itself"},
 	{"max number of clients", passing, "Redis has as many clients as it takes: raise its maxclients, or run fewer processes"},
 
 	{"OOM", operator, "Redis is out of memory: give it more (maxmemory)"},
@@ -68,4 +67,6 @@ var kinds = []kind{
 	{"NOPROTO", operator, tooLittle},
 	{"unknown command", operator, tooLittle},
 	{"Unknown Redis command", operator, tooLittle}, // of a script
+
+	{"EXECABORT", passing, "Redis has discarded a transaction: this passes by itself"}, // it may hold the reason
 }

@@ -36,6 +36,12 @@ func Explain(err error) error {
 	return err
 }
 
+// Forbidden tells whether Redis refused the call to its user.
+func Forbidden(err error) bool {
+	text, ok := replyOf(err)
+	return ok && kindOf(text).means == forbidden
+}
+
 // moved tells whether the server that answered is not the primary any more.
 func moved(err error) bool {
 	text, ok := replyOf(err)

@@ -22,7 +22,7 @@ func (parts readiness) ready() bool { return allUp(parts()) }
 // allUp is false before the first part is there.
 func allUp(states []probe.State) bool {
 	for _, s := range states {
-		if s.Reason != nil {
+		if s.Holds() {
 			return false
 		}
 	}
@@ -53,6 +53,9 @@ func writeText(w io.Writer, states []probe.State, now time.Time) {
 		state, why := "up", ""
 		if s.Reason != nil {
 			state, why = "down", oneLine(s.Reason)
+			if s.Optional {
+				state = "warning"
+			}
 		}
 		fmt.Fprintf(table, "%s\t%s for %s\t%s\n", s.Part, state, now.Sub(s.Since).Round(time.Second), why)
 	}
@@ -64,16 +67,17 @@ func oneLine(reason error) string { return strings.ReplaceAll(reason.Error(), "\
 
 // shownPart is a part as JSON shows it.
 type shownPart struct {
-	Part   string    `json:"part"`
-	Up     bool      `json:"up"`
-	Since  time.Time `json:"since"`
-	Reason string    `json:"reason,omitempty"`
+	Part     string    `json:"part"`
+	Up       bool      `json:"up"`
+	Optional bool      `json:"optional,omitempty"`
+	Since    time.Time `json:"since"`
+	Reason   string    `json:"reason,omitempty"`
 }
 
 func writeJSON(w io.Writer, states []probe.State, _ time.Time) {
 	shown := make([]shownPart, len(states))
 	for i, s := range states {
-		shown[i] = shownPart{Part: s.Part, Up: s.Reason == nil, Since: s.Since}
+		shown[i] = shownPart{Part: s.Part, Up: s.Reason == nil, Optional: s.Optional, Since: s.Since}
 		if s.Reason != nil {
 			shown[i].Reason = oneLine(s.Reason)
 		}

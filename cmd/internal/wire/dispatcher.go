@@ -52,7 +52,7 @@ func (f *Fleet) Dispatcher(ctx context.Context, p config.Process, d config.Dispa
 		Ledger: f.Ledger, Tenants: f.Tenants(), Policy: f.Policy, Log: f.Log, Registerer: f.Registry,
 	})
 	part := Running{service.Part{Name: "dispatcher", Run: running.Run}, running.Ready, append([]probe.Part{
-		queuePart("requests-queue", requests), queuePart("partition-queues", partitions...), queuePart("side-queue", side),
+		f.keepsPart(), queuePart("requests-queue", requests), queuePart("partition-queues", partitions...), queuePart("side-queue", side),
 		queuePart("results-queue", results), queuePart("requests-dlq", dlq),
 	}, f.s3Part("requests")...)}
 	return f.announced(shape.Dispatcher, processName(), part), nil

@@ -13,7 +13,10 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/sqs"
 	"github.com/aws/aws-sdk-go-v2/service/sts"
 	"github.com/aws/smithy-go"
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/promauto"
 
+	"github.com/scriptfleet/scriptfleet/cmd/internal/redisprobe"
 	"github.com/scriptfleet/scriptfleet/pkg/claimcheck"
 	"github.com/scriptfleet/scriptfleet/pkg/claimcheck/s3store"
 	"github.com/scriptfleet/scriptfleet/pkg/config"
@@ -23,7 +26,6 @@ import (
 	"github.com/scriptfleet/scriptfleet/pkg/layer"
 	"github.com/scriptfleet/scriptfleet/pkg/probe"
 	"github.com/scriptfleet/scriptfleet/pkg/queue"
-	"github.com/scriptfleet/scriptfleet/pkg/redisfault"
 	"github.com/scriptfleet/scriptfleet/pkg/run"
 )
 
@@ -31,6 +33,8 @@ import (
 // what the calls cost on AWS, and what they do not show.
 const (
 	redisEvery     = 2 * time.Second
+	keepsEvery     = 15 * time.Second
+	channelsEvery  = time.Minute
 	sqsEvery       = 15 * time.Second
 	lambdaEvery    = 30 * time.Second
 	s3Every        = 30 * time.Second
@@ -46,16 +50,34 @@ const (
 // reach are the parts that a process needs before it can be put together.
 func (f *Fleet) reach() []probe.Part {
 	return []probe.Part{
-		{Name: "redis", Every: redisEvery, Within: redisWithin, Try: f.tryRedis},
+		{Name: "redis", Every: redisEvery, Within: redisWithin, Try: f.redisProbe().Try},
 		{Name: "sqs", Every: sqsEvery, Within: awsWithin, Try: f.trySQS},
 	}
 }
 
-func (f *Fleet) tryRedis(ctx context.Context) error {
-	if err := f.redis.Ping(ctx).Err(); err != nil {
-		return fmt.Errorf("Redis does not answer: %w", redisfault.Explain(err)) //nolint:staticcheck // a name
-	}
-	return nil
+func (f *Fleet) redisProbe() *redisprobe.Probe { return redisprobe.New(f.redis, f.Settings.Prefix) }
+
+// keepsPart shows that Redis forgets nothing before its time. A process works
+// without that, and its books may be wrong.
+func (f *Fleet) keepsPart() probe.Part {
+	evictions := promauto.With(f.Registry).NewGauge(prometheus.GaugeOpts{
+		Name: "scriptfleet_redis_evicted_keys", Help: "Keys that Redis has evicted since it started, or since its statistics were reset.",
+	})
+	redis := f.redisProbe()
+	return probe.Part{Name: "redis-keeps", Every: keepsEvery, Within: redisWithin, Optional: true, Try: func(ctx context.Context) error {
+		evicted, err := redis.Keeps(ctx)
+		evictions.Set(float64(evicted))
+		return err
+	}}
+}
+
+// Evicted is how many keys Redis has evicted, and what to do about it.
+func (f *Fleet) Evicted(ctx context.Context) (int64, error) { return f.redisProbe().Keeps(ctx) }
+
+// channelsPart shows that builds can be told of; without that they are asked for.
+// Each try is a signal to every worker.
+func (f *Fleet) channelsPart() probe.Part {
+	return probe.Part{Name: "redis-channels", Every: channelsEvery, Within: redisWithin, Optional: true, Try: f.redisProbe().Channels}
 }
 
 // trySQS is nil when SQS answers, if only that it refuses: what it refuses is

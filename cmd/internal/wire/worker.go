@@ -86,7 +86,7 @@ func (f *Fleet) Worker(ctx context.Context, p config.Process, w config.Worker, p
 		Ready: running.Ready,
 		Parts: slices.Concat([]probe.Part{
 			queuePart("partition-queues", partitions...), queuePart("side-queue", side), queuePart("results-queue", results),
-			queuePart("partition-dlq", dlq), f.lambdaPart(), f.installerPart(layers),
+			queuePart("partition-dlq", dlq), f.lambdaPart(), f.installerPart(layers), f.keepsPart(), f.channelsPart(),
 		}, f.stsParts(w), f.s3Part("runs")),
 	}
 	return f.announced(shape.Worker, w.Name, part), nil
