@@ -56,7 +56,8 @@ type sent struct {
 // ending is the first result of a request.
 type ending struct {
 	run.Result
-	body []byte
+	body    []byte
+	attempt int // the greatest that it, or a result after it, tells
 }
 
 func newStory(t *testing.T, cfg aws.Config, names queue.Names) *story {
@@ -174,10 +175,12 @@ func (s *story) take(body []byte) {
 	defer s.mu.Unlock()
 	was, again := s.ended[res.Subject]
 	if !again {
-		s.ended[res.Subject] = ending{res, body}
+		s.ended[res.Subject] = ending{res, body, res.Data.Attempt}
 		return
 	}
 	s.repeated++
+	was.attempt = max(was.attempt, res.Data.Attempt)
+	s.ended[res.Subject] = was
 	if !bytes.Equal(was.body, body) {
 		s.differ = append(s.differ, fmt.Sprintf("%s\nand then\n%s", was.body, body))
 	}
