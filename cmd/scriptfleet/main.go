@@ -63,18 +63,18 @@ func execute(ctx context.Context, args []string) int {
 		return exitUsage
 	}
 	err = parsed.Run()
-	var exit exitError
-	switch {
-	case err == nil:
+	if err == nil {
 		return 0
-	case errors.As(err, &exit):
-		if exit.err != nil {
-			fmt.Fprintln(os.Stderr, "scriptfleet:", gone(exit.err))
-		}
-		return exit.code
 	}
-	fmt.Fprintln(os.Stderr, "scriptfleet:", gone(err))
-	return exitFailed
+	exit := exitError{exitFailed, err}
+	errors.As(err, &exit)
+	if wire.Misconfigured(exit.err) {
+		exit.code = exitUsage
+	}
+	if exit.err != nil {
+		fmt.Fprintln(os.Stderr, "scriptfleet:", gone(exit.err))
+	}
+	return exit.code
 }
 
 const description = `Runs scripts for many tenants: the developer's and operator's command.

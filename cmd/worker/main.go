@@ -31,6 +31,9 @@ func main() {
 	err := wire.RunProcess(ctx, "worker", s.Process, s.Fleet, func(ctx context.Context, f *wire.Fleet) (wire.Running, error) {
 		return f.Worker(ctx, s.Process, s.Worker, nil)
 	})
+	if wire.Misconfigured(err) {
+		fail(2, err)
+	}
 	if err != nil {
 		fail(1, err)
 	}

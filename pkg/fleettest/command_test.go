@@ -37,6 +37,16 @@ func TestRunWithAStackOfItsOwnPrintsTheOutputAlone(t *testing.T) {
 	}
 }
 
+func TestSettingThatDoesNotWorkIsAnErrorOfUsage(t *testing.T) {
+	t.Parallel()
+	env := program.Environment(ofTheTests()...)
+	for _, args := range [][]string{{"run", script(t, hello), "--uv", "/nope"}, {"local", "--aws-addr", "127.0.0.1:0", "--redis-addr", "127.0.0.1:0", "--admin-addr", "", "--uv", "/nope"}} {
+		if got := command(t, env, "", args...); got.Code != 2 || !strings.Contains(got.Stderr, "uv is set to /nope") {
+			t.Errorf("%s: exit code %d, stderr %q", args[0], got.Code, got.Stderr)
+		}
+	}
+}
+
 func TestRunReachesEachOfItsExitCodes(t *testing.T) {
 	t.Parallel()
 	f := launchFleet(t)

@@ -35,6 +35,11 @@ type uvSource struct {
 	after time.Time     // no fetch before this time
 }
 
+// SettingError is why New fails where a setting has to be changed.
+type SettingError struct{ text string }
+
+func (e *SettingError) Error() string { return e.text }
+
 // newUVSource looks for a uv that need not be fetched, and logs which installer
 // builds will use. It fails if the configured uv does not work.
 func newUVSource(cfg Config, log *zap.Logger) (*uvSource, error) {
@@ -46,7 +51,7 @@ func newUVSource(cfg Config, log *zap.Logger) (*uvSource, error) {
 	if cfg.UV != "" {
 		path, version, err := tryUV(cfg.UV)
 		if err != nil {
-			return nil, fmt.Errorf("uv is set to %s, which %w: set it to a uv that works, to %q for pip, or leave it out", cfg.UV, err, NoUV)
+			return nil, &SettingError{fmt.Sprintf("uv is set to %s, which %v: set it to a uv that works, to %q for pip, or leave it out", cfg.UV, err, NoUV)}
 		}
 		u.found(path, version)
 		return u, nil

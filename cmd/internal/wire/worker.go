@@ -3,6 +3,7 @@ package wire
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"slices"
@@ -178,4 +179,11 @@ func ended(ctx context.Context) context.Context {
 	ctx, cancel := context.WithCancel(ctx)
 	cancel()
 	return ctx
+}
+
+// Misconfigured tells whether a process or a command has ended for a setting that
+// was found not to work only when it was used.
+func Misconfigured(err error) bool {
+	var setting *layer.SettingError
+	return errors.As(err, &setting)
 }
