@@ -53,6 +53,9 @@ func TestAProcessThatCouldNotDoItsWorkTakesNoneAndSaysWhy(t *testing.T) {
 		if page := readyParts(t, p.Admin()); page.reason(p.Name) == "" || strings.Contains(p.Said(), p.Name+" runs") {
 			t.Errorf("%s without %s takes work: %+v", p.Name, want[0], page)
 		}
+		if _, page := get(t, p.Admin(), "/readyz"); strings.Contains(page+p.Said(), "wrong-password") {
+			t.Errorf("%s tells its password", p.Name)
+		}
 	}
 	f.dispatcher()
 	f.worker()

@@ -52,9 +52,17 @@ type Fleet struct {
 
 // AWS loads the AWS SDK's configuration from the environment.
 func AWS(ctx context.Context) (aws.Config, error) {
+	if err := checkEndpoints(os.Environ()); err != nil {
+		return aws.Config{}, err
+	}
 	cfg, err := awsconfig.LoadDefaultConfig(ctx, awsconfig.WithLogger(logging.Nop{}))
 	if err != nil {
 		return aws.Config{}, fmt.Errorf("load the AWS configuration: %w", err)
+	}
+	if cfg.BaseEndpoint != nil {
+		if err := checkEndpoint("the AWS configuration's endpoint_url", *cfg.BaseEndpoint); err != nil {
+			return aws.Config{}, err
+		}
 	}
 	if cfg.Region == "" {
 		return aws.Config{}, errors.New("no AWS region is set: set AWS_REGION, or take the environment that scriptfleet local prints")
@@ -137,9 +145,9 @@ func (f *Fleet) createQueues(ctx context.Context) error {
 // is opened on the time of the call that needs it: a greeting of more round trips
 // than HELLO would take longer than any call may, while Redis is seconds slow.
 func (f *Fleet) openRedis() error {
-	options, err := redis.ParseURL(f.Settings.RedisURL)
+	options, err := redisOptions(f.Settings.RedisURL)
 	if err != nil {
-		return fmt.Errorf("read --redis-url: %w", err)
+		return err
 	}
 	options.MaxRetries = -1
 	options.DialTimeout = 2 * time.Second

@@ -55,7 +55,13 @@ type told process.Ended
 // scriptfleet runs the command to its end.
 func scriptfleet(t *testing.T, env []string, args ...string) told {
 	t.Helper()
-	return told(process.Run(t, env, "", binary("scriptfleet"), args...))
+	return run(t, env, "scriptfleet", args...)
+}
+
+// run runs a binary to its end.
+func run(t *testing.T, env []string, name string, args ...string) told {
+	t.Helper()
+	return told(process.Run(t, env, "", binary(name), args...))
 }
 
 // local is a stack that a test has started, and the environment that the stack
