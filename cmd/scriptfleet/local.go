@@ -71,9 +71,9 @@ func (c *localCommand) Run(ctx context.Context) error {
 	if err := c.publish(slices.Concat(stack.Env(), stack.Settings(), []string{fmt.Sprintf("%s=%d", localPID, os.Getpid())})); err != nil {
 		return err
 	}
-	fmt.Fprintf(os.Stderr, "scriptfleet local is up at %s; scripts run in: %s\n", stack.Endpoint(), sandbox.Probe())
+	fmt.Fprintf(os.Stderr, "scriptfleet local is up at %s; Redis is %s; scripts run in: %s\n", stack.Endpoint(), stack.Redis(), sandbox.Probe())
 	if c.NoFleet {
-		return stack.FollowTenants(ctx)
+		return stack.ServeAlone(ctx)
 	}
 	if err := stack.StartFleet(context.WithoutCancel(ctx)); err != nil {
 		return err

@@ -5,8 +5,9 @@
 // What must hold:
 //   - Both addresses are loopback addresses; any other is refused.
 //   - A key of this stack has signed every call, and the key's policies allow
-//     it. Redis asks for a password. Key and password are random, and a script
-//     that runs here can find neither.
+//     it. Redis asks for a password, and its server receives nothing from a
+//     client before that. Key and password are random, and a script that runs
+//     here can find neither.
 //   - With a data folder, accepted messages, functions, objects and the
 //     credentials survive the end of the process, also by kill -9. The contents
 //     of Redis do not, and need not: Redis is a helper, never the truth.

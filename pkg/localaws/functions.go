@@ -3,7 +3,6 @@ package localaws
 import (
 	"context"
 	"encoding/json"
-	"errors"
 	"net/http"
 	"path/filepath"
 
@@ -21,8 +20,6 @@ type functions struct {
 	server *lambda.Server
 	walls  string // the walls of the sandbox on this machine
 	err    error
-
-	scratch *scratch // removed at the end; nil with a data folder
 }
 
 func (s *Stack) openFunctions() error {
@@ -31,11 +28,7 @@ func (s *Stack) openFunctions() error {
 	cfg.Region, cfg.Account, cfg.DB = s.cfg.Region, s.cfg.Account, s.db
 	cfg.Dir = filepath.Join(s.cfg.DataDir, "lambda")
 	if s.cfg.DataDir == "" {
-		made, err := newScratch()
-		if err != nil {
-			return err
-		}
-		f.scratch, cfg.Dir = made, made.dir
+		cfg.Dir = s.scratch.dir
 	}
 	if cfg.CacheDir == "" {
 		cfg.CacheDir = s.cfg.unpackedDir()
@@ -81,14 +74,10 @@ func (f *functions) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 func (f *functions) close(ctx context.Context) error {
 	f.cancel()
 	<-f.done
-	var err error
-	if f.server != nil {
-		err = f.server.Close(ctx)
+	if f.server == nil {
+		return nil
 	}
-	if f.scratch != nil {
-		err = errors.Join(err, f.scratch.remove())
-	}
-	return err
+	return f.server.Close(ctx)
 }
 
 // Ready returns once functions can be made and invoked, or the error that

@@ -54,6 +54,9 @@ func (s *Stack) RedisURL() string {
 	return "redis://:" + s.secrets.RedisPassword + "@" + s.redis.addr() + "/0"
 }
 
+// Redis names the server behind RedisURL.
+func (s *Stack) Redis() string { return s.redis.server.name() }
+
 // Key is the root access key and its secret: it allows everything.
 func (s *Stack) Key() (id, secret string) { return s.secrets.AccessKey, s.secrets.SecretKey }
 

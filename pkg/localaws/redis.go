@@ -4,73 +4,92 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"os/exec"
 	"sync"
 	"time"
 
-	"github.com/alicebob/miniredis/v2"
+	"go.uber.org/zap"
 )
 
-// redis is miniredis with a moving clock. The clock of miniredis stands still,
-// and its ClockTTL option would check all keys at every command; so redis
-// advances the clock in steps.
-//
-// The time of a step is proportional to the number of keys, and no command runs
-// meanwhile. Steps are 10 ms apart while they are cheap. If they are slow, they
-// are further apart, at most 250 ms, so that they take 1/20 of the time. A TTL
-// may expire early by one step. TIME advances in the same steps.
-type redis struct {
-	listener net.Listener
-	guests   *strangers
-	server   *miniredis.Miniredis
-	stop     chan struct{}
-	ended    sync.WaitGroup
-}
-
 const (
-	leastStep   = 10 * time.Millisecond
-	mostStep    = 250 * time.Millisecond
-	stepsShare  = 20 // steps may take 1/stepsShare of the time
 	redisFlag   = "--redis-addr"
 	awsAddrFlag = "--aws-addr"
 )
 
-func startRedis(addr, password string) (*redis, error) {
+// redis is the stack's Redis: a listener, a door that each connection goes
+// through, and a server that receives only connections with the password.
+type redis struct {
+	listener net.Listener
+	password string
+	server   redisServer
+	ended    sync.WaitGroup
+	guests   *strangers // connections at the door
+
+	mu     sync.Mutex
+	closed bool
+}
+
+// redisServer serves clients that have sent the password.
+type redisServer interface {
+	name() string
+	serve(client *admitted) // owns the connection from then on, and returns at once
+	close()                 // ends the connections too
+}
+
+// redisProgram is searched on PATH. Without it the stack uses miniredis, which
+// takes seven times as long for a Lua script.
+const redisProgram = "redis-server"
+
+// startRedis listens on addr. The server is the program, with its socket in dir,
+// or miniredis if the program is missing or unfit.
+func startRedis(addr, password, program, dir string, log *zap.Logger) (*redis, error) {
 	listener, err := net.Listen("tcp", addr)
 	if err != nil {
 		return nil, fmt.Errorf("listen for Redis: %w", explainListen(err, redisFlag))
 	}
-	server := miniredis.NewMiniRedis()
-	server.RequireAuth(password)
-	server.SetTime(time.Now())
-	first, err := server.Dial() // starts it without a listener
+	server, err := redisBehind(program, password, dir, log)
 	if err != nil {
-		return nil, fmt.Errorf("start Redis: %w", errors.Join(err, listener.Close()))
+		return nil, errors.Join(err, listener.Close())
 	}
-	_ = first.Close()
-	r := &redis{listener: listener, guests: newStrangers(mostStrangers), server: server, stop: make(chan struct{})}
-	r.ended.Go(r.run)
-	r.ended.Go(func() { r.accept(password) })
+	r := &redis{listener: listener, password: password, server: server, guests: newStrangers(mostStrangers)}
+	r.ended.Go(r.accept)
 	return r, nil
+}
+
+func redisBehind(program, password, dir string, log *zap.Logger) (redisServer, error) {
+	path, err := exec.LookPath(program)
+	if err != nil {
+		return startInProcess(password)
+	}
+	child, err := startRedisChild(path, password, dir, log)
+	if err != nil {
+		log.Warn("redis-server can't be used, miniredis is", zap.String("path", path), zap.Error(err))
+		return startInProcess(password)
+	}
+	return child, nil
 }
 
 func (r *redis) addr() string { return r.listener.Addr().String() }
 
 func (r *redis) close() {
-	close(r.stop)
 	_ = r.listener.Close()
+	r.guests.close()
+	r.mu.Lock()
+	r.closed = true
+	r.mu.Unlock()
+	r.server.close()
 	r.ended.Wait()
-	r.server.Close()
 }
 
 // accept serves connections until the listener is closed. If no file descriptor
 // is free, it tries again a moment later.
-func (r *redis) accept(password string) {
+func (r *redis) accept() {
 	for {
 		conn, err := r.listener.Accept()
 		switch {
 		case err == nil:
 			r.guests.came(conn)
-			r.server.Server().ServeConn(newRedisDoor(conn, password, r.guests))
+			r.ended.Go(func() { r.letIn(conn) })
 		case errors.Is(err, net.ErrClosed):
 			return
 		default:
@@ -79,21 +98,15 @@ func (r *redis) accept(password string) {
 	}
 }
 
-func (r *redis) run() {
-	last, wait := time.Now(), leastStep
-	timer := time.NewTimer(wait)
-	defer timer.Stop()
-	for {
-		select {
-		case <-r.stop:
-			return
-		case <-timer.C:
-		}
-		now := time.Now()
-		r.server.FastForward(now.Sub(last))
-		r.server.SetTime(now)
-		last = now
-		wait = min(max(leastStep, stepsShare*time.Since(now)), mostStep)
-		timer.Reset(wait)
+// letIn hands a connection to the server after the password.
+func (r *redis) letIn(conn net.Conn) {
+	client, err := openDoor(conn, r.password)
+	r.guests.left(conn)
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if err != nil || r.closed {
+		_ = conn.Close()
+		return
 	}
+	r.server.serve(client)
 }

@@ -12,19 +12,17 @@ import (
 	"time"
 )
 
-// redisDoor is a connection to Redis. Scripts can reach every loopback port,
-// and miniredis trusts its input: an empty command panics, and it allocates any
-// announced length. So until a client has sent the password, redisDoor parses
-// each of its commands, within the limits that Redis itself has for
-// unauthenticated clients. After that it checks nothing.
+// redisDoor is a connection to Redis before its client has sent the password.
+// Scripts can reach every loopback port, and the servers trust such clients too
+// much: miniredis panics at an empty command and allocates any announced length;
+// Redis 7.0 buffers answers without bound if the client does not read them, and
+// counts idle connections. So redisDoor itself parses and refuses commands until
+// one contains the password, within the limits that Redis has for unauthenticated
+// clients. The server receives that command and all later bytes, unchecked.
 type redisDoor struct {
-	net.Conn
 	password string
-	guests   *strangers
-
-	r       *bufio.Reader
-	open    bool   // the client has sent the password
-	checked []byte // the rest of a command that was checked
+	r        *bufio.Reader
+	command  []byte // the last one that was read
 }
 
 const (
@@ -33,61 +31,92 @@ const (
 	doorPatience = 10 * time.Second // time to send the password
 )
 
-func newRedisDoor(c net.Conn, password string, guests *strangers) *redisDoor {
-	_ = c.SetReadDeadline(time.Now().Add(doorPatience))
-	return &redisDoor{Conn: c, password: password, guests: guests, r: bufio.NewReaderSize(c, 4<<10)}
+// The words of Redis.
+const (
+	answerNoAuth    = "-NOAUTH Authentication required.\r\n"
+	answerWrongPass = "-WRONGPASS invalid username-password pair or user is disabled.\r\n"
+)
+
+// admitted is a client that has sent the password.
+type admitted struct {
+	net.Conn
+	ahead []byte // already read from Conn: the command with the password, and what followed it
 }
 
-// Close may be called again.
-func (d *redisDoor) Close() error {
-	d.guests.left(d.Conn)
-	return d.Conn.Close()
+// openDoor returns after the client has sent the password. It fails if that takes
+// too long, or if the client does not speak Redis' protocol.
+func openDoor(conn net.Conn, password string) (*admitted, error) {
+	if err := conn.SetDeadline(time.Now().Add(doorPatience)); err != nil {
+		return nil, err
+	}
+	d := &redisDoor{password: password, r: bufio.NewReaderSize(conn, 4<<10)}
+	for {
+		refusal, err := d.check()
+		if err != nil {
+			return nil, err
+		}
+		if refusal == "" {
+			break
+		}
+		if _, err := io.WriteString(conn, refusal); err != nil {
+			return nil, err
+		}
+	}
+	rest, _ := d.r.Peek(d.r.Buffered())
+	return &admitted{conn, append(d.command, rest...)}, conn.SetDeadline(time.Time{})
 }
 
 // Read must not be called concurrently.
-func (d *redisDoor) Read(p []byte) (int, error) {
-	if len(d.checked) == 0 && !d.open {
-		if err := d.check(); err != nil {
-			d.checked = nil // an incomplete command
-			return 0, err
-		}
-	}
-	if len(d.checked) > 0 {
-		n := copy(p, d.checked)
-		d.checked = d.checked[n:]
+func (a *admitted) Read(p []byte) (int, error) {
+	if len(a.ahead) > 0 {
+		n := copy(p, a.ahead)
+		a.ahead = a.ahead[n:]
 		return n, nil
 	}
-	return d.r.Read(p)
+	return a.Conn.Read(p)
 }
 
-// check reads and checks the next command.
-func (d *redisDoor) check() error {
+// WriteTo lets io.Copy splice two sockets.
+func (a *admitted) WriteTo(w io.Writer) (int64, error) {
+	n, err := w.Write(a.ahead)
+	if a.ahead = nil; err != nil {
+		return int64(n), err
+	}
+	more, err := io.Copy(w, a.Conn)
+	return int64(n) + more, err
+}
+
+// check parses the next command. The refusal is the answer to it; it is empty if
+// the command contains the password.
+func (d *redisDoor) check() (refusal string, err error) {
+	d.command = d.command[:0]
 	args, err := d.length('*', doorArgs)
 	if err != nil {
-		return err
+		return "", err
 	}
 	if args == 0 {
-		return errNotRedis
+		return "", errNotRedis
 	}
+	refusal = answerNoAuth
 	for range args {
 		size, err := d.length('$', doorArgBytes)
 		if err != nil {
-			return err
+			return "", err
 		}
-		at := len(d.checked)
-		d.checked = slices.Grow(d.checked, size+2)[:at+size+2]
-		if _, err := io.ReadFull(d.r, d.checked[at:]); err != nil {
-			return err
+		at := len(d.command)
+		d.command = slices.Grow(d.command, size+2)[:at+size+2]
+		if _, err := io.ReadFull(d.r, d.command[at:]); err != nil {
+			return "", err
 		}
-		if subtle.ConstantTimeCompare(d.checked[at:at+size], []byte(d.password)) == 1 {
-			d.open = true
-			d.guests.left(d.Conn)
+		arg := d.command[at : at+size]
+		switch {
+		case subtle.ConstantTimeCompare(arg, []byte(d.password)) == 1:
+			refusal = ""
+		case refusal != "" && bytes.EqualFold(arg, []byte("AUTH")):
+			refusal = answerWrongPass
 		}
 	}
-	if d.open {
-		return d.SetReadDeadline(time.Time{})
-	}
-	return nil
+	return refusal, nil
 }
 
 // length parses a line with a number, such as *2 or $4.
@@ -96,7 +125,7 @@ func (d *redisDoor) length(kind byte, most int) (int, error) {
 	if err != nil {
 		return 0, err
 	}
-	d.checked = append(d.checked, line...)
+	d.command = append(d.command, line...)
 	digits, ended := bytes.CutSuffix(line, []byte("\r\n"))
 	if !ended || len(digits) == 0 || digits[0] != kind {
 		return 0, errNotRedis

@@ -26,12 +26,12 @@ func newScratch() (*scratch, error) {
 	sweepScratch(os.TempDir(), time.Now().Add(-scratchGrace))
 	dir, err := os.MkdirTemp("", scratchPrefix)
 	if err != nil {
-		return nil, fmt.Errorf("make folder of functions: %w", err)
+		return nil, fmt.Errorf("make scratch folder: %w", err)
 	}
 	lock, err := lockFolder(dir)
 	if err != nil {
 		_ = os.RemoveAll(dir)
-		return nil, fmt.Errorf("lock folder of functions: %w", err)
+		return nil, fmt.Errorf("lock scratch folder: %w", err)
 	}
 	return &scratch{dir, lock}, nil
 }

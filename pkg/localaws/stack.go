@@ -33,6 +33,7 @@ type Stack struct {
 
 	db      *bbolt.DB // queues and functions; nil without a data folder
 	objects *bbolt.DB // S3
+	scratch *scratch  // what is not to outlive the process
 	sqs     *sqs.Server
 	sts     *sts.Server
 	s3      *s3.Server
@@ -95,6 +96,9 @@ func (s *Stack) openData() (err error) {
 		if s.objects, err = openDB(filepath.Join(dir, "objects.db")); err != nil {
 			return err
 		}
+	}
+	if s.scratch, err = newScratch(); err != nil {
+		return err
 	}
 	s.secrets, err = loadSecrets(dir)
 	return err
@@ -162,7 +166,7 @@ func (s *Stack) provision() error {
 }
 
 func (s *Stack) listenRedis() (err error) {
-	s.redis, err = startRedis(s.cfg.RedisAddr, s.secrets.RedisPassword)
+	s.redis, err = startRedis(s.cfg.RedisAddr, s.secrets.RedisPassword, redisProgram, s.scratch.dir, s.cfg.Log.Named("redis"))
 	return err
 }
 
@@ -233,6 +237,9 @@ func (s *Stack) Close(ctx context.Context) error {
 		if db != nil {
 			errs = append(errs, db.Close())
 		}
+	}
+	if s.scratch != nil {
+		errs = append(errs, s.scratch.remove())
 	}
 	if err := errors.Join(errs...); err != nil {
 		return fmt.Errorf("close embedded stack: %w", err)

@@ -20,7 +20,6 @@ import (
 	"github.com/scriptfleet/scriptfleet/pkg/interpreter"
 	"github.com/scriptfleet/scriptfleet/pkg/localaws"
 	"github.com/scriptfleet/scriptfleet/pkg/localaws/sqs"
-	"github.com/scriptfleet/scriptfleet/pkg/probe"
 	"github.com/scriptfleet/scriptfleet/pkg/queue"
 	"github.com/scriptfleet/scriptfleet/pkg/run"
 	"github.com/scriptfleet/scriptfleet/pkg/service"
@@ -93,24 +92,17 @@ func (s *Stack) StartFleet(ctx context.Context) error {
 		return err
 	}
 	parts := []service.Part{d.Part, w.Part, s.Fleet.FollowTenants()}
-	if addr := s.options.Process.AdminAddr; addr != "" {
-		user, password := s.Key() // scripts reach every loopback address
-		own := probe.New(s.options.Log, s.registry)
-		admin, err := telemetry.ListenAdmin(telemetry.AdminConfig{Addr: addr, User: user, Password: password}, s.registry, own.States)
-		if err != nil {
-			return err
-		}
-		s.options.Log.Info("fleet runs", zap.String("admin", admin.Addr()))
-		parts = append(parts, service.Part{Name: "admin", Run: func(intake, _ context.Context) error {
-			own.Watch(intake, wire.Own("dispatcher", d.Ready), wire.Own("worker", w.Ready))
-			return admin.Run(intake)
-		}})
+	admin, err := s.admin(wire.Own("dispatcher", d.Ready), wire.Own("worker", w.Ready))
+	if err != nil {
+		return err
 	}
+	parts = append(parts, admin...)
 	var hurried context.Context
 	hurried, s.hurry = context.WithCancel(context.Background())
 	for i := range parts {
 		parts[i] = endedBy(hurried, parts[i])
 	}
+	s.options.Log.Info("fleet runs")
 	ctx, s.stop = context.WithCancel(ctx)
 	s.stopped = make(chan struct{})
 	go func() {

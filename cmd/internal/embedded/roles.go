@@ -1,7 +1,6 @@
 package embedded
 
 import (
-	"context"
 	"strings"
 
 	"go.uber.org/zap"
@@ -31,10 +30,4 @@ func (s *Stack) addRoles(settings *tenant.Settings) {
 			s.options.Log.Warn("a tenant's role can't be assumed here", zap.String("role", arn), zap.Error(err))
 		}
 	}
-}
-
-// FollowTenants takes up changes of the tenants' settings until ctx ends, where
-// no fleet runs in this process, which does so itself.
-func (s *Stack) FollowTenants(ctx context.Context) error {
-	return s.Fleet.FollowTenants().Run(ctx, ctx)
 }

@@ -34,7 +34,7 @@ func newLocalFleet(t *testing.T) *fleet {
 	t.Helper()
 	l := &local{t: t, file: filepath.Join(t.TempDir(), "env"), aws: freeAddr(t), redis: freeAddr(t)}
 	l.args = []string{"local", "--no-fleet", "--log-format", "json", "--partitions", strconv.Itoa(partitions),
-		"--data", filepath.Join(t.TempDir(), "data"), "--aws-addr", l.aws, "--redis-addr", l.redis, "--env-file", l.file}
+		"--data", filepath.Join(t.TempDir(), "data"), "--aws-addr", l.aws, "--redis-addr", l.redis, "--admin-addr", "127.0.0.1:0", "--env-file", l.file}
 	l.start()
 	redis, err := url.Parse(l.set["REDIS_URL"])
 	if err != nil {

@@ -1,0 +1,41 @@
+package embedded
+
+import (
+	"context"
+
+	"go.uber.org/zap"
+
+	"github.com/scriptfleet/scriptfleet/pkg/probe"
+	"github.com/scriptfleet/scriptfleet/pkg/service"
+	"github.com/scriptfleet/scriptfleet/pkg/telemetry"
+)
+
+// ServeAlone serves the stack without a fleet until ctx ends: its admin address,
+// and what changes in the tenants' settings.
+func (s *Stack) ServeAlone(ctx context.Context) error {
+	parts, err := s.admin()
+	if err != nil {
+		return err
+	}
+	return service.Run(ctx, s.options.Process.Drain, append(parts, s.Fleet.FollowTenants())...)
+}
+
+// admin is the part that serves the admin address of this process, where it has
+// one. The process is ready while all of the parts are.
+func (s *Stack) admin(ready ...probe.Part) ([]service.Part, error) {
+	addr := s.options.Process.AdminAddr
+	if addr == "" {
+		return nil, nil
+	}
+	user, password := s.Key() // scripts reach every loopback address
+	own := probe.New(s.options.Log, s.registry)
+	admin, err := telemetry.ListenAdmin(telemetry.AdminConfig{Addr: addr, User: user, Password: password}, s.registry, own.States)
+	if err != nil {
+		return nil, err
+	}
+	s.options.Log.Info("admin address", zap.String("admin", admin.Addr()))
+	return []service.Part{{Name: "admin", Run: func(intake, _ context.Context) error {
+		own.Watch(intake, ready...)
+		return admin.Run(intake)
+	}}}, nil
+}
