@@ -13,9 +13,7 @@ import (
 // returns without an error.
 func (d *Dispatcher) admit(ctx context.Context, delivery queue.Delivery) (outcome, error) {
 	if err := claimcheck.Problem(delivery); err != nil {
-		return outcomeBuried, d.buryRequest(ctx, delivery, &run.Error{
-			Owner: run.OwnerAuthor, Type: "InvalidClaimCheck", Message: err.Error(),
-		})
+		return outcomeBuried, d.buryRequest(ctx, delivery, run.RefuseClaimCheck(err))
 	}
 	r, refused := d.deps.Policy.Decode(delivery.Body, time.Now())
 	if refused == nil {

@@ -57,7 +57,7 @@ func (w *Worker) giveUp(h *held) error {
 	}
 	reason := &run.Error{
 		Owner: run.OwnerPlatform, Type: "DeadLettered", Retryable: true,
-		Message: fmt.Sprintf("The run was received too often without coming to an end, and has been given up. Its attempts so far: %d.", h.attempts),
+		Message: fmt.Sprintf("The run was received too often without coming to an end, and has been given up. Its attempts so far: %d. Where there were any, check what the script did; then send the run again under another id.", h.attempts),
 	}
 	if err := w.writeLetter(h, reason); err != nil {
 		return err

@@ -3,6 +3,7 @@ package worker
 import (
 	"context"
 	"errors"
+	"fmt"
 	"time"
 
 	"github.com/scriptfleet/scriptfleet/pkg/function"
@@ -54,7 +55,8 @@ func (w *Worker) payload(h *held) ([]byte, error) {
 	case errors.As(err, &refused):
 		return nil, &endError{run.Failed, refused}
 	case err != nil:
-		return nil, &endError{run.PlatformError, &run.Error{Owner: run.OwnerPlatform, Type: "InternalError", Message: err.Error() + "."}}
+		return nil, &endError{run.PlatformError, &run.Error{Owner: run.OwnerPlatform, Type: "InternalError",
+			Message: fmt.Sprintf("The function could not be called, so the script has not run: %v. Tell the platform's operator.", err)}}
 	}
 	return body, nil
 }

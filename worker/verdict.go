@@ -193,7 +193,7 @@ func decided(f facts) (verdict, bool) {
 		return answers(run.PlatformError, exhausted(f)), true
 	case errors.Is(f.err, errExecuted):
 		return answers(run.PlatformError, mayHaveExecuted(
-			"A worker was lost while this run was under way, so the script may have run. %s", notAgain)), true
+			"A worker was lost while this run was under way, so the script may have run. "+notAgain)), true
 	case errors.As(f.err, &unreadable):
 		return verdict{kind: bury, reason: unreadable.reason}, true
 	case errors.Is(f.err, outbox.ErrPublished):
@@ -272,7 +272,7 @@ func ambiguous(f facts) (verdict, effects) {
 	switch {
 	case f.atMostOnce:
 		return answers(run.PlatformError, mayHaveExecuted(
-			"The invocation gave no answer, so the script may have run. %s (%v)", notAgain, f.err)), effects{}
+			fmt.Sprintf("The invocation gave no answer (%v), so the script may have run. "+notAgain, f.err))), effects{}
 	case f.attempts >= f.maxAttempts || !f.budget:
 		return answers(run.PlatformError, exhausted(f)), effects{}
 	}
@@ -309,8 +309,8 @@ func ofOneFunction(err error) bool {
 
 const notAgain = "It was not run again, as the request's delivery is at-most-once: check what it did before sending it again under another id."
 
-func mayHaveExecuted(format string, args ...any) *run.Error {
-	return &run.Error{Owner: run.OwnerPlatform, Type: "MayHaveExecuted", Message: fmt.Sprintf(format, args...)}
+func mayHaveExecuted(message string) *run.Error {
+	return &run.Error{Owner: run.OwnerPlatform, Type: "MayHaveExecuted", Message: message}
 }
 
 func exhausted(f facts) *run.Error {
@@ -321,11 +321,11 @@ func exhausted(f facts) *run.Error {
 }
 
 func cancelled(f facts) *run.Error {
-	message := "The run was cancelled before it was begun."
 	if f.attempts > 0 {
-		message = "The run was cancelled while it waited to be tried again; the script may have run."
+		return &run.Error{Owner: run.OwnerAuthor, Type: "Cancelled",
+			Message: "The run was cancelled while it waited to be tried again. The script may have run: check what it did."}
 	}
-	return &run.Error{Owner: run.OwnerAuthor, Type: "Cancelled", Message: message}
+	return &run.Error{Owner: run.OwnerAuthor, Type: "Cancelled", Message: "The run was cancelled before it was begun. The script has not run."}
 }
 
 func expired(f facts) *run.Error {

@@ -41,7 +41,7 @@ func (w *Worker) walk(h *held) (function.Outcome, error) {
 func (w *Worker) decode(h *held) error {
 	r, refused := w.deps.Policy.Decode(h.delivery.Body, time.Now())
 	if err := claimcheck.Problem(h.delivery); err != nil {
-		refused = &run.Error{Owner: run.OwnerAuthor, Type: "InvalidClaimCheck", Message: err.Error()}
+		refused = run.RefuseClaimCheck(err)
 	}
 	h.run = r
 	h.timeline = run.NewTimeline(run.RequestedAt(h.delivery.Attributes, h.delivery.SentAt))

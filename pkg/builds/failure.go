@@ -16,7 +16,7 @@ import (
 // Types of the errors that this package makes. Errors of layers and of
 // packaging have types of their own, defined in pkg/layer and pkg/function.
 const (
-	BuildTimedOut         = "BuildTimedOut"
+	BuildTimeout          = "BuildTimeout" // of pkg/layer too
 	BuildError            = "BuildError"
 	EnvTooLarge           = "EnvTooLarge"
 	FunctionRefused       = "FunctionRefused"
@@ -46,14 +46,14 @@ func judge(err error) *run.Error {
 		return known
 	}
 	if errors.Is(err, errBuildTimeout) {
-		return platform(BuildTimedOut, "The build took too long. Send the run again; if it fails again, use fewer or smaller requirements.")
+		return operator(BuildTimeout, "The build did not end in time. Send the run again; if it happens again, use fewer or smaller requirements, or have the operator look at the way to Lambda.")
 	}
 	var service *function.Error
 	if errors.As(err, &service) {
 		return ofService(service)
 	}
 	if errors.Is(err, context.DeadlineExceeded) {
-		return platform(FunctionServiceFailed, "Lambda did not answer in time. Send the run again later.")
+		return operator(FunctionServiceFailed, "Lambda did not answer in time. Send the run again later; if it stays so, the operator has to look at the way to Lambda.")
 	}
 	var panicked *panics.Error
 	if errors.As(err, &panicked) {
@@ -71,11 +71,11 @@ func ofService(e *function.Error) *run.Error {
 	case function.Operator:
 		return operator(FunctionServiceFault, fmt.Sprintf("Lambda cannot make the function (%s): the operator has to mend the cause. Then send the run again.", e.Reason))
 	case function.NotReady:
-		return platform(FunctionServiceFailed, "Lambda did not make the function ready in time. Send the run again later.")
+		return operator(FunctionServiceFailed, "Lambda did not make the function ready in time. Send the run again later; if it stays so, the operator has to look at the function in Lambda.")
 	case function.BadState:
-		return platform(FunctionFailed, "Lambda made the function and it failed to start. Send the run again.")
+		return platform(FunctionFailed, "Lambda made the function, and it failed to start. Send the run again; if it fails again, tell the operator.")
 	}
-	return platform(FunctionServiceFailed, fmt.Sprintf("Lambda's %s failed repeatedly (%s). Send the run again later.", e.Op, e.Reason))
+	return operator(FunctionServiceFailed, fmt.Sprintf("Lambda's %s failed repeatedly (%s). Send the run again later; if it stays so, the operator has to look at the way to Lambda.", e.Op, e.Reason))
 }
 
 // refused is the error for a call that Lambda refused as invalid. The author

@@ -169,13 +169,13 @@ func TestOperatorsFailureSaysSo(t *testing.T) {
 	}
 }
 
-func TestServiceThatStaysBrokenIsThePlatformsFailure(t *testing.T) {
+func TestServiceThatStaysBrokenIsTheOperatorsFailure(t *testing.T) {
 	inFleet(t, 1, func(t *testing.T, fl *fleet) {
 		fl.lambda.set(func(_ context.Context, _ *worker, op, _ string) error {
 			return serviceError(op, function.Ambiguous)
 		}, nil)
 		f := fails(t, fl.workers[0], plain)
-		if f.Reason.Owner != run.OwnerPlatform || f.Reason.Type != builds.FunctionServiceFailed || !f.Reason.Retryable {
+		if f.Reason.Owner != run.OwnerOperator || f.Reason.Type != builds.FunctionServiceFailed || !f.Reason.Retryable {
 			t.Errorf("%+v", f.Reason)
 		}
 	})
@@ -208,7 +208,7 @@ func TestBuildThatTakesTooLongFails(t *testing.T) {
 	inFleet(t, 0, func(t *testing.T, fl *fleet) {
 		w := fl.add(builds.Config{BuildTimeout: layerTime / 2})
 		f := fails(t, w, numbers)
-		if f.Reason.Type != builds.BuildTimedOut || f.Reason.Owner != run.OwnerPlatform {
+		if f.Reason.Type != builds.BuildTimeout || f.Reason.Owner != run.OwnerOperator {
 			t.Errorf("%+v", f.Reason)
 		}
 		if f := fails(t, w, numbers); f.Outcome != run.BuildRememberedFailure {

@@ -23,7 +23,7 @@ func TestReasonsNameWhoseTheyAre(t *testing.T) {
 		retryable bool
 	}{
 		{&run.Error{Owner: run.OwnerAuthor, Type: "X"}, run.OwnerAuthor, "X", false},
-		{errBuildTimeout, run.OwnerPlatform, BuildTimedOut, true},
+		{errBuildTimeout, run.OwnerOperator, BuildTimeout, true},
 		{errors.New("disk full"), run.OwnerPlatform, BuildError, true},
 		{service(function.Refused, "Unzipped size must be smaller than 262144000 bytes"), run.OwnerAuthor, EnvTooLarge, false},
 		{service(function.Refused, "The runtime parameter of python3.9 is no longer supported for creating"), run.OwnerAuthor, run.RetiredRuntime, false},
@@ -31,8 +31,8 @@ func TestReasonsNameWhoseTheyAre(t *testing.T) {
 		{service(function.Denied, ""), run.OwnerOperator, FunctionAccessDenied, true},
 		{service(function.Operator, ""), run.OwnerOperator, FunctionServiceFault, true},
 		{service(function.BadState, ""), run.OwnerPlatform, FunctionFailed, true},
-		{service(function.NotReady, ""), run.OwnerPlatform, FunctionServiceFailed, true},
-		{service(function.Ambiguous, ""), run.OwnerPlatform, FunctionServiceFailed, true},
+		{service(function.NotReady, ""), run.OwnerOperator, FunctionServiceFailed, true},
+		{service(function.Ambiguous, ""), run.OwnerOperator, FunctionServiceFailed, true},
 	} {
 		got := reason(c.err)
 		if got.Owner != c.owner || got.Type != c.kind || got.Retryable != c.retryable {

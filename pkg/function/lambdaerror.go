@@ -34,11 +34,11 @@ func readLambdaError(e lambdaError, inv Invocation, s run.Script) Outcome {
 		o = failure(run.Failed, "OutputTooLarge", fmt.Sprintf(
 			"The output is larger than the %d bytes that a function returns at most: return less, or put it somewhere and return where.", MaxPayloadBytes))
 	case e.Type == "Runtime.MarshalError":
-		o = failure(run.Failed, "OutputNotJSON", "main has to return JSON, and the output cannot be sent: "+excerpt(e.Message))
+		o = failure(run.Failed, "OutputNotJSON", fmt.Sprintf("main has to return JSON, and the output cannot be sent: %s.", quoted(e.Message)))
 	case e.afterLoading():
 		o = failure(run.Failed, "PythonBroken", fmt.Sprintf(
 			"The script, or a thread that it left, broke the function outside of main (%s: %s): leave Python's own modules and the handler's as they are.",
-			excerpt(e.Type), strings.TrimSuffix(excerpt(e.Message), ".")))
+			excerpt(e.Type), quoted(e.Message)))
 	case importFailed[e.Type], pythons[e.Type] && s.Requirements != "":
 		o = unimportable(e, s)
 	default:
@@ -46,7 +46,7 @@ func readLambdaError(e lambdaError, inv Invocation, s run.Script) Outcome {
 		if kind == "" {
 			kind = "FunctionFailed"
 		}
-		o = broken(kind, "The function failed outside of the script: "+excerpt(e.Message))
+		o = broken(kind, fmt.Sprintf("The function failed outside of the script: %s. "+sendAgain, quoted(e.Message)))
 	}
 	o.Logs = run.Logs{Stdout: words.Stdout, Stderr: words.Stderr, Truncated: spoke && words.Truncated}
 	return o
@@ -131,7 +131,7 @@ func unimportable(e lambdaError, s run.Script) Outcome {
 	kind := strings.TrimPrefix(e.Type, "Runtime.")
 	if s.Requirements != "" {
 		return failure(run.Failed, kind, "One of the requirements takes the place of a module of Python's own, so that nothing can be imported: "+
-			strings.TrimSuffix(excerpt(folders.ReplaceAllString(e.Message, "")), ".")+". Remove the backport from the requirements.")
+			quoted(folders.ReplaceAllString(e.Message, ""))+". Remove the backport from the requirements.")
 	}
-	return broken(kind, "The function's handler cannot be loaded: "+excerpt(e.Message))
+	return broken(kind, fmt.Sprintf("The function's handler cannot be loaded: %s. "+sendAgain, quoted(e.Message)))
 }

@@ -72,7 +72,7 @@ func read(inv Invocation, s run.Script) Outcome {
 	}
 	var a answer
 	if err := json.Unmarshal(inv.Payload, &a); err != nil || a.Stdout == nil || len(a.Output) == 0 && a.Error == nil {
-		return broken("UnreadableAnswer", "The function's answer is not one of its handler's: "+excerpt(string(inv.Payload)))
+		return broken("UnreadableAnswer", fmt.Sprintf("The function's answer is not one of its handler's: %s. "+sendAgain, quoted(string(inv.Payload))))
 	}
 	o := Outcome{
 		Status: run.Succeeded,
@@ -124,10 +124,17 @@ func named(e scriptError) string {
 	return name
 }
 
+// broken is the outcome of a function that is at fault itself, whatever the script
+// does.
 func broken(kind, message string) Outcome {
 	return Outcome{Status: run.PlatformError, Output: null,
 		Error: &run.Error{Owner: run.OwnerPlatform, Type: kind, Message: message, Retryable: true}}
 }
+
+const sendAgain = "Send the run again; if it fails again, tell the platform's operator."
+
+// quoted is a text that stands within a sentence.
+func quoted(s string) string { return strings.TrimSuffix(excerpt(s), ".") }
 
 // excerpt shortens text that a message quotes.
 func excerpt(s string) string {

@@ -101,9 +101,9 @@ func noWheel(w wanted, s run.Script) *run.Error {
 	}
 	if w.all {
 		w.what = nameOf(w.what)
-		return w.unless(authorError(TypeNoWheel, "%s has no wheel for %s in any version: the index has it as source alone, or for other Pythons. %s", w.needed(), on, mend), s)
+		return w.unless(authorError(TypeNoWheel, "%s has no wheel for %s in any version: the index has it only as source, or for other Pythons. %s", w.needed(), on, mend), s)
 	}
-	return w.unless(authorError(TypeNoWheel, "%s has no wheel for %s: the index has it as source alone, or for other Pythons. %s", w.needed(), on, mend), s)
+	return w.unless(authorError(TypeNoWheel, "%s has no wheel for %s: the index has it only as source, or for other Pythons. %s", w.needed(), on, mend), s)
 }
 
 func wrongPython(w wanted, pythons string, s run.Script) *run.Error {

@@ -162,7 +162,7 @@ func (b *Builder) blame(ctx context.Context, err error, s run.Script, sizes *siz
 	case errors.Is(err, errUnresolved):
 		return unresolved(sizes.mostTried())
 	case errors.Is(err, errTimeout), errors.Is(err, context.DeadlineExceeded):
-		return operatorError(TypeBuildTimeout, "The build of the requirements did not end within %.0f seconds. Try again; if it happens again, the operator has to look at the way to the package index, or raise the build's timeout.", b.cfg.Timeout.Seconds())
+		return operatorError(TypeBuildTimeout, "The requirements could not be installed within %.0f seconds. Send the run again; if it happens again, the operator has to look at the way to the package index.", b.cfg.Timeout.Seconds())
 	case errors.Is(err, syscall.ENOSPC), errors.Is(err, syscall.EDQUOT):
 		return diskFull()
 	}

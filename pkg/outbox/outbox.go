@@ -206,7 +206,7 @@ func (o *Outbox) event(res run.Result) (run.Result, []byte, error) {
 	body, err := res.Encode()
 	if err != nil {
 		res = withoutOutput(res, run.PlatformError, &run.Error{
-			Owner: run.OwnerPlatform, Type: "ResultNotEncodable", Message: fmt.Sprintf("The result could not be written: %v.", err),
+			Owner: run.OwnerPlatform, Type: "ResultNotEncodable", Message: fmt.Sprintf("The script may have run, but its result could not be written: %v. Check what the script did, and tell the platform's operator.", err),
 		})
 		if body, err = res.Encode(); err != nil {
 			return res, nil, fmt.Errorf("encode result %s: %w", res.ID, err)

@@ -37,10 +37,10 @@ func (p *Policy) runtime(name string, now time.Time) (Offer, *Error) {
 	}
 	o, ok := p.c.Runtimes.Find(name)
 	if !ok {
-		return o, refuse(UnknownRuntime, field, "%s is %s, which is not offered: use one of %s", field, show(name), p.offered(now))
+		return o, refuse(UnknownRuntime, field, "%s is %s, which is not offered: use one of %s.", field, show(name), p.offered(now))
 	}
 	if o.Retired(now) && !p.c.AllowRetired {
-		return o, refuse(RetiredRuntime, field, "%s is %s, which Lambda retired on %s: use one of %s", field, name, o.Deprecated.Format(time.DateOnly), p.offered(now))
+		return o, refuse(RetiredRuntime, field, "%s is %s, which Lambda retired on %s: use one of %s.", field, name, o.Deprecated.Format(time.DateOnly), p.offered(now))
 	}
 	return o, nil
 }
@@ -54,7 +54,7 @@ func (p *Policy) timeout(seconds int) (int, *Error) {
 		return p.c.DefaultTimeoutSeconds, nil
 	}
 	if seconds > p.c.MaxTimeoutSeconds {
-		return 0, refuse(InvalidTimeout, "data.timeout_seconds", "data.timeout_seconds is %d: use 1 to %d", seconds, p.c.MaxTimeoutSeconds)
+		return 0, refuse(InvalidTimeout, "data.timeout_seconds", "data.timeout_seconds is %d: use 1 to %d.", seconds, p.c.MaxTimeoutSeconds)
 	}
 	return seconds, nil
 }
@@ -73,14 +73,14 @@ func (p *Policy) memoryMB(tenant string) int {
 func requirements(o Offer, text string) (string, *Error) {
 	const field = requirementsField
 	if len(text) > MaxRequirementsBytes {
-		return "", refuse(InvalidRequirement, field, "%s has %d bytes: use at most %d", field, len(text), MaxRequirementsBytes)
+		return "", refuse(InvalidRequirement, field, "%s has %d bytes: use at most %d.", field, len(text), MaxRequirementsBytes)
 	}
 	own, bad := NormalizeRequirements(text)
 	if bad != nil {
 		return "", bad
 	}
 	if own != "" && o.Requirements != "" {
-		return "", refuse(InvalidRequirement, field, "%s is set, but the runtime %s has its own requirements and takes no others: leave it out, or use a Python runtime", field, o.Name)
+		return "", refuse(InvalidRequirement, field, "%s is set, but the runtime %s has its own requirements and takes no others: leave it out, or use a Python runtime.", field, o.Name)
 	}
 	return own + o.Requirements, nil
 }

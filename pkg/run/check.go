@@ -27,13 +27,13 @@ func checkKind(r *Request) *Error {
 		r.Type = TypeRequested
 	}
 	if r.SpecVersion != SpecVersion {
-		return refuse(InvalidSpecVersion, "specversion", "specversion is %s: make it %q", show(r.SpecVersion), SpecVersion)
+		return refuse(InvalidSpecVersion, "specversion", "specversion is %s: make it %q.", show(r.SpecVersion), SpecVersion)
 	}
 	switch r.Type {
 	case TypeRequested, TypeCancelled, TypeSaved:
 		return nil
 	}
-	return refuse(InvalidType, "type", "type is %s: make it %s, %s or %s", show(r.Type), TypeRequested, TypeCancelled, TypeSaved)
+	return refuse(InvalidType, "type", "type is %s: make it %s, %s or %s.", show(r.Type), TypeRequested, TypeCancelled, TypeSaved)
 }
 
 // checkEvent checks the request against the rules that do not depend on the
@@ -61,7 +61,7 @@ func checkNeeded(r *Request) *Error {
 	}
 	for _, f := range [...][2]string{{"tenant", r.Tenant}, {"source", r.Source}, {"id", r.ID}, {data, value}} {
 		if f[1] == "" {
-			return refuse(MissingField, f[0], "%s is missing: add it", f[0])
+			return refuse(MissingField, f[0], "%s is missing: add it.", f[0])
 		}
 	}
 	return nil
@@ -79,7 +79,7 @@ func checkIdentity(r *Request) *Error {
 
 func checkTenant(s string) *Error {
 	if s == "" || len(s) > MaxTenantBytes || s[0] == '-' || strings.ContainsFunc(s, notTenant) {
-		return refuse(InvalidTenant, "tenant", "tenant is %s: use 1 to %d of a-z, 0-9 and hyphens, with no hyphen in front", show(s), MaxTenantBytes)
+		return refuse(InvalidTenant, "tenant", "tenant is %s: use 1 to %d of a-z, 0-9 and hyphens, with no hyphen in front.", show(s), MaxTenantBytes)
 	}
 	return nil
 }
@@ -95,10 +95,10 @@ func checkID(field, s string) *Error { return checkText(InvalidID, field, s, 1, 
 // those.
 func checkText(kind, field, s string, least, most int) *Error {
 	if len(s) < least || len(s) > most {
-		return refuse(kind, field, "%s has %d bytes: use %d to %d", field, len(s), least, most)
+		return refuse(kind, field, "%s has %d bytes: use %d to %d.", field, len(s), least, most)
 	}
 	if strings.ContainsFunc(s, unicode.IsControl) {
-		return refuse(kind, field, "%s is %s: take the control characters out", field, show(s))
+		return refuse(kind, field, "%s is %s: take the control characters out.", field, show(s))
 	}
 	return nil
 }
@@ -121,7 +121,7 @@ func checkAttributes(r *Request) *Error {
 		}
 	}
 	if t := r.DataContentType; t != "" && t != "application/json" && !strings.HasPrefix(t, "application/json;") {
-		return refuse(InvalidField, "datacontenttype", "datacontenttype is %s: make it application/json, or leave it out", show(t))
+		return refuse(InvalidField, "datacontenttype", "datacontenttype is %s: make it application/json, or leave it out.", show(t))
 	}
 	return nil
 }
@@ -137,7 +137,7 @@ func checkCancellation(r *Request) *Error {
 		{"data.delivery", d.Delivery != ""}, {"data.expires_at", d.ExpiresAt != nil},
 	} {
 		if f.set {
-			return refuse(UnknownField, f.field, "%s is not a field of a cancellation: it takes only data.run and data.action", f.field)
+			return refuse(UnknownField, f.field, "%s is not a field of a cancellation: it takes only data.run and data.action.", f.field)
 		}
 	}
 	return checkID("data.run", r.Data.Run)
@@ -145,20 +145,20 @@ func checkCancellation(r *Request) *Error {
 
 func checkScript(d *RequestData) *Error {
 	if d.Run != "" {
-		return refuse(UnknownField, "data.run", "data.run is a field of a cancellation only: take it out, or make type %s", TypeCancelled)
+		return refuse(UnknownField, "data.run", "data.run is a field of a cancellation only: take it out, or make type %s.", TypeCancelled)
 	}
 	switch d.Delivery {
 	case "", AtLeastOnce, AtMostOnce:
 	default:
-		return refuse(InvalidDelivery, "data.delivery", "data.delivery is %s: make it %s or %s", show(string(d.Delivery)), AtLeastOnce, AtMostOnce)
+		return refuse(InvalidDelivery, "data.delivery", "data.delivery is %s: make it %s or %s.", show(string(d.Delivery)), AtLeastOnce, AtMostOnce)
 	}
 	switch s := d.Script; {
 	case strings.TrimSpace(s) == "":
-		return refuse(InvalidScript, "data.script", "data.script is blank: write a script that defines main(input)")
+		return refuse(InvalidScript, "data.script", "data.script is blank: write a script that defines main(input).")
 	case len(s) > MaxScriptBytes:
-		return refuse(InvalidScript, "data.script", "data.script has %d bytes: use at most %d, and fetch data from elsewhere", len(s), MaxScriptBytes)
+		return refuse(InvalidScript, "data.script", "data.script has %d bytes: use at most %d, and fetch data from elsewhere.", len(s), MaxScriptBytes)
 	case strings.IndexByte(s, 0) >= 0:
-		return refuse(InvalidScript, "data.script", "data.script has a NUL byte at %d, which no script may have: take it out", strings.IndexByte(s, 0))
+		return refuse(InvalidScript, "data.script", "data.script has a NUL byte at %d, which no script may have: take it out.", strings.IndexByte(s, 0))
 	}
 	return nil
 }

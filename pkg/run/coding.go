@@ -22,7 +22,7 @@ func checkCoding(offer Offer, script string) *Error {
 	case "utf-8", "utf8", "utf-8-sig":
 		return nil
 	}
-	return refuse(InvalidScript, "data.script", "data.script says that its encoding is %s, but scripts are UTF-8, so Python would read other characters: take the coding line out", m[1])
+	return refuse(InvalidScript, "data.script", "data.script says that its encoding is %s, but scripts are UTF-8, so Python would read other characters: take the coding line out.", m[1])
 }
 
 func isASCII(s string) bool {

@@ -80,7 +80,7 @@ func (rd *reader) data(v []byte) *Error {
 		return nil
 	}
 	if v[0] != '{' {
-		return refuse(InvalidData, "data", "data is %s: make it an object", kindOf(v))
+		return refuse(InvalidData, "data", "data is %s: make it an object.", kindOf(v))
 	}
 	rd.fields(v, "data.", dataFields, func(name string, v []byte, again bool) *Error {
 		if again {
@@ -98,12 +98,12 @@ func (rd *reader) fields(object []byte, path string, known []string, set func(na
 	for quoted, v := range members(object) {
 		name, ok := unquote(quoted)
 		if !ok {
-			rd.note(refuse(InvalidUTF8, path+"?", "the name of a field is not valid UTF-8: take the field out"))
+			rd.note(refuse(InvalidUTF8, path+"?", "The name of a field is not valid UTF-8: take the field out."))
 			continue
 		}
 		again := slices.Contains(seen, name)
 		if again {
-			rd.note(refuse(DuplicateField, path+name, "%s%s is there twice: leave one", path, name))
+			rd.note(refuse(DuplicateField, path+name, "%s%s is there twice: leave one.", path, name))
 		} else if slices.Contains(known, name) {
 			seen = append(seen, name)
 		}

@@ -2,10 +2,12 @@ package run
 
 import "fmt"
 
-// The types of the errors of [Policy.Decode]. Their owner is the author, and
-// none is retryable. ERRORS.md lists the types and sentences of all packages.
+// The types of the errors of [Policy.Decode] and of [RefuseClaimCheck]. Their
+// owner is the author, and none is retryable. ERRORS.md lists the types and
+// sentences of all packages.
 const (
 	InvalidJSON        = "InvalidJSON"        // the body is not one JSON object
+	InvalidClaimCheck  = "InvalidClaimCheck"  // the body is a claim check that leads to no request
 	InvalidUTF8        = "InvalidUTF8"        // a text is not valid UTF-8, or half of a surrogate pair
 	InvalidSpecVersion = "InvalidSpecVersion" // specversion is not 1.0
 	InvalidType        = "InvalidType"        // type is none of TypeRequested, TypeCancelled and TypeSaved
@@ -28,6 +30,12 @@ const (
 	InvalidRequirement = "InvalidRequirement" // a line is no requirement
 	UnsafeRequirement  = "UnsafeRequirement"  // a line has an option, a path, an address or a variable
 )
+
+// RefuseClaimCheck is the error of a request whose body is a claim check with this
+// problem.
+func RefuseClaimCheck(problem error) *Error {
+	return refuse(InvalidClaimCheck, "", "The request cannot be read (%v): send it again with a claim check as the SQS Extended Client writes it, in the bucket and below the prefix of this queue.", problem)
+}
 
 // refuse makes an error of the author's about a field of the request.
 func refuse(kind, field, format string, args ...any) *Error {

@@ -72,7 +72,7 @@ func (d *RequestData) set(name string, v []byte) *Error {
 }
 
 func unknown(path string, known []string) *Error {
-	return refuse(UnknownField, clip(path), "%s is not a field of a request: take it out, or correct its name (there are %s)", show(path), strings.Join(known, ", "))
+	return refuse(UnknownField, clip(path), "%s is not a field of a request: take it out, or correct its name (there are %s).", show(path), strings.Join(known, ", "))
 }
 
 // setText reads an optional text.
@@ -81,11 +81,11 @@ func setText(dst *string, kind, path string, v []byte) *Error {
 		return nil
 	}
 	if v[0] != '"' {
-		return refuse(kind, path, "%s is %s: make it a string", path, kindOf(v))
+		return refuse(kind, path, "%s is %s: make it a string.", path, kindOf(v))
 	}
 	s, ok := unquote(v)
 	if !ok {
-		return refuse(InvalidUTF8, path, "%s is not valid UTF-8, or has half of a surrogate pair in it: encode it as UTF-8", path)
+		return refuse(InvalidUTF8, path, "%s is not valid UTF-8, or has half of a surrogate pair in it: encode it as UTF-8.", path)
 	}
 	*dst = s
 	return nil
@@ -97,7 +97,7 @@ func setNeeded(dst *string, kind, path string, v []byte) *Error {
 	if e := setText(dst, kind, path, v); e != nil || isNull(v) || *dst != "" {
 		return e
 	}
-	return refuse(kind, path, "%s is empty: fill it in", path)
+	return refuse(kind, path, "%s is empty: fill it in.", path)
 }
 
 // timePattern refuses what time.Parse accepts beyond RFC 3339: hours of one
@@ -111,7 +111,7 @@ func setTime(dst **time.Time, path string, v []byte) *Error {
 	}
 	t, err := time.Parse(time.RFC3339, s)
 	if err != nil || !timePattern.MatchString(s) {
-		return refuse(InvalidTime, path, "%s is %s: write it in RFC 3339, such as 2026-11-23T09:10:00Z", path, show(s))
+		return refuse(InvalidTime, path, "%s is %s: write it in RFC 3339, such as 2026-11-23T09:10:00Z.", path, show(s))
 	}
 	*dst = &t
 	return nil
@@ -129,20 +129,20 @@ func setInput(dst *json.RawMessage, path string, v []byte) *Error {
 		return nil
 	}
 	if v[0] != '{' {
-		return refuse(InvalidInput, path, "%s is %s: make it an object, whose values the script reads as input[\"name\"]", path, kindOf(v))
+		return refuse(InvalidInput, path, "%s is %s: make it an object, whose values the script reads as input[\"name\"].", path, kindOf(v))
 	}
 	if len(v) > MaxInputBytes {
-		return refuse(InvalidInput, path, "%s has %d bytes, and a function takes at most %d: give the script an address to fetch it from", path, len(v), MaxInputBytes)
+		return refuse(InvalidInput, path, "%s has %d bytes, and a function takes at most %d: give the script an address to fetch it from.", path, len(v), MaxInputBytes)
 	}
 	if !utf8.Valid(v) {
-		return refuse(InvalidUTF8, path, "%s is not valid UTF-8: encode it as UTF-8", path)
+		return refuse(InvalidUTF8, path, "%s is not valid UTF-8: encode it as UTF-8.", path)
 	}
 	depth, digits := nesting(v)
 	if depth > maxInputNesting {
-		return refuse(InvalidInput, path, "%s is nested %d levels deep: use at most %d", path, depth, maxInputNesting)
+		return refuse(InvalidInput, path, "%s is nested %d levels deep: use at most %d.", path, depth, maxInputNesting)
 	}
 	if digits > maxInputDigits {
-		return refuse(InvalidInput, path, "%s has a number of %d digits, and Python reads at most %d: write it as a string", path, digits, maxInputDigits)
+		return refuse(InvalidInput, path, "%s has a number of %d digits, and Python reads at most %d: write it as a string.", path, digits, maxInputDigits)
 	}
 	*dst = v
 	return nil
@@ -156,7 +156,7 @@ func setTimeout(dst *int, path string, v []byte) *Error {
 	}
 	n, err := strconv.ParseFloat(string(v), 64) // JSON Schema takes 10.0 for an integer
 	if kindOf(v) != "a number" || err != nil || n != float64(int32(n)) || n < 1 {
-		return refuse(InvalidTimeout, path, "%s is %s: make it a whole number of seconds, at least 1", path, clip(string(v)))
+		return refuse(InvalidTimeout, path, "%s is %s: make it a whole number of seconds, at least 1.", path, clip(string(v)))
 	}
 	*dst = int(n)
 	return nil

@@ -18,7 +18,7 @@ func TestRetiredRuntimeIsRefusedFromTheDayOnWhichLambdaDeprecatesIt(t *testing.T
 	if bad == nil || bad.Type != RetiredRuntime {
 		t.Fatalf("on the day: %v", bad)
 	}
-	if want := "data.runtime is python3.10, which Lambda retired on 2026-10-31: use one of python3.11, python3.12, python3.13, python3.14, aws-cli"; bad.Message != want {
+	if want := "data.runtime is python3.10, which Lambda retired on 2026-10-31: use one of python3.11, python3.12, python3.13, python3.14, aws-cli."; bad.Message != want {
 		t.Errorf("message is %q, want %q", bad.Message, want)
 	}
 }

@@ -23,7 +23,7 @@ func NormalizeRequirements(text string) (string, *Error) {
 	for number, line := range requirementLines(text) {
 		req, bad := normalizeRequirement(line)
 		if bad.reason != "" {
-			return "", refuse(bad.kind, requirementsField, "%s, line %d, is %s: %s", requirementsField, number, show(line), bad.reason)
+			return "", refuse(bad.kind, requirementsField, "%s, line %d, is %s: %s.", requirementsField, number, show(line), bad.reason)
 		}
 		reqs = append(reqs, req)
 	}

@@ -19,10 +19,10 @@ import (
 // checkJSON fails for a body that is not one JSON object.
 func checkJSON(body []byte) *Error {
 	if !json.Valid(body) {
-		return refuse(InvalidJSON, "", "the body is not JSON (%s): send one JSON object, in UTF-8", syntaxOf(body))
+		return refuse(InvalidJSON, "", "The body is not JSON (%s): send one JSON object, in UTF-8.", syntaxOf(body))
 	}
 	if k := kindOf(trimSpace(body)); k != "an object" {
-		return refuse(InvalidJSON, "", "the body is %s: send one JSON object", k)
+		return refuse(InvalidJSON, "", "The body is %s: send one JSON object.", k)
 	}
 	return nil
 }

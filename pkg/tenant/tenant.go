@@ -67,7 +67,7 @@ func (s *Settings) Admit(tenant string) *run.Error {
 	}
 	return &run.Error{
 		Owner: run.OwnerOperator, Type: "UnknownTenant", Field: "tenant",
-		Message: fmt.Sprintf("tenant %s is not in the fleet's settings: the operator has to add it to the settings file, or set \"unknown\" to \"defaults\" there", tenant),
+		Message: fmt.Sprintf("Tenant %s is not in the fleet's settings: the operator has to add it to the settings file, or set \"unknown\" to \"defaults\" there.", tenant),
 	}
 }
 

@@ -7,6 +7,7 @@
 package errorpage
 
 import (
+	"cmp"
 	"fmt"
 	"go/ast"
 	"go/parser"
@@ -26,11 +27,17 @@ type Entry struct {
 	Place                string // file, relative to the module's root
 }
 
-// maker is a function that makes errors, with the indices of its arguments for
-// the type and the sentence.
+// maker is a function that makes errors, with where it takes the type and the
+// sentence from.
 type maker struct {
-	kind, message int
+	kind, message part
 	owner         string
+}
+
+// part of an error is an argument of its maker, by index, or a text.
+type part struct {
+	argument int // -1 for none
+	text     string
 }
 
 type source struct {
@@ -44,7 +51,7 @@ func Collect(root string) ([]Entry, error) {
 	if err != nil {
 		return nil, err
 	}
-	c := collector{constants: map[string]string{}, makers: map[string]maker{}}
+	c := collector{constants: map[string]string{}, makers: map[string]maker{}, made: map[ast.Node]bool{}}
 	for _, s := range sources {
 		c.learn(s)
 	}
@@ -83,6 +90,7 @@ func parse(root string) ([]source, error) {
 type collector struct {
 	constants map[string]string // of the whole module, by name
 	makers    map[string]maker  // by package folder and name
+	made      map[ast.Node]bool // the errors in the makers
 	found     []Entry
 }
 
@@ -126,33 +134,39 @@ func (c *collector) learnMaker(s source, d *ast.FuncDecl) {
 		if !ok {
 			return true
 		}
-		kind, isName := fields["Type"].(*ast.Ident)
-		if !isName {
-			return true
+		m := maker{c.part(fields["Type"], parameters), c.part(fields["Message"], parameters), owner(fields["Owner"])}
+		if m.kind.argument >= 0 || m.kind.text != "" && m.message.argument >= 0 {
+			c.makers[filepath.Dir(s.path)+"."+d.Name.Name] = m
+			c.made[n] = true
 		}
-		at, isParameter := parameters[kind.Name]
-		if !isParameter {
-			return true
-		}
-		m := maker{kind: at, message: -1, owner: owner(fields["Owner"])}
-		ast.Inspect(fields["Message"], func(n ast.Node) bool {
-			if name, ok := n.(*ast.Ident); ok && m.message < 0 {
-				if at, ok := parameters[name.Name]; ok {
-					m.message = at
-				}
-			}
-			return true
-		})
-		c.makers[filepath.Dir(s.path)+"."+d.Name.Name] = m
 		return true
 	})
+}
+
+// part is what a maker takes an error's type or sentence from: a constant, where
+// there is one, else the first parameter that is named.
+func (c *collector) part(e ast.Expr, parameters map[string]int) part {
+	p := part{argument: -1}
+	if text, ok := c.text(e); ok {
+		p.text = text
+		return p
+	}
+	ast.Inspect(e, func(n ast.Node) bool {
+		if name, ok := n.(*ast.Ident); ok && p.argument < 0 {
+			if at, ok := parameters[name.Name]; ok {
+				p.argument = at
+			}
+		}
+		return true
+	})
+	return p
 }
 
 // visit finds error literals and calls of makers.
 func (c *collector) visit(s source, n ast.Node) {
 	if fields, ok := errorFields(n); ok {
-		if kind, ok := c.text(fields["Type"]); ok {
-			c.add(s, kind, owner(fields["Owner"]), fields["Message"])
+		if kind, ok := c.text(fields["Type"]); ok && !c.made[n] {
+			c.add(s, kind, owner(fields["Owner"]), c.constant(fields["Message"]))
 		}
 		return
 	}
@@ -165,24 +179,33 @@ func (c *collector) visit(s source, n ast.Node) {
 		return
 	}
 	m, ok := c.makers[filepath.Dir(s.path)+"."+name.Name]
-	if !ok || len(call.Args) <= max(m.kind, m.message) {
+	if !ok || len(call.Args) <= max(m.kind.argument, m.message.argument) {
 		return
 	}
-	if kind, ok := c.text(call.Args[m.kind]); ok {
-		var message ast.Expr
-		if m.message >= 0 {
-			message = call.Args[m.message]
-		}
-		c.add(s, kind, m.owner, message)
+	if kind := c.given(m.kind, call); kind != "" {
+		c.add(s, kind, m.owner, c.given(m.message, call))
 	}
 }
 
-func (c *collector) add(s source, kind, owner string, message ast.Expr) {
-	text, ok := c.text(message)
-	if !ok {
-		text = "…"
+// given is a part of the error that a call of its maker makes.
+func (c *collector) given(p part, call *ast.CallExpr) string {
+	if p.argument < 0 {
+		return p.text
 	}
-	c.found = append(c.found, Entry{kind, owner, text, s.path})
+	return c.constant(call.Args[p.argument])
+}
+
+// constant is what an expression says, empty where nothing of it is constant.
+func (c *collector) constant(e ast.Expr) string {
+	text, ok := c.text(e)
+	if !ok {
+		return ""
+	}
+	return text
+}
+
+func (c *collector) add(s source, kind, owner, message string) {
+	c.found = append(c.found, Entry{kind, owner, cmp.Or(message, "…"), s.path})
 }
 
 // errorFields are the fields of a run.Error literal.

@@ -69,3 +69,31 @@ func TestCollectFindsWhatIsWordedInEveryWay(t *testing.T) {
 		}
 	}
 }
+
+// What a sentence ends with that is only known when it happens is not looked at.
+func TestEverySentenceEndsInAFullStop(t *testing.T) {
+	found, err := Collect(root)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, e := range found {
+		if !strings.HasSuffix(e.Message, ".") && !strings.HasSuffix(e.Message, "%s") && !strings.HasSuffix(e.Message, "…") {
+			t.Errorf("%s of %s ends without a full stop: %s", e.Type, e.Place, e.Message)
+		}
+	}
+}
+
+// Two names for one thing are two things to those who handle errors by their type.
+func TestATypeOfErrorHasOneOwner(t *testing.T) {
+	found, err := Collect(root)
+	if err != nil {
+		t.Fatal(err)
+	}
+	owners := map[string]string{}
+	for _, e := range found {
+		if other, ok := owners[e.Type]; ok && other != e.Owner {
+			t.Errorf("%s is the %s's to mend, and the %s's (%s)", e.Type, other, e.Owner, e.Place)
+		}
+		owners[e.Type] = e.Owner
+	}
+}
