@@ -38,7 +38,7 @@
 //	env        a runtime and its requirements
 //	layer      an env, built
 //	function   a script, built; made once and never updated
-//	handler    our Python file in each function, which calls the script
+//	handler    our Python files in each function, which call the script
 //	build      the making of a layer and a function; one for each script
 //
 // Where runs are:
