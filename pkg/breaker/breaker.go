@@ -1,5 +1,5 @@
-// Package breaker pauses an intake while something is out of reach that
-// everything taken in needs.
+// Package breaker pauses an intake while a service is out of reach that every
+// request or delivery needs.
 package breaker
 
 import (
@@ -11,14 +11,15 @@ import (
 const (
 	firstPause   = 100 * time.Millisecond
 	longestPause = 5 * time.Second
-	// longestSilence is longer than a call that fails takes: while calls are made
-	// and fail, the next failure comes before it is over.
+	// longestSilence is longer than a failing call takes, so that while calls are
+	// made and fail, the next failure comes before it is over.
 	longestSilence = 15 * time.Second
 )
 
-// Breaker is closed when made: the intake runs. A failure opens it for a time
-// that doubles with each failure in a row, from 100 ms to 5 s; the first success
-// closes it.
+// Breaker is closed at first: the intake runs. A failure opens it, which pauses
+// the intake, for 100 ms; each further failure in a row doubles that, up to 5
+// s. A success closes it. The zero Breaker is ready, and safe for concurrent
+// use.
 type Breaker struct {
 	mu       sync.Mutex
 	err      error
@@ -26,9 +27,9 @@ type Breaker struct {
 	failures int
 }
 
-// Open pauses the intake because of err. A breaker that is open already stays as
-// it is: several places report the same fault. It tells whether this is the
-// first failure since a success, and so worth a line in the log.
+// Open pauses the intake because of err. It does nothing during a pause, since
+// several calls may report the same fault. It returns whether this is the first
+// failure since a success, which the caller should log.
 func (b *Breaker) Open(err error) (first bool) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -42,7 +43,8 @@ func (b *Breaker) Open(err error) (first bool) {
 	return first
 }
 
-// Close lets the intake go on, and tells whether it was open.
+// Close lets the intake go on, after a success. It returns whether there was a
+// fault before.
 func (b *Breaker) Close() (was bool) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -51,14 +53,15 @@ func (b *Breaker) Close() (was bool) {
 	return was
 }
 
-// Paused tells whether the pause lasts.
+// Paused tells whether the intake is paused now.
 func (b *Breaker) Paused() bool {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	return time.Now().Before(b.until)
 }
 
-// Wait returns once the pause is over, or with the error of ctx.
+// Wait waits for the end of the pause. It returns the error of ctx if ctx has
+// ended.
 func (b *Breaker) Wait(ctx context.Context) error {
 	b.mu.Lock()
 	pause := time.Until(b.until)
@@ -72,9 +75,9 @@ func (b *Breaker) Wait(ctx context.Context) error {
 	return ctx.Err()
 }
 
-// Reason is the fault that the intake was last paused for, or nil once something
-// has succeeded since. An intake that nothing comes to has neither successes nor
-// failures: after longestSilence the fault is taken for over.
+// Reason returns the error of the last failure, or nil after a success. It also
+// returns nil once 15 s have passed since the end of the last pause without
+// another failure: an idle intake makes no calls that could succeed.
 func (b *Breaker) Reason() error {
 	b.mu.Lock()
 	defer b.mu.Unlock()

@@ -16,8 +16,8 @@ func TestPausesDoubleUpToTheLongestAndEndWithASuccess(t *testing.T) {
 			if first := b.Open(fault); first != (want == 100) {
 				t.Fatalf("the first failure is told at the pause of %d ms: %v", want, first)
 			}
-			if b.Open(fault) { // the same fault, seen again
-				t.Fatal("a fault that is known is told again")
+			if b.Open(fault) { // the same fault again
+				t.Fatal("a known fault is reported as new")
 			}
 			if !b.Paused() {
 				t.Fatal("an open breaker does not pause")
@@ -62,7 +62,7 @@ func TestAFaultThatNothingMeetsAgainIsOver(t *testing.T) {
 			b.Open(errors.New("redis is away"))
 			time.Sleep(longestPause + 10*time.Second) // the next call fails after 10 s
 			if b.Reason() == nil {
-				t.Fatal("it is taken for over while calls fail")
+				t.Fatal("the fault counts as over while calls fail")
 			}
 		}
 		time.Sleep(longestSilence)

@@ -11,8 +11,8 @@ import (
 )
 
 // cache remembers the answers of STS by key, and makes one call at a time for
-// each. It never holds more than most answers: a worker of many tenants must
-// not grow with them, and an answer that was dropped costs one call.
+// each key. It holds at most most answers, so a worker's memory does not grow
+// with the number of tenants. An answer that was dropped costs one call.
 type cache struct {
 	most    int
 	flights singleflight.Group
@@ -29,16 +29,17 @@ type answer struct {
 
 func newCache(most int) *cache { return &cache{most: most, answers: map[string]answer{}} }
 
-// get returns what is remembered under key, or what call answers. The call
-// outlives the ctx of the first caller, since others may wait for it too; each
-// waits only as long as its own ctx. A panic in the call is one in each caller
-// that waits: they are guarded, and the flight's own goroutine is not.
+// get returns the remembered answer of key, or the answer of call. Each caller
+// waits until its own ctx ends; the end of the first caller's ctx does not end
+// the call, since others may wait for it. If call panics, get panics in each
+// caller that waits, since the callers' goroutines are guarded and the flight's
+// is not.
 func (c *cache) get(ctx context.Context, key string, call func(context.Context) (AWS, error)) (AWS, error) {
 	if a, ok := c.remembered(key); ok {
 		return a.creds, a.err
 	}
 	flight := c.flights.DoChan(key, func() (any, error) {
-		// A flight may have landed since the answer was looked for.
+		// Another flight may have ended since the answer was looked for.
 		a, ok := c.remembered(key)
 		if ok {
 			return a, nil
@@ -60,7 +61,7 @@ func (c *cache) get(ctx context.Context, key string, call func(context.Context) 
 	}
 }
 
-// remembered is the answer under key, as long as it is good.
+// remembered returns the answer of key, if it is still good.
 func (c *cache) remembered(key string) (answer, bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -68,7 +69,7 @@ func (c *cache) remembered(key string) (answer, bool) {
 	return a, ok && time.Now().Before(a.until)
 }
 
-// drop forgets the answer under key, where it is the one meant.
+// drop forgets the answer of key, if meant returns true for it.
 func (c *cache) drop(key string, meant func(answer) bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -77,7 +78,7 @@ func (c *cache) drop(key string, meant func(answer) bool) {
 	}
 }
 
-// ask calls, and remembers the answer.
+// ask makes the call, and remembers its answer.
 func (c *cache) ask(ctx context.Context, key string, call func(context.Context) (AWS, error)) (a answer) {
 	ctx, cancel := context.WithTimeout(ctx, callTimeout)
 	defer cancel()
@@ -92,7 +93,7 @@ func (c *cache) ask(ctx context.Context, key string, call func(context.Context) 
 	return a
 }
 
-// lasts is until when an answer is good.
+// lasts returns the time until which an answer is good.
 func lasts(a answer) time.Time {
 	switch {
 	case a.err == nil:
@@ -103,8 +104,9 @@ func lasts(a answer) time.Time {
 	return time.Now().Add(failedFor)
 }
 
-// makeRoom drops, of a few answers taken at random, the one that ends first:
-// near enough to the oldest, and it costs the same however many there are.
+// makeRoom drops an answer if the cache is full: of 16 random ones, the one
+// that ends first. That is close to the oldest, and its cost does not grow with
+// the cache.
 func (c *cache) makeRoom() {
 	const few = 16
 	for len(c.answers) >= c.most {

@@ -1,24 +1,28 @@
-// Package credential assumes the IAM role of a tenant's credential, and gives
-// the worker a session that reaches only one tenant's functions.
+// Package credential assumes the IAM roles of tenants' credentials. It also
+// makes the sessions with which the worker calls a tenant's functions and no
+// others.
 //
-// What must hold:
+// The rules:
 //
 //   - The role and its external ID come from the operator's settings, never
-//     from a message: a tenant names a credential, and gets its own or none.
-//   - A role in one of our own accounts is refused, and so is one that can be
-//     assumed without its external ID, or with any: whoever knew such a role's
-//     ARN could have us act in it (the confused deputy). Each role is tried so
-//     once a day and worker: two calls of STS that are meant to be denied, and
-//     that the tenant sees in its own CloudTrail.
-//   - Credentials are kept in memory until five minutes before they expire, by
-//     tenant, role, external ID and session policy; for each of these there is
-//     one call at a time, however many runs wait for it. Denials are remembered
-//     for two minutes, other failures for two seconds: STS takes about 600
-//     calls a second, and a tenant whose role is broken must not use them up.
-//   - Nothing here tries again by itself. Throttling is the SDK's to retry.
+//     from a request. A request names a credential, and gets the one of its own
+//     tenant or none.
+//   - A role in one of the platform's accounts is refused. So is a role that
+//     can be assumed without its external ID, or with any: another tenant that
+//     learnt its ARN could have the platform act in it (the confused deputy).
+//     To check that, each worker probes each role once a day, or every ten
+//     minutes while the role is open, with at most two calls of STS that should
+//     be denied. The tenant sees them in its CloudTrail.
+//   - Credentials are kept in memory until five minutes before they expire. For
+//     each role and external ID of a tenant, and for each tenant's session,
+//     there is one call at a time, for all runs that wait for it. Denials are
+//     remembered for two minutes, other failures for two seconds: STS takes
+//     about 600 calls a second, and a tenant with a broken role must not use
+//     them up.
+//   - This package retries nothing. The SDK retries throttled calls.
 //
-// Sessions last an hour, which is the most that AWS gives to a role that
-// assumes another; every role allows that much.
+// Sessions last an hour. That is the longest that AWS allows if the worker
+// itself runs with an assumed role, and every role allows it.
 package credential
 
 import (
@@ -28,20 +32,20 @@ import (
 	"time"
 )
 
-// AWS is a set of temporary credentials. It travels in invoke payloads only:
-// never in an environment of ours, a queue, Redis or a log.
+// AWS is a set of temporary credentials. It must be sent in invoke payloads
+// only, and never be put into an environment variable, a queue, Redis or a log.
 type AWS struct {
 	AccessKeyID, SecretAccessKey, SessionToken string
 	Expires                                    time.Time
 }
 
-// String keeps credentials out of logs.
+// String hides the credentials from logs.
 func (AWS) String() string { return "[credentials]" }
 
-// GoString keeps credentials out of logs.
+// GoString hides the credentials from logs.
 func (AWS) GoString() string { return "[credentials]" }
 
-// Request is one AssumeRole.
+// Request is the parameters of an AssumeRole.
 type Request struct {
 	RoleARN     string
 	SessionName string        // 2 to 64 of letters, digits and +=,.@-_
@@ -50,29 +54,29 @@ type Request struct {
 	Duration    time.Duration // 15 minutes to an hour
 }
 
-// STS is the one call that this package makes; awssts makes it to AWS.
+// STS is the service that this package calls. awssts implements it on AWS.
 type STS interface {
-	// AssumeRole fails with a *DeniedError where STS said no: asking again
-	// would be answered the same.
+	// AssumeRole fails with a *DeniedError if STS denied the request: the same
+	// request would be denied again.
 	AssumeRole(ctx context.Context, r Request) (AWS, error)
 }
 
 // DeniedError is a refusal, by STS or by a rule of this package.
 type DeniedError struct {
-	Code   string // STS's own, such as AccessDenied; or OwnAccount, OpenRole, UnknownCredential, InvalidRole
+	Code   string // STS's code, such as AccessDenied, or one of the constants below
 	Reason string
 }
 
 func (e *DeniedError) Error() string { return fmt.Sprintf("%s: %s", e.Code, e.Reason) }
 
-// ErrorCode is the code, for those that classify errors by their service's codes.
+// ErrorCode returns the code, like the errors of the AWS SDK.
 func (e *DeniedError) ErrorCode() string { return e.Code }
 
-// The codes of this package's own refusals.
+// The codes of the refusals that this package makes itself.
 const (
 	CodeUnknown    = "UnknownCredential" // the tenant has no credential of that name
-	CodeInvalid    = "InvalidRole"       // the settings' role is no role's ARN
-	CodeOwnAccount = "OwnAccount"        // the role is in an account of ours
+	CodeInvalid    = "InvalidRole"       // the settings have no valid role ARN, or no external ID
+	CodeOwnAccount = "OwnAccount"        // the role is in an account of the platform
 	CodeOpenRole   = "OpenRole"          // the role can be assumed without its external ID
 )
 
@@ -86,5 +90,5 @@ const (
 	expiryMargin    = 5 * time.Minute
 	deniedFor       = 2 * time.Minute
 	failedFor       = 2 * time.Second
-	callTimeout     = 20 * time.Second // the SDK's own retries included
+	callTimeout     = 20 * time.Second // of a call of STS with its retries, probes included
 )

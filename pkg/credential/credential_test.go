@@ -15,7 +15,8 @@ import (
 	"github.com/scriptfleet/scriptfleet/pkg/run"
 )
 
-// fakeSTS knows roles by their trust, and takes a second for each call.
+// fakeSTS is an STS with roles and their trust policies. Each call takes a
+// second.
 type fakeSTS struct {
 	mu     sync.Mutex
 	trusts map[string]func(externalID string) bool
@@ -243,7 +244,7 @@ func TestATenantGetsNoRoleButItsOwn(t *testing.T) {
 		a := newAssumer(t, sts, roles{
 			"acme/prod":  {roleA, "xa"},
 			"evil/mine":  {roleB, "xb"},
-			"evil/acme":  {roleA, "xb"}, // another's role under one's own external ID
+			"evil/acme":  {roleA, "xb"}, // another tenant's role under its own external ID
 			"evil/ours":  {own, "xb"},
 			"evil/bare":  {roleB, ""},
 			"evil/odd":   {"arn:aws:sts::111111111111:assumed-role/a/b", "xb"},
@@ -252,7 +253,7 @@ func TestATenantGetsNoRoleButItsOwn(t *testing.T) {
 		for name, code := range map[string]string{
 			"acme": "AccessDenied", "prod": CodeUnknown, "ours": CodeOwnAccount, "bare": CodeInvalid, "odd": CodeInvalid, "": CodeUnknown,
 		} {
-			a.Assume(t.Context(), "acme", "prod", "r") // acme's is in memory
+			a.Assume(t.Context(), "acme", "prod", "r") // now acme's credentials are in memory
 			if got := a.Assume(t.Context(), "evil", name, "r"); got.Success || !strings.Contains(got.Reason, code) {
 				t.Errorf("credential %q: %v %s, want %s", name, got.Success, got.Reason, code)
 			}
@@ -313,7 +314,7 @@ func TestSessionIsDroppedOnceByAnyNumberOfRunsThatMetIt(t *testing.T) {
 			if _, err := s.Session(t.Context(), "acme"); err != nil {
 				t.Fatal(err)
 			}
-			s.Drop("acme", "AK1") // the second run and the third met it too
+			s.Drop("acme", "AK1") // three runs were refused with the same session
 		}
 		if got, err := s.Session(t.Context(), "acme"); err != nil || got.AccessKeyID != "AK2" {
 			t.Errorf("the session is %s (%v), want the one that was made since, AK2", got.AccessKeyID, err)

@@ -13,7 +13,7 @@ func newMeters(reg prometheus.Registerer, kind string) meters {
 	count := func(outcome string) prometheus.Counter {
 		return promauto.With(reg).NewCounter(prometheus.CounterOpts{
 			Name:        "scriptfleet_credential_assumes_total",
-			Help:        "Roles assumed, by kind (role of a tenant's credential, session of a tenant) and outcome.",
+			Help:        "Roles assumed, by kind (role: of a tenant's credential; session: of a tenant) and outcome.",
 			ConstLabels: prometheus.Labels{"kind": kind, "outcome": outcome},
 		})
 	}

@@ -11,26 +11,26 @@ import (
 	"github.com/scriptfleet/scriptfleet/pkg/run"
 )
 
-// SessionsConfig says what tenants' sessions are made of.
+// SessionsConfig configures Sessions.
 type SessionsConfig struct {
 	RoleARN   string // the platform's tenant role, which may invoke every function of the fleet
 	Partition string // default aws
 	Region    string
-	Account   string // that the functions are in
-	Prefix    string // of the fleet's names
+	Account   string // the account of the functions
+	Prefix    string // of the functions' names
 	MaxKept   int    // sessions in memory, about 2 KB each; default 10,000
 }
 
-// SessionsDeps is what Sessions needs of the rest.
+// SessionsDeps are the dependencies of Sessions.
 type SessionsDeps struct {
 	STS        STS
 	Registerer prometheus.Registerer // nil registers no metrics
 }
 
-// Sessions gives the worker, for each tenant, credentials that can invoke that
-// tenant's functions and do nothing else: the tenant role, narrowed by a
-// session policy. What a bug in the worker sends to the wrong function is then
-// refused by Lambda. It is safe for concurrent use.
+// Sessions makes credentials for each tenant, which allow to invoke that
+// tenant's functions and nothing else: the tenant role, restricted by a session
+// policy. If a bug in the worker calls a function of another tenant, Lambda
+// refuses the call. It is safe for concurrent use.
 type Sessions struct {
 	cfg    SessionsConfig
 	sts    STS
@@ -40,7 +40,7 @@ type Sessions struct {
 
 var region = regexp.MustCompile(`^[a-z0-9-]+$`)
 
-// NewSessions checks the configuration.
+// NewSessions returns Sessions. It fails for an invalid configuration.
 func NewSessions(cfg SessionsConfig, deps SessionsDeps) (*Sessions, error) {
 	if cfg.Partition == "" {
 		cfg.Partition = "aws"
@@ -63,8 +63,8 @@ func NewSessions(cfg SessionsConfig, deps SessionsDeps) (*Sessions, error) {
 	return &Sessions{cfg: cfg, sts: deps.STS, kept: newCache(cfg.MaxKept), meters: newMeters(deps.Registerer, "session")}, nil
 }
 
-// Session returns the tenant's credentials, good for five minutes at least. It
-// fails with a *DeniedError, or with what kept STS from answering.
+// Session returns the tenant's credentials, valid for at least five more
+// minutes. It fails with a *DeniedError, or with the error of the call of STS.
 func (s *Sessions) Session(ctx context.Context, tenant string) (AWS, error) {
 	creds, err := s.kept.get(ctx, tenant, func(ctx context.Context) (AWS, error) {
 		creds, err := s.sts.AssumeRole(ctx, Request{
@@ -82,15 +82,15 @@ func (s *Sessions) Session(ctx context.Context, tenant string) (AWS, error) {
 	return creds, nil
 }
 
-// Drop has the tenant's next session made again, where the one that is kept has
-// this access key: it is not honoured any more, though its time is not up. A
-// session that was made since stays.
+// Drop forgets the tenant's session if it has this access key, so that the next
+// Session makes another. Call it when AWS refuses a session before it has
+// expired. A session that was made since is kept.
 func (s *Sessions) Drop(tenant, accessKeyID string) {
 	s.kept.drop(tenant, func(a answer) bool { return a.creds.AccessKeyID == accessKeyID })
 }
 
-// policy allows to invoke the tenant's functions. All of a tenant's names begin
-// with its prefix, and no other tenant's do: see run.TenantPrefix.
+// policy allows to invoke the functions whose names begin with
+// run.TenantPrefix, which are the tenant's functions and no others.
 func (s *Sessions) policy(tenant string) string {
 	type statement struct {
 		Effect, Action, Resource string

@@ -1,39 +1,42 @@
-// Package fair decides who is next: it shares a scarce thing among tenants in
-// proportion to their weights, by what they have used of it, not by how often
-// they asked. What is charged is worker-seconds, builds included: counting runs
-// would blame a tenant of many short runs for the wait that one of few long
-// runs makes.
+// Package fair shares a resource among tenants in proportion to their weights.
+// It counts how much of the resource a tenant has used, and not how often it
+// asked: the caller charges worker-seconds, builds included. If it counted
+// runs, a tenant with many short runs would wait for a tenant with few long
+// ones.
 //
-// It is start-time fair queueing. Each tenant has a virtual time, which grows
-// by what it is charged divided by its weight; the waiting tenant with the
-// least is next. A tenant that comes back from idling starts at the virtual
-// time of whoever was served last, so that idleness earns no credit, and what
-// it overused before is not forgotten.
+// It is start-time fair queueing. Each tenant has a virtual time; the waiting
+// tenant with the least is next:
 //
-// A Queue knows no clock and no goroutine; whoever owns it guards it. It costs
-// O(log tenants) a step, and an idle tenant costs nothing once the others have
-// caught up with it.
+//	a charge of s seconds       time += s / weight
+//	an idle tenant waits again  time = max(time, time of the tenant served last)
+//
+// So a tenant gains nothing by idling, and a tenant that used more than its
+// share before it became idle still waits for the others to catch up.
+//
+// A Queue has no clock, no goroutine and no lock; its owner guards it. An
+// operation takes O(log tenants). An idle tenant uses no memory once the
+// virtual times of the others have reached its own.
 package fair
 
 import "container/heap"
 
-// Queue holds what waits, in each tenant first in first out.
+// Queue holds the waiting entries, first in first out for each tenant.
 type Queue[T any] struct {
 	tenants map[string]*tenant[T]
-	waiting waiting[T] // tenants with something waiting, least virtual time first
-	now     float64    // virtual time of whoever was served last
+	waiting waiting[T] // tenants with waiting entries, least virtual time first
+	now     float64    // virtual time of the tenant served last
 	length  int
 }
 
 type tenant[T any] struct {
 	name   string
-	time   float64
+	time   float64 // virtual time, in seconds divided by weight
 	weight float64
 	fifo   []*Entry[T]
-	index  int // in waiting; -1 while nothing waits
+	index  int // in waiting; -1 while the tenant has no entries
 }
 
-// Entry is one thing that waits.
+// Entry is a waiting value.
 type Entry[T any] struct {
 	Value  T
 	tenant *tenant[T] // nil once it was taken or removed
@@ -44,11 +47,11 @@ func New[T any]() *Queue[T] {
 	return &Queue[T]{tenants: make(map[string]*tenant[T])}
 }
 
-// Len is how many entries wait.
+// Len returns how many entries wait.
 func (q *Queue[T]) Len() int { return q.length }
 
-// Push lets v wait for the tenant, whose weight is from now on weight: a tenant
-// of weight 2 gets twice the share of one of weight 1. A weight of 0 or less
+// Push adds an entry of the tenant, and sets the tenant's weight: a tenant of
+// weight 2 gets twice the share of one of weight 1. A weight of 0 or less
 // counts as 1.
 func (q *Queue[T]) Push(name string, weight float64, v T) *Entry[T] {
 	t := q.get(name)
@@ -63,7 +66,7 @@ func (q *Queue[T]) Push(name string, weight float64, v T) *Entry[T] {
 	return e
 }
 
-// Next takes the entry that is next.
+// Next removes and returns the next entry; ok is false if none waits.
 func (q *Queue[T]) Next() (v T, ok bool) {
 	if len(q.waiting) == 0 {
 		return v, false
@@ -75,8 +78,8 @@ func (q *Queue[T]) Next() (v T, ok bool) {
 	return e.Value, true
 }
 
-// NextOf takes the entry that is next among those of the tenants that may have
-// it. The others lose nothing by it: their time is not over.
+// NextOf removes and returns the next entry among the tenants for which may
+// returns true. The other tenants keep their virtual times, and so their place.
 func (q *Queue[T]) NextOf(may func(name string) bool) (v T, ok bool) {
 	var passed []*tenant[T]
 	for len(q.waiting) > 0 && !may(q.waiting[0].name) {
@@ -100,8 +103,8 @@ func (q *Queue[T]) NextOf(may func(name string) bool) (v T, ok bool) {
 	return e.Value, true
 }
 
-// Remove takes an entry that no longer waits for its turn; it reports false for
-// one that has been taken.
+// Remove removes a waiting entry. It returns false if the entry was taken or
+// removed before.
 func (q *Queue[T]) Remove(e *Entry[T]) bool {
 	if e.tenant == nil {
 		return false
@@ -115,8 +118,8 @@ func (q *Queue[T]) Remove(e *Entry[T]) bool {
 	return false
 }
 
-// Charge notes that the tenant has used seconds of what is shared. A negative
-// amount gives back what was charged in advance.
+// Charge adds seconds of use to the tenant. A negative number takes back what
+// was charged in advance.
 func (q *Queue[T]) Charge(name string, seconds float64) {
 	t := q.get(name)
 	t.time = max(t.time, q.now) + seconds/t.weight
@@ -146,9 +149,9 @@ func (q *Queue[T]) take(t *tenant[T], i int) {
 	}
 }
 
-// forget drops an idle tenant whom the others have caught up with. Those that
-// are ahead are looked at again, a few each time, so that what is kept of idle
-// tenants stays within a small multiple of those that are truly ahead.
+// forget drops t if it is idle and the others have reached its virtual time. It
+// also checks four other tenants, in random order, so that the idle tenants in
+// memory stay a small multiple of those that are still ahead.
 func (q *Queue[T]) forget(t *tenant[T]) {
 	if t.index < 0 && t.time <= q.now {
 		delete(q.tenants, t.name)
@@ -164,8 +167,8 @@ func (q *Queue[T]) forget(t *tenant[T]) {
 	}
 }
 
-// maxIdle bounds how many idle tenants are remembered for what they overused
-// while nobody at all waits: nobody is owed anything then.
+// maxIdle bounds how many idle tenants are kept for their overuse while no entry
+// waits at all: there is then no tenant that has to catch up with them.
 const maxIdle = 1024
 
 func positive(weight float64) float64 {
@@ -175,7 +178,7 @@ func positive(weight float64) float64 {
 	return 1
 }
 
-// waiting is a heap by virtual time.
+// waiting is a heap of tenants by virtual time.
 type waiting[T any] []*tenant[T]
 
 func (w waiting[T]) Len() int           { return len(w) }

@@ -7,8 +7,8 @@ import (
 	"pgregory.net/rapid"
 )
 
-// serve hands out n turns, charging each tenant what one turn of it costs, and
-// returns the turns of each.
+// serve takes n entries, charges each tenant the cost of one of its entries,
+// and returns how many entries of each tenant were taken.
 func serve(q *Queue[string], n int, cost map[string]float64) map[string]int {
 	turns := map[string]int{}
 	for range n {

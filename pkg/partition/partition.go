@@ -1,13 +1,13 @@
-// Package partition places tenants on partitions: each tenant has a shard of k
-// of the n partitions, so that a tenant that floods reaches only the few others
-// that share its whole shard, on a fixed number of queues however many tenants
-// there are.
+// Package partition assigns tenants to partitions. Each tenant has a shard of k
+// of the n partitions. If a tenant floods its shard, only the few tenants with
+// the same whole shard have no partition left beside it. The number of queues
+// stays n, however many tenants there are.
 //
-// Shards come from rendezvous hashing: every partition draws a score for the
-// tenant, the k highest win. A partition that is added takes over only the
-// tenants for which it wins; nothing else moves. The scores depend on nothing
-// but the tenant's name and the partition's number, so every dispatcher, today
-// and after an upgrade, computes the same shard.
+// Shards come from rendezvous hashing: each partition has a score for the
+// tenant, and the k highest are the shard. A new partition joins the shards of
+// those tenants for which it has a high score; no other assignment changes. The
+// score depends only on the tenant's name and the partition's number, so all
+// dispatchers of all versions compute the same shard.
 package partition
 
 import (
@@ -15,8 +15,8 @@ import (
 	"slices"
 )
 
-// Shard returns the k of n partitions that are tenant's, best score first. k is
-// cut to n.
+// Shard returns the tenant's k of n partitions, the highest score first. It
+// returns all n if k is greater.
 func Shard(tenant string, n, k int) []int {
 	type scored struct {
 		partition int
@@ -46,9 +46,9 @@ func Shard(tenant string, n, k int) []int {
 	return shard
 }
 
-// Emptier returns the partition of the shard that holds the least, the first
-// of those that tie, so that a tenant stays on one partition while there is no
-// reason to leave it.
+// Emptier returns the partition of the shard with the least depth. If several
+// have the same, it is the first, so that a tenant with little work stays on
+// one partition.
 func Emptier(shard []int, depth func(partition int) int) int {
 	best, least := shard[0], depth(shard[0])
 	for _, p := range shard[1:] {
@@ -59,8 +59,7 @@ func Emptier(shard []int, depth func(partition int) int) int {
 	return best
 }
 
-// mix is the finaliser of splitmix64: it turns related numbers into unrelated
-// ones.
+// mix is the finaliser of splitmix64: similar inputs give unrelated outputs.
 func mix(x uint64) uint64 {
 	x ^= x >> 30
 	x *= 0xbf58476d1ce4e5b9

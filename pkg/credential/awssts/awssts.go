@@ -14,17 +14,18 @@ import (
 	"github.com/scriptfleet/scriptfleet/pkg/credential"
 )
 
-// API is what is needed of [*sts.Client], which retries throttled calls itself.
+// API is the part of [*sts.Client] that STS uses. The client retries throttled
+// calls.
 type API interface {
 	AssumeRole(context.Context, *sts.AssumeRoleInput, ...func(*sts.Options)) (*sts.AssumeRoleOutput, error)
 }
 
-// STS is AWS's, or the embedded stack's.
+// STS is a credential.STS on the STS of AWS or of the embedded stack.
 type STS struct{ api API }
 
 var _ credential.STS = (*STS)(nil)
 
-// New assumes roles through the client.
+// New returns an STS that uses the client.
 func New(api API) *STS { return &STS{api: api} }
 
 // AssumeRole fails with a *credential.DeniedError for the codes of denials.
@@ -56,9 +57,9 @@ func optional(s string) *string {
 	return &s
 }
 
-// denials are the codes that the same request would be answered with again.
-// Whatever else fails (throttling, our own expired token, a region that is
-// down) may go otherwise next time.
+// denials are the codes with which STS would answer the same request again.
+// After any other error (throttling, an expired token of the worker, a region
+// that is down) the same request may succeed later.
 var denials = map[string]bool{
 	"AccessDenied":                true, // no such role, no trust, wrong external ID
 	"AccessDeniedException":       true,
@@ -70,8 +71,9 @@ var denials = map[string]bool{
 	"InvalidParameterCombination": true,
 }
 
-// classify keeps STS's own message out: it would tell a tenant our principal's
-// name, and says nothing that the code does not.
+// classify makes a DeniedError of a denial. It drops STS's message, which
+// contains the name of the platform's principal and no more information than
+// the code.
 func classify(err error) error {
 	var api smithy.APIError
 	if errors.As(err, &api) && denials[api.ErrorCode()] {
@@ -89,10 +91,10 @@ type codeError string
 func (e codeError) Error() string     { return string(e) }
 func (e codeError) ErrorCode() string { return string(e) }
 
-// Sessions gives tenants' sessions as the SDK's clients take them.
+// Sessions is credential.Sessions with the SDK's type of credentials.
 type Sessions struct{ *credential.Sessions }
 
-// Session returns the tenant's credentials.
+// Session returns the tenant's credentials. See credential.Sessions.
 func (s Sessions) Session(ctx context.Context, tenant string) (aws.Credentials, error) {
 	c, err := s.Sessions.Session(ctx, tenant)
 	if err != nil {
@@ -104,6 +106,6 @@ func (s Sessions) Session(ctx context.Context, tenant string) (aws.Credentials, 
 	}, nil
 }
 
-// Drop has the tenant's next session made again, where the one that is kept has
-// this access key.
+// Drop forgets the tenant's session if it has this access key. See
+// credential.Sessions.
 func (s Sessions) Drop(tenant, accessKeyID string) { s.Sessions.Drop(tenant, accessKeyID) }

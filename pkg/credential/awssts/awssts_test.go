@@ -23,7 +23,7 @@ const (
 	tenants = "arn:aws:iam::000000000000:role/tenants"
 )
 
-// embedded is the real SDK in front of the embedded stack's STS.
+// embedded is the AWS SDK with the STS of the embedded stack.
 func embedded(t *testing.T) *STS {
 	t.Helper()
 	keys, err := auth.NewKeys(account, "AKIAROOT", "secret")
