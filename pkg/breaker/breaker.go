@@ -11,15 +11,15 @@ import (
 const (
 	firstPause   = 100 * time.Millisecond
 	longestPause = 5 * time.Second
-	// longestSilence is longer than a failing call takes, so that while calls are
-	// made and fail, the next failure comes before it is over.
+	// longestSilence is longer than a failing call takes, so that while calls
+	// are made and fail, the next failure comes before it is over.
 	longestSilence = 15 * time.Second
 )
 
-// Breaker is closed at first: the intake runs. A failure opens it, which pauses
-// the intake, for 100 ms; each further failure in a row doubles that, up to 5
-// s. A success closes it. The zero Breaker is ready, and safe for concurrent
-// use.
+// Breaker is closed at first: the intake runs. A failure opens it for 100 ms,
+// which pauses the intake. Each further failure in a row doubles that time, to
+// 5 s at most. A success closes it. The zero Breaker is ready, and safe for
+// concurrent use.
 type Breaker struct {
 	mu       sync.Mutex
 	err      error

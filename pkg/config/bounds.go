@@ -12,8 +12,8 @@ import (
 	"github.com/alecthomas/kong"
 )
 
-// Every number and duration has bounds: the tags min and max of its field. They
-// stand in its help, and a value outside them is refused.
+// Every number and duration has bounds: the tags min and max of its field. The
+// help shows them, and a value outside of them is refused.
 
 // describeBounds adds the bounds to the help of each flag.
 func describeBounds(k *kong.Kong) error {
@@ -29,7 +29,7 @@ func describeBounds(k *kong.Kong) error {
 	})
 }
 
-// checkBounds says which of the flags has a value outside its bounds.
+// checkBounds fails if a flag has a value outside its bounds.
 func checkBounds(flags []*kong.Flag) error {
 	for _, f := range flags {
 		target := f.Target
@@ -98,7 +98,7 @@ func parseInto(v reflect.Value, text string) error {
 	return err
 }
 
-// compare takes NaN for greater than every bound.
+// compare compares two numbers. A NaN is greater than every bound.
 func compare(a, b reflect.Value) int {
 	switch {
 	case a.CanInt():
@@ -119,7 +119,7 @@ func ParseDuration(text string) (time.Duration, error) {
 	}
 	n, err := strconv.ParseUint(days, 10, 16)
 	if err != nil {
-		return 0, fmt.Errorf("%q is no duration: write it as 7d, 1d12h, 90m or 30s", text)
+		return 0, fmt.Errorf("%q is not a duration: write it as 7d, 1d12h, 90m or 30s", text)
 	}
 	d := time.Duration(n) * 24 * time.Hour
 	if rest == "" {
@@ -129,7 +129,7 @@ func ParseDuration(text string) (time.Duration, error) {
 	return d + more, err
 }
 
-// durations lets every duration take days.
+// durations makes kong read every duration with ParseDuration.
 func durations(ctx *kong.DecodeContext, target reflect.Value) error {
 	var text string
 	if err := ctx.Scan.PopValueInto("duration", &text); err != nil {

@@ -1,10 +1,11 @@
-// Package config is what an operator sets: by environment, with a flag of the
-// same name. --prefix and SCRIPTFLEET_PREFIX are one setting, and so on for
-// every field here; a flag wins. What a command is to do has flags alone.
+// Package config is the settings of an operator. Each field is an environment
+// variable and a flag of the same name: SCRIPTFLEET_PREFIX and --prefix are one
+// setting. A flag overrides its variable. Flags that say what a single command
+// does are not here, and have no variable.
 //
-// Beside these, the AWS SDK reads its own (AWS_REGION, AWS_ENDPOINT_URL,
-// credentials): the same binaries talk to AWS and to the embedded stack, only
-// the endpoints differ.
+// The AWS SDK reads its own variables (AWS_REGION, AWS_ENDPOINT_URL,
+// credentials). So the same binaries call AWS or the embedded stack, depending
+// on the endpoints.
 package config
 
 import (
@@ -17,32 +18,32 @@ import (
 	"github.com/scriptfleet/scriptfleet/pkg/run"
 )
 
-// Named is a fleet's name.
+// Named is the prefix of a fleet, which is its name.
 type Named struct {
 	Prefix string `default:"scriptfleet" help:"Prefix of the names of queues, functions and Redis keys."`
 }
 
-// Partitioned is how many partitions a fleet has.
+// Partitioned is the number of partitions of a fleet.
 type Partitioned struct {
 	Partitions int `default:"8" min:"1" max:"1000" help:"Number of partition queues."`
 }
 
-// Redis is where a fleet's Redis is.
+// Redis is the address of a fleet's Redis.
 type Redis struct {
 	RedisURL string `name:"redis-url" env:"REDIS_URL" help:"Redis, such as redis://:password@127.0.0.1:6379/0."`
 }
 
-// Large is where large bodies go.
+// Large is the bucket for large bodies.
 type Large struct {
 	Bucket string `help:"S3 bucket for bodies that are too large for a queue, and for large layers; empty for none."`
 }
 
-// Tenants is where the tenants' settings are.
+// Tenants is the file of the tenants' settings.
 type Tenants struct {
 	TenantsFile string `name:"tenants" type:"path" help:"JSON file of the tenants' settings; read again when it changes."`
 }
 
-// Fleet is what all processes of a fleet must agree on.
+// Fleet are the settings that must be the same in all processes of a fleet.
 type Fleet struct {
 	Named
 	Partitioned
@@ -61,7 +62,7 @@ type Fleet struct {
 	CreateQueues bool `help:"Create the queues that are missing, at start."`
 }
 
-// Process is what each process sets for itself.
+// Process are the settings that each process has for itself.
 type Process struct {
 	AdminAddr string        `default:"${admin_addr}" help:"Address of metrics, health and profiles; port 0 takes a free one."`
 	LogLevel  string        `default:"info" enum:"debug,info,warn,error" help:"debug, info, warn or error."`
@@ -70,14 +71,14 @@ type Process struct {
 	Drain     time.Duration `default:"90s" min:"0s" max:"1h" help:"How long a stop waits for what is in hand."`
 }
 
-// Dispatcher is the dispatcher's own.
+// Dispatcher are the settings of a dispatcher.
 type Dispatcher struct {
 	Pollers     int `default:"4" min:"1" max:"100" help:"Polls of the requests queue at a time."`
 	MaxInHand   int `default:"500" min:"10" max:"100000" help:"Requests that the dispatcher has in hand at a time."`
 	MaxInHandMB int `name:"max-in-hand-mb" default:"16" min:"1" max:"100000" help:"MiB of requests in hand above which no more are received."`
 }
 
-// Worker is the worker's own.
+// Worker are the settings of a worker.
 type Worker struct {
 	Name          string        `help:"Name of this worker, unique in the fleet; host and process by default."`
 	Concurrency   int           `default:"32" min:"1" max:"10000" help:"Runs that execute at a time."`
@@ -94,8 +95,8 @@ type Worker struct {
 	UV            string        `name:"uv" help:"Path of uv, or none for pip; the one on the PATH by default, else one that is fetched from the package index."`
 }
 
-// Policy is the operator's rules for requests. tenantMemoryMB is the memory that
-// is set for a tenant, or 0.
+// Policy returns the operator's rules for requests. tenantMemoryMB returns the
+// memory that is set for a tenant, or 0 if none is.
 func (f Fleet) Policy(handlerVersion string, tenantMemoryMB func(tenant string) int) (*run.Policy, error) {
 	return run.NewPolicy(run.PolicyConfig{
 		MaxTimeoutSeconds: f.MaxTimeout,
@@ -110,7 +111,7 @@ func (f Fleet) Policy(handlerVersion string, tenantMemoryMB func(tenant string) 
 	})
 }
 
-// Check says what is wrong with the settings, and which flag to change.
+// Check fails if a setting is invalid. The error names the flag to change.
 func (f Fleet) Check() error {
 	if err := run.CheckPrefix(f.Prefix); err != nil {
 		return fmt.Errorf("--prefix: %w", err)
@@ -118,7 +119,8 @@ func (f Fleet) Check() error {
 	return nil
 }
 
-// Check says which settings do not go together, and which flag to change.
+// Check fails if settings do not fit together. The error names the flag to
+// change.
 func (w Worker) Check() error {
 	if w.Reserve != nil && (*w.Reserve < 0 || *w.Reserve > w.Concurrency) {
 		return fmt.Errorf("--reserve is %d: use 0 to the concurrency, %d", *w.Reserve, w.Concurrency)
@@ -126,13 +128,14 @@ func (w Worker) Check() error {
 	return nil
 }
 
-// adminAddrs are the defaults of --admin-addr: one for each binary, so that all
-// three can run on one machine.
+// adminAddrs are the defaults of --admin-addr. They differ, so that all three
+// binaries can run on one machine.
 var adminAddrs = map[string]string{
 	"dispatcher": "127.0.0.1:9090", "worker": "127.0.0.1:9091", "scriptfleet": "127.0.0.1:9092",
 }
 
-// Options are those that every command line of scriptfleet is parsed with.
+// Options returns the options with which every command line of scriptfleet is
+// parsed.
 func Options(name, description string) []kong.Option {
 	return []kong.Option{
 		kong.Name(name), kong.Description(description),
@@ -143,8 +146,8 @@ func Options(name, description string) []kong.Option {
 	}
 }
 
-// Parse fills settings from args and the environment. It fails with what is
-// wrong; help that was asked for goes to out, and exit is then called.
+// Parse fills settings from args and the environment. If args ask for help, it
+// writes the help to out and calls exit.
 func Parse(settings any, args []string, out io.Writer, exit func(int), options ...kong.Option) (*kong.Context, error) {
 	parser, err := kong.New(settings, append(options, kong.Writers(out, out), kong.Exit(exit))...)
 	if err != nil {

@@ -6,9 +6,10 @@ import (
 	"github.com/alecthomas/kong"
 )
 
-// environment gives the settings of this package environment variables. Other
-// flags say what one command is to do, and have none: what is set for a whole
-// session must not redrive, remove or wait.
+// environment gives the settings of this package environment variables. The
+// other flags say what a single command does, such as redrive, remove or wait.
+// They have no variables, since a variable would apply to every command of a
+// session.
 func environment(k *kong.Kong) error {
 	settings := map[string]bool{}
 	model, err := kong.New(&struct {

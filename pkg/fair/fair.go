@@ -167,8 +167,8 @@ func (q *Queue[T]) forget(t *tenant[T]) {
 	}
 }
 
-// maxIdle bounds how many idle tenants are kept for their overuse while no entry
-// waits at all: there is then no tenant that has to catch up with them.
+// maxIdle bounds how many idle tenants are kept for their overuse while no
+// entry waits at all: there is then no tenant that has to catch up with them.
 const maxIdle = 1024
 
 func positive(weight float64) float64 {

@@ -6,9 +6,9 @@ import (
 	"golang.org/x/sync/errgroup"
 )
 
-// Group is an errgroup.Group whose Wait panics where one of its functions did,
-// with that function's *Error: whoever guards the goroutine that waits guards
-// those that work for it. The zero Group is ready.
+// Group is an errgroup.Group. If one of its functions panics, Wait panics with
+// its *Error, so that the Guard of the waiting goroutine also covers the
+// goroutines of the Group. The zero Group is ready.
 type Group struct {
 	group errgroup.Group
 	once  sync.Once

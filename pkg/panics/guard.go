@@ -7,15 +7,15 @@ import (
 	"go.uber.org/zap"
 )
 
-// Guard catches the panics of one part of the platform, logs each with its id
-// and stack, and counts it. The zero Guard catches them only.
+// Guard catches the panics of one part of the platform, logs each with its ID
+// and stack, and counts it. The zero Guard only catches them.
 type Guard struct {
 	Log   *zap.Logger
 	Count func()
 }
 
-// Catch is [Catch], and reports the panic. what names the work; it is called
-// once f has panicked, and may be nil.
+// Catch is [Catch], and reports the panic. what returns the log fields of the
+// work; it is called if f panics, and may be nil.
 func (g Guard) Catch(f func(), what func() []zap.Field) *Error {
 	p := Catch(f)
 	if p == nil {
@@ -39,13 +39,13 @@ func (g Guard) Report(p *Error, what ...zap.Field) {
 	}
 }
 
-// pause is how long a loop that panicked stands still: long enough to bound the
-// log where each round panics, and short beside a claim's time.
+// pause is how long a loop waits after a panic: long enough to bound the log if
+// each round panics, and short compared to a claim's TTL.
 const pause = time.Second
 
-// Loop calls a loop that belongs to no single run, and calls it again after a
-// pause each time that it panics: a process that has lost such a loop would go
-// on with half of its work undone. It returns when f does, or once ctx has
+// Loop calls f, a loop that does not belong to one run. Each time that f
+// panics, it calls f again after a pause, since the process needs the loop as
+// long as it runs. It returns when f returns, or after a panic once ctx has
 // ended.
 func (g Guard) Loop(ctx context.Context, name string, f func()) {
 	for g.Catch(f, func() []zap.Field { return []zap.Field{zap.String("loop", name)} }) != nil {

@@ -12,7 +12,7 @@ import (
 	"go.uber.org/zap/zaptest/observer"
 )
 
-// watched is a guard, and what it has reported.
+// watched returns a guard with its log and its count.
 func watched() (g Guard, log *observer.ObservedLogs, counted *int) {
 	core, log := observer.New(zap.ErrorLevel)
 	counted = new(int)

@@ -1,22 +1,22 @@
-// Package panics turns a panic into an error of the one piece of work that
-// caused it, so that the process and everything else in it go on.
+// Package panics turns a panic into an error of the work that caused it. The
+// process and all other work in it go on.
 //
 // Each part of the platform has a [Guard], which logs and counts its panics. A
-// goroutine that handles one tenant's work calls Guard.Catch as its outermost
-// step, and fails that work with the error, whose text bears the ID that the log
-// has too:
+// goroutine that handles the work of one tenant calls Guard.Catch as its
+// outermost step, and fails that work with the error. The text of the error has
+// the ID under which the panic is in the log:
 //
 //	if p := guard.Catch(func() { v = w.work(h) }, h.fields); p != nil {
 //		v = failed(p)
 //	}
 //
-// A goroutine that belongs to no single run is a Guard.Loop. Goroutines that do
-// parts of one piece of work are a [Group]: their panics become those of the
-// goroutine that waits for them.
+// A goroutine that does not belong to one run is a Guard.Loop. Goroutines that
+// do parts of one work are a [Group]: if one panics, the goroutine that waits
+// for them panics.
 //
-// A panic releases only what a defer releases: a mutex that is unlocked without
-// one stays locked. Some faults of a Go program cannot be caught: a stack or
-// heap that is exhausted, a map that is written concurrently, a deadlock.
+// After a panic only deferred calls run: a mutex that is unlocked without defer
+// stays locked. Some faults of a Go program cannot be caught: an exhausted
+// stack or heap, concurrent writes of a map, a deadlock.
 package panics
 
 import (
@@ -26,23 +26,23 @@ import (
 	"runtime/debug"
 )
 
-// Error is a panic that was caught. Its text names nothing but the ID, and may
-// be shown to a tenant; Value and Stack are for the log.
+// Error is a panic that was caught. Its text contains only the ID, so it may be
+// shown to a tenant. Value and Stack are for the log.
 type Error struct {
 	ID    string
-	Value string // what panic was called with, at most maxValue bytes
-	Stack string // of the goroutine, the line that panicked included
+	Value string // the argument of panic as text, at most maxValue bytes
+	Stack string // of the goroutine, with the line that panicked
 }
 
 func (e *Error) Error() string {
 	return "an internal error happened, which the platform's log explains under the id " + e.ID
 }
 
-// maxValue bounds a Value: a panic may carry what a tenant sent.
+// maxValue bounds a Value, since it may contain data that a tenant sent.
 const maxValue = 4 << 10
 
-// Catch calls f. It returns nil when f returns, and the panic when f panics. A
-// panic that was caught before keeps its ID and its stack.
+// Catch calls f. It returns nil if f returns, and the panic if f panics. If f
+// panics with an *Error, Catch returns that one, with its ID and stack.
 func Catch(f func()) (caught *Error) {
 	defer func() {
 		v := recover()

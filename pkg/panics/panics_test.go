@@ -45,7 +45,7 @@ func TestCatchBoundsWhatAPanicCarries(t *testing.T) {
 	}
 }
 
-// broken panics while its text is made.
+// broken is a value whose String method panics.
 type broken struct{}
 
 func (broken) Error() string { panic(io.EOF) }

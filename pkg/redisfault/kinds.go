@@ -1,26 +1,26 @@
 package redisfault
 
-// class is what to do about an answer.
+// class is a class of error answers, by how callers handle them.
 type class int
 
 const (
-	// fault: of the program, or of the value of one key. Every other class is
-	// waited for: calls are repeated, and the intake pauses.
+	// fault is an error of the program, or of the value of one key. After an
+	// answer of any other class, calls are repeated and the intake pauses.
 	fault class = iota
-	// passing answers end by themselves.
+	// passing is a fault of Redis that ends by itself.
 	passing
-	// elsewhere: the primary is at another address. The connections are not used
-	// again, so that the next call looks the address up again.
+	// elsewhere means that the primary is at another address. Open connections
+	// are not used again, so that the next call resolves the address again.
 	elsewhere
-	// operator: the answer stays until somebody changes Redis or a setting.
+	// operator is a fault that lasts until a person changes Redis or a setting.
 	operator
 )
 
-// kind is a kind of answer.
+// kind is a kind of error answers.
 type kind struct {
-	says  string // what the answer holds: its code, or words where it has none
+	says  string // the code that the answer contains, or words if it has no code
 	class class
-	means string // for an operator
+	means string // what the answer means and what to do, for an operator
 }
 
 const (
@@ -31,8 +31,9 @@ const (
 	tooLittle = "Redis refuses a command: version 6.2 or later is needed, with the commands that deploy/README.md lists"
 )
 
-// kinds are all answers that are not a fault. The first that fits counts: what
-// tells of a cluster stands before the codes that a cluster shares with others.
+// kinds are all kinds of answers whose class is not fault. The first that
+// matches is used, so the words of a cluster stand before codes that other
+// servers have too.
 var kinds = []kind{
 	{"CROSSSLOT", operator, asCluster},
 	{"MOVED", operator, asCluster},

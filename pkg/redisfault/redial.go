@@ -10,16 +10,17 @@ import (
 	"github.com/redis/go-redis/v9"
 )
 
-// Redial is a hook of a client. Once a server answers that it is not the primary
-// any more, no connection that was opened before is used again: the client looks
-// at a connection before it uses it, and opens another instead. Calls under way
-// on the others end as they would have.
+// Redial returns a hook for a client. Once a server has answered that it is no
+// longer the primary, the client does not use the connections again that were
+// opened before: it checks a connection before it uses it, finds it bad, and
+// opens another. Calls under way on other connections are not affected.
 //
-// The client does so by itself where the answer begins with READONLY. Some
-// proxies, and scripts of Redis 6, word it otherwise.
+// Without the hook, go-redis does this only for answers that begin with
+// READONLY. Some proxies, and scripts of Redis 6, answer in other words.
 func Redial() redis.Hook { return &redial{} }
 
-// redial counts how often a server was left.
+// redial counts how often a server has answered that it is no longer the
+// primary.
 type redial struct{ left atomic.Int64 }
 
 func (r *redial) DialHook(next redis.DialHook) redis.DialHook {
@@ -56,16 +57,16 @@ func (r *redial) ProcessPipelineHook(next redis.ProcessPipelineHook) redis.Proce
 	}
 }
 
-// conn is a connection that can be left.
+// conn is a connection that is bad once redial.left has changed.
 type conn struct {
 	net.Conn
 	left  *atomic.Int64
-	since int64 // left, when the connection was opened
+	since int64 // the value of left when the connection was opened
 }
 
 var errLeft = errors.New("the server is not the primary any more")
 
-// SyscallConn is how the client looks at an idle connection.
+// SyscallConn is called by go-redis when it checks an idle connection.
 func (c *conn) SyscallConn() (syscall.RawConn, error) {
 	if c.left.Load() != c.since {
 		return nil, errLeft
@@ -76,8 +77,8 @@ func (c *conn) SyscallConn() (syscall.RawConn, error) {
 	return unseen{}, nil
 }
 
-// unseen is a connection that can't be looked at, as with TLS: it is taken to be
-// whole, and the call that uses it finds out.
+// unseen stands for a connection that cannot be checked, such as one with TLS.
+// The check finds it good, and the call that uses it fails if it is not.
 type unseen struct{}
 
 func (unseen) Control(func(uintptr)) error    { return nil }

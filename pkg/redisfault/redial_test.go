@@ -11,8 +11,8 @@ import (
 	"github.com/scriptfleet/scriptfleet/pkg/fleettest/wait"
 )
 
-// A proxy keeps connections open to the server that was the primary, and opens
-// new ones to the server that is.
+// A proxy keeps open connections to the old primary, and opens new ones to the
+// new primary.
 func TestAfterAFailoverNoConnectionToTheOldPrimaryIsUsedAgain(t *testing.T) {
 	for name, words := range map[string]string{
 		"as Redis words it": "-READONLY ", "as a proxy does": "-ERR READONLY ", "in its own sentence": "-ERR node is READONLY now: ",
@@ -39,8 +39,9 @@ func TestAfterAFailoverNoConnectionToTheOldPrimaryIsUsedAgain(t *testing.T) {
 					failed++
 				}
 			}
-			// The first call after the answer opened another connection, to the
-			// old primary still where it came before the proxy knew.
+			// The first call after the answer opens a new connection. If the
+			// proxy has not noticed the failover yet, that one leads to the old
+			// primary too.
 			if failed > 1 {
 				t.Errorf("%d calls failed after the failover", failed)
 			}
@@ -76,7 +77,7 @@ func TestAPipelineLeavesTheOldPrimaryToo(t *testing.T) {
 	}
 }
 
-// fill opens connections at once.
+// fill opens n connections.
 func fill(t *testing.T, c *redis.Client, n int) {
 	t.Helper()
 	held := make([]*redis.Conn, n)

@@ -1,5 +1,6 @@
-// Package redisfault says what each failure of a call to Redis means, for the
-// adapters that use one, and leaves a server that is no longer the primary.
+// Package redisfault classifies the errors of calls of Redis, for the adapters
+// that use it. Its hook Redial drops the connections to a server that is no
+// longer the primary.
 package redisfault
 
 import (
@@ -11,10 +12,11 @@ import (
 	"github.com/redis/go-redis/v9"
 )
 
-// Unavailable says that err means: not now, and repeating it later may help.
-// These are all errors of the connection, a deadline included, and the answers of
-// a server that gives them to every call alike. A context that the caller
-// cancelled is none of them: nobody waits for the answer.
+// Unavailable tells whether Redis is out of reach for now, so that repeating
+// the call later may help. That is true for every error of the connection, a
+// deadline included, and for the answers in kinds, which a server gives to all
+// calls alike. It is false for context.Canceled: the caller does not want the
+// answer any more.
 func Unavailable(err error) bool {
 	if err == nil || errors.Is(err, context.Canceled) || errors.Is(err, redis.Nil) {
 		return false
@@ -23,8 +25,8 @@ func Unavailable(err error) bool {
 	return !ok || kindOf(text).class != fault
 }
 
-// Explain puts before an answer of Redis what it means, and what to do where
-// somebody has to do something. Every other error is returned as it is.
+// Explain puts a sentence before an error answer of Redis: what it means, and
+// what the operator should do. It returns every other error unchanged.
 func Explain(err error) error {
 	text, ok := replyOf(err)
 	if !ok {
@@ -36,19 +38,21 @@ func Explain(err error) error {
 	return err
 }
 
-// Forbidden tells whether Redis refused the call to its user.
+// Forbidden tells whether Redis refused the call because its user may not make it.
 func Forbidden(err error) bool {
 	text, ok := replyOf(err)
 	return ok && kindOf(text).means == forbidden
 }
 
-// moved tells whether the server that answered is not the primary any more.
+// moved tells whether err is the answer of a server that is no longer the
+// primary.
 func moved(err error) bool {
 	text, ok := replyOf(err)
 	return ok && kindOf(text).class == elsewhere
 }
 
-// replyOf is the answer of Redis that err holds.
+// replyOf returns the text of the error answer of Redis in err, if it contains
+// one.
 func replyOf(err error) (string, bool) {
 	var reply redis.Error
 	if err == nil || !errors.As(err, &reply) {
@@ -66,9 +70,9 @@ func kindOf(reply string) kind {
 	return kind{class: fault}
 }
 
-// holds tells whether the words stand in a reply, wherever: a script and some
-// proxies put their own words before the server's. A longer word that begins or
-// ends so is another.
+// holds tells whether a reply contains the words anywhere: scripts and some
+// proxies put their own words before the server's. It matches whole words only:
+// BUSY is not in BUSYGROUP.
 func holds(reply, words string) bool {
 	for from := 0; ; {
 		at := strings.Index(reply[from:], words)

@@ -34,14 +34,14 @@ func TestErrorsAreToldApart(t *testing.T) {
 	}
 }
 
-// reply is an answer of a server as the client returns it.
+// reply is an error answer of a server, in the type that the client returns.
 type reply string
 
 func (r reply) Error() string { return string(r) }
 func (reply) RedisError()     {}
 
-// These are the codes that Redis 7 answers with, and the ways in which scripts
-// of Redis 6, Redis 7 and proxies put them.
+// These are the error codes of Redis 7, as the server, scripts of Redis 6 and
+// 7, and proxies word them.
 func TestEveryAnswerHasItsClass(t *testing.T) {
 	for text, want := range map[string]class{
 		"READONLY You can't write against a read only replica.":                                                           elsewhere,

@@ -15,8 +15,8 @@ import (
 
 var write = redis.NewScript(`return redis.call('SET', KEYS[1], 1)`)
 
-// failing expects a write, by itself and in a script, to fail with an answer of a
-// class.
+// failing checks that a write, as a command and in a script, fails with an
+// answer of class want that contains says.
 func failing(t *testing.T, c *redis.Client, want class, says string) {
 	t.Helper()
 	for name, err := range map[string]error{
@@ -98,7 +98,7 @@ func TestServersThatTakeNoOneMoreAreWaitedFor(t *testing.T) {
 	s := redistest.Start(t, "--maxclients", "1")
 	c := redistest.Connect(t, s.Addr, redistest.NoRetries)
 	wait.Until(t, 10*time.Second, "it does not answer", func() bool { return c.Ping(t.Context()).Err() == nil })
-	// It closes the connection, so the answer may not be read.
+	// The server closes the connection, so the client may not get its answer.
 	if err := redistest.Connect(t, s.Addr, redistest.NoRetries).Ping(t.Context()).Err(); !Unavailable(err) {
 		t.Errorf("one client too many: %v", err)
 	}

@@ -1,10 +1,12 @@
-// Package service starts the running parts of a process and drains them.
+// Package service runs the parts of a process and drains them at the end.
 //
-// There are two contexts. The first ends with SIGTERM, SIGINT or SIGHUP and stops
-// the intake: each part then finishes what it has in hand and returns. The second
-// ends when the drain has lasted too long, or with a second SIGTERM or SIGINT, and
-// stops the work itself. A terminal that closes sends SIGHUP more than once, so
-// that one never hurries; a process that was started to ignore it, as by nohup,
+// There are two contexts. The intake context ends at SIGTERM, SIGINT or SIGHUP:
+// each part then takes in nothing more, finishes its work in hand, and returns.
+// The work context ends when the drain has lasted too long, or at a second
+// SIGTERM or SIGINT: each part then cancels its work.
+//
+// A second SIGHUP does not end the work context, since a terminal that closes
+// may send several. A process that was started to ignore SIGHUP, as by nohup,
 // ignores it.
 package service
 
@@ -19,22 +21,23 @@ import (
 	"time"
 )
 
-// ErrDrainTimeout is the cause with which the second context ends when the
-// drain took too long; ErrHurried is that of a second signal.
+// The causes of the end of the work context: ErrDrainTimeout after a drain that
+// took too long, ErrHurried after a second signal.
 var (
 	ErrDrainTimeout = errors.New("service: the drain took too long")
 	ErrHurried      = errors.New("service: a second signal came during the drain")
 )
 
-// Part is one running part. Its run returns when intake ends and what it has in
-// hand is done, or soon after work ends.
+// Part is a part of a process. Its Run returns once intake has ended and its
+// work in hand is done, or soon after work has ended.
 type Part struct {
 	Name string
 	Run  func(intake, work context.Context) error
 }
 
-// Run runs the parts until all of them have returned. parent ends the intake
-// too, as does the failure of any part, whose error is then returned.
+// Run runs the parts until all of them have returned, and returns their errors.
+// The intake context also ends when parent ends, or when a part fails. drain is
+// the longest time between the ends of the two contexts.
 func Run(parent context.Context, drain time.Duration, parts ...Part) error {
 	signals := make(chan os.Signal, 2)
 	signal.Notify(signals, os.Interrupt, syscall.SIGTERM)

@@ -1,16 +1,16 @@
-// Package shape tells when the processes of a fleet were started with settings
-// that do not fit together: a dispatcher that sends to 8 partitions beside
-// workers that read 4 leaves half of the runs where nothing takes them.
+// Package shape detects processes of a fleet whose settings do not fit
+// together. For example, if a dispatcher sends to 8 partitions and the workers
+// read 4, half of the runs wait for ever.
 //
-// Each process writes down what it was started with, under the fleet's prefix in
-// Redis, and writes it again every few seconds; it runs out soon after the
-// process does. So there is no record of what the fleet ought to be, which a
-// change of settings would have to change first: what is compared is what runs.
-// Tags of the queues would outlive a flush of Redis, but they would tell what one
-// process wanted once, and every role would have to be allowed to set them.
+// Each process writes its settings to Redis, under the fleet's prefix, and
+// writes them again every 5 s. The entry expires 15 s after the last write. So
+// the settings of running processes are compared with each other, and there is
+// no record of the wanted settings that an operator would have to change first.
+// Tags of the queues would survive a flush of Redis, but they would hold what
+// one process once set, and every role would need the permission to set them.
 //
-// What follows from a difference is up to [Differences]. Redis forgetting
-// everything hides a difference for a few seconds, and nothing else rests on it.
+// [Differences] decides which differences matter. If Redis is flushed, a difference
+// is not seen for a few seconds. Nothing else depends on these entries.
 package shape
 
 import (
@@ -25,38 +25,40 @@ type Role string
 const (
 	Dispatcher Role = "dispatcher"
 	Worker     Role = "worker"
-	Command    Role = "command" // an operator's; it is never written down
+	Command    Role = "command" // an operator's command; it is not on the Board
 )
 
-// Process is one of the fleet, and what it was started with.
+// Process is a process of the fleet with the settings that are compared.
 type Process struct {
 	Role       Role   `json:"role"`
 	Name       string `json:"name"` // unique among those of the role
 	Partitions int    `json:"partitions"`
 	Bucket     string `json:"bucket"`
-	Version    string `json:"version"` // of the handler that its functions are made with
+	Version    string `json:"version"` // of the handler in its functions
 }
 
-// Board is where processes are written down.
+// Board is the list of the fleet's processes.
 type Board interface {
-	// Announce writes p down for ttl, and returns all that are written down.
+	// Announce puts p on the board for ttl, and returns all processes on it.
 	Announce(ctx context.Context, p Process, ttl time.Duration) ([]Process, error)
 	// Leave takes p off the board.
 	Leave(ctx context.Context, p Process) error
-	// Processes are all that are written down.
+	// Processes returns all processes on the board.
 	Processes(ctx context.Context) ([]Process, error)
 }
 
-// Difference is something that does not fit together.
+// Difference is a difference of settings between two processes.
 type Difference struct {
 	Text string // what differs, between which processes, and what to do
-	// Passing differences are part of every roll: no process is at fault.
+	// Passing is set for differences that every rolling update makes: no
+	// process has a wrong setting.
 	Passing bool
 }
 
-// Differences are those between p and the others. A worker may read more
-// partitions than dispatchers send to: so partitions are added to the workers
-// first, and taken from the dispatchers first, without a word from here.
+// Differences returns the differences between p and the others. It is no
+// difference if a worker reads more partitions than a dispatcher sends to. So
+// an operator can add partitions to the workers first, and remove them from the
+// dispatchers first.
 func Differences(p Process, others []Process) []Difference {
 	var all []Difference
 	for _, o := range others {
@@ -105,7 +107,7 @@ func (p Process) String() string {
 	return string(p.Role) + " " + p.Name
 }
 
-// Within are the differences among the processes themselves, each once.
+// Within returns the differences among the processes, each once.
 func Within(ps []Process) []Difference {
 	var all []Difference
 	for i, p := range ps {

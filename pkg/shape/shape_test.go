@@ -55,7 +55,7 @@ func TestOnlyWhatLosesWorkIsADifference(t *testing.T) {
 	}
 }
 
-// board is one in memory.
+// board is a Board in memory.
 type board struct {
 	all  map[string]Process
 	away bool

@@ -10,13 +10,14 @@ import (
 	"go.uber.org/zap"
 )
 
-// Every and TTL are how often a process writes itself down, and for how long.
+// Every is how often a process announces itself on the board, TTL how long each
+// announcement lasts.
 const (
 	Every = 5 * time.Second
 	TTL   = 3 * Every
 )
 
-// Watch writes a process down while it runs, and tells what differs.
+// Watch announces a process while it runs, and compares it with the others.
 type Watch struct {
 	process Process
 	board   Board
@@ -26,12 +27,12 @@ type Watch struct {
 	differs []string
 }
 
-// New makes a Watch.
+// New returns a Watch of p.
 func New(p Process, board Board, log *zap.Logger) *Watch {
 	return &Watch{process: p, board: board, log: log}
 }
 
-// Run watches until ctx ends.
+// Run watches until ctx ends, then takes the process off the board.
 func (w *Watch) Run(ctx context.Context) {
 	tick := time.NewTicker(Every)
 	defer tick.Stop()
@@ -46,8 +47,8 @@ func (w *Watch) Run(ctx context.Context) {
 	}
 }
 
-// Ready is nil while the process fits the others. While Redis is out of reach,
-// what was seen last stands.
+// Ready returns nil while the process fits the others, else the differences.
+// While Redis is out of reach, it returns the last answer.
 func (w *Watch) Ready() error {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -63,7 +64,7 @@ func (w *Watch) look(ctx context.Context) {
 	defer cancel()
 	all, err := w.board.Announce(ctx, w.process, TTL)
 	if err != nil {
-		w.log.Debug("cannot write down what this process was started with; trying again", zap.Error(err))
+		w.log.Debug("cannot announce this process's settings to the fleet; trying again", zap.Error(err))
 		return
 	}
 	var differs []string
@@ -80,7 +81,7 @@ func (w *Watch) look(ctx context.Context) {
 	w.tell(before, differs)
 }
 
-// tell logs what is new, once, and that it is over.
+// tell logs each new difference once, and logs when the last one has ended.
 func (w *Watch) tell(before, now []string) {
 	for _, text := range now {
 		if !slices.Contains(before, text) {
@@ -92,11 +93,12 @@ func (w *Watch) tell(before, now []string) {
 	}
 }
 
-// leave makes room at once for a process that is started with other settings.
+// leave takes the process off the board, so that it is not compared with a
+// process that is started in its place with other settings.
 func (w *Watch) leave() {
 	ctx, cancel := context.WithTimeout(context.Background(), time.Second)
 	defer cancel()
 	if err := w.board.Leave(ctx, w.process); err != nil {
-		w.log.Debug("cannot take this process off the board; it runs out by itself", zap.Error(err))
+		w.log.Debug("cannot take this process off the board; its entry expires by itself", zap.Error(err))
 	}
 }

@@ -17,33 +17,34 @@ import (
 	"github.com/scriptfleet/scriptfleet/pkg/probe"
 )
 
-// Admin serves an operator's view of one process:
+// Admin serves pages about one process:
 //
 //	/metrics       for Prometheus
-//	/healthz       200 while the process lives
-//	/readyz        200 while it takes work, else 503; the parts that it stands on, and why one is down
+//	/healthz       200 while the process runs
+//	/readyz        200 while the process takes work, else 503; its parts, and why one is down
 //	/debug/pprof/  profiles
 //
-// The same readiness is a metric, scriptfleet_process_ready, for who watches many.
+// The metric scriptfleet_process_ready is 1 while /readyz answers 200.
 //
-// Only the profiles may ask for a password, for they can slow a process down:
-// bind it to a loopback or a private address. None of the pages tells a secret,
-// so there is no /debug/pprof/cmdline: a flag may hold one.
+// Bind it to a loopback or private address. Only the profiles can have a
+// password, since they can slow the process down. The pages contain no secrets,
+// so there is no /debug/pprof/cmdline: a flag may contain one.
 type Admin struct {
 	listener net.Listener
 	server   *http.Server
 }
 
-// AdminConfig says where the view is, and who sees the profiles.
+// AdminConfig configures an Admin.
 type AdminConfig struct {
-	Addr string
-	// User and Password are what the profiles ask for, as HTTP's basic
-	// authentication; an empty password asks nobody. They are for a process
-	// beside which scripts run, which reach its loopback addresses.
+	Addr string // to listen on
+	// User and Password protect the profiles by HTTP basic authentication, if
+	// Password is not empty. They are for a process on a machine where scripts
+	// run, since those can reach its loopback addresses.
 	User, Password string
 }
 
-// ListenAdmin binds the address. The process is ready while all of its parts are up.
+// ListenAdmin listens on the address. parts returns the parts of the process;
+// the process is ready while all of them are up.
 func ListenAdmin(cfg AdminConfig, reg *prometheus.Registry, parts func() []probe.State) (*Admin, error) {
 	l, err := net.Listen("tcp", cfg.Addr)
 	if err != nil {
@@ -75,7 +76,7 @@ func profiles() http.Handler {
 	return mux
 }
 
-// guard asks for the password, where there is one.
+// guard requires the password, if there is one.
 func (c AdminConfig) guard(next http.Handler) http.Handler {
 	if c.Password == "" {
 		return next
@@ -91,7 +92,7 @@ func (c AdminConfig) guard(next http.Handler) http.Handler {
 	})
 }
 
-// Addr is the address that was bound.
+// Addr returns the address that it listens on.
 func (a *Admin) Addr() string { return a.listener.Addr().String() }
 
 // Run serves until ctx ends.

@@ -12,14 +12,14 @@ import (
 	"github.com/scriptfleet/scriptfleet/pkg/probe"
 )
 
-// readiness is the page /readyz: each part of the process, and of one that is
-// down the reason. It is text, or JSON where that is asked for by ?format=json or
-// the header Accept.
+// readiness is the page /readyz: the parts of the process, with the reason for
+// each that is down. It is text, or JSON for ?format=json or the header Accept:
+// application/json.
 type readiness func() []probe.State
 
 func (parts readiness) ready() bool { return allUp(parts()) }
 
-// allUp is false before the first part is there.
+// allUp tells whether all parts are up. It is false if there is no part yet.
 func allUp(states []probe.State) bool {
 	for _, s := range states {
 		if s.Holds() {
@@ -62,10 +62,10 @@ func writeText(w io.Writer, states []probe.State, now time.Time) {
 	_ = table.Flush()
 }
 
-// oneLine keeps a reason of several errors on the line of its part.
+// oneLine joins the lines of a reason with several errors.
 func oneLine(reason error) string { return strings.ReplaceAll(reason.Error(), "\n", "; ") }
 
-// shownPart is a part as JSON shows it.
+// shownPart is a part in JSON.
 type shownPart struct {
 	Part     string    `json:"part"`
 	Up       bool      `json:"up"`

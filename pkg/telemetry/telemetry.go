@@ -1,5 +1,6 @@
-// Package telemetry gives every process the same eyes: zap logs on stderr, one
-// Prometheus registry, and an admin address with metrics, health and profiles.
+// Package telemetry is the observability of every process: zap logs on stderr,
+// a Prometheus registry, and an admin address with metrics, health and
+// profiles.
 package telemetry
 
 import (
@@ -13,12 +14,12 @@ import (
 	"golang.org/x/term"
 )
 
-// NewLogger returns a logger that writes to stderr: JSON for machines, or lines
-// for people where stderr is a terminal or format is "console". level is debug,
-// info, warn or error.
+// NewLogger returns a logger that writes to stderr. format is "json", "console"
+// (lines for people) or "auto", which is console if stderr is a terminal and
+// json otherwise. level is debug, info, warn or error.
 //
-// One Info line tells of each settled run; Warn is what heals by itself; Error
-// wants a person.
+// Levels: one Info line for each settled run; Warn for a fault that ends by
+// itself; Error for a fault that a person has to mend.
 func NewLogger(level, format string) (*zap.Logger, error) {
 	l, err := zapcore.ParseLevel(level)
 	if err != nil {
@@ -44,7 +45,7 @@ func NewLogger(level, format string) (*zap.Logger, error) {
 }
 
 // NewRegistry returns a registry with the metrics of the Go runtime and of the
-// process. Nothing uses Prometheus' global one.
+// process. Prometheus' global registry is not used.
 func NewRegistry() *prometheus.Registry {
 	reg := prometheus.NewRegistry()
 	reg.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))

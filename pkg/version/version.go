@@ -1,17 +1,18 @@
-// Package version says which release a binary is of.
+// Package version returns the version of a binary.
 package version
 
 import (
 	"runtime/debug"
 )
 
-// release is set where a release is built:
+// release is set by the build of a release:
 //
 //	go build -ldflags "-X github.com/scriptfleet/scriptfleet/pkg/version.release=v1.2.3"
 var release string
 
-// String is the release, else what the Go tool stamped: the module's version, or
-// the commit, with +dirty where it was changed. A build of neither is devel.
+// String returns the release. Otherwise it returns what the Go tool recorded:
+// the module's version, or the commit, with +dirty if the files were changed.
+// If there is none of these, it returns "devel".
 func String() string {
 	info, ok := debug.ReadBuildInfo()
 	if release != "" || !ok {

@@ -1,4 +1,4 @@
-// Package redisshape keeps the fleet's processes in one hash of Redis.
+// Package redisshape is a shape.Board in one Redis hash.
 package redisshape
 
 import (
@@ -29,9 +29,10 @@ type Board struct {
 
 var _ shape.Board = (*Board)(nil)
 
-// New makes a board of the fleet with the prefix.
+// New returns the board of the fleet with that prefix.
 func New(client redis.UniversalClient, prefix string) *Board {
-	// Without a colon of its own, no prefix with what follows is another's.
+	// The prefix has no colon of its own, so that keys of two prefixes never
+	// collide.
 	prefix = strings.NewReplacer("%", "%25", ":", "%3A").Replace(prefix)
 	return &Board{client: client, key: prefix + ":processes"}
 }

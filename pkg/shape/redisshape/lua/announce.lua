@@ -1,8 +1,7 @@
--- KEYS     1 a hash: processes, each with the unix ms at which it runs out, a
---          space, and what it was started with
--- ARGV     1 the process, or empty to read alone; 2 what it was started with;
---          3 the ttl in ms
--- Returns  what each process was started with that has not run out
+-- KEYS     1 a hash: the value of each process is its expiry in unix ms, a space,
+--          and its settings as JSON
+-- ARGV     1 the process, or empty to only read; 2 its settings; 3 the ttl in ms
+-- Returns  the settings of each process whose entry has not expired
 local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
 local all = {}
@@ -10,7 +9,7 @@ local all = {}
 if ARGV[1] ~= '' then
   local ttl = tonumber(ARGV[3])
   redis.call('HSET', KEYS[1], ARGV[1], string.format('%.0f', now + ttl) .. ' ' .. ARGV[2])
-  -- The key lives as long as its last process.
+  -- The key expires with its last entry.
   if redis.call('PTTL', KEYS[1]) < ttl then redis.call('PEXPIRE', KEYS[1], ttl) end
 end
 
