@@ -1,4 +1,4 @@
-// Package client is a story's end of the queues: it sends requests and consumes
+// Package client is a story's end of the queues: it sends requests and receives
 // results.
 package client
 
@@ -12,15 +12,16 @@ import (
 	"github.com/scriptfleet/scriptfleet/pkg/run"
 )
 
-// Client sends to one fleet, and consumes what it answers.
+// Client sends requests to one fleet, and receives its results.
 type Client struct {
 	Requests queue.Queue
 	Results  queue.Queue
-	PollWait time.Duration // of one long poll for results; 1 s if 0
-	Pollers  int           // polls at a time; 1 if 0
+	PollWait time.Duration // of one long poll for results; 0: 1 s
+	Pollers  int           // concurrent polls; 0: 1
 }
 
-// Send puts requests on the requests queue, and answers for each.
+// Send puts requests on the requests queue, and returns an error or nil for
+// each.
 func (c *Client) Send(ctx context.Context, requests ...run.Request) []error {
 	errs := make([]error, len(requests))
 	messages := make([]queue.Message, 0, len(requests))
@@ -41,16 +42,16 @@ func (c *Client) Send(ctx context.Context, requests ...run.Request) []error {
 	return errs
 }
 
-// Received is a result, and when it came.
+// Received is a result, and when it was received.
 type Received struct {
 	run.Result
 	At time.Time
 }
 
-// Consume hands results to take until ctx ends, one at a time. Those that take
-// does not claim are somebody else's: they go back to the queue. A consumer on a
-// queue that others consume too can delay their results by a moment, so it is a
-// developer's tool there.
+// Consume calls take with each result until ctx ends, one at a time. If take
+// returns false, the result belongs to another consumer and goes back to the
+// queue. If others consume the same queue, this can delay their results by a
+// moment; there it is a tool for developers only.
 func (c *Client) Consume(ctx context.Context, take func(Received) (mine bool)) error {
 	failed := make(chan error, max(1, c.Pollers))
 	var mu sync.Mutex
@@ -74,8 +75,8 @@ func (c *Client) Consume(ctx context.Context, take func(Received) (mine bool)) e
 	}
 }
 
-// visibility is how long a result is ours: only for as long as it takes to see
-// whose it is.
+// visibility is the visibility timeout of a received result: long enough to see
+// to which consumer it belongs.
 const visibility = 10 * time.Second
 
 func (c *Client) poll(ctx context.Context, mu *sync.Mutex, take func(Received) bool) error {
@@ -106,7 +107,7 @@ func (c *Client) poll(ctx context.Context, mu *sync.Mutex, take func(Received) b
 				others = append(others, d)
 			}
 		}
-		// Results are settled even if ctx has ended: they have been taken.
+		// Results are deleted even if ctx has ended: they were taken.
 		settle := context.WithoutCancel(ctx)
 		c.Results.Delete(settle, mine)
 		c.Results.Extend(settle, others, time.Second)

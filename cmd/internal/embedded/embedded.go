@@ -1,5 +1,5 @@
 // Package embedded runs the embedded stack inside a command, with a dispatcher
-// and a worker beside it where they are wanted.
+// and a worker if wanted.
 package embedded
 
 import (
@@ -27,20 +27,20 @@ import (
 	"github.com/scriptfleet/scriptfleet/pkg/version"
 )
 
-// Options say what to start.
+// Options configure what is started.
 type Options struct {
-	AWSAddr, RedisAddr string // loopback; port 0, or empty, takes a free one
-	DataDir            string // empty keeps everything in memory
+	AWSAddr, RedisAddr string // loopback; port 0, or empty: a free port
+	DataDir            string // empty: everything is in memory
 	Fleet              config.Fleet
 	Process            config.Process
 	Dispatcher         config.Dispatcher
 	Worker             config.Worker
 	Log                *zap.Logger
-	// Progress is told what layer builds say; it may be nil.
+	// Progress is called with each line of a layer build's log; it may be nil.
 	Progress func(run.EnvHash, string)
 }
 
-// Stack is the embedded stack, and the settings that fit it.
+// Stack is the embedded stack, and the fleet's settings for it.
 type Stack struct {
 	*localaws.Stack
 	Fleet *wire.Fleet
@@ -48,12 +48,12 @@ type Stack struct {
 	options  Options
 	registry *prometheus.Registry
 	stop     context.CancelFunc // ends the fleet's intake
-	hurry    context.CancelFunc // ends its work
-	stopped  chan struct{}      // closed once the fleet has stopped, after err is set
+	hurry    context.CancelFunc // ends the fleet's work
+	stopped  chan struct{}      // closed once the fleet has stopped; err is set before
 	err      error
 }
 
-// Start brings the stack up. Close ends it.
+// Start starts the stack. The caller must call Close.
 func Start(ctx context.Context, o Options) (*Stack, error) {
 	if err := fit(ctx, &o.Fleet); err != nil {
 		return nil, err
@@ -80,8 +80,8 @@ func Start(ctx context.Context, o Options) (*Stack, error) {
 	return s, nil
 }
 
-// StartFleet begins a dispatcher, a worker and, where it has an address, their
-// admin server in this process.
+// StartFleet starts a dispatcher and a worker in this process, and their admin
+// server if its address is set.
 func (s *Stack) StartFleet(ctx context.Context) error {
 	d, err := s.Fleet.Dispatcher(ctx, s.options.Process, s.options.Dispatcher)
 	if err != nil {
@@ -112,13 +112,13 @@ func (s *Stack) StartFleet(ctx context.Context) error {
 	return nil
 }
 
-// Wait returns once the fleet has stopped, by a signal or by itself.
+// Wait returns once the fleet has stopped, by a signal or an error.
 func (s *Stack) Wait() error {
 	<-s.stopped
 	return s.err
 }
 
-// endedBy is a part whose work ends with ctx too.
+// endedBy is a part whose work also ends with ctx.
 func endedBy(ctx context.Context, p service.Part) service.Part {
 	return service.Part{Name: p.Name, Run: func(intake, work context.Context) error {
 		work, cancel := context.WithCancel(work)
@@ -128,8 +128,8 @@ func endedBy(ctx context.Context, p service.Part) service.Part {
 	}}
 }
 
-// Drain ends the intake of the fleet, if it was started. No poll is waited for,
-// only what is in hand.
+// Drain ends the fleet's intake, if the fleet was started. Deliveries in hand
+// go on; running polls end at once.
 func (s *Stack) Drain() {
 	s.EndPolls()
 	if s.stop != nil {
@@ -137,7 +137,7 @@ func (s *Stack) Drain() {
 	}
 }
 
-// GiveUp is Drain, and gives up what is in hand too.
+// GiveUp is Drain, and also ends the work of deliveries in hand.
 func (s *Stack) GiveUp() {
 	if s.hurry != nil {
 		s.hurry()
@@ -156,15 +156,15 @@ func (s *Stack) Close(ctx context.Context) error {
 	return errors.Join(err, s.Stack.Close(ctx))
 }
 
-// Abandon ends a stack whose queues are of no use any more: results on their
-// way out are settled, unless ctx has ended, and the rest is given up.
+// Abandon ends a stack whose queues are not needed any more: it waits until
+// published results are settled, or ctx ends, and gives up the rest.
 func (s *Stack) Abandon(ctx context.Context) error {
 	s.settle(ctx)
 	s.GiveUp()
 	return s.Close(context.WithoutCancel(ctx))
 }
 
-// InHand counts the runs that workers have taken and not settled.
+// InHand counts the deliveries that workers have received and not settled.
 func (s *Stack) InHand() int {
 	names := queue.NamesOf(s.options.Fleet.Prefix, s.options.Fleet.Partitions)
 	n := 0
@@ -176,8 +176,8 @@ func (s *Stack) InHand() int {
 	return n
 }
 
-// settleWithin is how long Abandon waits for results that are out to be settled:
-// milliseconds, unless something is wrong.
+// settleWithin bounds Abandon's wait for published results to be settled, which
+// normally takes milliseconds.
 const settleWithin = time.Second
 
 // settle returns once no delivery is in flight.
@@ -194,10 +194,10 @@ func (s *Stack) settle(ctx context.Context) {
 	}
 }
 
-// Client is a story's end of the stack's queues.
+// Client returns a client of the stack's queues.
 func (s *Stack) Client(ctx context.Context) (*client.Client, error) { return Client(ctx, s.Fleet) }
 
-// Client is a story's end of a fleet's queues.
+// Client returns a client of a fleet's queues.
 func Client(ctx context.Context, f *wire.Fleet) (*client.Client, error) {
 	requests, err := f.Requests(ctx)
 	if err != nil {
@@ -210,8 +210,8 @@ func Client(ctx context.Context, f *wire.Fleet) (*client.Client, error) {
 	return &client.Client{Requests: requests, Results: results}, nil
 }
 
-// Settings are what separate processes need beside the stack's own environment,
-// as NAME=value.
+// Settings are the variables for separate processes besides the stack's own
+// environment, as NAME=value.
 func (s *Stack) Settings() []string {
 	return []string{
 		"SCRIPTFLEET_DEFAULT_RUNTIME=" + s.options.Fleet.DefaultRuntime,
@@ -220,9 +220,9 @@ func (s *Stack) Settings() []string {
 	}
 }
 
-// fit makes functions such as can run here: for this machine's processor, and by
-// default on the newest runtime that Lambda offers and that this machine has,
-// where the one that was set is missing.
+// fit adapts the settings to this machine: functions are for its architecture,
+// and if the default runtime is not installed, it is replaced by the newest
+// runtime that Lambda offers and that is installed.
 func fit(ctx context.Context, f *config.Fleet) error {
 	f.Arch = "x86_64"
 	if runtime.GOARCH == "arm64" {

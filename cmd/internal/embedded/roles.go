@@ -9,11 +9,11 @@ import (
 	"github.com/scriptfleet/scriptfleet/pkg/tenant"
 )
 
-// addRoles makes the roles of tenants' credentials such as the embedded STS
-// knows: each trusts the external IDs of the tenants that name it, and its
-// sessions may do nothing but ask who they are. So a credential can be tried
-// without AWS. What a changed file no longer names stays assumable, by whoever
-// knows the external ID, until the stack ends.
+// addRoles adds the roles of tenants' credentials to the embedded STS, so that
+// credentials can be tried without AWS. Each role trusts the external IDs of
+// the tenants that name it; its sessions may only call GetCallerIdentity. A
+// role that a changed file no longer names can still be assumed with its
+// external ID until the stack ends.
 func (s *Stack) addRoles(settings *tenant.Settings) {
 	trusts := map[string][]string{}
 	for role := range settings.Roles() {
@@ -22,7 +22,8 @@ func (s *Stack) addRoles(settings *tenant.Settings) {
 	own := ":iam::" + s.Config().Account + ":"
 	for arn, externalIDs := range trusts {
 		if strings.Contains(arn, own) {
-			// The fleet would not assume it, and the stack's own roles are there.
+			// The fleet refuses to assume it, and adding it could replace one of
+			// the stack's own roles.
 			s.options.Log.Warn("a tenant's role is in the embedded stack's own account, so it can't be assumed: give it another account", zap.String("role", arn))
 			continue
 		}

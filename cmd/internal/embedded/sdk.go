@@ -14,12 +14,13 @@ import (
 	"github.com/scriptfleet/scriptfleet/pkg/run"
 )
 
-// boto3 is what Lambda's Python runtimes bring. There the version differs by
-// runtime and region, and moves; a script that needs a certain one requires it.
+// boto3 is the version that functions find, as Lambda's Python runtimes contain
+// one. On Lambda the version depends on runtime and region, and changes; a
+// script that needs a particular version must require it.
 const boto3 = "1.40.4"
 
-// sdkBuilder makes the layer of boto3 as it makes those of scripts: by the same
-// installer, from the same index, behind the same walls, into the same cache.
+// sdkBuilder builds boto3's layer in the same way as layers of scripts: with
+// the same installer, index, sandbox and cache.
 func sdkBuilder(f config.Fleet, w config.Worker, log *zap.Logger) func(ctx context.Context, runtime string) ([]byte, error) {
 	open := sync.OnceValues(func() (*layer.Builder, error) {
 		interpreters, err := interpreter.Default(context.Background())

@@ -1,4 +1,4 @@
-// Package progress shows on a terminal what a command is waiting for.
+// Package progress shows the progress of a command on a terminal.
 package progress
 
 import (
@@ -11,8 +11,8 @@ import (
 	"golang.org/x/term"
 )
 
-// Line is one line that is written over as things go on. On anything but a
-// terminal it shows nothing.
+// Line is one line of a terminal that is overwritten. It shows nothing if the
+// output is not a terminal.
 type Line struct {
 	out  io.Writer
 	wide int
@@ -24,7 +24,7 @@ type Line struct {
 	done  chan struct{}
 }
 
-// Stderr is a line on standard error.
+// Stderr is a Line on standard error.
 func Stderr() *Line {
 	l := &Line{start: time.Now(), stop: make(chan struct{}), done: make(chan struct{})}
 	if fd := int(os.Stderr.Fd()); term.IsTerminal(fd) {
@@ -38,15 +38,15 @@ func Stderr() *Line {
 	return l
 }
 
-// Say changes what the line says.
+// Say replaces the text of the line.
 func (l *Line) Say(format string, args ...any) {
 	l.mu.Lock()
 	l.text = fmt.Sprintf(format, args...)
 	l.mu.Unlock()
 }
 
-// Print writes a whole line above the one that changes, or, where nothing
-// changes, just that.
+// Print prints a complete line above the changing one; without a terminal it
+// only prints the line.
 func (l *Line) Print(w io.Writer, format string, args ...any) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -54,7 +54,7 @@ func (l *Line) Print(w io.Writer, format string, args ...any) {
 	fmt.Fprintf(w, format+"\n", args...)
 }
 
-// Stop takes the line away.
+// Stop removes the line.
 func (l *Line) Stop() {
 	close(l.stop)
 	<-l.done

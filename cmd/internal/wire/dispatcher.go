@@ -10,15 +10,15 @@ import (
 	"github.com/scriptfleet/scriptfleet/pkg/shape"
 )
 
-// Running is a part of a process, whether it takes work, and what it stands on
-// beside Redis and SQS as such.
+// Running is an assembled part of a process: how it runs, whether it takes
+// work, and its dependencies besides Redis and SQS.
 type Running struct {
 	Part  service.Part
 	Ready func() error
 	Parts []probe.Part
 }
 
-// Dispatcher puts a dispatcher together.
+// Dispatcher assembles a dispatcher.
 func (f *Fleet) Dispatcher(ctx context.Context, p config.Process, d config.Dispatcher) (Running, error) {
 	requests, err := f.Requests(ctx)
 	if err != nil {

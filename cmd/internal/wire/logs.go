@@ -11,9 +11,9 @@ import (
 	"go.uber.org/zap"
 )
 
-// sdkLog carries what the SDKs say by themselves to the process's own log. It is
-// detail: what a failed call means is judged and logged by those who make it.
-// go-redis has one logger in a process, so the last fleet that was opened has it.
+// sdkLog writes log lines of the SDKs to the process's own log, at debug level:
+// the callers judge and log failed calls themselves. go-redis has one logger
+// per process, so the fleet that was opened last has it.
 type sdkLog struct{ to atomic.Pointer[zap.Logger] }
 
 var (
@@ -21,18 +21,18 @@ var (
 	setRedisOnce sync.Once
 )
 
-// logRedis has go-redis log to a logger; without one it writes to stderr.
+// logRedis sets go-redis's logger; by default it writes to stderr.
 func logRedis(log *zap.Logger) {
 	redisLog.to.Store(log.Named("redis"))
 	setRedisOnce.Do(func() { redis.SetLogger(&redisLog) })
 }
 
-// Printf is called by go-redis.
+// Printf implements go-redis's logger.
 func (l *sdkLog) Printf(_ context.Context, format string, v ...any) {
 	l.to.Load().Debug(fmt.Sprintf(format, v...))
 }
 
-// awsLog is a logger for clients of the AWS SDK.
+// awsLog returns a logger for clients of the AWS SDK.
 func awsLog(log *zap.Logger) logging.Logger {
 	log = log.Named("aws")
 	return logging.LoggerFunc(func(_ logging.Classification, format string, v ...any) {

@@ -29,8 +29,8 @@ import (
 	"github.com/scriptfleet/scriptfleet/pkg/run"
 )
 
-// What processes stand on, and how each part is tried. deploy/README.md tells
-// what the calls cost on AWS, and what they do not show.
+// The names of a process's dependencies, and how often each is probed.
+// deploy/README.md lists what the calls cost on AWS, and what they cannot find.
 const (
 	redisEvery     = 2 * time.Second
 	keepsEvery     = 15 * time.Second
@@ -40,14 +40,15 @@ const (
 	s3Every        = 30 * time.Second
 	stsEvery       = time.Minute
 	installerEvery = time.Minute
-	ownEvery       = time.Second // what is known in the process
+	ownEvery       = time.Second // for state of the process itself
 
 	redisWithin     = 3 * time.Second
-	awsWithin       = 10 * time.Second // the retries of the client included
-	installerWithin = 3 * time.Minute  // a fetch of uv included
+	awsWithin       = 10 * time.Second // including the client's retries
+	installerWithin = 3 * time.Minute  // including a fetch of uv
 )
 
-// reach are the parts that a process needs before it can be put together.
+// reach are the dependencies that must answer before a process can be
+// assembled.
 func (f *Fleet) reach() []probe.Part {
 	return []probe.Part{
 		{Name: "redis", Every: redisEvery, Within: redisWithin, Try: f.redisProbe().Try},
@@ -80,8 +81,8 @@ func (f *Fleet) channelsPart() probe.Part {
 	return probe.Part{Name: "redis-channels", Every: channelsEvery, Within: redisWithin, Optional: true, Try: f.redisProbe().Channels}
 }
 
-// trySQS is nil when SQS answers, if only that it refuses: what it refuses is
-// told when the queues are opened.
+// trySQS returns nil when SQS answers, also with a refusal: opening the queues
+// reports what SQS refuses.
 func (f *Fleet) trySQS(ctx context.Context) error {
 	_, err := f.sqs.GetQueueUrl(ctx, &sqs.GetQueueUrlInput{QueueName: aws.String(f.Names().Requests)})
 	var api smithy.APIError
@@ -91,8 +92,8 @@ func (f *Fleet) trySQS(ctx context.Context) error {
 	return fmt.Errorf("SQS does not answer: %w", err)
 }
 
-// queuePart is a kind of queue. Each try looks at one of them, the next one after
-// a success: what ails one of many partitions is found a little later.
+// queuePart probes one of the queues at a time, and the next one after a
+// success: a failure of one of many partitions is found a little later.
 func queuePart(name string, qs ...queue.Queue) probe.Part {
 	var next atomic.Int64
 	return probe.Part{Name: name, Every: sqsEvery, Within: awsWithin, Try: func(ctx context.Context) error {
@@ -104,8 +105,8 @@ func queuePart(name string, qs ...queue.Queue) probe.Part {
 	}}
 }
 
-// s3Part reads an object that is not there: so the bucket is, and this process
-// may read from it.
+// s3Part reads an object that does not exist: the answer shows that the bucket
+// exists and that this process may read from it.
 func (f *Fleet) s3Part(below string) []probe.Part {
 	if f.Settings.Bucket == "" {
 		return nil
@@ -120,7 +121,7 @@ func (f *Fleet) s3Part(below string) []probe.Part {
 	}}}
 }
 
-// lambdaPart asks for a function that is not there.
+// lambdaPart calls GetFunction for a function that does not exist.
 func (f *Fleet) lambdaPart() probe.Part {
 	client := awslambda.NewClient(f.aws, 1)
 	return probe.Part{Name: "lambda", Every: lambdaEvery, Within: awsWithin, Try: func(ctx context.Context) error {
@@ -133,8 +134,8 @@ func (f *Fleet) lambdaPart() probe.Part {
 	}}
 }
 
-// stsParts show that the process's own credentials are good, and that they may
-// assume the tenant role.
+// stsParts test the process's own credentials, and that they may assume the
+// tenant role.
 func (f *Fleet) stsParts(w config.Worker) []probe.Part {
 	client := sts.NewFromConfig(f.aws)
 	parts := []probe.Part{{Name: "sts", Every: stsEvery, Within: awsWithin, Try: func(ctx context.Context) error {
@@ -159,7 +160,7 @@ func (f *Fleet) stsParts(w config.Worker) []probe.Part {
 	}})
 }
 
-// installerPart shows that layers can be built for the default runtime.
+// installerPart tests that layers can be built for the default runtime.
 func (f *Fleet) installerPart(layers *layer.Builder) probe.Part {
 	return probe.Part{Name: "installer", Every: installerEvery, Within: installerWithin, Try: func(ctx context.Context) error {
 		r, ok := run.Runtimes().Find(f.Settings.DefaultRuntime)
@@ -170,7 +171,7 @@ func (f *Fleet) installerPart(layers *layer.Builder) probe.Part {
 	}}
 }
 
-// Own is the part that the process itself is: whether it takes work.
+// Own is the probe of the process itself: whether it takes work.
 func Own(name string, ready func() error) probe.Part {
 	return probe.Part{Name: name, Every: ownEvery, Quiet: true, Try: func(context.Context) error { return ready() }}
 }

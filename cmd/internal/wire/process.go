@@ -12,9 +12,9 @@ import (
 	"github.com/scriptfleet/scriptfleet/pkg/version"
 )
 
-// RunProcess is the whole life of a production binary: logs, clients, the part
-// that it is for, the admin address, and a drain at the end, during which the
-// address still answers. It may start before what it stands on does.
+// RunProcess runs a production binary: logs, clients, the binary's part, the
+// admin server, and at the end a drain, during which the admin server still
+// answers. The process may start before its dependencies.
 func RunProcess(ctx context.Context, name string, p config.Process, settings config.Fleet, part func(context.Context, *Fleet) (Running, error)) error {
 	service.OutliveReaders()
 	log, err := telemetry.NewLogger(p.LogLevel, p.LogFormat)

@@ -10,10 +10,10 @@ import (
 	"github.com/scriptfleet/scriptfleet/pkg/shape/redisshape"
 )
 
-// Shape is where the fleet's processes write down what they were started with.
+// Shape is where the fleet's processes record the settings with which they run.
 func (f *Fleet) Shape() shape.Board { return redisshape.New(f.redis, f.Settings.Prefix) }
 
-// Process is a process with the settings of this one.
+// Process is the record of a process with this one's settings.
 func (f *Fleet) Process(role shape.Role, name string) shape.Process {
 	return shape.Process{
 		Role: role, Name: name, Partitions: f.Settings.Partitions, Bucket: f.Settings.Bucket,
@@ -21,8 +21,8 @@ func (f *Fleet) Process(role shape.Role, name string) shape.Process {
 	}
 }
 
-// announced is a part that is written down while it runs, and that is not ready
-// while it does not fit the others.
+// announced wraps a part: while it runs, its record is in Shape, and it is not
+// ready while its settings do not fit those of the others.
 func (f *Fleet) announced(role shape.Role, name string, r Running) Running {
 	watch := shape.New(f.Process(role, name), f.Shape(), f.Log.Named(string(role)))
 	run, ready := r.Part.Run, r.Ready

@@ -12,18 +12,18 @@ import (
 	"github.com/scriptfleet/scriptfleet/pkg/service"
 )
 
-// starter is a process whose part begins once all that it stands on has been
-// tried: first what it is put together with, then the rest. So the order in which
-// a fleet starts does not matter, and a process that could not do its work takes
-// none. Until then it is not ready, and tells why.
+// starter starts a process's part once all its dependencies answer: first those
+// needed to assemble it, then the rest. So the processes of a fleet can start
+// in any order, and a process that could not do its work takes none. Until then
+// it is not ready, with the reason.
 type starter struct {
 	fleet *Fleet
 	name  string
-	admin func() string // the admin address
+	admin func() string // returns the admin address
 	parts *probe.Prober
 	ready atomic.Pointer[func() error]
 
-	failed error // why the part could not be put together; to be read when it has ended
+	failed error // why the part could not be assembled; valid once the part has ended
 }
 
 func newStarter(f *Fleet, name string) *starter {
@@ -32,22 +32,23 @@ func newStarter(f *Fleet, name string) *starter {
 	return s
 }
 
-// Ready is nil once the part takes work.
+// Ready returns nil once the part takes work, and before that the reason why
+// not.
 func (s *starter) Ready() error { return (*s.ready.Load())() }
 
-// notReady is a process that takes no work, and why.
+// notReady sets the reason why the process takes no work.
 func (s *starter) notReady(why string) {
 	ready := func() error { return errors.New(why) }
 	s.ready.Store(&ready)
 }
 
-// part waits, and then puts the part together and runs it. What it stands on is
-// tried until alive ends, which is after the drain.
+// part waits for the dependencies, and then assembles the part and runs it. The
+// dependencies are probed until alive ends, which is after the drain.
 func (s *starter) part(alive context.Context, assemble func(context.Context, *Fleet) (Running, error)) service.Part {
 	return service.Part{Name: s.name, Run: func(intake, work context.Context) error {
 		s.parts.Watch(alive, Own(s.name, s.Ready))
 		if !s.await(alive, intake, s.fleet.reach()) {
-			return nil // it is told to stop
+			return nil // the process was told to stop
 		}
 		running, err := s.assembled(intake, assemble)
 		if err != nil {
@@ -72,10 +73,10 @@ func (s *starter) assembled(ctx context.Context, assemble func(context.Context, 
 	return assemble(ctx, s.fleet)
 }
 
-// patience is how long a process waits before it says that it does.
+// patience is how long a process waits before it logs that it waits.
 const patience = time.Second
 
-// await returns true once the parts are up, and false when the intake ends first.
+// await returns true once the parts answer, and false if the intake ends first.
 func (s *starter) await(alive, intake context.Context, parts []probe.Part) bool {
 	late := time.AfterFunc(patience, func() {
 		s.fleet.Log.Warn(s.name+" waits for what it stands on; /readyz tells for what", zap.String("admin", s.admin()))

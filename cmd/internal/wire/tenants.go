@@ -16,11 +16,11 @@ import (
 	"github.com/scriptfleet/scriptfleet/worker"
 )
 
-// Tenants are the operator's settings.
+// Tenants are the operator's settings of tenants.
 func (f *Fleet) Tenants() *tenant.File { return f.tenants }
 
-// sessions are those that sign a tenant's invocations; nil without a role for
-// them.
+// sessions makes the sessions that sign a tenant's invocations; it is nil if no
+// tenant role is set.
 func (f *Fleet) sessions(w config.Worker) (awslambda.Sessions, error) {
 	if w.TenantRoleARN == "" {
 		return nil, nil
@@ -39,8 +39,8 @@ func (f *Fleet) sessions(w config.Worker) (awslambda.Sessions, error) {
 	return awssts.Sessions{Sessions: sessions}, nil
 }
 
-// credentials assumes tenants' roles. The platform's own account is that of the
-// role that functions run under.
+// credentials assumes tenants' roles. The platform's own account is the account
+// of the functions' role.
 func (f *Fleet) credentials(w config.Worker) (worker.Credentials, error) {
 	var own []string
 	if w.RoleARN != "" {
@@ -59,7 +59,7 @@ func (f *Fleet) credentials(w config.Worker) (worker.Credentials, error) {
 	return assumed{assumer}, nil
 }
 
-// assumed hands a role's credentials over as a function takes them.
+// assumed converts a role's credentials to function.Credentials.
 type assumed struct{ *credential.Assumer }
 
 func (a assumed) Assume(ctx context.Context, tenant, name, run string) function.Credentials {

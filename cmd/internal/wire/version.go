@@ -11,13 +11,13 @@ import (
 	"github.com/scriptfleet/scriptfleet/pkg/version"
 )
 
-// Version is what --version prints of a binary: its release, and the handler that
-// decides which functions it makes. Two releases with one handler share them.
+// Version is the output of --version: the release, and the handler's version.
+// Releases with the same handler version share functions.
 func Version(name string) string {
 	return fmt.Sprintf("%s %s (%s, handler %s)", name, version.String(), runtime.Version(), function.HandlerVersion())
 }
 
-// registerVersion adds the same to a process's metrics.
+// registerVersion adds the same as a metric.
 func registerVersion(reg prometheus.Registerer) {
 	promauto.With(reg).NewGaugeFunc(prometheus.GaugeOpts{
 		Name: "scriptfleet_build_info", Help: "1, with the release and the handler of this process.",

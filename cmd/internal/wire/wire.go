@@ -1,6 +1,6 @@
-// Package wire puts the parts of a fleet together: it is where settings become
-// clients of AWS and Redis, and where contracts meet what keeps them. The three
-// binaries share it, so that what runs embedded is what runs in production.
+// Package wire assembles a fleet: it turns settings into clients of AWS and
+// Redis, and connects contracts with their implementations. The three binaries
+// share it, so an embedded fleet is assembled like a production one.
 package wire
 
 import (
@@ -35,7 +35,7 @@ import (
 	"github.com/scriptfleet/scriptfleet/pkg/tenant"
 )
 
-// Fleet holds the clients that a process talks to its fleet with.
+// Fleet holds a process's clients and settings.
 type Fleet struct {
 	Settings config.Fleet
 	Policy   *run.Policy
@@ -70,8 +70,8 @@ func AWS(ctx context.Context) (aws.Config, error) {
 	return cfg, nil
 }
 
-// Open makes the clients, and the rules for requests. It calls nothing yet but,
-// where asked for, creates the queues. Close ends it.
+// Open makes the clients, and the rules for requests. It makes no call, except
+// to create the queues if the settings ask for it. The caller must call Close.
 func Open(ctx context.Context, settings config.Fleet, cfg aws.Config, log *zap.Logger, reg *prometheus.Registry) (*Fleet, error) {
 	f, err := open(settings, cfg, log, reg)
 	if err != nil {
@@ -84,7 +84,7 @@ func Open(ctx context.Context, settings config.Fleet, cfg aws.Config, log *zap.L
 	return f, nil
 }
 
-// open makes the clients and the rules, and calls nothing.
+// open makes the clients and the rules without any call.
 func open(settings config.Fleet, cfg aws.Config, log *zap.Logger, reg *prometheus.Registry) (*Fleet, error) {
 	if settings.RedisURL == "" {
 		return nil, ErrNoRedis
@@ -102,11 +102,11 @@ func open(settings config.Fleet, cfg aws.Config, log *zap.Logger, reg *prometheu
 	return f, nil
 }
 
-// ErrNoRedis says that the settings name no Redis.
+// ErrNoRedis is the error of settings without a Redis.
 var ErrNoRedis = errors.New("no Redis is set: give --redis-url or REDIS_URL, or take the environment that scriptfleet local prints")
 
-// Dial makes the clients alone, for commands that take no requests: that of
-// Redis where it is set.
+// Dial makes the clients only, for commands that take no requests. The client
+// of Redis is nil if no Redis is set.
 func Dial(settings config.Fleet, cfg aws.Config, log *zap.Logger, reg *prometheus.Registry) (*Fleet, error) {
 	if err := settings.Check(); err != nil {
 		return nil, err
@@ -129,7 +129,7 @@ func Dial(settings config.Fleet, cfg aws.Config, log *zap.Logger, reg *prometheu
 	return f, f.openRedis()
 }
 
-// createQueues makes those that are missing, where that is asked for.
+// createQueues creates missing queues if the settings ask for it.
 func (f *Fleet) createQueues(ctx context.Context) error {
 	if !f.Settings.CreateQueues {
 		return nil
@@ -140,10 +140,11 @@ func (f *Fleet) createQueues(ctx context.Context) error {
 	return nil
 }
 
-// openRedis makes the client. Whoever calls Redis here decides by itself when to
-// try again, so the client tries once, and its time-outs are short. A connection
-// is opened on the time of the call that needs it: a greeting of more round trips
-// than HELLO would take longer than any call may, while Redis is seconds slow.
+// openRedis makes the client. The fleet's own code decides when to retry a
+// call, so the client tries once and has short timeouts. A connection is opened
+// within the deadline of the call that needs it, so the handshake is HELLO
+// only: with more round trips it would exceed the deadline of any call while
+// Redis answers within seconds.
 func (f *Fleet) openRedis() error {
 	options, err := redisOptions(f.Settings.RedisURL)
 	if err != nil {
@@ -161,7 +162,7 @@ func (f *Fleet) openRedis() error {
 	return nil
 }
 
-// Where says which fleet this is, without a secret.
+// Where is a description of the fleet's addresses, without secrets.
 func (f *Fleet) Where() string {
 	at := "on AWS in " + f.aws.Region
 	if f.aws.BaseEndpoint != nil {
@@ -170,55 +171,55 @@ func (f *Fleet) Where() string {
 	return fmt.Sprintf("%s %s, Redis at %s", f.Settings.Prefix, at, f.redis.Options().Addr)
 }
 
-// Close ends what Open began.
+// Close closes what Open has opened.
 func (f *Fleet) Close() {
 	if f.redis != nil {
 		_ = f.redis.Close()
 	}
 }
 
-// FollowTenants is the part that reads the tenants' settings again when they
+// FollowTenants is a part that reads the tenants' settings again when they
 // change.
 func (f *Fleet) FollowTenants() service.Part {
 	return service.Part{Name: "tenants' settings", Run: func(intake, _ context.Context) error { return f.tenants.Run(intake) }}
 }
 
-// WatchTenants calls with the tenants' settings: now, and whenever the part
-// FollowTenants has read others.
+// WatchTenants calls with with the tenants' settings: now, and each time that
+// FollowTenants has read changed ones.
 func (f *Fleet) WatchTenants(with func(*tenant.Settings)) { f.tenants.Watch(with) }
 
-// Names are those of the fleet's queues.
+// Names are the names of the fleet's queues.
 func (f *Fleet) Names() queue.Names { return queue.NamesOf(f.Settings.Prefix, f.Settings.Partitions) }
 
-// Requests, Results and the others open the fleet's queues. Where there is a
-// bucket, bodies that are too large for a queue travel through it, those of each
-// kind of queue under a prefix of its own: a pointer on one can't reach what
-// belongs to another.
+// Requests, Results, RequestsDLQ, PartitionDLQ, Side and Partitions open the
+// fleet's queues. If a bucket is set, bodies that are too large for a queue
+// travel through it. Each kind of queue has its own key prefix in the bucket,
+// so a pointer on one queue cannot name an object of another.
 func (f *Fleet) Requests(ctx context.Context) (queue.Queue, error) {
 	return f.open(ctx, f.Names().Requests, claimcheck.Config{Prefix: f.Settings.Prefix + "/requests", Foreign: true})
 }
 
-// Results is the queue that stories consume.
+// Results is the queue with the results for stories.
 func (f *Fleet) Results(ctx context.Context) (queue.Queue, error) {
 	return f.open(ctx, f.Names().Results, claimcheck.Config{Prefix: f.Settings.Prefix + "/results"})
 }
 
-// RequestsDLQ is where requests go that can't be attributed.
+// RequestsDLQ is the queue of requests without a tenant or an identity.
 func (f *Fleet) RequestsDLQ(ctx context.Context) (queue.Queue, error) {
 	return f.open(ctx, f.Names().RequestsDLQ, claimcheck.Config{Prefix: f.Settings.Prefix + "/requests", Foreign: true})
 }
 
-// PartitionDLQ is where deliveries go that no worker could settle.
+// PartitionDLQ is the queue of deliveries that no worker could settle.
 func (f *Fleet) PartitionDLQ(ctx context.Context) (queue.Queue, error) {
 	return f.partition(ctx, f.Names().PartitionDLQ)
 }
 
-// Side is the partition of tenants over their backlog budget.
+// Side is the side partition, for tenants over their backlog budget.
 func (f *Fleet) Side(ctx context.Context) (queue.Queue, error) {
 	return f.partition(ctx, f.Names().Side)
 }
 
-// Partitions are the queues between dispatcher and workers.
+// Partitions are the queues between dispatchers and workers.
 func (f *Fleet) Partitions(ctx context.Context) ([]queue.Queue, error) {
 	var qs []queue.Queue
 	for _, name := range f.Names().Partitions {

@@ -29,8 +29,8 @@ import (
 	"github.com/scriptfleet/scriptfleet/worker"
 )
 
-// Worker puts a worker together. progress, where it is not nil, is told what
-// layer builds say.
+// Worker assembles a worker. progress, if not nil, is called with each line of
+// a layer build's log.
 func (f *Fleet) Worker(ctx context.Context, p config.Process, w config.Worker, progress func(run.EnvHash, string)) (Running, error) {
 	if err := w.Check(); err != nil {
 		return Running{}, err
@@ -79,8 +79,8 @@ func (f *Fleet) Worker(ctx context.Context, p config.Process, w config.Worker, p
 	})
 	part := Running{
 		Part: service.Part{Name: "worker", Run: func(intake, work context.Context) error {
-			// Builds that nobody in hand waits for any more end with the worker:
-			// their leases are given back, and whoever needs them begins anew.
+			// Builds for which no delivery in hand waits end with the worker: they
+			// release their leases, and a run that needs one starts it again.
 			defer func() { _ = builds.Close(ended(work)) }()
 			return running.Run(intake, work)
 		}},
@@ -93,8 +93,8 @@ func (f *Fleet) Worker(ctx context.Context, p config.Process, w config.Worker, p
 	return f.announced(shape.Worker, w.Name, part), nil
 }
 
-// Functions are the fleet's, for as many invocations at a time; nil sessions
-// sign them as everything else.
+// Functions returns the fleet's functions, for up to concurrency concurrent
+// invocations. With nil sessions the process's own keys sign them.
 func (f *Fleet) Functions(concurrency int, sessions awslambda.Sessions) *awslambda.Functions {
 	deps := awslambda.Deps{Lambda: awslambda.NewClient(f.aws, concurrency), Uploads: f.uploads(), Sessions: sessions}
 	if keys, kept := f.aws.Credentials.(*aws.CredentialsCache); kept {
@@ -103,17 +103,17 @@ func (f *Fleet) Functions(concurrency int, sessions awslambda.Sessions) *awslamb
 	return awslambda.New(awslambda.Config{NamePrefix: f.Settings.Prefix + "-"}, deps)
 }
 
-// Slots count how many runs each tenant has at work.
+// Slots counts the runs that each tenant has at work in the whole fleet.
 func (f *Fleet) Slots() *redisslot.Slots {
 	return redisslot.New(redisslot.Config{Prefix: f.Settings.Prefix}, f.redis)
 }
 
-// Limiter paces calls to Lambda's control plane, for the whole fleet.
+// Limiter is the fleet-wide rate limiter of Lambda's control plane.
 func (f *Fleet) Limiter() ratelimit.Limiter {
 	return redisratelimit.New(redisratelimit.Config{Prefix: f.Settings.Prefix, Rate: function.ControlPlane}, f.redis)
 }
 
-// layers builds them, with the interpreters of this machine.
+// layers makes the layer builder and finds this machine's interpreters.
 func (f *Fleet) layers(ctx context.Context, w config.Worker, progress func(run.EnvHash, string)) (*layer.Builder, interpreter.Set, error) {
 	interpreters, err := interpreter.Default(ctx)
 	if err != nil {
@@ -130,7 +130,7 @@ func (f *Fleet) layers(ctx context.Context, w config.Worker, progress func(run.E
 	return layers, interpreters, nil
 }
 
-// builder puts together what makes layers and functions.
+// builder assembles the builder of layers and functions.
 func (f *Fleet) builder(w config.Worker, functions *awslambda.Functions, layers *layer.Builder, interpreters interpreter.Set) *builds.Builder {
 	return builds.New(builds.Config{
 		Prefix: f.Settings.Prefix, RoleARN: w.RoleARN, HandlerName: function.Handler, Worker: w.Name, MaxBuilds: w.MaxBuilds,
@@ -145,7 +145,7 @@ func (f *Fleet) builder(w config.Worker, functions *awslambda.Functions, layers 
 	})
 }
 
-// uploads puts zips that are too large for a call into the fleet's bucket.
+// uploads stores zips that are too large for a call in the fleet's bucket.
 func (f *Fleet) uploads() awslambda.Uploads {
 	if f.Settings.Bucket == "" {
 		return nil
@@ -174,7 +174,8 @@ func processName() string {
 	return fmt.Sprintf("%s-%d", host, os.Getpid())
 }
 
-// ended is a context that is over already: what is closed with it ends at once.
+// ended is a context that has ended: closing something with it ends its work at
+// once.
 func ended(ctx context.Context) context.Context {
 	ctx, cancel := context.WithCancel(ctx)
 	cancel()

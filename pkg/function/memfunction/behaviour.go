@@ -27,7 +27,6 @@ type Behaviour struct {
 	Invocation *function.Invocation // this answer, instead of one made of the above
 }
 
-// invocation is the answer as the handler, or Lambda in its place, would word
 // invocation is the answer in the format of the handler, or of Lambda where the
 // handler gives none.
 func (b Behaviour) invocation(c Call, s function.Spec) function.Invocation {
