@@ -37,7 +37,7 @@ Examples:
   scriptfleet check --json | jq .lost`
 }
 
-// books are what check finds.
+// books are the figures of check.
 type books struct {
 	Accepted    int64                `json:"accepted"`
 	Finished    map[run.Status]int64 `json:"finished"`
@@ -55,7 +55,7 @@ type books struct {
 	// Differences are settings of processes, or of this command, that do not fit
 	// together: runs may then be where nothing takes them or counts them.
 	Differences []string `json:"differences,omitempty"`
-	note        string   // of a roll under way
+	note        string   // about a roll in progress
 }
 
 func (b *books) compare(differences []shape.Difference) {
@@ -112,7 +112,7 @@ func (c *checkCommand) Run(ctx context.Context) error {
 	return nil
 }
 
-// settled reads the books until they balance, or for as long as asked.
+// settled reads the books until they balance, at most for c.Settle.
 func (c *checkCommand) settled(ctx context.Context, fleet *wire.Fleet) (books, error) {
 	tick := time.NewTicker(500 * time.Millisecond)
 	defer tick.Stop()
@@ -130,8 +130,8 @@ func (c *checkCommand) settled(ctx context.Context, fleet *wire.Fleet) (books, e
 }
 
 func readBooks(ctx context.Context, fleet *wire.Fleet) (books, error) {
-	// The ledger is read before and after the queues, and the smaller count of open
-	// runs is taken: neither runs that begin nor runs that end in between look lost.
+	// The ledger is read before and after the queues, and the smaller count of
+	// open runs is used: so runs that begin or end in between do not look lost.
 	before, err := fleet.Ledger.Books(ctx)
 	if err != nil {
 		return books{}, fmt.Errorf("read the ledger: %w", err)
@@ -152,7 +152,7 @@ func readBooks(ctx context.Context, fleet *wire.Fleet) (books, error) {
 	for _, n := range kept.Finished {
 		b.Results += n
 	}
-	// Of the requests in flight some are accepted, and not yet sent.
+	// Some requests in flight are accepted, but not yet sent.
 	b.Lost = max(0, min(before.Open, b.Open)-b.InFlight-b.DeadLetters-int64(depths.requests.InFlight))
 	if b.Open > 0 {
 		oldest, err := fleet.Ledger.Open(ctx, 1)
@@ -167,7 +167,7 @@ func readBooks(ctx context.Context, fleet *wire.Fleet) (books, error) {
 	return b, nil
 }
 
-// depths are what queues hold, those of all partitions as one.
+// depths are the queues' depths; the partitions are added up.
 type depths struct{ requests, partitions, partitionDLQ, requestsDLQ queue.Depth }
 
 func readDepths(ctx context.Context, fleet *wire.Fleet) (d depths, err error) {

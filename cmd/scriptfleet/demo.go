@@ -138,5 +138,5 @@ func (p *play) printEvents(w *os.File) error {
 	return nil
 }
 
-// expected tells whether a result is the one that the act should have.
+// expected tells whether a result is the expected one.
 func (a *act) expected(r run.Result) bool { return r.Data.Status == a.want }

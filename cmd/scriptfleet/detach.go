@@ -18,11 +18,11 @@ import (
 	"time"
 )
 
-// localPID names the process of the stack that an environment points at.
+// localPID is the variable with the pid of the environment's stack.
 const localPID = "SCRIPTFLEET_LOCAL_PID"
 
-// detach starts the same command as a process of its own, and returns once that
-// tells its environment.
+// detach starts the same command as a separate process, and returns once that
+// process has printed its environment.
 func (c *localCommand) detach() error {
 	log, err := c.openLog()
 	if err != nil {
@@ -52,8 +52,8 @@ func (c *localCommand) detach() error {
 	return c.forward(told)
 }
 
-// forward prints the environment that the other process told as JSON, unless a
-// file has it.
+// forward prints the environment that the other process has printed as JSON,
+// unless it is written to a file.
 func (c *localCommand) forward(told []byte) error {
 	switch {
 	case c.JSON:
@@ -101,7 +101,7 @@ func tail(log *os.File) []byte {
 	return bytes.TrimRight(text[:n], "\n")
 }
 
-// stopLocal stops the stack that the environment names.
+// stopLocal stops the stack of this environment.
 func stopLocal(ctx context.Context) error {
 	pid, err := strconv.Atoi(os.Getenv(localPID))
 	if err != nil || pid <= 1 {
@@ -126,9 +126,8 @@ func stopLocal(ctx context.Context) error {
 	return nil
 }
 
-// isLocal tells whether a process is there that runs scriptfleet local: the
-// number may be another's by now. One that only waits for its parent has no
-// command line.
+// isLocal tells whether the process exists and runs scriptfleet local: the pid
+// may have been reused. A zombie has no command line.
 func isLocal(pid int) bool {
 	line, err := os.ReadFile(fmt.Sprintf("/proc/%d/cmdline", pid))
 	args := bytes.Split(line, []byte{0})

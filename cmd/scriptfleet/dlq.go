@@ -23,7 +23,7 @@ type dlqCommand struct {
 	Delete  dlqDelete  `cmd:"" help:"Delete dead letters for good."`
 }
 
-// letters is what the four have in common.
+// letters are the flags of all four commands.
 type letters struct {
 	operator
 	config.Large
@@ -31,7 +31,7 @@ type letters struct {
 	Look     time.Duration `default:"2s" min:"1s" max:"10m" help:"How long to look: a queue shows its messages in parts."`
 }
 
-// letter is a dead letter as it is shown.
+// letter is a dead letter for display.
 type letter struct {
 	ID       string    `json:"id"`
 	Tenant   string    `json:"tenant,omitempty"`
@@ -43,8 +43,8 @@ type letter struct {
 	delivery queue.Delivery
 }
 
-// each hands every letter that a look finds to f, which tells whether the look
-// goes on. What f does not delete shows up again when the look is over.
+// each calls f with every letter until f returns false or the time to look is
+// over. Letters that f does not delete become visible again afterwards.
 func (l letters) each(ctx context.Context, f func(q queue.Queue, fleet *wire.Fleet, found letter) (bool, error)) error {
 	fleet, err := l.open(ctx, config.Fleet{Large: l.Large})
 	if err != nil {
@@ -168,7 +168,7 @@ Examples:
   scriptfleet dlq redrive --all --requests`
 }
 
-// redriven is what redrive prints of each letter.
+// redriven is redrive's output for one letter.
 type redriven struct {
 	Letter string `json:"letter"`
 	Run    string `json:"run,omitempty"` // the id that it goes under
@@ -198,7 +198,7 @@ func (c *dlqRedrive) Run(ctx context.Context) error {
 	return err
 }
 
-// redrive sends a letter again, and only then takes it off the queue.
+// redrive sends a letter to the requests queue, and then deletes it.
 func redrive(ctx context.Context, q queue.Queue, fleet *wire.Fleet, l letter) (redriven, error) {
 	requests, err := fleet.Requests(ctx)
 	if err != nil {
@@ -220,7 +220,7 @@ func redrive(ctx context.Context, q queue.Queue, fleet *wire.Fleet, l letter) (r
 	return redriven{Letter: l.ID, Run: id}, nil
 }
 
-// withNewID is a request under an id that no run has.
+// withNewID is the request with a new, unused id.
 func withNewID(body []byte) (_ []byte, id string, err error) {
 	var event map[string]json.RawMessage
 	if err := json.Unmarshal(body, &event); err != nil {

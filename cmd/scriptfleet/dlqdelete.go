@@ -10,21 +10,21 @@ import (
 	"github.com/scriptfleet/scriptfleet/pkg/queue"
 )
 
-// choice is which letters a command is about.
+// choice selects letters.
 type choice struct {
 	ids  []string
-	kind string // of their reason, as list shows it under TYPE
+	kind string // of their reason: list's column TYPE
 	all  bool
 }
 
-// pick hands the letters of a choice to do. It fails where one that was named
-// was not seen.
+// pick calls do with the chosen letters. It fails if a named letter was not
+// seen.
 func (l letters) pick(ctx context.Context, c choice, do func(queue.Queue, *wire.Fleet, letter) error) error {
 	wanted := map[string]bool{}
 	for _, id := range c.ids {
 		wanted[id] = true
 	}
-	done := map[string]bool{} // a queue may show one twice
+	done := map[string]bool{} // a queue may return a letter twice
 	err := l.each(ctx, func(q queue.Queue, fleet *wire.Fleet, found letter) (bool, error) {
 		if done[found.ID] || !c.all && !wanted[found.ID] && (c.kind == "" || found.Type != c.kind) {
 			return true, nil
@@ -42,7 +42,7 @@ func (l letters) pick(ctx context.Context, c choice, do func(queue.Queue, *wire.
 	return err
 }
 
-// none says that there was no letter to be seen.
+// none is the message that no letter was seen.
 func (l letters) none() string {
 	other := "with --requests, those of the requests queue are looked at"
 	if l.Requests {
@@ -70,7 +70,7 @@ Examples:
   scriptfleet dlq delete --all --requests --look 30s`
 }
 
-// deletedLetter is what delete prints of each letter.
+// deletedLetter is delete's output for one letter.
 type deletedLetter struct {
 	Letter string `json:"letter"`
 	Tenant string `json:"tenant,omitempty"`

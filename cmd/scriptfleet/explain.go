@@ -36,7 +36,7 @@ Examples:
   scriptfleet explain 01JD… --tenant acme --source /stories/phishing-triage`
 }
 
-// explanation is what explain prints.
+// explanation is explain's output.
 type explanation struct {
 	Run       run.Key    `json:"run"`
 	Tenant    string     `json:"tenant,omitempty"`
@@ -101,8 +101,8 @@ func (c *explainCommand) Run(ctx context.Context) error {
 	return err
 }
 
-// find looks a run up; of an id alone that no run has, the open run whose request
-// has it.
+// find looks a run up by its id. If there is none, it looks for the open run
+// whose request has that id.
 func (c *explainCommand) find(ctx context.Context, l ledger.Ledger, key run.Key) (ledger.Record, error) {
 	record, err := l.Lookup(ctx, key)
 	if err != nil {
@@ -123,12 +123,12 @@ func (c *explainCommand) find(ctx context.Context, l ledger.Ledger, key run.Key)
 	return record, nil
 }
 
-// searched is how many open runs are searched for the id of a request.
+// searched is how many open runs are searched for a request's id.
 const searched = 10_000
 
-// queued tells what a run on a partition waits for: its tenant's backlog, where
-// that is over its budget; its tenant's cap, where that is reached, for workers
-// put back unread what is far above it; else a worker.
+// queued explains why a run is still on a partition: its tenant is stopped, or
+// over its backlog budget, or at its cap (workers put back runs far above a cap
+// unread), or else no worker has received it yet.
 func (c *explainCommand) queued(ctx context.Context, fleet *wire.Fleet, tenant string) (string, error) {
 	open, err := fleet.Ledger.Backlogs(ctx, []string{tenant})
 	if err != nil {
@@ -151,7 +151,7 @@ func (c *explainCommand) queued(ctx context.Context, fleet *wire.Fleet, tenant s
 	return fmt.Sprintf("It is on a partition, or put back to one, and waits for a worker (%d runs of tenant %s are open). If that lasts, look whether workers run and are ready.", open[0], tenant), nil
 }
 
-// explain puts a record into words.
+// explain describes a record.
 func explain(r ledger.Record) explanation {
 	e := explanation{
 		Run: r.Entry.Key, Tenant: r.Entry.Tenant, Source: r.Entry.Source, ID: r.Entry.ID, State: stateName(r.State), Since: r.Since,

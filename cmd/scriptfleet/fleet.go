@@ -18,15 +18,15 @@ import (
 	"github.com/scriptfleet/scriptfleet/pkg/telemetry"
 )
 
-// operator is what commands on a running fleet have in common. Each takes beside
-// it what it uses, and no other flags.
+// operator has the flags of all commands on a running fleet. Each command adds
+// only the flags that it uses.
 type operator struct {
 	config.Named
 	JSON bool `name:"json" help:"Print JSON."`
 }
 
-// open reaches the fleet that the AWS SDK's configuration leads to: by
-// environment, files, or the machine's own role.
+// open connects to the fleet of the AWS SDK's configuration: environment,
+// files, or the machine's own role.
 func (o operator) open(ctx context.Context, settings config.Fleet) (*wire.Fleet, error) {
 	settings.Named = o.Named
 	log, err := telemetry.NewLogger("error", "auto")
@@ -40,7 +40,7 @@ func (o operator) open(ctx context.Context, settings config.Fleet) (*wire.Fleet,
 	return wire.Dial(settings, cfg, log, prometheus.NewRegistry())
 }
 
-// openLedger is open for commands that ask Redis too.
+// openLedger is open for commands that also use Redis.
 func (o operator) openLedger(ctx context.Context, settings config.Fleet) (*wire.Fleet, error) {
 	if settings.RedisURL == "" {
 		return nil, exitError{exitUsage, wire.ErrNoRedis}
@@ -61,9 +61,9 @@ func dial(ctx context.Context, f config.Fleet, log *zap.Logger) (*wire.Fleet, er
 	return wire.Open(ctx, f, cfg, log, prometheus.NewRegistry())
 }
 
-// connect reaches the fleet that the environment names or, where it names none,
-// starts an embedded one as the options have it, and says which. stop ends what
-// was begun.
+// connect connects to the fleet that the environment names. If it names none,
+// connect starts an embedded stack with options o. It prints which. stop ends
+// what connect has started.
 func connect(ctx context.Context, o embedded.Options, line *progress.Line) (_ *wire.Fleet, stop func(), err error) {
 	if configured(o.Fleet) {
 		f, err := dial(ctx, o.Fleet, o.Log)
@@ -96,8 +96,8 @@ func printJSON(v any) error {
 	return nil
 }
 
-// differences are what does not fit together: among the fleet's processes, and
-// between them and this command.
+// differences are contradictions between the settings of the fleet's processes,
+// or between theirs and this command's.
 func differences(ctx context.Context, fleet *wire.Fleet) ([]shape.Difference, error) {
 	all, err := fleet.Shape().Processes(ctx)
 	if err != nil {

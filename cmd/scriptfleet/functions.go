@@ -59,7 +59,7 @@ func (c *functionsList) Run(ctx context.Context) error {
 	})
 }
 
-// ofTenant keeps the functions of a tenant, or all where it is empty.
+// ofTenant returns the functions of a tenant, or all for an empty tenant.
 func ofTenant(all []function.Info, prefix, tenant string) []function.Info {
 	if tenant == "" {
 		return all
@@ -74,7 +74,7 @@ func ofTenant(all []function.Info, prefix, tenant string) []function.Info {
 	return mine
 }
 
-// shownFunction is a function as JSON shows it.
+// shownFunction is a function in JSON output.
 type shownFunction struct {
 	Function  string    `json:"function"`
 	Runtime   string    `json:"runtime"`

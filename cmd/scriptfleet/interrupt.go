@@ -8,16 +8,16 @@ import (
 	"syscall"
 )
 
-// interruptible is ctx until Ctrl-C, or SIGTERM. A command that has ended its
-// embedded stack then leaves neither a process nor a folder behind.
+// interruptible is a context that ends at Ctrl-C or SIGTERM, so that a command
+// can end its embedded stack and leave no process or folder.
 func interruptible(ctx context.Context) (context.Context, context.CancelFunc) {
 	return signal.NotifyContext(ctx, os.Interrupt, syscall.SIGTERM)
 }
 
-// errInterrupted is why a command ends that was not let finish.
+// errInterrupted is the error of a command that a signal ended.
 var errInterrupted = errors.New("interrupted")
 
-// interrupted is err, unless a signal came and is the reason.
+// interrupted is errInterrupted if a signal has ended ctx, and else err.
 func interrupted(ctx context.Context, err error) error {
 	if err != nil && errors.Is(ctx.Err(), context.Canceled) {
 		return errInterrupted

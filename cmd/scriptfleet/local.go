@@ -56,7 +56,7 @@ func (c *localCommand) Run(ctx context.Context) error {
 	if err != nil {
 		return exitError{exitUsage, err}
 	}
-	// Taken from the start: a signal that comes during the start stops it too.
+	// From here on a signal stops the command, also during the start.
 	ctx, stop := interruptible(ctx)
 	defer stop()
 
@@ -82,8 +82,8 @@ func (c *localCommand) Run(ctx context.Context) error {
 	return stack.Wait()
 }
 
-// end stops the fleet. Queues that are in memory take their runs with them, so
-// there is nothing to wait for.
+// end stops the fleet. Without --data the queues are in memory and end with the
+// process, so it does not wait for runs in hand.
 func (c *localCommand) end(stack *embedded.Stack) {
 	n := stack.InHand()
 	switch {
@@ -99,7 +99,7 @@ func (c *localCommand) end(stack *embedded.Stack) {
 	stack.GiveUp()
 }
 
-// publish says where the stack is.
+// publish prints the stack's environment.
 func (c *localCommand) publish(env []string) error {
 	lines := exportLines(env)
 	if c.EnvFile != "" {
@@ -119,7 +119,7 @@ func (c *localCommand) publish(env []string) error {
 	return json.NewEncoder(os.Stdout).Encode(object)
 }
 
-// exportLines are lines that a shell takes as they are.
+// exportLines are export commands for a shell.
 func exportLines(env []string) string {
 	var b strings.Builder
 	for _, line := range env {
@@ -129,7 +129,7 @@ func exportLines(env []string) string {
 	return b.String()
 }
 
-// writeFile writes a file that only its owner can read, whole or not at all.
+// writeFile writes a file for its owner only, completely or not at all.
 func writeFile(path, content string) error {
 	f, err := os.CreateTemp(filepath.Dir(path), ".env-*")
 	if err != nil {

@@ -14,7 +14,7 @@ import (
 	"github.com/scriptfleet/scriptfleet/pkg/sandbox"
 )
 
-// Commands, one to a file.
+// commands are the subcommands; each has its own file.
 type commands struct {
 	Version kong.VersionFlag `help:"Print the version and end."`
 
@@ -28,13 +28,13 @@ type commands struct {
 	Check     checkCommand     `cmd:"" help:"Check the books: every accepted run has a result, is in flight, or is a dead letter."`
 }
 
-// Exit codes, beside 0 for success and those of run.
+// Exit codes besides 0 (success) and those of run.
 const (
 	exitFailed = 1
 	exitUsage  = 2
 )
 
-// exitError ends the command with a code; its error, if any, is printed.
+// exitError ends the command with an exit code; its error, if any, is printed.
 type exitError struct {
 	code int
 	err  error

@@ -28,17 +28,17 @@ var waitForScan string
 //go:embed demo/score_alert.py
 var scoreAlert string
 
-// play is the demo's batch, and what became of it.
+// play is the demo's batch and its results.
 type play struct {
 	acts     []*act
 	byTenant map[string]*act
 	sent     int
 	received int
-	repeated int // results that came more than once
+	repeated int // number of repeated results
 	seen     map[run.Key]bool
 }
 
-// act is what one tenant's story does.
+// act is the batch of one tenant.
 type act struct {
 	tenant, story, action string
 	script, requirements  string
@@ -85,7 +85,7 @@ func (p *play) requests() []run.Request {
 	var rs []run.Request
 	for _, a := range p.acts {
 		for i := range a.runs {
-			input, _ := json.Marshal(a.input(i)) // plain values
+			input, _ := json.Marshal(a.input(i)) // a map of plain values always encodes
 			rs = append(rs, run.Request{
 				SpecVersion: run.SpecVersion, Type: run.TypeRequested,
 				Source: "/stories/" + a.story, ID: fmt.Sprintf("%s-%d", a.action, i+1), Tenant: a.tenant,
@@ -141,7 +141,7 @@ func (p *play) printTable(w io.Writer) {
 	_ = table.Flush()
 }
 
-// printMany tells of a burst in one row.
+// printMany prints a burst as one row.
 func (a *act) printMany(w io.Writer) {
 	totals := make([]int64, len(a.results))
 	for i, r := range a.results {
@@ -154,7 +154,7 @@ func (a *act) printMany(w io.Writer) {
 		totals[0], totals[len(totals)-1], said(a.results[0]))
 }
 
-// counts are the values that f gives, each with how often, the most often first.
+// counts are the values of f, each with its count, the most frequent first.
 func counts(rs []run.Result, f func(run.Result) string) string {
 	n := map[string]int{}
 	var names []string
@@ -172,7 +172,7 @@ func counts(rs []run.Result, f func(run.Result) string) string {
 	return strings.Join(names, ", ")
 }
 
-// said is what the author would look at first.
+// said is the line that an author would look at first.
 func said(r run.Result) string {
 	text := string(r.Data.Output)
 	if e := r.Data.Error; e != nil {
@@ -213,7 +213,8 @@ func (p *play) printSummary(w io.Writer) {
 	fmt.Fprintf(w, "Nothing lost, %d repeated. initech and umbrella were to fail and to time out.\n", p.repeated)
 }
 
-// check fails unless every run ended as it should, with one build a script.
+// check fails unless every run ended as expected and every script was built
+// once.
 func (p *play) check() error {
 	for _, a := range p.acts {
 		for _, r := range a.results {

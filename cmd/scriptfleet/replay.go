@@ -54,7 +54,7 @@ type replayCommand struct {
 	ExpectBuilds *int          `group:"What is said of it" min:"0" max:"1000000" help:"Fail unless exactly so many builds were made."`
 	LogLevel     string        `group:"What is said of it" default:"error" enum:"debug,info,warn,error" help:"What the embedded stack says on stderr."`
 
-	labelled bool // by the user
+	labelled bool // --run-label was given
 }
 
 // Help is shown below the flags.
@@ -103,8 +103,7 @@ func (c *replayCommand) Run(ctx context.Context) error {
 	return errors.Join(c.print(report, file), report.Err())
 }
 
-// replay carries the plan out at the fleet that is configured, or at one of its
-// own.
+// replay performs the plan on the configured fleet, or on an embedded one.
 func (c *replayCommand) replay(ctx context.Context, plan replay.Plan, log *zap.Logger, line *progress.Line) (replay.Report, error) {
 	fleet, stop, err := connect(ctx, embedded.Options{
 		Fleet: c.Fleet, Worker: c.Worker, Log: log,
@@ -138,7 +137,7 @@ func (c *replayCommand) naming() replay.Naming {
 	return replay.Naming{Label: c.RunLabel, Keep: c.KeepIDs}
 }
 
-// showProgress tells how far the replay is: at once on a terminal, elsewhere by
+// showProgress shows the progress: continuously on a terminal, and otherwise as
 // a line now and then.
 func showProgress(ctx context.Context, r *replay.Replay, line *progress.Line) {
 	terminal := term.IsTerminal(int(os.Stderr.Fd()))
@@ -162,7 +161,7 @@ func showProgress(ctx context.Context, r *replay.Replay, line *progress.Line) {
 	}
 }
 
-// print shows the report, whatever becomes of its file.
+// print prints the report, also if writing the file failed.
 func (c *replayCommand) print(report replay.Report, file *reportFile) error {
 	text, err := json.MarshalIndent(report, "", "  ")
 	if err != nil {
@@ -180,11 +179,11 @@ func (c *replayCommand) print(report replay.Report, file *reportFile) error {
 	return errors.Join(err, file.write(text))
 }
 
-// reportFile is where the report goes: opened before the first request, so that
-// no replay is lost to a path that can't be written. Nil is no file.
+// reportFile is the report's file. It is opened before the first request, so
+// that a wrong path fails before the replay. Nil means no file.
 type reportFile struct {
 	*os.File
-	made bool // it was not there before
+	made bool // it did not exist before
 }
 
 func (c *replayCommand) openReport() (*reportFile, error) {
@@ -217,7 +216,7 @@ func (f *reportFile) write(text []byte) error {
 	return nil
 }
 
-// discard leaves the file as it was.
+// discard restores the previous state of the file.
 func (f *reportFile) discard() error {
 	switch {
 	case f == nil:

@@ -9,7 +9,7 @@ import (
 	"github.com/scriptfleet/scriptfleet/cmd/internal/replay"
 )
 
-// plan reads or makes up what is sent, and says when.
+// plan makes the plan from the flags.
 func (c *replayCommand) plan() (replay.Plan, error) {
 	if err := c.checkSource(); err != nil {
 		return nil, err

@@ -53,7 +53,7 @@ Examples:
   echo 'aws sts get-caller-identity' | scriptfleet run - --runtime aws-cli --credential aws-prod`
 }
 
-// exitOther is what run exits with for every status that has no code of its own.
+// exitOther is the exit code for every status without one of its own.
 const exitOther = 6
 
 var exitCodes = map[run.Status]int{
@@ -115,7 +115,8 @@ func (c *runCommand) request() (run.Request, error) {
 	}, nil
 }
 
-// unattributable is why the fleet could not answer a request; nil where it can.
+// unattributable is the reason why the fleet could not answer a request, or
+// nil.
 func unattributable(request run.Request) *run.Error {
 	if request.Attributable() {
 		return nil
@@ -132,7 +133,7 @@ func unattributable(request run.Request) *run.Error {
 	return refused
 }
 
-// seconds are 0, which stands for the fleet's default, where none are given.
+// seconds is *n, or 0 for the fleet's default.
 func seconds(n *int) int {
 	if n == nil {
 		return 0
@@ -140,8 +141,7 @@ func seconds(n *int) int {
 	return *n
 }
 
-// execute sends the request to the fleet that is configured, or to one of its
-// own.
+// execute sends the request to the configured fleet, or to an embedded one.
 func (c *runCommand) execute(ctx context.Context, request run.Request, log *zap.Logger, line *progress.Line) (run.Result, error) {
 	fleet, stop, err := connect(ctx, embedded.Options{
 		Fleet: c.Fleet, Worker: c.Worker, Log: log,
@@ -161,7 +161,7 @@ func (c *runCommand) execute(ctx context.Context, request run.Request, log *zap.
 
 // send enqueues the request and waits for its result.
 func send(ctx context.Context, fleet *wire.Fleet, cl *client.Client, request run.Request, line *progress.Line) (run.Result, error) {
-	cl.PollWait = time.Second // what Ctrl-C waits for, at the most
+	cl.PollWait = time.Second // the longest time that Ctrl-C waits
 	if err := cl.Send(ctx, request)[0]; err != nil {
 		return run.Result{}, err
 	}
@@ -174,7 +174,7 @@ func send(ctx context.Context, fleet *wire.Fleet, cl *client.Client, request run
 	return await(ctx, cl, key)
 }
 
-// watch tells on the progress line where the run is.
+// watch shows on the progress line where the run is.
 func watch(ctx context.Context, f *wire.Fleet, key run.Key, line *progress.Line) {
 	tick := time.NewTicker(300 * time.Millisecond)
 	defer tick.Stop()
@@ -197,7 +197,7 @@ func watch(ctx context.Context, f *wire.Fleet, key run.Key, line *progress.Line)
 	}
 }
 
-// await consumes results until the run's own is there.
+// await receives results until the run's own has come.
 func await(ctx context.Context, cl *client.Client, key run.Key) (run.Result, error) {
 	consuming, stop := context.WithCancel(ctx)
 	defer stop()
@@ -222,8 +222,8 @@ func await(ctx context.Context, cl *client.Client, key run.Key) (run.Result, err
 	return run.Result{}, fmt.Errorf("no result for run %s: %w; is a worker running? scriptfleet explain %s tells where it is", key, context.Cause(ctx), key)
 }
 
-// print writes the output, or the event, to stdout and the rest to stderr, and
-// turns the status into the exit code.
+// print prints the output, or the event, on stdout and everything else on
+// stderr. Its error has the exit code of the status.
 func (c *runCommand) print(res run.Result) error {
 	if c.Event || c.JSON {
 		body, err := res.Encode()
@@ -265,7 +265,7 @@ func printLogs(w io.Writer, res run.Result) {
 	}
 }
 
-// sentence says what went wrong, whose it is, and where.
+// sentence is the error's message, with its owner and place.
 func sentence(res run.Result) string {
 	e := res.Data.Error
 	text := fmt.Sprintf("%s: %s: %s", res.Data.Status, e.Type, e.Message)

@@ -11,7 +11,7 @@ import (
 	"golang.org/x/term"
 )
 
-// printTable prints rows, with tabs between their cells, in columns.
+// printTable prints rows, with tabs between their cells, as columns.
 func printTable(rows func(io.Writer)) error {
 	var b bytes.Buffer
 	table := tabwriter.NewWriter(&b, 0, 0, 2, ' ', 0)
@@ -22,7 +22,7 @@ func printTable(rows func(io.Writer)) error {
 	return printFitted(b.String())
 }
 
-// printFitted prints text; on a terminal no line is longer than it is wide.
+// printFitted prints text; on a terminal it cuts lines at the terminal's width.
 func printFitted(text string) error {
 	if width, _, err := term.GetSize(int(os.Stdout.Fd())); err == nil && width > 20 {
 		text = cut(text, width)
@@ -31,7 +31,7 @@ func printFitted(text string) error {
 	return err
 }
 
-// cut shortens the lines that are longer than so many characters.
+// cut shortens lines to width characters.
 func cut(text string, width int) string {
 	var b strings.Builder
 	for line := range strings.Lines(text) {

@@ -11,9 +11,9 @@ import (
 	"unicode/utf8"
 )
 
-// readText reads a file of text, or standard input where the name is -. Files
-// that editors and PowerShell write are read as what they mean: UTF-16 by its
-// byte order mark, UTF-8 with or without one.
+// readText reads a text file, or standard input for "-". It accepts what
+// editors and PowerShell write: UTF-16 with a byte order mark, and UTF-8 with
+// or without one.
 func readText(name string) (string, error) {
 	var content []byte
 	var err error

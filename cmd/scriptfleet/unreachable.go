@@ -8,8 +8,8 @@ import (
 	"syscall"
 )
 
-// gone makes one sentence of an error that comes of a fleet which does not
-// answer. It returns every other error as it is.
+// gone replaces the error of a fleet that does not answer by a sentence. It
+// returns every other error unchanged.
 func gone(err error) error {
 	var dial *net.OpError
 	switch {

@@ -8,13 +8,13 @@ import (
 	"io"
 )
 
-// maxLine bounds a line of a batch: what a queue takes, and large bodies that
-// travel beside it.
+// maxLine bounds a line of a batch, 32 MiB: what a queue takes, and large
+// bodies that travel by claim check.
 const maxLine = 32 << 20
 
-// ReadBatch reads requests, one JSON event a line; blank lines are passed over.
-// Its errors name the line. Where invalid ones are allowed, they are sent as
-// they are.
+// ReadBatch reads requests, one JSON event per line, and skips blank lines. Its
+// errors name the line. With allowInvalid, an invalid line becomes an event
+// that is sent unchanged.
 func ReadBatch(r io.Reader, allowInvalid bool) ([]*Event, error) {
 	lines := bufio.NewScanner(r)
 	lines.Buffer(make([]byte, 64<<10), maxLine)

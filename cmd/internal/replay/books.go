@@ -8,7 +8,7 @@ import (
 	"github.com/scriptfleet/scriptfleet/pkg/run"
 )
 
-// Books say what was sent and what came of it. They are safe for concurrent use.
+// Books record what was sent and the results. They are safe for concurrent use.
 type Books struct {
 	naming   Naming
 	requests int           // of the plan
@@ -17,18 +17,18 @@ type Books struct {
 	mu        sync.Mutex
 	start     time.Time
 	lastSend  time.Time
-	lastFirst time.Time // when the last first result came
-	ended     bool      // nothing will be sent any more
+	lastFirst time.Time // when the last first result of a run came
+	ended     bool      // nothing more will be sent
 	runs      map[run.Key]*entry
-	order     []*entry // as they were sent
-	oldest    int      // all of order before it are settled
+	order     []*entry // by the time of sending
+	oldest    int      // all entries before this index are settled
 
 	sent, sendErrors, results, failed   int
-	before, unanswerable                int // runs answered before; requests that name no run
+	before, unanswerable                int // runs answered before this replay; requests without an identity
 	repeated, doubled, unexpected       int
 	others, receiveErrors               int
 	firstSendError, lastReceiveError    error
-	doubledRuns, unexpectedRuns, reruns []run.Key // the first of them
+	doubledRuns, unexpectedRuns, reruns []run.Key // the first `named` of them
 	figures                             *figures
 }
 
@@ -37,18 +37,18 @@ type entry struct {
 	key           run.Key
 	send          Send
 	sentAt        time.Time
-	sends, failed int // calls, and those of them that failed
+	sends, failed int // calls, and failed calls
 	content       uint64
 	answered      bool
 	before        bool // its result came before this replay
 	doubled       bool
 }
 
-// pending tells whether a result is still to come. Where no send went through,
-// none is waited for.
+// pending tells whether a result is still expected. If no send succeeded, none
+// is.
 func (e *entry) pending() bool { return !e.answered && !e.before && e.failed < e.sends }
 
-// named bounds the runs that are named in reports.
+// named bounds the number of runs that a report names.
 const named = 100
 
 func newBooks(naming Naming, requests int) *Books {
@@ -58,14 +58,14 @@ func newBooks(naming Naming, requests int) *Books {
 	}
 }
 
-// begin sets the instant that the plan counts from.
+// begin sets the time from which the plan counts.
 func (b *Books) begin(start time.Time) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	b.start, b.lastSend, b.lastFirst = start, start, start
 }
 
-// sending notes requests that are about to be sent.
+// sending records requests that are about to be sent.
 func (b *Books) sending(due Plan, now time.Time) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -78,7 +78,7 @@ func (b *Books) sending(due Plan, now time.Time) {
 	}
 }
 
-// entry is the run of a request; nil where it names none.
+// entry returns the run of a request, or nil if the request names none.
 func (b *Books) entry(s Send, now time.Time) *entry {
 	key := b.naming.key(s)
 	if key == "" {
@@ -94,7 +94,7 @@ func (b *Books) entry(s Send, now time.Time) *entry {
 	return e
 }
 
-// answered notes what became of the call that was to send them.
+// answered records the result of the call that sent them.
 func (b *Books) answered(due Plan, errs []error, took time.Duration) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -121,7 +121,7 @@ func (b *Books) answered(due Plan, errs []error, took time.Duration) {
 	}
 }
 
-// allSent notes that the plan is carried out, or given up.
+// allSent records that the plan is complete, or given up.
 func (b *Books) allSent() {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -140,7 +140,7 @@ func (b *Books) checkComplete() {
 	}
 }
 
-// take notes a result, and tells whether it belongs to this replay.
+// take records a result, and tells whether it belongs to this replay.
 func (b *Books) take(r run.Result, at time.Time) (mine bool) {
 	content := contentOf(r)
 	b.mu.Lock()
@@ -168,7 +168,7 @@ func (b *Books) take(r run.Result, at time.Time) (mine bool) {
 func (b *Books) takeFirst(e *entry, r run.Result, content uint64, at time.Time) {
 	if e.before {
 		e.before = false
-		b.before-- // it was published again
+		b.before-- // it was published once more
 	} else if e.failed == e.sends {
 		b.failed-- // the send went through after all
 	}
@@ -182,7 +182,7 @@ func (b *Books) takeFirst(e *entry, r run.Result, content uint64, at time.Time) 
 	b.checkComplete()
 }
 
-// pending are the runs that a result is still to come of.
+// pending are the runs whose results are still expected.
 func (b *Books) pending() (keys []run.Key) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -194,8 +194,8 @@ func (b *Books) pending() (keys []run.Key) {
 	return keys
 }
 
-// published notes that a run's result is out since then. One that was out when
-// the replay began is not waited for.
+// published records that the ledger has the run as published since then. If
+// that was before this replay, its result is not expected.
 func (b *Books) published(key run.Key, since time.Time) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -221,12 +221,12 @@ func note(keys *[]run.Key, key run.Key) {
 
 var contentSeed = maphash.MakeSeed()
 
-// contentOf is what two results of one run are compared by; see the package's
-// documentation for the exception.
+// contentOf is a hash by which two results of one run are compared; the
+// package's documentation gives the exception.
 func contentOf(r run.Result) uint64 {
 	if r.Data.Status == run.Rejected {
 		r.Time, r.Data.Timings = time.Time{}, run.Timings{}
 	}
-	body, _ := r.Encode() // it was decoded a moment ago
+	body, _ := r.Encode() // cannot fail: it was just decoded
 	return maphash.Bytes(contentSeed, body)
 }

@@ -12,23 +12,23 @@ import (
 	"github.com/scriptfleet/scriptfleet/pkg/run"
 )
 
-// Event is a request to send, as it was read: what stands in it goes to the
-// fleet byte for byte, faults included, but for its identity and its times.
+// Event is a request to send. Its fields go to the fleet byte for byte, also
+// invalid ones, except for its identity and its times.
 type Event struct {
 	Tenant string
 
-	source, id string     // its own; empty where it has none
+	source, id string     // its own; empty if it has none
 	time       *time.Time // when it was recorded
-	cancels    *int       // the place in the batch of the request that it cancels
+	cancels    *int       // index in the batch of the request that it cancels
 	envelope   object     // the other fields, without data
-	data       object     // of data, where something in it has to be changed
+	data       object     // fields of data, if one of them has to change
 
-	invalid []byte  // the whole line, where it is sent as it is
-	answers run.Key // of an invalid one, the run that is answered; empty where it names none
+	invalid []byte  // the whole line, if it is sent unchanged
+	answers run.Key // of an invalid one: the run that a result would name; empty if none
 }
 
-// invalidEvent is a line that goes to the fleet as it is. The fleet answers it
-// where it names a run, and buries it where it names none.
+// invalidEvent is a line that is sent unchanged. The fleet answers it if it
+// names a run, and buries it if not.
 func invalidEvent(line []byte) *Event {
 	r, _ := reading.Decode(line, time.Time{})
 	e := &Event{invalid: line, answers: r.Key}
@@ -38,7 +38,8 @@ func invalidEvent(line []byte) *Event {
 	return e
 }
 
-// reading are rules for requests of which only the identity is wanted.
+// reading is a policy for decoding requests of which only the identity is
+// needed.
 var reading = must(run.NewPolicy(run.PolicyConfig{MaxTimeoutSeconds: 900, DefaultRuntime: "python3.13", MemoryMB: 128, Handler: "none"}))
 
 func must(p *run.Policy, err error) *run.Policy {
@@ -48,8 +49,8 @@ func must(p *run.Policy, err error) *run.Policy {
 	return p
 }
 
-// ParseEvent reads an event. It fails where no result could name it, or its
-// times can't be read; all else is for the fleet to judge.
+// ParseEvent parses an event. It fails if no result could name it, or if its
+// times cannot be parsed; everything else is left to the fleet.
 func ParseEvent(line []byte) (*Event, error) {
 	if !utf8.Valid(line) {
 		return nil, errors.New("not UTF-8")
@@ -92,7 +93,7 @@ func (e *Event) read(f field) error {
 	case "time":
 		return f.into(&e.time)
 	case "data":
-		// Parsed only where something in it changes.
+		// Parsed only if a field in it may change.
 		if bytes.Contains(f.raw, []byte(`"expires_at"`)) || bytes.Contains(f.raw, []byte(`"run"`)) {
 			if data, err := parseObject(f.raw); err == nil {
 				e.data = data
@@ -104,8 +105,7 @@ func (e *Event) read(f field) error {
 	return nil
 }
 
-// target is the id of the request that the event cancels, if it is a
-// cancellation.
+// target is the id of the request that a cancellation cancels.
 func (e *Event) target() (id string, ok bool) {
 	var kind string
 	if e.envelope.text("type", &kind); kind != run.TypeCancelled {
@@ -114,7 +114,7 @@ func (e *Event) target() (id string, ok bool) {
 	return id, e.data.text("run", &id)
 }
 
-// body is the event under its identity, sent at now.
+// body is the event with the given identity, sent at now.
 func (e *Event) body(source, id, cancels string, now time.Time) []byte {
 	if e.invalid != nil {
 		return e.invalid
@@ -130,7 +130,7 @@ func (e *Event) body(source, id, cancels string, now time.Time) []byte {
 	return out.encode()
 }
 
-// changed is data as it has to be at now.
+// changed is data with the fields that must change at now.
 func (e *Event) changed(cancels string, now time.Time) object {
 	data := slices.Clone(e.data)
 	for i, f := range data {
@@ -145,8 +145,8 @@ func (e *Event) changed(cancels string, now time.Time) object {
 	return data
 }
 
-// object is a JSON object with its fields in order, each as it was written, so
-// that one that stands twice still does.
+// object is a JSON object with its fields in order, each with its original
+// bytes; a duplicate field stays one.
 type object []field
 
 type field struct {
@@ -195,7 +195,7 @@ func (o object) encode() []byte {
 	return b.Bytes()
 }
 
-// text reads the field into s, where it is there and a text.
+// text reads the field into s, if it exists and is a string.
 func (o object) text(name string, s *string) bool {
 	i := slices.IndexFunc(o, func(f field) bool { return f.name == name })
 	return i >= 0 && o[i].into(s) == nil
@@ -211,7 +211,7 @@ func (f field) into(v any) error {
 func quoted(name, value string) field { return field{name, quote(value)} }
 
 func quote(s string) []byte {
-	text, _ := json.Marshal(s) // a string always is
+	text, _ := json.Marshal(s) // a string always encodes
 	return text
 }
 

@@ -10,9 +10,9 @@ import (
 	"github.com/scriptfleet/scriptfleet/pkg/run"
 )
 
-// Stages of a run's life, in their order; those between the queues are
-// [run.Timings]. Transit is what is left of the latency: to the requests queue,
-// late sends included, and from the results queue.
+// Stages of a run's life, in order; those between the queues are [run.Timings].
+// Transit is the rest of the latency: to the requests queue, late sends
+// included, and from the results queue.
 const (
 	stageTransit = "transit"
 	stageTotal   = "total"
@@ -32,7 +32,7 @@ var stages = []struct {
 	{stageTotal, func(t run.Timings) int64 { return t.Total }},
 }
 
-// figures are the numbers of a replay. Only [Books] uses them.
+// figures are the numbers of a replay. [Books] guards them.
 type figures struct {
 	latency, lateness, calls *histogram
 	stages                   map[string]*histogram
@@ -41,7 +41,7 @@ type figures struct {
 	scripts                  map[run.ScriptHash]*script
 	tenants                  map[string]*tenant
 	coldStarts, attempted    int
-	ahead                    int // builds that no run of the script asked for
+	ahead                    int // builds that no run of the script requested
 }
 
 type script struct {
@@ -51,7 +51,7 @@ type script struct {
 
 type tenant struct {
 	Runs, Results, Built int
-	waits, latencies     []float64 // ms
+	waits, latencies     []float64 // in ms
 }
 
 func newFigures() *figures {
@@ -79,7 +79,7 @@ func (f *figures) tenant(name string) *tenant {
 	return t
 }
 
-// result counts a first result.
+// result counts the first result of a run.
 func (f *figures) result(r run.Result, latency time.Duration) {
 	f.statuses[r.Data.Status]++
 	f.latency.record(latency)
@@ -126,7 +126,7 @@ func (f *figures) build(r run.Result, t *tenant) {
 	}
 }
 
-// Percentiles are of durations in milliseconds.
+// Percentiles are percentiles of durations, in milliseconds.
 type Percentiles struct {
 	Count int64   `json:"count"`
 	Mean  float64 `json:"mean"`
@@ -149,11 +149,11 @@ func newHistogram() *histogram {
 	return &histogram{h: hdrhistogram.New(1, longest.Microseconds(), 3)}
 }
 
-// record takes what clocks that disagree make negative for nothing.
+// record takes a negative duration, from clocks that disagree, as 0.
 func (h *histogram) record(d time.Duration) {
 	d = min(max(d, 0), longest)
 	h.sum += d
-	_ = h.h.RecordValue(d.Microseconds()) // it is within the bounds
+	_ = h.h.RecordValue(d.Microseconds()) // the value is within the bounds
 }
 
 func (h *histogram) percentiles() Percentiles {
@@ -167,7 +167,7 @@ func (h *histogram) percentiles() Percentiles {
 	return p
 }
 
-// percentile of values that are sorted, by nearest rank.
+// percentile is the nearest-rank percentile of sorted values.
 func percentile(sorted []float64, percent float64) float64 {
 	if len(sorted) == 0 {
 		return 0

@@ -10,23 +10,23 @@ import (
 	"github.com/scriptfleet/scriptfleet/pkg/run"
 )
 
-// Generate says what a generated batch is made of.
+// Generate describes a generated batch.
 type Generate struct {
-	Tenants      int           // 5
-	Scripts      int           // in all, dealt to the tenants in turn; 8, or one a tenant where they are more
-	Requests     int           // in all, dealt to the scripts in turn; 200
+	Tenants      int           // default 5
+	Scripts      int           // of all tenants, assigned in turn; default 8, or one per tenant if there are more tenants
+	Requests     int           // of all scripts, assigned in turn; default 200
 	Sleep        time.Duration // of every run
-	Requirements int           // scripts that need a package from the index
-	Failing      int           // scripts that raise
-	// Set names the scripts: those of one set are the same in every replay.
+	Requirements int           // number of scripts that need a package from the index
+	Failing      int           // number of scripts that raise
+	// Set names the scripts: a set has the same scripts in every replay.
 	Set string
 }
 
-// generatedPackage is small, has no requirements of its own, and a wheel for
-// every Python.
+// generatedPackage is small, has no dependencies, and has a wheel for every
+// Python.
 const generatedPackage = "idna==3.10"
 
-// ParseGenerate reads name=value pairs with commas between them.
+// ParseGenerate parses name=value pairs separated by commas.
 func ParseGenerate(text string) (Generate, error) {
 	g := Generate{Tenants: 5, Requests: 200}
 	counts := map[string]*int{
@@ -69,11 +69,11 @@ func (g Generate) check() error {
 	return nil
 }
 
-// maxSleep leaves a run the time to begin and to end within the longest timeout
-// that a fleet takes by default.
+// maxSleep leaves a run time to start and to end within the longest timeout
+// that a fleet allows by default.
 const maxSleep = 50 * time.Second
 
-// Events are the batch. Requests of one script are one event.
+// Events are the batch. All requests of one script are the same event.
 func (g Generate) Events() ([]*Event, error) {
 	scripts := make([]*Event, g.Scripts)
 	for i := range scripts {
@@ -89,7 +89,8 @@ func (g Generate) Events() ([]*Event, error) {
 	return events, nil
 }
 
-// script is number i: those with requirements come first, those that fail last.
+// script is script number i: those with requirements come first, those that
+// fail last.
 func (g Generate) script(i int) (*Event, error) {
 	s := generated{
 		tenant: fmt.Sprintf("tenant-%03d", i%g.Tenants+1),
@@ -103,7 +104,7 @@ func (g Generate) script(i int) (*Event, error) {
 	return s.event()
 }
 
-// generated is a script that sleeps and answers, and runs that do.
+// generated is a script that sleeps and answers, and a run of it.
 type generated struct {
 	tenant, action, set string
 	requirements        string

@@ -5,14 +5,14 @@ import (
 	"time"
 )
 
-// Progress is how far a replay is.
+// Progress is a replay's progress.
 type Progress struct {
 	Requests, Sent, SendErrors int
 	Results, InFlight          int
-	Lost                       int // waited for longer than results are waited for in the end
+	Lost                       int // without a result for longer than Config.Wait
 	Doubled                    int
-	Oldest                     time.Duration // that a run in flight was sent ago
-	Rate                       float64       // results a second so far
+	Oldest                     time.Duration // since the oldest run in flight was sent
+	Rate                       float64       // results per second so far
 }
 
 func (b *Books) progress(now time.Time, wait time.Duration) Progress {
@@ -57,7 +57,7 @@ func (p Progress) String() string {
 	return s
 }
 
-// grouped writes n with a comma between the thousands.
+// grouped formats n with a comma between thousands.
 func grouped(n int) string {
 	s := fmt.Sprint(n)
 	for i := len(s) - 3; i > 0 && s[i-1] != '-'; i -= 3 {

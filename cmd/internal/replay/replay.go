@@ -1,27 +1,26 @@
-// Package replay sends a batch of requests to a fleet as a load test must, and
-// keeps books of what comes back.
+// Package replay sends a batch of requests to a fleet as a load test, and
+// accounts for the results.
 //
 // What must hold:
 //
 //   - Sending is open-loop. A [Plan] fixes when each request is due before the
-//     first is sent; nothing that the fleet does moves it. A send that is late
-//     counts against us: latency is measured from when the request was due, and
-//     the lateness is reported beside it. A slow fleet can thus not hide its
-//     slowness by slowing the load down.
-//   - Every run is known before its request is sent, so that no result can come
+//     first is sent, and the fleet's behaviour does not change that. Latency is
+//     measured from when the request was due, so a late send makes it longer; the
+//     lateness is also reported. So a slow fleet cannot hide by slowing the load.
+//   - Every run is recorded before its request is sent, so no result can arrive
 //     too early to be counted.
-//   - Each run is counted once, by its first result. A further result that is
-//     the same event is repeated, which queues may do; one that differs is
-//     doubled, which a fleet must not do. Differs means in anything at all: two
-//     executions of one script may well return the same, but not take the same
-//     time. Only of rejections, where nothing was executed and a repeated
-//     request is simply rejected again, times are left out.
-//   - Results of nobody that was sent here go back to their queue, but for those
-//     of this replay's own source: these are unexpected, and are reported.
+//   - Each run is counted once, by its first result. A further result that is the
+//     same event is repeated, which queues may do; one that differs is doubled,
+//     which a fleet must not do. Any difference counts: two executions of one
+//     script may return the same, but do not take the same time. Only for
+//     rejections the times are not compared: nothing was executed, and a repeated
+//     request is rejected again.
+//   - Results of other senders' runs go back to the queue, except results for this
+//     replay's own source: those are unexpected, and are reported.
 //
-// Requests get ids that no replay had before, since the same (tenant, source,
-// id) twice is one run. Their recorded time becomes that of their sending, and
-// what they expire at moves along.
+// Requests get ids that no earlier replay had, because a repeated (tenant,
+// source, id) is the same run. A recorded time is replaced by the time of
+// sending, and expires_at moves by the same amount.
 package replay
 
 import (
@@ -36,41 +35,41 @@ import (
 	"github.com/scriptfleet/scriptfleet/pkg/run"
 )
 
-// Config says how a plan is carried out. Zero values stand for the defaults that
-// the fields name.
+// Config configures a replay. A zero value means the default that its field
+// names.
 type Config struct {
 	Naming  Naming
-	Senders int           // calls that send at a time; 32
-	Tick    time.Duration // how long a request may wait to share a call with others; 5 ms
-	Wait    time.Duration // for results, after the last send; 5 min
-	Linger  time.Duration // for doubled results, after the last first one; 2 s
+	Senders int           // concurrent calls; default 32
+	Tick    time.Duration // how long a request may wait to share a call with others; default 5 ms
+	Wait    time.Duration // for results, after the last send; default 5 min
+	Linger  time.Duration // for doubled results, after the last first result; default 2 s
 }
 
-// Queue is where requests are sent.
+// Queue is the queue to which requests are sent.
 type Queue interface {
 	Send(ctx context.Context, ms []queue.Message) []error
 }
 
-// Results is where they are answered; see [client.Client.Consume].
+// Results receives the results; see [client.Client.Consume].
 type Results interface {
 	Consume(ctx context.Context, take func(client.Received) (mine bool)) error
 }
 
-// Ledger tells what the fleet knows of a run.
+// Ledger returns what the fleet has recorded of a run.
 type Ledger interface {
 	Lookup(ctx context.Context, key run.Key) (ledger.Record, error)
 }
 
-// Deps are the two ends of the fleet.
+// Deps are a Replay's dependencies.
 type Deps struct {
 	Requests Queue
 	Results  Results
-	// Ledger tells which runs were answered before. It is nil where all ids are
+	// Ledger finds the runs that were answered before. It is nil if all ids are
 	// new to the fleet.
 	Ledger Ledger
 }
 
-// Replay carries out one plan.
+// Replay performs one plan.
 type Replay struct {
 	cfg   Config
 	deps  Deps
@@ -95,11 +94,11 @@ func New(cfg Config, deps Deps, plan Plan) *Replay {
 	return &Replay{cfg: cfg, deps: deps, plan: plan, books: newBooks(cfg.Naming, len(plan))}
 }
 
-// Progress tells how far the replay is. It may be called at any time.
+// Progress returns the replay's progress. It may be called at any time.
 func (r *Replay) Progress() Progress { return r.books.progress(time.Now(), r.cfg.Wait) }
 
-// Run sends everything, waits for the results and reports. When ctx ends early,
-// it reports what there is.
+// Run sends everything, waits for the results and reports. If ctx ends early,
+// it reports what it has.
 func (r *Replay) Run(ctx context.Context) Report {
 	r.books.begin(time.Now())
 	consuming, stop := context.WithCancel(ctx)
@@ -114,7 +113,7 @@ func (r *Replay) Run(ctx context.Context) Report {
 	return r.books.report(ctx.Err() != nil)
 }
 
-// await returns once every result has come, or the wait for them is over.
+// await returns once every result has come, or the wait is over.
 func (r *Replay) await(ctx context.Context) {
 	wait := time.NewTimer(r.cfg.Wait)
 	defer wait.Stop()
@@ -133,11 +132,12 @@ func (r *Replay) await(ctx context.Context) {
 	pause(ctx, r.cfg.Linger)
 }
 
-// lookEvery is how often runs without a result are looked up.
+// lookEvery is the interval at which runs without a result are looked up in the
+// ledger.
 const lookEvery = time.Second
 
-// lookUp finds the runs that were answered before this replay: their results
-// came then, and don't come again.
+// lookUp finds the runs that were answered before this replay: their results do
+// not come again.
 func (r *Replay) lookUp(ctx context.Context) {
 	for pause(ctx, lookEvery) {
 		for _, key := range r.books.pending() {
@@ -148,8 +148,8 @@ func (r *Replay) lookUp(ctx context.Context) {
 	}
 }
 
-// consume goes on after an error: a load test tells of a fault, and does not end
-// by it.
+// consume continues after an error: a load test reports faults, and does not
+// end because of them.
 func (r *Replay) consume(ctx context.Context) {
 	for ctx.Err() == nil {
 		err := r.deps.Results.Consume(ctx, func(rec client.Received) bool {
@@ -162,7 +162,7 @@ func (r *Replay) consume(ctx context.Context) {
 	}
 }
 
-// pause tells whether d passed before ctx ended.
+// pause waits for d. It returns false if ctx ended before.
 func pause(ctx context.Context, d time.Duration) bool {
 	if d <= 0 {
 		return ctx.Err() == nil
@@ -179,16 +179,16 @@ func pause(ctx context.Context, d time.Duration) bool {
 
 // Naming gives runs their identities.
 type Naming struct {
-	Label string // of this replay, and no other
-	Keep  bool   // leave requests the source and the id that they have
+	Label string // of this replay only
+	Keep  bool   // requests keep their own source and id
 }
 
-// Source is that of all requests which have none of their own to keep.
+// Source is the source of all requests that do not keep their own.
 func (n Naming) Source() string { return "/replay/" + n.Label }
 
 func (n Naming) id(seq int) string { return fmt.Sprintf("%s-%06d", n.Label, seq+1) }
 
-// key is that of the run that answers a request; empty where none does.
+// key is the run that a result for the request names; empty if there is none.
 func (n Naming) key(s Send) run.Key {
 	if s.Event.invalid != nil {
 		return s.Event.answers

@@ -9,14 +9,15 @@ import (
 	"github.com/scriptfleet/scriptfleet/pkg/run"
 )
 
-// Report is what a replay found. Its times are milliseconds, its rates per
-// second. Lists of runs hold the first hundred; the count beside is of all.
+// Report is the result of a replay. Times are in milliseconds, rates per
+// second. Lists of runs have the first hundred; the count next to a list is
+// complete.
 type Report struct {
 	Label     string    `json:"label"`
 	StartedAt time.Time `json:"started_at"`
 	Seconds   float64   `json:"seconds"` // from the beginning to the last send or result
-	// Interrupted is set where the replay ended before its time: what was still
-	// to come is in flight, and not lost.
+	// Interrupted is set if the replay ended early: runs without a result are
+	// then in flight, not lost.
 	Interrupted bool `json:"interrupted"`
 
 	Requests   int `json:"requests"`
@@ -24,7 +25,7 @@ type Report struct {
 	Sent       int `json:"sent"`
 	Unsent     int `json:"unsent"` // given up when the replay was interrupted
 	SendErrors int `json:"send_errors"`
-	// Unanswerable are requests that named no run, so the fleet buried them.
+	// Unanswerable are requests that named no run; the fleet buried them.
 	Unanswerable int    `json:"unanswerable"`
 	SendError    string `json:"send_error,omitempty"` // the first
 
@@ -58,7 +59,7 @@ type Report struct {
 	Failure string `json:"failure,omitempty"`
 }
 
-// BuildReport tells of the builds that runs saw.
+// BuildReport reports the builds in the results.
 type BuildReport struct {
 	Scripts   int                      `json:"scripts"` // that ran
 	Built     int                      `json:"built"`
@@ -69,15 +70,15 @@ type BuildReport struct {
 	Again []ScriptReport `json:"more_than_once"`
 }
 
-// ScriptReport names a script and how often it was built.
+// ScriptReport is a script and how often it was built.
 type ScriptReport struct {
 	Hash   run.ScriptHash `json:"script_hash"`
 	Tenant string         `json:"tenant"`
 	Built  int            `json:"built"`
 }
 
-// TenantReport tells how a tenant fared. A wait is all that comes before the
-// script's own time: intake, queue, build_wait, build and init.
+// TenantReport reports one tenant. A wait is everything before the script's own
+// time: intake, queue, build_wait, build and init.
 type TenantReport struct {
 	Tenant     string  `json:"tenant"`
 	Runs       int     `json:"runs"`

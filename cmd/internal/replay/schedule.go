@@ -9,12 +9,12 @@ import (
 
 // Send is one request of a plan.
 type Send struct {
-	At    time.Duration // when it is due, from the beginning
+	At    time.Duration // when it is due, from the plan's beginning
 	Event *Event
-	Seq   int // its place in the batch, which its id is made of
+	Seq   int // its index in the batch; part of its id
 }
 
-// Plan is when each request is due, the earliest first.
+// Plan is all requests by the time when they are due.
 type Plan []Send
 
 // Length is when the last request is due.
@@ -25,18 +25,18 @@ func (p Plan) Length() time.Duration {
 	return p[len(p)-1].At
 }
 
-// AtOnce has everything due at the beginning.
+// AtOnce makes everything due at the beginning.
 func AtOnce(events []*Event) Plan {
 	return planned(events, func(int) time.Duration { return 0 })
 }
 
-// Even spaces requests evenly, rate a second.
+// Even spaces requests evenly, at rate per second.
 func Even(events []*Event, rate float64) Plan {
 	return planned(events, func(i int) time.Duration { return seconds(float64(i) / rate) })
 }
 
-// Poisson has requests arrive independently of each other, rate a second on
-// average. The same seed is the same plan.
+// Poisson makes requests arrive independently of each other, at rate per second
+// on average. The same seed gives the same plan.
 func Poisson(events []*Event, rate float64, seed uint64) Plan {
 	random := source(seed)
 	var at time.Duration
@@ -46,7 +46,7 @@ func Poisson(events []*Event, rate float64, seed uint64) Plan {
 	})
 }
 
-// Recorded keeps the distances of the events' own times, speed times as fast.
+// Recorded keeps the intervals of the events' own times, divided by speed.
 func Recorded(events []*Event, speed float64) (Plan, error) {
 	for i, e := range events {
 		if e.time == nil {
@@ -75,7 +75,7 @@ func (p Plan) sort() {
 	slices.SortStableFunc(p, func(a, b Send) int { return int(a.At - b.At) })
 }
 
-// source is the random source of a seed, the same on every machine.
+// source is the random source for a seed, the same on every machine.
 func source(seed uint64) *rand.Rand { return rand.New(rand.NewPCG(seed, 0)) }
 
 func seconds(s float64) time.Duration { return time.Duration(s * float64(time.Second)) }

@@ -8,11 +8,11 @@ import (
 	"github.com/scriptfleet/scriptfleet/pkg/queue"
 )
 
-// send carries the plan out, and returns once every call has been answered.
+// send performs the plan, and returns once every call has been answered.
 //
-// The senders take turns with one cursor: whoever holds it waits for the next
-// requests to be due, hands it on and sends them. When all are busy, what falls
-// due meanwhile is late, and the next calls are full.
+// The senders share one cursor: the sender that holds it waits for the next due
+// requests, passes the cursor on and sends them. If all senders are busy,
+// requests become late, and the next calls are full batches.
 func (r *Replay) send(ctx context.Context) {
 	turns := make(chan *cursor, 1)
 	turns <- &cursor{rest: r.plan, start: r.books.start, tick: r.cfg.Tick}
@@ -49,17 +49,17 @@ func (r *Replay) sendBatch(ctx context.Context, due Plan) {
 	r.books.answered(due, errs, time.Since(began))
 }
 
-// cursor is what of a plan is still to send. One sender at a time has it.
+// cursor is the unsent part of a plan. One sender at a time holds it.
 type cursor struct {
 	rest  Plan
 	start time.Time
 	tick  time.Duration
-	last  time.Time // when requests were taken
+	last  time.Time // when requests were last taken
 }
 
-// next waits until requests are due and takes them: a full batch as soon as
-// there is one, fewer a tick after the last. It takes none when the plan or ctx
-// is at its end.
+// next waits until requests are due and takes them: a full batch at once, a
+// smaller one a tick after the last. It takes none at the end of the plan or of
+// ctx.
 func (c *cursor) next(ctx context.Context) Plan {
 	if len(c.rest) == 0 {
 		return nil

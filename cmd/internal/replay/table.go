@@ -10,7 +10,7 @@ import (
 	"github.com/scriptfleet/scriptfleet/pkg/run"
 )
 
-// Print writes the report for people.
+// Print prints the report for people.
 func (r *Report) Print(w io.Writer) error {
 	var b strings.Builder
 	r.printCounts(&b)
@@ -82,11 +82,11 @@ func (r *Report) printBuilds(w io.Writer) {
 	}
 }
 
-// shown is how many rows a list has before it is cut.
+// shown is the number of rows of a list before it is cut.
 const shown = 10
 
-// printTenants shows the busiest and the quietest: whether the first make the
-// second wait is the question.
+// printTenants prints the busiest and the quietest tenants, to show whether the
+// former make the latter wait.
 func (r *Report) printTenants(w io.Writer) {
 	if len(r.Tenants) == 0 {
 		return
@@ -130,7 +130,7 @@ func (r *Report) printBooks(w io.Writer) {
 
 func newTable(w io.Writer) *tabwriter.Writer { return tabwriter.NewWriter(w, 0, 0, 2, ' ', 0) }
 
-// show writes milliseconds with as many digits as matter.
+// show formats milliseconds with the digits that matter.
 func show(ms float64) string {
 	if ms < 10 {
 		return fmt.Sprintf("%.1f", ms)

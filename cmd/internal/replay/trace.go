@@ -19,29 +19,29 @@ import (
 // percentiles of its durations. An owner becomes a tenant, a function a script
 // that sleeps for as long as the function ran.
 type Trace struct {
-	minutes   []int // as the columns are named
+	minutes   []int // the names of the columns
 	functions []traced
 }
 
 type traced struct {
 	owner, app, function string
 	counts               []int
-	sleeps               []time.Duration // see quantiles; none if unknown
+	sleeps               []time.Duration // at quantiles; none if unknown
 }
 
-// TraceOptions say what of a trace is replayed, and how.
+// TraceOptions select a part of a trace, and how it is replayed.
 type TraceOptions struct {
-	From, To int     // minutes as the trace names them, To excluded; both 0 for all
-	Scale    float64 // of the counts
-	Speed    float64 // of the clock; sleeps stay as long as they are
-	Herd     bool    // everything in its minute's first second
+	From, To int     // minutes by the trace's names, without To; both 0: all
+	Scale    float64 // factor of the counts
+	Speed    float64 // factor of the clock; sleeps keep their length
+	Herd     bool    // all requests of a minute in its first second
 	Seed     uint64
 	MaxSleep time.Duration
-	Set      string // of the scripts, see [Generate]
+	Set      string // set of scripts: see [Generate]
 }
 
-// ReadTrace reads invocations a minute: HashOwner, HashApp, HashFunction and
-// Trigger, then a column a minute.
+// ReadTrace reads invocations per minute: the columns HashOwner, HashApp,
+// HashFunction and Trigger, then one per minute.
 func ReadTrace(r io.Reader) (*Trace, error) {
 	lines := csv.NewReader(r)
 	lines.ReuseRecord = true
@@ -82,8 +82,8 @@ func ReadTrace(r io.Reader) (*Trace, error) {
 	}
 }
 
-// quantiles are the columns of durations that sleeps are drawn from, each with
-// the share of runs that is not above it.
+// quantiles are the columns with the durations for sleeps, each with the share
+// of runs that are at most that long.
 var quantiles = []quantile{
 	{"percentile_Average_1", 0.01}, {"percentile_Average_25", 0.25}, {"percentile_Average_50", 0.5},
 	{"percentile_Average_75", 0.75}, {"percentile_Average_99", 0.99}, {"percentile_Average_100", 1},
@@ -94,8 +94,8 @@ type quantile struct {
 	upTo   float64
 }
 
-// ReadDurations adds how long the functions ran. Those that it does not name do
-// not sleep.
+// ReadDurations adds the functions' durations. A function without durations
+// does not sleep.
 func (t *Trace) ReadDurations(r io.Reader) error {
 	lines := csv.NewReader(r)
 	header, err := lines.Read()
@@ -134,8 +134,8 @@ func (t *Trace) ReadDurations(r io.Reader) error {
 	return nil
 }
 
-// Plan spreads each minute's invocations over the minute, each at an instant of
-// its own: a Poisson process of which the count is known. The same options are
+// Plan distributes each minute's invocations over the minute, each at a random
+// time of its own: a Poisson process with a known count. The same options give
 // the same plan.
 func (t *Trace) Plan(o TraceOptions) (Plan, error) {
 	if err := o.check(); err != nil {
@@ -158,7 +158,7 @@ func (t *Trace) Plan(o TraceOptions) (Plan, error) {
 			if minute < o.From || minute >= o.To {
 				continue
 			}
-			// A part of an invocation is one as often as it says.
+			// A fractional count is one invocation with that probability.
 			for range int(float64(f.counts[i])*o.Scale + random.Float64()) {
 				at := time.Duration(minute-o.From)*time.Minute + spread(random.Float64(), o.Herd)
 				plan = append(plan, Send{At: time.Duration(float64(at) / o.Speed), Event: drawn(events, random.Float64())})
@@ -182,7 +182,7 @@ func spread(u float64, herd bool) time.Duration {
 	return time.Duration(u * float64(time.Minute))
 }
 
-// events are the runs of one function, one for each duration that it has.
+// events are the runs of one function, one for each of its durations.
 func (f traced) events(o TraceOptions) ([]*Event, error) {
 	sleeps := f.sleeps
 	if sleeps == nil {
@@ -203,7 +203,7 @@ func (f traced) events(o TraceOptions) ([]*Event, error) {
 	return events, nil
 }
 
-// drawn is the event of the quantile that u falls into.
+// drawn is the event of the quantile that contains u.
 func drawn(events []*Event, u float64) *Event {
 	if len(events) == 1 {
 		return events[0]
@@ -212,13 +212,13 @@ func drawn(events []*Event, u float64) *Event {
 	return events[max(i, 0)]
 }
 
-// short makes names that a tenant can have of names that may be longer.
+// short derives a valid tenant's name from names that may be longer.
 func short(names ...string) string {
 	sum := sha256.Sum256([]byte(strings.Join(names, "/")))
 	return hex.EncodeToString(sum[:6])
 }
 
-// ParseMinutes reads A:B.
+// ParseMinutes parses A:B.
 func ParseMinutes(s string) (from, to int, err error) {
 	if _, err := fmt.Sscanf(s, "%d:%d", &from, &to); err != nil || from >= to || fmt.Sprintf("%d:%d", from, to) != s {
 		return 0, 0, fmt.Errorf("%q is no range of minutes: use the form 540:545", s)
@@ -226,7 +226,7 @@ func ParseMinutes(s string) (from, to int, err error) {
 	return from, to, nil
 }
 
-// check keeps what multiplies in bounds.
+// check bounds the factors.
 func (o TraceOptions) check() error {
 	for _, x := range []float64{o.Scale, o.Speed} {
 		if !(x > 0) || math.IsInf(x, 0) {

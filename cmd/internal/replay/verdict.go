@@ -14,7 +14,7 @@ func (r *Report) ExpectBuilds(n int) {
 	r.judge()
 }
 
-// Err says what went wrong, and where to look on; nil where nothing did.
+// Err is an error that lists what went wrong, and where to look next, or nil.
 func (r *Report) Err() error {
 	if r.OK {
 		return nil
@@ -49,7 +49,7 @@ func (r *Report) judge() {
 	}
 }
 
-// first names a few.
+// first is a list of the first few.
 func first(keys []run.Key) string {
 	var s strings.Builder
 	for i, key := range keys {
