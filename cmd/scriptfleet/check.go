@@ -52,8 +52,8 @@ type books struct {
 
 	Evicted int64 `json:"evicted,omitempty"` // keys that Redis has evicted
 
-	// Differences are settings of processes, or of this command, that do not fit
-	// together: runs may then be where nothing takes them or counts them.
+	// Differences are settings of processes, or of this command, that contradict
+	// each other: runs may then be on queues that no process reads or counts.
 	Differences []string `json:"differences,omitempty"`
 	note        string   // about a roll in progress
 }

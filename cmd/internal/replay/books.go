@@ -170,7 +170,7 @@ func (b *Books) takeFirst(e *entry, r run.Result, content uint64, at time.Time) 
 		e.before = false
 		b.before-- // it was published once more
 	} else if e.failed == e.sends {
-		b.failed-- // the send went through after all
+		b.failed-- // the send succeeded after all
 	}
 	e.answered, e.content = true, content
 	b.results++

@@ -14,10 +14,10 @@ import (
 	"time"
 )
 
-// Trace is a recording of a public cloud in the format of the Azure Functions
-// trace of 2019: for each function its invocations in each minute, and
-// percentiles of its durations. An owner becomes a tenant, a function a script
-// that sleeps for as long as the function ran.
+// Trace is a recorded day in the format of the Azure Functions trace of 2019:
+// each function's invocations per minute, and percentiles of its durations. An
+// owner becomes a tenant; a function becomes a script that sleeps for the
+// function's duration.
 type Trace struct {
 	minutes   []int // the names of the columns
 	functions []traced

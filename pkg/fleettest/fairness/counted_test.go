@@ -45,8 +45,8 @@ func (h counting) Do(r *http.Request) (*http.Response, error) {
 	return h.HTTPClient.Do(r)
 }
 
-// The three methods of a hook in go-redis: a command and a pipeline are a round
-// trip each.
+// The methods of go-redis's hook: a command and a pipeline are one round trip
+// each.
 
 func (c *counted) DialHook(next redis.DialHook) redis.DialHook {
 	return func(ctx context.Context, network, addr string) (net.Conn, error) { return next(ctx, network, addr) }

@@ -16,29 +16,29 @@ import (
 	"github.com/scriptfleet/scriptfleet/pkg/run"
 )
 
-// books are what the simulation knows of what ought to be and of what is.
+// books are what the simulation records: what must happen, and what did.
 type books struct {
 	byKey   map[run.Key]*request
 	byID    map[string]*request
-	scripts map[string]run.Script // by their functions' names
-	cancels map[run.Key]bool      // runs that somebody cancels
-	buried  int                   // requests that are to end on the dead-letter queue
-	meddled atomic.Bool           // a function was taken away or put to sleep
+	scripts map[string]run.Script // by the names of their functions
+	cancels map[run.Key]bool      // runs for which a cancellation is sent
+	buried  int                   // number of requests that must end on the dead-letter queue
+	meddled atomic.Bool           // a function was deleted or set Inactive
 
 	bmu         sync.Mutex
-	first       error // promise that was broken
+	first       error // the first broken promise
 	answers     map[run.Key]*answer
 	invocations []*invocation
 	executions  map[run.Key][]*invocation
-	seen        int // executions that were looked at
+	seen        int // number of executions that were checked
 	flushes     []time.Duration
 	fences      map[string]int64
-	inHand      map[string]*site // by the ids of messages
+	inHand      map[string]*site // who holds each message, by its id
 	twins       map[string]bool  // messages that were delivered twice at once
-	dispatched  map[run.Key]int  // receives of requests
+	dispatched  map[run.Key]int  // number of receives of each request
 }
 
-// answer is what came out for one request.
+// answer is a result of a request.
 type answer struct {
 	at     time.Duration
 	body   []byte
@@ -78,7 +78,7 @@ func (b *books) open(p *plan) {
 	}
 }
 
-// breaks notes that a promise was broken, the first time.
+// breaks records the first broken promise.
 func (f *fleet) breaks(format string, args ...any) {
 	f.bmu.Lock()
 	defer f.bmu.Unlock()
@@ -106,7 +106,7 @@ func (f *fleet) forgot(at time.Duration) {
 	clear(f.fences)
 }
 
-// forgotSince tells whether Redis forgot what it knew at or after a moment.
+// forgotSince tells whether Redis lost its data at or after a moment.
 func (b *books) forgotSince(at time.Duration) bool {
 	for _, flush := range b.flushes {
 		if flush >= at {
@@ -116,7 +116,7 @@ func (b *books) forgotSince(at time.Duration) bool {
 	return false
 }
 
-// result takes a result from its queue.
+// result records a result from the queue.
 func (f *fleet) result(body []byte) {
 	res, err := run.DecodeResult(body)
 	if err != nil {
@@ -143,7 +143,7 @@ func (f *fleet) result(body []byte) {
 	}
 }
 
-// wrote looks at a record that a site has written.
+// wrote checks a build record that a site has written.
 func (f *fleet) wrote(s *site, key string, r builds.Record) {
 	f.log(s.name, "writes the record of %s with fence %d, failure %v", key, r.Fence, r.Failure)
 	f.bmu.Lock()
@@ -154,7 +154,7 @@ func (f *fleet) wrote(s *site, key string, r builds.Record) {
 	f.fences[key] = r.Fence
 }
 
-// makes looks at a function that a site is about to create.
+// makes checks a function that a site is about to create.
 func (f *fleet) makes(s *site, spec function.Spec) {
 	f.log(s.name, "creates %s", spec.Name)
 	want, ok := f.scripts[spec.Name]
@@ -169,7 +169,7 @@ func (f *fleet) makes(s *site, spec function.Spec) {
 	}
 }
 
-// invokes looks at an invocation that a site is about to make.
+// invokes checks an invocation that a site is about to make.
 func (f *fleet) invokes(s *site, tenant, name string, payload []byte) *invocation {
 	var in struct{ Input struct{ Run string } }
 	_ = json.Unmarshal(payload, &in)
@@ -192,7 +192,7 @@ func (f *fleet) invoked(i *invocation, err error) {
 	f.log(i.by.name, "is answered for %s: %v", i.of, err)
 }
 
-// checkExecutions looks at what has been executed since it last looked.
+// checkExecutions checks the executions since its last call.
 func (f *fleet) checkExecutions() {
 	all := f.functions.Executions()
 	f.bmu.Lock()
@@ -223,15 +223,15 @@ func (b *books) invocationOf(c memfunction.Call) *invocation {
 	return nil
 }
 
-// forgotten tells whether Redis forgot a run and something from before may have
-// told it of the run again: see Exceptions.
+// forgotten tells whether Redis lost a run's record and an older call may have
+// restored it: see Exceptions.
 func (f *fleet) forgotten(q *request) bool {
 	return f.forgotSince(q.at) && (f.dispatched[q.key] > 1 || f.plan.has(eventStop) || f.plan.has(eventStopSoon))
 }
 
-// checkAgain looks for what explains that a run is executed another time.
+// checkAgain looks for a reason why a run was executed again.
 func (f *fleet) checkAgain(last, i *invocation) {
-	const margin = 20 * time.Second // of claims that could not be renewed
+	const margin = 20 * time.Second // for claims that could not be renewed
 	if i.of.want.Data.Delivery == run.AtMostOnce && !f.forgotten(i.of) {
 		f.breaksLocked("%s is executed again, by %s at %s after %s at %s", i.of, i.by.name, i.at, last.by.name, last.at)
 		return
@@ -246,7 +246,7 @@ func (f *fleet) checkAgain(last, i *invocation) {
 	}
 }
 
-// redisAway tells whether Redis was out of everybody's reach at some time.
+// redisAway tells whether Redis was unreachable for all sites at some time.
 func (f *fleet) redisAway(from, to time.Duration) bool {
 	for _, w := range f.plan.away {
 		if w.from <= to && from <= w.to {
@@ -256,12 +256,12 @@ func (f *fleet) redisAway(from, to time.Duration) bool {
 	return f.plan.rates.redis > 0
 }
 
-// checkRebuilt looks for what explains that a layer is built another time.
+// checkRebuilt looks for a reason why a layer was built again.
 func (f *fleet) checkRebuilt(s run.Script, before []*layerBuild, b *layerBuild) {
 	if len(before) == 0 {
 		return
 	}
-	const margin = 20 * time.Second // of leases that could not be renewed
+	const margin = 20 * time.Second // for leases that could not be renewed
 	last := before[len(before)-1]
 	f.bmu.Lock()
 	defer f.bmu.Unlock()
@@ -269,14 +269,14 @@ func (f *fleet) checkRebuilt(s run.Script, before []*layerBuild, b *layerBuild) 
 	case last.done && last.err != nil:
 	case last.by.hurtBetween(last.began-margin, b.began), b.by.hurtBetween(last.began-margin, b.began):
 	case f.forgotSince(last.began - margin), f.redisAway(last.began-margin, b.began):
-	case f.plan.rates.throttled > 0 || f.plan.rates.broken > 0: // it could not be published
+	case f.plan.rates.throttled > 0 || f.plan.rates.broken > 0: // its publish may have failed
 	default:
 		f.breaksLocked("%s builds the layer of %s again, though nothing befell %s, which began at %s",
 			b.by.name, s.Requirements, last.by.name, last.began)
 	}
 }
 
-// twin notes a message that is delivered twice at once.
+// twin records a message that is delivered twice at once.
 func (f *fleet) twin(id string) bool {
 	f.bmu.Lock()
 	defer f.bmu.Unlock()
@@ -284,7 +284,7 @@ func (f *fleet) twin(id string) bool {
 	return true
 }
 
-// received notes who has a delivery in hand.
+// received records which site holds a delivery.
 func (f *fleet) received(s *site, d queue.Delivery) {
 	f.log(s.name, "receives %s, for the %dth time", d.MessageID, d.ReceiveCount)
 	f.bmu.Lock()
@@ -299,7 +299,7 @@ func (f *fleet) received(s *site, d queue.Delivery) {
 	f.inHand[d.MessageID] = s
 }
 
-// settled notes that deliveries are in hand no more.
+// settled records that deliveries are no longer held.
 func (f *fleet) settled(ds []queue.Delivery) {
 	f.bmu.Lock()
 	defer f.bmu.Unlock()

@@ -13,10 +13,10 @@ import (
 	"github.com/scriptfleet/scriptfleet/pkg/slot"
 )
 
-// settledAll tells whether every request has its end, and nothing is under way.
+// settledAll tells whether every request has ended, and no run is in progress.
 func (f *fleet) settledAll() bool { return f.unsettled() == "" }
 
-// unsettled says what is not.
+// unsettled names what has not ended, or is "".
 func (f *fleet) unsettled() string {
 	var open []string
 	f.bmu.Lock()
@@ -38,14 +38,14 @@ func (f *fleet) unsettled() string {
 	return ""
 }
 
-// checkResults holds every result to what was asked for.
+// checkResults compares every result with its request.
 func (f *fleet) checkResults() error {
 	f.bmu.Lock()
 	defer f.bmu.Unlock()
 	for key, q := range f.byKey {
 		a := f.answers[key]
 		executed := f.executions[key]
-		if f.forgotSince(q.at) { // what was known then
+		if f.forgotSince(q.at) { // a promise about what was recorded before does not hold then
 			executed = slices.DeleteFunc(slices.Clone(executed), func(i *invocation) bool { return epoch.Add(i.at).After(a.result.Time) })
 		}
 		if why := f.wrong(q, a.result, executed); why != "" {
@@ -55,7 +55,7 @@ func (f *fleet) checkResults() error {
 	return nil
 }
 
-// wrong says what is wrong with a result, if anything is.
+// wrong describes an error in a result, or is "".
 func (f *fleet) wrong(q *request, res run.Result, executed []*invocation) string {
 	if why := f.wrongStatus(q, res, len(executed)); why != "" {
 		return why
@@ -115,7 +115,7 @@ func (f *fleet) wrongStatus(q *request, res run.Result, executed int) string {
 	return unless(string(res.Data.Output) == fmt.Sprintf("%q", in.Run), "its output is another's")
 }
 
-// wrongCancel holds the answer to a cancellation to what became of the run.
+// wrongCancel compares the answer to a cancellation with the run's end.
 func (f *fleet) wrongCancel(q *request, res run.Result) string {
 	var out struct {
 		State     ledger.State
@@ -140,7 +140,7 @@ func unless(ok bool, why string) string {
 	return why
 }
 
-// checkLeftovers looks at what the fleet has left behind.
+// checkLeftovers looks for what the fleet has left behind.
 func (f *fleet) checkLeftovers() error {
 	ctx := context.Background()
 	if why := f.unsettled(); why != "" {
@@ -168,7 +168,7 @@ func (f *fleet) checkLeftovers() error {
 	return f.checkBalance()
 }
 
-// checkBalance holds the ledger's books to what the simulation knows.
+// checkBalance compares the ledger's books with the simulation's.
 func (f *fleet) checkBalance() error {
 	b, err := f.ledger.Books(context.Background())
 	if err != nil {

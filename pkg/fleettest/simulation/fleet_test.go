@@ -27,13 +27,13 @@ import (
 	"github.com/scriptfleet/scriptfleet/worker"
 )
 
-// fleet is the world of one seed.
+// fleet is the fleet of one seed, and its surroundings.
 type fleet struct {
 	plan  *plan
 	off   mechanism
 	began time.Time
 	trace trace
-	ok    atomic.Bool // the faults are over
+	ok    atomic.Bool // all faults have ended
 	told  atomic.Bool // all requests are sent
 
 	requests, results, side     *memqueue.Queue
@@ -52,10 +52,10 @@ type fleet struct {
 	rng  *rand.Rand
 
 	sitesMu sync.Mutex
-	sites   []*site        // those that are to run
+	sites   []*site        // those that should run
 	ever    []*site        // all that were started
-	closing bool           // none is started any more
-	wg      sync.WaitGroup // of whatever the fleet itself does
+	closing bool           // no site is started any more
+	wg      sync.WaitGroup // goroutines of the simulation
 
 	books
 }
@@ -98,7 +98,7 @@ func (f *fleet) between(low, high time.Duration) time.Duration {
 	return low + randomly(f.rng, high-low)
 }
 
-// startAll starts the sites that the plan has.
+// startAll starts the plan's sites.
 func (f *fleet) startAll() {
 	for range f.plan.dispatchers {
 		f.add(f.dispatcher())
@@ -129,7 +129,7 @@ func (f *fleet) replace(s *site) {
 	f.add(s.again())
 }
 
-// killed kills a site, and starts it again a while later.
+// killed kills a site, and starts its successor a while later.
 func (f *fleet) killed(s *site) {
 	s.kill()
 	f.wg.Go(func() {
@@ -189,7 +189,7 @@ var ended = func() context.Context {
 	return ctx
 }()
 
-// Admit and Limits are the operator's settings.
+// Admit and Limits implement the operator's settings.
 func (f *fleet) Admit(string) *run.Error { return nil }
 
 func (f *fleet) Limits(string) tenant.Limits {

@@ -13,7 +13,7 @@ import (
 	"github.com/scriptfleet/scriptfleet/pkg/run"
 )
 
-// siteFunctions is Lambda as one site sees it.
+// siteFunctions is Lambda for one site.
 type siteFunctions struct {
 	*memfunction.Functions
 	s *site
@@ -59,8 +59,8 @@ func (l *siteFunctions) Invoke(ctx context.Context, tenant, name string, payload
 	})
 }
 
-// lambda lets the site make a call of Lambda. What cuts the call off leaves its
-// outcome unknown.
+// lambda makes a call of Lambda for the site. A call that is cut off has an
+// unknown outcome.
 func lambda[T any](ctx context.Context, s *site, op string, do func(context.Context) (T, error)) (T, error) {
 	v, err := through(ctx, s, op, do)
 	if err != nil && function.ClassOf(err) == "" {
@@ -69,7 +69,7 @@ func lambda[T any](ctx context.Context, s *site, op string, do func(context.Cont
 	return v, err
 }
 
-// behave says how a call of Lambda goes.
+// behave decides how a call of Lambda goes.
 func (f *fleet) behave(c memfunction.Call) memfunction.Behaviour {
 	b := memfunction.Behaviour{Duration: f.between(5*time.Millisecond, 300*time.Millisecond)}
 	if c.Op == "Await" {
@@ -94,7 +94,7 @@ func (f *fleet) behave(c memfunction.Call) memfunction.Behaviour {
 	return b
 }
 
-// executes says how the script of an invocation goes, as its request has it.
+// executes decides how an invocation's script goes, by its request.
 func (f *fleet) executes(c memfunction.Call, b *memfunction.Behaviour) {
 	var in struct {
 		Input struct {
@@ -111,14 +111,14 @@ func (f *fleet) executes(c memfunction.Call, b *memfunction.Behaviour) {
 	b.Output, _ = json.Marshal(in.Input.Run)
 }
 
-// layers builds layers, for all sites.
+// layers builds layers for all sites.
 type layers struct {
 	f      *fleet
 	mu     sync.Mutex
 	builds map[run.EnvHash][]*layerBuild
 }
 
-// layerBuild is one that was begun.
+// layerBuild is a started build.
 type layerBuild struct {
 	by         *site
 	began, end time.Duration
@@ -157,14 +157,15 @@ func (l *siteLayers) Build(ctx context.Context, s run.Script) ([]byte, string, e
 	return []byte(s.Requirements), "resolved", err
 }
 
-// packer packs a script as itself, so that a function's code can be known again.
+// packer packs a script as its source, so that the code of a function can be
+// compared.
 type packer struct{}
 
 func (packer) Pack(_ context.Context, s run.Script) ([]byte, error) { return []byte(code(s)), nil }
 
 func code(s run.Script) string { return s.Tenant + "\n" + s.Requirements + "\n" + s.Source }
 
-// eager is a builder with which a run that waits for a build is not parked.
+// eager is a builder for which a waiting run is not parked.
 type eager struct {
 	*builds.Builder
 	s *site

@@ -2,8 +2,8 @@ package simulation
 
 import "testing"
 
-// mechanism is one that a test switches off, to see that the simulation needs
-// it.
+// mechanism is a mechanism that a test switches off, to show that the
+// simulation then fails.
 type mechanism string
 
 const (
@@ -21,7 +21,7 @@ const (
 	suspicion        mechanism = "a run that the ledger forgot may have executed"
 )
 
-// favour adds to a plan what the mechanism is there for, where that is rare.
+// favour makes the events that need the mechanism more frequent in a plan.
 func (p *plan) favour(off mechanism) {
 	if off != recordFence || p.calm {
 		return
@@ -31,7 +31,8 @@ func (p *plan) favour(off mechanism) {
 	}
 }
 
-// enough is in how many seeds a mechanism that is off has to be missed.
+// enough is the number of seeds within which a switched-off mechanism must be
+// noticed.
 const enough = 2000
 
 func TestSimulationFailsWithoutTheFenceOfRecords(t *testing.T)   { fails(t, recordFence, 1) }
@@ -46,8 +47,8 @@ func TestSimulationFailsWithoutParking(t *testing.T)             { fails(t, park
 func TestSimulationFailsWithoutTheAtMostOnceGuard(t *testing.T)  { fails(t, atMostOnce, 1) }
 func TestSimulationFailsWithoutSuspicion(t *testing.T)           { fails(t, suspicion, 20) }
 
-// fails simulates seeds with a mechanism switched off until a promise is broken.
-// The first seed is near one that was seen to do it.
+// fails runs seeds with a mechanism switched off until a promise breaks. The
+// first seed is close to one that is known to fail.
 func fails(t *testing.T, off mechanism, first uint64) {
 	t.Parallel()
 	for seed := first; seed < first+enough; seed++ {

@@ -8,37 +8,37 @@ import (
 	"github.com/scriptfleet/scriptfleet/pkg/tenant"
 )
 
-// plan is what a seed decides before anything runs.
+// plan is everything that a seed decides before the fleet runs.
 type plan struct {
 	seed uint64
 
-	// calm seeds have only what queues do every day: what is then slow, repeated
-	// or not done is the fleet's own doing.
+	// calm seeds have only the everyday faults of queues: any delay, repetition
+	// or omission is then the fleet's own fault.
 	calm  bool
-	crowd bool // of runs that wait for one slow build, beside a quiet tenant
+	crowd bool // many runs wait for one slow build, beside a quiet tenant
 
 	workers, dispatchers, partitions int
 	concurrency, maxParked           int
-	cap, maxBacklog                  int // of a tenant's runs
+	cap, maxBacklog                  int // limits of a tenant's runs
 
 	rates    rates
-	away     []window // of Redis, for all
-	refusing []window // of the results queue
-	throttle []window // of Lambda
+	away     []window // when Redis is unreachable for all sites
+	refusing []window // when the results queue refuses sends
+	throttle []window // when Lambda throttles
 	events   []event
-	until    time.Duration // the faults end here
+	until    time.Duration // when the faults end
 
 	requests []*request
 	envs     map[string]*env // by requirements
 }
 
-// rates are chances, a call each.
+// rates are probabilities of a fault in one call.
 type rates struct {
-	duplicate, loseDelete   float64 // a message
-	entry, call, lostAnswer float64 // a queue's
+	duplicate, loseDelete   float64 // per message
+	entry, call, lostAnswer float64 // per call of a queue
 	redis                   float64 // a call of Redis takes effect, and its answer is lost
-	throttled, broken       float64 // a call of Lambda
-	stillborn               float64 // a function is made and Failed
+	throttled, broken       float64 // per call of Lambda
+	stillborn               float64 // a new function becomes Failed
 }
 
 type window struct{ from, to time.Duration }
@@ -47,16 +47,16 @@ func among(ws []window, t time.Duration) bool {
 	return slices.ContainsFunc(ws, func(w window) bool { return w.from <= t && t < w.to })
 }
 
-// event is a fault that happens at one moment.
+// event is a fault at one moment.
 type event struct {
 	at   time.Duration
 	kind string
-	nth  int           // which of the sites
-	last time.Duration // how long
+	nth  int           // index of the site
+	last time.Duration // duration
 	op   string        // kind of call at which it happens
 }
 
-// telling are the calls between two of which a process does best not to die.
+// telling are the calls between which a crash is most revealing.
 var telling = []string{
 	"ledger.Claim", "ledger.Renew", "ledger.Invoking", "ledger.Finish", "ledger.Published", "ledger.Release",
 	"lease.Acquire", "lease.Renew", "record.Get", "record.Put", "queue.Send", "queue.Delete", "queue.Extend",
@@ -100,7 +100,7 @@ func newPlan(seed uint64) *plan {
 	return p
 }
 
-// dailyFaults are those of queues, which a calm seed has too.
+// dailyFaults are the everyday faults of queues; a calm seed has them too.
 func (p *plan) dailyFaults(r *rand.Rand) {
 	some := func(rate *float64, most float64) {
 		if r.IntN(2) == 0 {
@@ -123,8 +123,7 @@ func (p *plan) dailyFaults(r *rand.Rand) {
 	}
 }
 
-// faults chooses a few of the rare ones, so that seeds differ in what they have
-// to do with.
+// faults chooses a few of the rare faults, so that seeds differ.
 func (p *plan) faults(r *rand.Rand) {
 	windows := func(ws *[]window, one int, most time.Duration) {
 		if r.IntN(one) == 0 {
@@ -137,7 +136,7 @@ func (p *plan) faults(r *rand.Rand) {
 	windows(&p.throttle, 5, time.Minute)
 	for _, e := range []struct {
 		kind string
-		one  int // seed in this many has it
+		one  int // one seed in this many has it
 		most int
 		last time.Duration
 	}{
@@ -162,7 +161,7 @@ func (p *plan) has(kind string) bool {
 	return slices.ContainsFunc(p.events, func(e event) bool { return e.kind == kind })
 }
 
-// randomly is a time below d, and 0 for none.
+// randomly is a random duration below d, or 0 if d is 0.
 func randomly(r *rand.Rand, d time.Duration) time.Duration {
 	if d <= 0 {
 		return 0

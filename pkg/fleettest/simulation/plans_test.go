@@ -9,7 +9,7 @@ import (
 	"github.com/scriptfleet/scriptfleet/pkg/tenant"
 )
 
-// TestMain lets garbage wait: bubbles are many and short.
+// TestMain collects garbage less often: there are many short bubbles.
 func TestMain(m *testing.M) {
 	debug.SetGCPercent(400)
 	os.Exit(m.Run())

@@ -10,13 +10,13 @@ import (
 	"github.com/scriptfleet/scriptfleet/pkg/queue/memqueue"
 )
 
-// visibility of deliveries in workers. No put-back has this length, so an
-// extension by it is a keeper's.
+// visibility is the workers' visibility timeout. No put-back has this length,
+// so an extension by it comes from a heartbeat.
 const visibility = 24*time.Second + time.Millisecond
 
 var errRefused = errors.New("the queue refuses the call")
 
-// options are a queue's, with the plan's faults.
+// options are the options of a queue with the plan's faults.
 func (f *fleet) options() memqueue.Options {
 	r := f.plan.rates
 	return memqueue.Options{Faults: memqueue.Faults{
@@ -47,18 +47,18 @@ func (f *fleet) fault(rate float64) error {
 	return nil
 }
 
-// siteQueue is a queue as one site sees it.
+// siteQueue is a queue for one site.
 type siteQueue struct {
 	queue.Queue
 	s *site
 }
 
-// Receive gives what arrived at a site that was killed meanwhile to nobody; it
-// stays hidden.
+// Receive returns nothing to a site that was killed meanwhile; the deliveries
+// stay invisible.
 func (q *siteQueue) Receive(ctx context.Context, p queue.Poll) ([]queue.Delivery, error) {
 	ds, err := through(ctx, q.s, "queue.Receive", func(ctx context.Context) ([]queue.Delivery, error) { return q.Queue.Receive(ctx, p) })
 	for i := range ds {
-		ds[i].ReceivedAt = time.Now() // by the site's clock, once it runs
+		ds[i].ReceivedAt = time.Now() // by the site's clock, once it continues
 		if q.s.f.off == atMostOnce {
 			ds[i].Body = bytes.Replace(ds[i].Body, []byte("at-most-once"), []byte("at-least-once"), 1)
 		}
@@ -69,7 +69,7 @@ func (q *siteQueue) Receive(ctx context.Context, p queue.Poll) ([]queue.Delivery
 
 func (q *siteQueue) Send(ctx context.Context, ms []queue.Message) []error {
 	switch q.s.f.off {
-	case sendBeforeDelete: // the order of the two is turned round
+	case sendBeforeDelete: // swaps the order of the two
 		go func() {
 			_ = pass(context.Background(), time.Second)
 			for q.each(context.Background(), "queue.Send", len(ms), func(ctx context.Context) []error { return q.Queue.Send(ctx, ms) })[0] != nil && !q.s.isDead() {

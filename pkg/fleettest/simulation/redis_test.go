@@ -14,8 +14,8 @@ import (
 	"github.com/scriptfleet/scriptfleet/pkg/slot"
 )
 
-// redis lets the site make a call of Redis. While Redis is out of reach a call
-// is refused at once, or hangs until its client gives up; now and then one takes
+// redis makes a call of Redis for the site. While Redis is unreachable, a call
+// fails at once, or hangs until the client's timeout. Sometimes a call takes
 // effect and its answer is lost.
 func redis[T any](ctx context.Context, s *site, op string, away error, do func(context.Context) (T, error)) (T, error) {
 	v, err := through(ctx, s, op, func(ctx context.Context) (v T, err error) {
@@ -52,7 +52,7 @@ var errAway = errors.New("redis: away")
 
 type none struct{}
 
-// siteLedger is the ledger as one site sees it.
+// siteLedger is the ledger for one site.
 type siteLedger struct {
 	ledger.Ledger
 	s *site
@@ -127,7 +127,7 @@ func (l *siteLedger) Cancelled(ctx context.Context, keys []run.Key) ([]bool, err
 	return redis(ctx, l.s, "ledger.Cancelled", ledger.ErrUnavailable, func(ctx context.Context) ([]bool, error) { return l.Ledger.Cancelled(ctx, keys) })
 }
 
-// siteLeases are the leases as one site sees them.
+// siteLeases are the leases for one site.
 type siteLeases struct {
 	lease.Leases
 	s *site
@@ -150,7 +150,7 @@ func (l *siteLeases) Release(ctx context.Context, held lease.Lease) error {
 	return err
 }
 
-// siteRecords are the records of builds as one site sees them.
+// siteRecords are the build records for one site.
 type siteRecords struct {
 	builds.Records
 	s *site
@@ -201,7 +201,7 @@ func (r *siteRecords) Watch(ctx context.Context, hash string) (<-chan struct{}, 
 	return w.changed, w.stop, err
 }
 
-// siteSlots are the tenants' slots as one site sees them.
+// siteSlots are the tenants' slots for one site.
 type siteSlots struct {
 	slot.Slots
 	s *site

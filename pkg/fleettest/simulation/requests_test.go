@@ -9,7 +9,7 @@ import (
 	"github.com/scriptfleet/scriptfleet/pkg/run"
 )
 
-// prefix of the fleet's functions and layers.
+// prefix is the prefix of the fleet's functions and layers.
 const prefix = "sim"
 
 var policy = func() *run.Policy {
@@ -25,15 +25,15 @@ type request struct {
 	at      time.Duration
 	event   run.Request
 	body    []byte
-	key     run.Key // empty where nobody can be answered
-	want    run.Run // as admitted; zero where it is refused
+	key     run.Key // empty if no result can name the run
+	want    run.Run // as admitted; zero if it is refused
 	refused bool
-	quiet   bool // a warm run beside a crowd, which is to be served at once
+	quiet   bool // a warm run beside a crowd, which must be served at once
 }
 
 func (r *request) String() string { return r.event.ID }
 
-// script is what the author wrote, and how it will go.
+// script is an author's script, and its behaviour.
 type script struct {
 	source, requirements string
 	timeout              int
@@ -41,11 +41,11 @@ type script struct {
 	takes                time.Duration
 }
 
-// env is how building a layer goes.
+// env is how the build of a layer goes.
 type env struct {
 	takes     time.Duration
 	permanent bool
-	transient int // builds that fail before one succeeds
+	transient int // number of builds that fail before one succeeds
 }
 
 // script fills the plan with requests.
@@ -78,7 +78,7 @@ func (p *plan) scripts(r *rand.Rand) []script {
 		s := script{source: fmt.Sprintf("def main(input): return input # %d", i), timeout: 5 + r.IntN(40), status: run.Succeeded}
 		s.takes = 10*time.Millisecond + randomly(r, 2*time.Second)
 		kind := r.IntN(6)
-		if p.crowd { // whose quiet tenant is to wait for nothing else
+		if p.crowd { // so that its quiet tenant waits for nothing else
 			kind = 2
 		}
 		switch kind {
@@ -98,7 +98,7 @@ func (p *plan) scripts(r *rand.Rand) []script {
 	return all
 }
 
-// add adds a request of one kind or another.
+// add adds a request of a random kind.
 func (p *plan) add(r *rand.Rand, i int, tenant string, s script) {
 	q := &request{at: randomly(r, min(p.until, 40*time.Second)), event: ask(tenant, fmt.Sprintf("r%d", i), s)}
 	switch kind := r.IntN(100); {
@@ -129,7 +129,7 @@ func (p *plan) add(r *rand.Rand, i int, tenant string, s script) {
 	p.append(q)
 }
 
-// burst is many runs of one new script at the same moment.
+// burst adds many runs of one new script at the same moment.
 func (p *plan) burst(r *rand.Rand, tenant string, s script) {
 	at := randomly(r, p.until/2)
 	for i := range r.IntN(15) {
@@ -137,8 +137,8 @@ func (p *plan) burst(r *rand.Rand, tenant string, s script) {
 	}
 }
 
-// addCrowd floods the fleet with runs that wait for one build, and has a tenant
-// whose script is built run it meanwhile.
+// addCrowd adds many runs that wait for one build, and a tenant that meanwhile
+// runs a built script.
 func (p *plan) addCrowd() {
 	warm := script{source: "def main(input): return input # warm", timeout: 10, status: run.Succeeded, takes: 100 * time.Millisecond}
 	slow := warm
@@ -152,13 +152,13 @@ func (p *plan) addCrowd() {
 		}
 		p.append(q)
 	}
-	// One tenant alone has only its share of the room.
+	// One tenant gets only its share of the room.
 	for i := range 3*p.concurrency*p.workers + 5 {
 		p.append(&request{at: 50 * time.Second, event: ask(fmt.Sprintf("noisy%d", i), fmt.Sprintf("n%d", i), slow)})
 	}
 }
 
-// epoch is when a bubble's time begins.
+// epoch is the start of a bubble's time.
 var epoch = time.Date(2000, 1, 1, 0, 0, 0, 0, time.UTC)
 
 func (p *plan) append(q *request) {

@@ -15,14 +15,15 @@ import (
 	"github.com/scriptfleet/scriptfleet/pkg/queue/memqueue"
 )
 
-// limit is how long the fleet has, after the faults, to settle everything.
+// limitAfterFaults is how long the fleet may take to settle everything after
+// the faults.
 const limitAfterFaults = 45 * time.Minute
 
-// Run runs the fleet of a seed with a mechanism switched off, or none, and tells
-// which promise was broken.
+// Run runs the fleet of a seed with a mechanism switched off, or none. The
+// error is the broken promise.
 func Run(t *testing.T, seed uint64, off mechanism) (f *fleet, err error) {
 	defer func() {
-		if p := recover(); p != nil { // a goroutine is left that nothing will end
+		if p := recover(); p != nil { // a goroutine is left that never ends
 			panic(fmt.Sprintf("seed %d without %q: %v", seed, off, p))
 		}
 	}()
@@ -45,7 +46,7 @@ func (f *fleet) live() error {
 	err := f.untilSettled()
 	if err == nil {
 		f.drainAll()
-		_ = pass(life, time.Minute) // what the dead have left runs out
+		_ = pass(life, time.Minute) // leases of killed sites expire
 		err = errors.Join(f.broken(), f.checkResults(), f.checkLeftovers())
 	}
 	f.trace.end()
@@ -55,7 +56,7 @@ func (f *fleet) live() error {
 	return err
 }
 
-// untilSettled looks at everything, every second of the fleet's time, until all
+// untilSettled checks the promises every second of the fleet's time, until all
 // requests are settled.
 func (f *fleet) untilSettled() error {
 	for !f.healthy() || !f.told.Load() || !f.settledAll() {
@@ -81,17 +82,17 @@ func (f *fleet) drainAll() {
 	}
 }
 
-// close lets no site start any more.
+// close prevents further starts of sites.
 func (f *fleet) close() {
 	f.sitesMu.Lock()
 	defer f.sitesMu.Unlock()
 	f.closing = true
 }
 
-// abandon ends whatever still runs.
+// abandon ends everything that still runs.
 func (f *fleet) abandon() {
 	f.close()
-	_ = pass(context.Background(), time.Second) // one may have been about to start
+	_ = pass(context.Background(), time.Second) // a site may have been about to start
 	for _, s := range f.running("") {
 		s.kill()
 	}
@@ -109,7 +110,7 @@ func (f *fleet) running(kind string) []*site {
 	return slices.DeleteFunc(slices.Clone(f.sites), func(s *site) bool { return kind != "" && s.kind != kind })
 }
 
-// stories send the requests, each until the queue has it.
+// stories send the requests, each until the queue has accepted it.
 func (f *fleet) stories(life context.Context) {
 	sent := slices.Clone(f.plan.requests)
 	slices.SortStableFunc(sent, func(a, b *request) int { return cmp.Compare(a.at, b.at) })
@@ -126,7 +127,7 @@ func (f *fleet) stories(life context.Context) {
 	f.told.Store(true)
 }
 
-// consume takes the results, and compares those that are repeated.
+// consume receives the results, and compares repeated ones.
 func (f *fleet) consume(life context.Context) {
 	f.eat(life, f.results, f.result)
 }
@@ -145,7 +146,7 @@ func (f *fleet) eat(life context.Context, q *memqueue.Queue, note func([]byte)) 
 	}
 }
 
-// faults happens to the fleet as planned, and then no more.
+// faults plays the planned faults.
 func (f *fleet) faults(life context.Context) {
 	slices.SortFunc(f.plan.events, func(a, b event) int { return cmp.Compare(a.at, b.at) })
 	for _, e := range f.plan.events {
@@ -202,7 +203,7 @@ func (f *fleet) flush() {
 	f.forgot(f.now())
 }
 
-// meddle does something to a function behind the fleet's back.
+// meddle changes a function without the fleet's knowledge.
 func (f *fleet) meddle(e event) {
 	var names []string
 	for name := range f.scripts {

@@ -40,7 +40,7 @@ func TestSimulation(t *testing.T) {
 
 var report sync.Mutex
 
-// holds simulates a seed, and tells what happened if it fails.
+// holds runs a seed, and prints what happened if it fails.
 func holds(t *testing.T, seed uint64) bool {
 	f, err := Run(t, seed, nothing)
 	if err == nil {
@@ -52,7 +52,7 @@ func holds(t *testing.T, seed uint64) bool {
 	return false
 }
 
-// describe is the plan, and the end of what happened.
+// describe is the plan, and the end of the trace.
 func (f *fleet) describe() string {
 	p := f.plan
 	return fmt.Sprintf("calm %t, crowd %t, %d dispatchers, %d workers of %d runs, %d parked, cap %d, %d partitions, faults until %s\nrates %+v\naway %v, refusing %v, throttling %v\nevents %+v\n%s",

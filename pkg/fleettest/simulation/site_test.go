@@ -8,26 +8,26 @@ import (
 	"time"
 )
 
-// site is one process: a dispatcher, or a worker with its builder. What it does
-// to others goes through its gate, see through.
+// site is one process: a dispatcher, or a worker with its builder. All its
+// calls pass through its gate: see through.
 type site struct {
 	f     *fleet
 	name  string
 	kind  string                             // dispatcher or worker
-	run   func(intake, work context.Context) // the process, until it has ended
+	run   func(intake, work context.Context) // the process; returns when it has ended
 	again func() *site                       // starts its successor
-	end   [2]context.CancelFunc              // intake and work
+	end   [2]context.CancelFunc              // cancel intake and work
 	over  chan struct{}                      // closed when run has returned
-	life  context.Context                    // until it has ended, or was killed
+	life  context.Context                    // ends when the process ends or is killed
 	mu    sync.Mutex
 	rng   *rand.Rand
 	dead  bool
-	going chan struct{} // not nil while it is stopped; closed when it goes on
-	left  int           // calls until it is killed or stopped; 0 for not at all
-	which string        // the calls that are counted; all where it is empty
-	then  time.Duration // for how long it is stopped then; 0 where it is killed
-	hurt  []window      // when something befell it
-	cut   []window      // when Redis is out of its reach
+	going chan struct{} // non-nil while it is stopped; closed when it continues
+	left  int           // calls until it is killed or stopped; 0: never
+	which string        // kind of calls that are counted; empty: all
+	then  time.Duration // how long it is then stopped; 0: it is killed
+	hurt  []window      // when it was disturbed
+	cut   []window      // when Redis is unreachable for it
 }
 
 var (
@@ -48,7 +48,7 @@ func (s *site) start() {
 	}()
 }
 
-// kill is kill -9: nothing that the process does reaches anybody any more.
+// kill is kill -9: no later call of the process takes effect.
 func (s *site) kill() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -65,7 +65,7 @@ func (s *site) kill() {
 
 const forever = 1000 * time.Hour
 
-// stop is SIGSTOP, and go on SIGCONT, as far as others see them.
+// stop is SIGSTOP, and later SIGCONT, as seen by other processes.
 func (s *site) stop(d time.Duration) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -78,8 +78,7 @@ func (s *site) stop(d time.Duration) {
 	time.AfterFunc(d, s.resume)
 }
 
-// soon kills the site at the nth call of a kind from now, or stops it for a
-// while.
+// soon kills or stops the site at its nth call of a kind from now.
 func (s *site) soon(e event, d time.Duration) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -103,7 +102,7 @@ func (s *site) resumeLocked() {
 	}
 }
 
-// drain is SIGTERM, with the time that the process is given.
+// drain is SIGTERM, with a limit for the drain.
 func (s *site) drain(within time.Duration) {
 	s.f.log(s.name, "drains within %s", within)
 	s.mu.Lock()
@@ -120,7 +119,7 @@ func (s *site) drain(within time.Duration) {
 	s.f.log(s.name, "has ended")
 }
 
-// cutOff keeps Redis from the site.
+// cutOff makes Redis unreachable for the site.
 func (s *site) cutOff(d time.Duration) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -130,8 +129,8 @@ func (s *site) cutOff(d time.Duration) {
 	s.hurt = append(s.hurt, window{w.from, w.to + 5*time.Second})
 }
 
-// hurtBetween tells whether something befell the site that explains why another
-// did its work again.
+// hurtBetween tells whether the site was disturbed in a way that explains why
+// another repeated its work.
 func (s *site) hurtBetween(from, to time.Duration) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -155,11 +154,11 @@ func (s *site) between(low, high time.Duration) time.Duration {
 	return low + randomly(s.rng, high-low)
 }
 
-// through lets the site make a call: it takes its time on the way or on the way
-// back, and does nothing and answers nothing once the site is dead. A call that
-// is on its way when the site is stopped takes effect when it goes on, though its
-// context may have ended meanwhile. One that is begun by a site that is stopped,
-// as none would be, fails instead.
+// through makes a call for the site. The delay is before or after the call's
+// effect; once the site is dead, the call has no effect and no answer. If the
+// site is stopped during the call, the call takes effect when the site
+// continues, even if its context has ended meanwhile. A call that a stopped
+// site begins fails: a real process would not make it.
 func through[T any](ctx context.Context, s *site, op string, do func(context.Context) (T, error)) (T, error) {
 	var none T
 	there, back := s.between(50*time.Microsecond, 3*time.Millisecond), time.Duration(0)
@@ -207,9 +206,9 @@ func (s *site) isDead() bool {
 	return s.dead
 }
 
-// counts counts a call, and kills or stops the site at the one that was chosen
-// for that. A site is killed before the call's effect or after it; counts is
-// false where the call has none.
+// counts counts a call, and kills or stops the site at the chosen one. A kill
+// comes before the call's effect or after it; counts returns false if it came
+// before.
 func (s *site) counts(op string) bool {
 	s.mu.Lock()
 	last := false

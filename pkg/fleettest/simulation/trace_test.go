@@ -10,12 +10,12 @@ import (
 	"go.uber.org/zap/zapcore"
 )
 
-// trace is what happened, in order. It is written out only for a seed that
-// fails.
+// trace is the list of events in order. It is formatted only for a failing
+// seed.
 type trace struct {
 	mu    sync.Mutex
 	lines []line
-	ended bool // nothing is noted any more
+	ended bool // nothing is recorded any more
 }
 
 type line struct {
@@ -50,7 +50,8 @@ func (t *trace) end() {
 	t.mu.Unlock()
 }
 
-// tail is the last lines, and before them those that name what went wrong.
+// tail is the last n lines, after the earlier lines that contain one of the
+// names.
 func (t *trace) tail(n int, names ...string) string {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -70,12 +71,12 @@ func (t *trace) tail(n int, names ...string) string {
 	return out.String()
 }
 
-// log notes what happens to a site, or to the world.
+// log records an event of a site, or of its surroundings.
 func (f *fleet) log(who, format string, args ...any) {
 	f.trace.add(line{at: f.now(), who: who, format: format, args: args})
 }
 
-// logger is a site's log, which goes into the trace.
+// logger returns a logger for a site that writes to the trace.
 func (f *fleet) logger(name string) *zap.Logger { return zap.New(&core{f: f, name: name}) }
 
 type core struct {

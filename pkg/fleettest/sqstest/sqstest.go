@@ -1,4 +1,5 @@
-// Package sqstest holds an SQS to the contract of queues, by way of sqsqueue.
+// Package sqstest tests an SQS against the contract of queues, through
+// sqsqueue.
 package sqstest
 
 import (
@@ -19,7 +20,7 @@ import (
 
 var opened atomic.Int64
 
-// Run holds the SQS of the client to the contract, but for the exceptions.
+// Run tests the client's SQS against the contract, except for the exceptions.
 func Run(t *testing.T, client *sqs.Client, exceptions ...queuetest.Exception) {
 	t.Helper()
 	queuetest.Run(t, func(t *testing.T, o queuetest.Options) queue.Queue {
@@ -38,7 +39,7 @@ func Run(t *testing.T, client *sqs.Client, exceptions ...queuetest.Exception) {
 	}, exceptions...)
 }
 
-// Open ensures the queue of that name, and opens it. It is deleted with the test.
+// Open makes and opens the queue of that name. It is deleted with the test.
 func Open(t testing.TB, client *sqs.Client, name string, want map[string]string) *sqsqueue.Queue {
 	t.Helper()
 	if _, err := sqsqueue.EnsureOne(t.Context(), client, name, want); err != nil {

@@ -9,8 +9,8 @@ import (
 	"github.com/scriptfleet/scriptfleet/pkg/localaws"
 )
 
-// Start starts a stack that ends with the test. The test's TestMain has to call
-// sandbox.Main where functions are invoked.
+// Start starts a stack that ends with the test. If functions are invoked,
+// TestMain must call sandbox.Main.
 func Start(t testing.TB, cfg localaws.Config) *localaws.Stack {
 	t.Helper()
 	s, err := localaws.Start(t.Context(), cfg)

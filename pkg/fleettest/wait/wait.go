@@ -1,5 +1,5 @@
-// Package wait is how a test outside a bubble of testing/synctest waits: for a
-// condition, and never for a fixed time.
+// Package wait waits for a condition, in tests outside of a bubble of
+// testing/synctest. Such tests never wait for a fixed time.
 package wait
 
 import (
@@ -7,9 +7,9 @@ import (
 	"time"
 )
 
-// Until waits until ok, or ends the test with what is the case otherwise, such
-// as "no result of run-1". The limit is there for what never comes: what does
-// come takes a fraction of it, also on a busy machine.
+// Until waits until ok returns true. After the limit it ends the test with the
+// message otherwise, such as "no result of run-1". Only a failure takes as long
+// as the limit: a success takes a fraction of it, also on a loaded machine.
 func Until(t testing.TB, limit time.Duration, otherwise string, ok func() bool) {
 	t.Helper()
 	if !Soon(limit, ok) {
@@ -17,8 +17,8 @@ func Until(t testing.TB, limit time.Duration, otherwise string, ok func() bool) 
 	}
 }
 
-// Soon tells whether ok came true within the limit. It asks after 1 ms, then
-// ever more seldom, and at last every 50 ms.
+// Soon tells whether ok returned true within the limit. It calls ok after 1 ms,
+// and then at growing intervals of up to 50 ms.
 func Soon(limit time.Duration, ok func() bool) bool {
 	late := time.After(limit)
 	for pause := time.Millisecond; !ok(); pause = min(2*pause, 50*time.Millisecond) {

@@ -18,10 +18,10 @@ func runAs(t *testing.T, tenant string, d fleettest.Data) fleettest.Arrival {
 	return fleet.AwaitOf(t, tenant, id)
 }
 
-var sent atomic.Int64 // makes ids
+var sent atomic.Int64 // number for ids
 
-// runner is one script for all attempts, so that each costs an invocation and
-// no build: it runs the code that it is given.
+// runner is one script for all attempts: it executes the code in its input, so
+// that an attempt needs no build.
 const runner = `
 def main(input):
     space = {}
@@ -29,7 +29,7 @@ def main(input):
     return space["attempt"](input)
 `
 
-// input of a runner: the code, and what attempt finds beside it.
+// input is a runner's input: the code, and values for it.
 func input(code string, with map[string]any) map[string]any {
 	all := map[string]any{"code": code}
 	for name, value := range with {
@@ -38,8 +38,8 @@ func input(code string, with map[string]any) map[string]any {
 	return all
 }
 
-// try runs the code as the tenant, which has to succeed: what did not is told
-// in what attempt returns.
+// try runs the code as the tenant. The run must succeed; the code returns what
+// it could not do.
 func try(t *testing.T, tenant, code string, with map[string]any, into any) fleettest.Arrival {
 	t.Helper()
 	res := runAs(t, tenant, fleettest.Data{Script: runner, Timeout: 30, Input: input(code, with)})
@@ -50,7 +50,7 @@ func try(t *testing.T, tenant, code string, with map[string]any, into any) fleet
 	return res
 }
 
-// functionOf is the name of the function that a result came from.
+// functionOf is the name of the function that gave a result.
 func functionOf(r fleettest.Arrival) string {
 	return run.FunctionName("scriptfleet", r.Tenant, r.Data.Function.ScriptHash)
 }

@@ -31,7 +31,7 @@ func packed(files map[string]string) []byte {
 			_, err = f.Write([]byte(files[name]))
 		}
 		if err != nil {
-			panic(err) // memory
+			panic(err) // cannot happen: it writes to memory
 		}
 	}
 	if err := w.Close(); err != nil {
@@ -46,8 +46,8 @@ func contentOf(zip []byte) *types.LayerVersionContentInput {
 	return &types.LayerVersionContentInput{ZipFile: zip}
 }
 
-// index is the package index of the fleet: a few packages, some of which are
-// after the builder.
+// index is the fleet's package index: a few packages, some of which attack the
+// builder.
 var index struct {
 	mu    sync.Mutex
 	asked []string
@@ -101,8 +101,8 @@ func startIndex() *httptest.Server {
 	}))
 }
 
-// What an installer takes for more than a package's name is refused before any
-// installer sees it.
+// A requirement that an installer would take for more than a package's name is
+// refused before an installer sees it.
 func TestARequirementIsNoWayToTheBuilder(t *testing.T) {
 	stolen := filepath.Join(fleet.data, "credentials.json")
 	for n, text := range []string{

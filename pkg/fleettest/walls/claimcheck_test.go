@@ -22,7 +22,7 @@ func urlOf(queueName string) *string {
 	return aws.String(fleet.set["AWS_ENDPOINT_URL"] + "/123456789012/scriptfleet-" + queueName)
 }
 
-// pointTo puts a pointer on a queue, as an official client would.
+// pointTo puts a claim check pointer on a queue, as an official client would.
 func pointTo(t *testing.T, queueName, group, bucket, key string) {
 	t.Helper()
 	body := asJSON([]any{"software.amazon.payloadoffloading.PayloadS3Pointer", map[string]string{"s3BucketName": bucket, "s3Key": key}})
@@ -38,7 +38,8 @@ func pointTo(t *testing.T, queueName, group, bucket, key string) {
 	}
 }
 
-// pointedTo is the key in the pointer that is first on a queue, where it stays.
+// pointedTo is the key in the first pointer on a queue; the message stays
+// there.
 func pointedTo(t *testing.T, queueName string) string {
 	t.Helper()
 	got, err := sqs.NewFromConfig(root()).ReceiveMessage(t.Context(), &sqs.ReceiveMessageInput{
@@ -62,8 +63,8 @@ func pointedTo(t *testing.T, queueName string) string {
 	return where.Key
 }
 
-// A pointer on the requests queue leads below that queue's prefix, or nowhere:
-// what it points at otherwise is not read, and none of it is heard of.
+// A pointer on the requests queue must be below that queue's prefix. Any other
+// object is not read, and nothing of it is reported.
 func TestAForgedPointerLeadsNowhere(t *testing.T) {
 	bucket, ctx := fleet.set["SCRIPTFLEET_BUCKET"], t.Context()
 	objects := s3.NewFromConfig(root(), func(o *s3.Options) { o.UsePathStyle = true })
@@ -109,8 +110,8 @@ func TestAForgedPointerLeadsNowhere(t *testing.T) {
 	}
 }
 
-// A large result of B's lies under a key that only a delivery to B may have: the
-// same pointer in A's group is not redeemed.
+// The key of a large result of B is accepted only in a delivery to B: the same
+// pointer in A's group is refused.
 func TestAResultOfAnotherIsNotRedeemedByItsPointer(t *testing.T) {
 	const name = "walls-replies"
 	client := sqs.NewFromConfig(root())

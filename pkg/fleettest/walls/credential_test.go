@@ -53,8 +53,8 @@ func TestACredentialGivesTheKeysOfItsRole(t *testing.T) {
 	}
 }
 
-// A role that the settings name from now on can be assumed when the fleet has
-// read them, without a restart.
+// A role that is added to the settings can be assumed once the fleet has read
+// them, without a restart.
 func TestACredentialThatIsAddedCanBeTriedSoon(t *testing.T) {
 	if got, _ := withCredential(t, tenantA, "later"); got.Success {
 		t.Fatal("it is there before it is added")
@@ -73,7 +73,8 @@ func TestACredentialThatIsAddedCanBeTriedSoon(t *testing.T) {
 	})
 }
 
-// A credential is looked up below the tenant that asks, by its very name.
+// A credential is looked up by its exact name, among those of the requesting
+// tenant.
 func TestACredentialOfAnotherIsNone(t *testing.T) {
 	for _, name := range []string{"secret", "acme/secret", "../acme/secret", "acme:secret", "acme\u2044secret", "prod/../secret", "PROD", "prod ", " prod", "*", "pro?", roleB, "ours"} {
 		got, res := withCredential(t, tenantA, name)
@@ -89,13 +90,13 @@ func TestACredentialOfAnotherIsNone(t *testing.T) {
 	}
 }
 
-// settingsOf are settings in which every credential is the one role.
+// settingsOf are settings in which every credential is the same role.
 type settingsOf credential.Role
 
 func (s settingsOf) Role(_, _ string) (credential.Role, bool) { return credential.Role(s), true }
 
-// What a tenant makes the operator write down gets it no role that does not
-// trust it: the external ID is the tenant's own, whichever role it names.
+// A tenant may have the operator enter any role, but cannot assume a role that
+// does not trust it: the external ID is always the tenant's own.
 func TestARoleOfAnotherDoesNotTrustOnesOwnExternalID(t *testing.T) {
 	for what, c := range map[string]struct {
 		role    credential.Role
@@ -119,7 +120,8 @@ func TestARoleOfAnotherDoesNotTrustOnesOwnExternalID(t *testing.T) {
 	}
 }
 
-// The keys of a credential open what the role opens, and nothing of the fleet's.
+// The keys of a credential permit what its role permits, and nothing in the
+// fleet.
 func TestTheKeysOfACredentialOpenNothingOfTheFleets(t *testing.T) {
 	ofA, ofB := functions(t)
 	got, _ := withCredential(t, tenantA, "prod")

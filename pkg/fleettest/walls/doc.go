@@ -1,13 +1,13 @@
-// Package walls holds no code, only tests that try to get from one tenant to
-// another, or to the platform, and what refuses each way. They run against the
-// whole fleet in a process of its own, as scriptfleet local starts it. Where it
-// can be, each is tried by the rightful one as well, and succeeds: a refusal
-// means something only then.
+// Package walls contains only tests: each tries to get from one tenant to
+// another, or to the platform, and checks which mechanism refuses. They run
+// against a whole fleet in its own process, as scriptfleet local starts it.
+// Where possible the entitled tenant makes the same attempt and succeeds: only
+// then does a refusal prove something.
 //
-// # With the session that a tenant's functions are invoked with
+// # With the session that invokes a tenant's functions
 //
-// The session policy, which the embedded Lambda, SQS, S3 and STS ask for every
-// call, as AWS's do:
+// Refused by the session policy, which the embedded Lambda, SQS, S3 and STS
+// check for every call, as AWS does:
 //
 //  1. invoke another's function: by its name, its ARN, a partial ARN, with a
 //     version, as a dry run, as an event
@@ -31,7 +31,7 @@
 //
 // # From inside a script
 //
-// The sandbox (package sandbox says which wall is which):
+// The sandbox (package sandbox lists its walls):
 //
 //  11. credentials in its environment, or in that of any process it sees
 //  12. files: another tenant's /tmp, the code of other functions, the data folder,
@@ -43,7 +43,8 @@
 //  15. sockets: by path, abstract, inherited; Docker's, containerd's, D-Bus's
 //  16. processes and files that outlive a run: killed, and in no other function
 //
-// Each port asks who calls, for the network is the machine's:
+// Every port asks for authentication, because scripts share the machine's
+// network:
 //
 //  17. SQS, STS, S3, Lambda and its faults without a signature, with a forged one
 //  18. Redis without a password, with a guessed one, in a transaction, subscribed
@@ -51,7 +52,7 @@
 //  20. listening where the fleet listens
 //  21. credentials of the machine's metadata service: see below
 //
-// The Runtime API, a socket that each environment has for itself:
+// The Runtime API, a socket of each environment:
 //
 //  22. the answer to another invocation: the environment ends, the run fails
 //  23. an answer of its own with fields of the event in it, with what is not JSON
@@ -85,17 +86,18 @@
 //     attribute and event name the same tenant, and its id is the digest of the
 //     run's tenant, source and id
 //
-// # What no wall here holds
+// # What no wall prevents
 //
-// A script shares the machine's network, since egress has to stay. So it reaches
-// what this machine reaches: services on its loopback address that ask nobody who
-// calls, and a cloud's metadata service. On such a machine the operator shuts
-// 169.254.169.254 to uids from 1,610,612,736 up, the sandbox's, where the fleet
-// runs as root, or gives the machine no role; a test here fails where the service
-// hands one out. It may also listen on ports that are free.
+// A script shares the machine's network, because it needs egress. So it reaches
+// what this machine reaches: services on the loopback address without
+// authentication, and a cloud's metadata service. On such a machine the
+// operator must block 169.254.169.254 for the sandbox's uids, from
+// 1,610,612,736 up, if the fleet runs as root, or give the machine no role. A
+// test here fails if the service returns a role. A script may also listen on
+// free ports.
 //
-// A script that answers for its runtime breaks its own environment, so that the
-// next run of the same script can time out: the same tenant's, and on Lambda too.
-// A session that a tenant of local development has for a credential stays good
-// until it ends, whatever becomes of the settings, as AWS's do.
+// A script that answers in place of its runtime breaks its own environment, so
+// the next run of the same script can time out: a run of the same tenant, and
+// on Lambda too. A session for a credential in local development stays valid
+// until it expires, also if the settings change, as on AWS.
 package walls

@@ -40,8 +40,8 @@ def attempt(input):
 			t.Errorf("%s goes on: %q", file, cmd)
 		}
 	}
-	// The same environment, a moment later. The thread is the process's own and
-	// may go on now; what it started is dead.
+	// The same environment, a moment later. The process's own thread may
+	// continue now; its child processes are dead.
 	var later struct {
 		Alive    []string
 		Beats    int
@@ -77,11 +77,11 @@ func processes(t *testing.T) []string {
 	return files
 }
 
-// once is a runner of its own: an environment whose runtime was answered for
-// never asks for its next invocation, so that the function is of no more use.
+// once is a runner of its own: if a script answers in place of its runtime,
+// that environment never asks for another invocation and cannot be used again.
 func once(t *testing.T, n int) string { return fmt.Sprintf("%s# %s %d\n", runner, t.Name(), n) }
 
-// answer writes to the runtime's own socket, past the handler.
+// answer writes to the runtime's socket, bypassing the handler.
 const answer = `
 import os, json
 def post(id, body, kind="response"):
@@ -98,7 +98,7 @@ def wait():
 `
 
 func TestAScriptAnswersNoInvocationButItsOwn(t *testing.T) {
-	// B is under way meanwhile, and its answer is B's own.
+	// B runs at the same time, and its answer is its own.
 	fleet.Send(t, fleettest.Request(tenantB, t.Name()+"-b", fleettest.Data{Script: runner, Timeout: 30, Input: input(`
 def attempt(input):
     import time
@@ -117,7 +117,7 @@ def attempt(input):
 	if res := fleet.AwaitOf(t, tenantB, t.Name()+"-b"); string(res.Data.Output) != `"of b"` {
 		t.Errorf("b's own: %s", res.Body)
 	}
-	// Its own it may answer: what comes of that is told in the next test.
+	// It may answer its own invocation; the next test checks the result.
 	res := runAs(t, tenantA, fleettest.Data{Script: once(t, 0), Timeout: 30, Input: input(answer+`
 def attempt(input):
     post(own(), b'{"output": "by hand", "stdout": ""}'); wait()
@@ -127,8 +127,8 @@ def attempt(input):
 	}
 }
 
-// A script can say in its answer what it likes, and it stays the answer of this
-// run: what the platform says of the run stands elsewhere.
+// A script's answer may contain anything: it stays the output of this run, and
+// the platform's own fields do not change.
 func TestAForgedAnswerChangesNothingThatThePlatformSays(t *testing.T) {
 	forged := map[string]any{
 		"output": map[string]any{"tenant": tenantB, "id": "x", "data": map[string]any{"status": "failed"}, `"output":null`: `","tenant":"acme`},
@@ -193,8 +193,8 @@ def attempt(input):
 	}
 }
 
-// An error that a script words as Lambda's is an error of its own run all the
-// same: it is not run again, and nothing else is held up by it.
+// An error that a script phrases like one of Lambda's is an error of its own
+// run: the run is not repeated, and no other run is delayed.
 func TestAForgedErrorIsAnErrorOfItsOwnRun(t *testing.T) {
 	for n, kind := range []string{"TooManyRequestsException", "Sandbox.Timedout", "ResourceNotReadyException", "AccessDeniedException", "ServiceException"} {
 		res := runAs(t, tenantA, fleettest.Data{Script: once(t, n), Timeout: 30, Input: input(answer+`
@@ -211,7 +211,7 @@ def attempt(input):
 	}
 }
 
-// Output as an author returns it, with everything in it that might end it.
+// Output with everything in it that might end its field.
 func TestAnOutputStaysInItsField(t *testing.T) {
 	for _, output := range []any{
 		`"},"tenant":"acme","x":{"y":"`, `"output":null`, "\u0000\u2028</script>\ufffe", map[string]any{"tenant": tenantB, "status": "failed", "error": nil},
@@ -226,7 +226,7 @@ func TestAnOutputStaysInItsField(t *testing.T) {
 
 var peak = regexp.MustCompile(`VmHWM:\s+(\d+) kB`)
 
-// heldMB is the most memory that the fleet's process has had.
+// heldMB is the fleet's peak memory in MB.
 func heldMB(t *testing.T) int {
 	t.Helper()
 	status, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", fleet.PID))

@@ -19,14 +19,13 @@ import (
 	"github.com/scriptfleet/scriptfleet/pkg/sandbox"
 )
 
-// The one who tries, and the one who is to be left alone. The first's name
-// begins the second's.
+// tenantA attacks, tenantB is attacked. A's name is a prefix of B's.
 const (
 	tenantA = "ac"
 	tenantB = "acme"
 )
 
-// The roles of their credentials. Both tenants have one that is named prod.
+// The roles of their credentials. Both tenants have a credential named prod.
 const (
 	roleA = "arn:aws:iam::111111111111:role/a-prod"
 	roleB = "arn:aws:iam::222222222222:role/b-prod"
@@ -40,18 +39,18 @@ const settings = `{"tenants": {
 		"prod":   {"role_arn": "arn:aws:iam::222222222222:role/b-prod"},
 		"secret": {"role_arn": "arn:aws:iam::222222222222:role/b-secret"}}}}}`
 
-// fleet is the whole of it in one process of its own, as scriptfleet local runs
-// it: what other processes know of it, and what only it knows.
+// fleet is the fleet's process, as scriptfleet local runs it: what other
+// processes know of it, and its secrets.
 var fleet struct {
 	*fleettest.Mailbox
 	*process.Child
-	dir, data string // its files: data is its data folder
-	admin     string // host:port of its metrics
+	dir, data string // its files; data is its data folder
+	admin     string // host:port of its admin server
 	set       fleettest.Settings
 }
 
 func TestMain(m *testing.M) {
-	sandbox.Main() // the tests ask which walls this machine gives
+	sandbox.Main() // the tests ask which walls this machine supports
 	os.Exit(runTests(m))
 }
 
@@ -78,7 +77,7 @@ func runTests(m *testing.M) (code int) {
 	return code
 }
 
-// alive fails where something that a script did ended the fleet.
+// alive fails if a script has ended the fleet.
 func alive() error {
 	if fleet.Gone() {
 		return errors.New("the fleet's process is gone")
@@ -95,7 +94,7 @@ func startFleet(dir string) (stop func(), err error) {
 		program.Build(filepath.Join(dir, "bin"), false, "scriptfleet")); err != nil {
 		return nil, err
 	}
-	defer log.Close() // the fleet has its own
+	defer log.Close() // the fleet has its own descriptor
 	index := startIndex()
 	cmd := exec.Command(filepath.Join(dir, "bin", "scriptfleet"), fleettest.LocalArgs(file,
 		"--partitions", "2", "--poll-wait", "1s", "--drain", "1s", "--data", fleet.data, "--tenants", tenants,
@@ -117,7 +116,7 @@ func startFleet(dir string) (stop func(), err error) {
 	return stop, nil
 }
 
-// meetFleet waits until the fleet has said where it is.
+// meetFleet waits until the fleet has written its addresses.
 func meetFleet(envFile, logFile string) (err error) {
 	up := wait.Soon(fleettest.Within, func() bool {
 		said, _ := os.ReadFile(logFile)
@@ -131,7 +130,7 @@ func meetFleet(envFile, logFile string) (err error) {
 	return err
 }
 
-// root is the configuration of the fleet's own key.
+// root is an SDK configuration with the fleet's root key.
 func root() aws.Config {
 	return withKey(fleet.set["AWS_ACCESS_KEY_ID"], fleet.set["AWS_SECRET_ACCESS_KEY"], "")
 }
@@ -142,14 +141,14 @@ func withKey(id, secret, token string) aws.Config {
 	return cfg
 }
 
-// secrets are what no script may ever see.
+// secrets are values that no script may see.
 func secrets() []string {
 	_, redis, _ := strings.Cut(fleet.set["REDIS_URL"], "redis://:")
 	password, _, _ := strings.Cut(redis, "@")
 	return []string{fleet.set["AWS_SECRET_ACCESS_KEY"], fleet.set["AWS_ACCESS_KEY_ID"], password}
 }
 
-// redisAddr is where the fleet's Redis listens.
+// redisAddr is the address of the fleet's Redis.
 func redisAddr() string {
 	_, addr, _ := strings.Cut(fleet.set["REDIS_URL"], "@")
 	return strings.TrimSuffix(addr, "/0")

@@ -16,8 +16,7 @@ import (
 
 const hello = "def main(input):\n    return input.get('n')\n"
 
-// A tenant whose name can't be read is nobody's: the request is buried, and no
-// tenant hears of it.
+// A request whose tenant cannot be read is buried, and no tenant gets a result.
 func TestATenantIsNotNamedInAnOddWay(t *testing.T) {
 	names := []string{`"ACME"`, `"acme "`, `" acme"`, `"acme\u0000"`, `"acme/../acme"`, `"\uff41cme"`, `"acme\u200b"`, `"-acme"`, `"acme:x"`, `"*"`, `""`, `null`, `["acme"]`, `{"acme":1}`,
 		`"` + strings.Repeat("a", 64) + `"`}
@@ -34,7 +33,7 @@ func TestATenantIsNotNamedInAnOddWay(t *testing.T) {
 	}
 }
 
-// Of two names, neither counts, however the second is written.
+// Of two tenants neither counts, also if the second field is spelt differently.
 func TestATenantIsNotNamedTwice(t *testing.T) {
 	for n, second := range []string{`"tenant":"acme"`, `"ten\u0061nt":"acme"`, `"tenant":"ac"`} {
 		for m, first := range []bool{true, false} {
@@ -52,7 +51,7 @@ func TestATenantIsNotNamedTwice(t *testing.T) {
 			}
 		}
 	}
-	// Another case is another field, and no field of ours.
+	// A field in other case is another, unknown field.
 	id := t.Name() + "-case"
 	body := fleettest.Request(tenantA, id, fleettest.Data{Script: hello})
 	fleet.Send(t, body[:len(body)-1]+`,"Tenant":"acme"}`)
@@ -61,8 +60,8 @@ func TestATenantIsNotNamedTwice(t *testing.T) {
 	}
 }
 
-// What a request says beside its fields is refused, not passed over: nobody
-// chooses a role, a function or an env by it.
+// An unknown field of a request is refused, not ignored: no request can choose
+// a role, a function or an env.
 func TestARequestNamesNoFieldOfThePlatforms(t *testing.T) {
 	for n, field := range []string{"role_arn", "external_id", "function", "env_hash", "script_hash", "tenant", "memory_mb", "index", "credentials", "Script"} {
 		id := fmt.Sprintf("%s-%d", t.Name(), n)
@@ -74,7 +73,7 @@ func TestARequestNamesNoFieldOfThePlatforms(t *testing.T) {
 	}
 }
 
-// The identity of a run is a digest of its parts with their lengths.
+// A run's identity is a digest of its parts with their lengths.
 func TestNoTwoRequestsHaveOneIdentityByTheirSpelling(t *testing.T) {
 	parts := [][3]string{
 		{"ac", "me/x", "1"}, {"acme", "/x", "1"}, {"acm", "e/x", "1"}, {"ac", "me", "/x1"}, {"ac", "", "me/x1"}, {"", "acme/x", "1"},
@@ -96,8 +95,8 @@ func TestNoTwoRequestsHaveOneIdentityByTheirSpelling(t *testing.T) {
 		}
 		scopes[scope] = p
 	}
-	// And in the fleet: the same source and id, and ones that read the same
-	// when they are put together.
+	// And in the fleet: the same source and id, and others that are equal when
+	// concatenated.
 	for _, r := range []struct{ tenant, source, id string }{
 		{tenantA, "/x", "collide-1"}, {tenantB, "/x", "collide-1"}, {tenantA, "/xc", "ollide-1"}, {tenantB, "/xc", "ollide-1"},
 	} {
@@ -111,8 +110,8 @@ func TestNoTwoRequestsHaveOneIdentityByTheirSpelling(t *testing.T) {
 	}
 }
 
-// What a tenant chooses stands in no key of Redis as it is, so none can be made
-// to look like another's or like the fleet's own.
+// No key of Redis contains a tenant's text itself, so no tenant can make a key
+// that equals another tenant's or the fleet's own.
 func TestNoKeyOfRedisHoldsWhatATenantChose(t *testing.T) {
 	mark := "scriptfleet:lease:{x}*\n"
 	id := strings.TrimSpace(mark) + "redis"
@@ -156,7 +155,7 @@ func TestACancellationReachesNoRunOfAnother(t *testing.T) {
 			t.Errorf("%s: b's run came to %s", kind, res.Body)
 		}
 	}
-	// The rightful one finds it.
+	// The entitled tenant finds it.
 	id := t.Name() + "-own"
 	fleet.Send(t, fleettest.Request(tenantB, id, fleettest.Data{Script: hello}))
 	fleet.AwaitOf(t, tenantB, id)
@@ -185,7 +184,8 @@ def attempt(input):
 	}
 }
 
-// A layer from a tenant's own index is its own, in whatever way the rest agrees.
+// A layer from a tenant's own index belongs to that tenant, also if everything
+// else is equal.
 func TestALayerOfAPrivateIndexIsNotShared(t *testing.T) {
 	private := map[string]string{}
 	policy, err := run.NewPolicy(run.PolicyConfig{PrivateIndex: func(tenant string) string { return private[tenant] }, Handler: "1"})

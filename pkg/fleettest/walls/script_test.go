@@ -20,7 +20,7 @@ func sha256Of(b []byte) string {
 	return hex.EncodeToString(sum[:])
 }
 
-// holdsNoSecret fails for text in which something of the fleet's stands.
+// holdsNoSecret fails if the text contains a secret of the fleet.
 func holdsNoSecret(t *testing.T, what, text string) {
 	t.Helper()
 	for n, secret := range secrets() {
@@ -52,8 +52,8 @@ def attempt(input):
 	}
 }
 
-// Two tenants leave a mark wherever a process may write, and look for each
-// other's, with the whole of what they can reach to look through.
+// Two tenants write a mark wherever a process may write, and search everything
+// that they can reach for the other's mark.
 func TestAScriptFindsNoFileOfAnother(t *testing.T) {
 	leave := `
 def attempt(input):
@@ -129,7 +129,7 @@ def attempt(input):
 	}
 }
 
-// A layer of public packages is one for all tenants, and nobody's to change.
+// All tenants share a layer of public packages, and none can change it.
 func TestAScriptChangesNothingInALayerThatItShares(t *testing.T) {
 	const needs = "honest==1.0\n"
 	res := runAs(t, tenantA, fleettest.Data{Requirements: needs, Script: `
@@ -174,7 +174,7 @@ def attempt(input):
     return found
 `
 	var got map[string]bool
-	// Numbers that no namespace of a few processes has.
+	// Pids that no small namespace has.
 	pids := []int{fleet.PID, os.Getpid(), os.Getppid()}
 	pids = slices.DeleteFunc(pids, func(pid int) bool { return pid < 100 })
 	try(t, tenantA, code, map[string]any{"pids": pids}, &got)
@@ -261,8 +261,8 @@ def attempt(input):
 	}
 }
 
-// The network is the machine's, for egress has to stay: so each port of the
-// fleet's asks who calls.
+// Scripts share the machine's network, because they need egress: so each of the
+// fleet's ports asks for authentication.
 func TestAScriptOpensNoPortOfTheFleets(t *testing.T) {
 	var got map[string]any
 	res := try(t, tenantA, `
@@ -315,7 +315,7 @@ def attempt(input):
 	for what, answer := range got {
 		switch a := answer.(type) {
 		case float64:
-			// What tells nothing but that the fleet is there is open.
+			// Only pages that show nothing except that the fleet runs are open.
 			if open := what == "health" || what == "metrics"; open && a != 200 || !open && a != 403 && a != 401 {
 				t.Errorf("%s answers with %v", what, a)
 			}
@@ -328,8 +328,8 @@ def attempt(input):
 	holdsNoSecret(t, "what the ports answer", string(res.Body))
 }
 
-// Where the fleet listens, nobody else does, so that no client of its is met by
-// a script.
+// No script can listen where the fleet listens, so no client of the fleet
+// reaches a script.
 func TestAScriptTakesNoPortOfTheFleets(t *testing.T) {
 	_, aws, _ := strings.Cut(fleet.set["AWS_ENDPOINT_URL"], "http://")
 	var ports []int
@@ -360,8 +360,8 @@ def attempt(input):
 }
 
 // A script reaches what this machine reaches, so this fails on a machine whose
-// metadata service hands out a role: there, the operator has to shut the service
-// to the sandbox's uids, or to this machine.
+// metadata service returns a role: there the operator must block the service
+// for the sandbox's uids, or for the machine.
 func TestAScriptGetsNoCredentialFromTheMetadataAddress(t *testing.T) {
 	var got []string
 	try(t, tenantA, `

@@ -26,7 +26,7 @@ import (
 	"github.com/scriptfleet/scriptfleet/pkg/run"
 )
 
-// session is what the worker invokes the tenant's functions with.
+// session is the session with which the worker invokes the tenant's functions.
 func session(t *testing.T, tenant string) (aws.Config, credential.AWS) {
 	t.Helper()
 	sessions, err := credential.NewSessions(credential.SessionsConfig{
@@ -42,7 +42,7 @@ func session(t *testing.T, tenant string) (aws.Config, credential.AWS) {
 	return withKey(keys.AccessKeyID, keys.SecretAccessKey, keys.SessionToken), keys
 }
 
-// functions are one of each tenant, built by a run of it.
+// functions are one function of each tenant, built by a run of it.
 func functions(t *testing.T) (ofA, ofB string) {
 	t.Helper()
 	var got string
@@ -51,13 +51,14 @@ func functions(t *testing.T) (ofA, ofB string) {
 	return ofA, ofB
 }
 
-// call is one thing that a session tries.
+// call is one attempt with a session.
 type call struct {
 	what string
 	do   func() error
 }
 
-// refused holds each call to an answer that says that it is not allowed.
+// refused checks that each call is answered by one of the codes for a missing
+// permission.
 func refused(t *testing.T, calls []call, codes ...string) {
 	t.Helper()
 	for _, c := range calls {
@@ -266,8 +267,8 @@ func TestASessionIsNotWidened(t *testing.T) {
 		{"assume the role of one's own credential, past the fleet", assume(asA, roleA, "aaaaaaaaaaaaaaaaaaaa", "")},
 	}, "AccessDenied")
 
-	// Tokens that are another's, or nobody's. Each is tried where it would get
-	// something: on the other's function.
+	// Tokens of others, and invalid ones. Each is tried on the other tenant's
+	// function, where it would gain something.
 	otherwise := func(id, secret, token string) func() error {
 		return func() error { return invoke(withKey(id, secret, token), ofB, payload) }
 	}
@@ -292,7 +293,7 @@ func TestASessionOfAnOddNameReachesNobody(t *testing.T) {
 	}
 }
 
-// A signature is for one request: what is changed afterwards does not pass.
+// A signature is for one request: a changed request is refused.
 func TestASignedCallCannotBeTurnedIntoAnother(t *testing.T) {
 	ofA, ofB := functions(t)
 	_, keys := session(t, tenantA)
@@ -338,8 +339,8 @@ func TestASignedCallCannotBeTurnedIntoAnother(t *testing.T) {
 	}
 }
 
-// The least that AWS lets a session last is a quarter of an hour, so that one
-// that is over is shown on the stack's own door.
+// AWS's shortest session is 15 minutes, so an expired one is tried on the
+// stack's signature check directly.
 func TestASessionThatIsOverOpensNothing(t *testing.T) {
 	keys, err := auth.NewKeys("123456789012", "AKIAROOT", "secret")
 	if err != nil {
@@ -371,7 +372,7 @@ func replaceHeader(r *http.Request, name, old, with string) {
 func asJSON(v any) string {
 	text, err := json.Marshal(v)
 	if err != nil {
-		panic(err) // the tests' own values
+		panic(err) // cannot fail: the tests' own values
 	}
 	return string(text)
 }
