@@ -176,6 +176,28 @@ func TestResultThatIsTooLargeIsReplacedByOneThatSaysSo(t *testing.T) {
 	})
 }
 
+// The results queue takes nothing of the run, however small.
+func TestResultThatIsRefusedForGoodIsNotTriedAgainAndAgain(t *testing.T) {
+	with(t, worker.Config{}, func(b *bench) {
+		sends := 0
+		b.resultFaults.OnEntry(func(op memqueue.Op, _ int) error {
+			if op == memqueue.OpSend {
+				sends++
+				return queue.ErrTooLarge
+			}
+			return nil
+		})
+		b.send(ask("r"))
+		time.Sleep(10 * time.Minute)
+		if sends < 2 || sends > 2*10*60/20 { // two a delivery, which comes again every 24 s at most
+			t.Errorf("it was sent %d times in ten minutes", sends)
+		}
+		b.resultFaults.OnEntry(nil)
+		b.want("r", run.Succeeded, 1)
+		b.executions(1)
+	})
+}
+
 func TestLostDeleteIsMadeGoodByTheNextDelivery(t *testing.T) {
 	with(t, worker.Config{}, func(b *bench) {
 		b.queueFaults.OnDelete(func(queue.Delivery) bool { b.queueFaults.OnDelete(nil); return true })

@@ -344,6 +344,30 @@ func TestResultThatIsTooLargeIsWrittenDownAsItGoesOut(t *testing.T) {
 	}
 }
 
+// Not even the small result that replaces a large one is taken: each delivery
+// tries both once, and a later one publishes when the queue takes it again.
+func TestResultThatIsRefusedInEveryFormIsTriedOnceADelivery(t *testing.T) {
+	inWorld(t, func(w *world) {
+		w.again = func(context.Context, error, int) bool { return true }
+		w.limit = 10
+		for _, owner := range []string{"a", "b", "c"} {
+			w.calls = nil
+			if err := w.answer(owner); !queue.Refused(err) {
+				t.Fatalf("delivery %s: %v", owner, err)
+			}
+			if n := strings.Count(strings.Join(w.calls, " "), publish); n != 2 {
+				t.Errorf("delivery %s was sent %d times: %v", owner, n, w.calls)
+			}
+			time.Sleep(ttl)
+		}
+		w.limit = 0
+		if err := w.answer("d"); err != nil {
+			t.Fatal(err)
+		}
+		w.settled()
+	})
+}
+
 func TestResultThatIsNotJSONIsReplacedByOneThatSaysSo(t *testing.T) {
 	inWorld(t, func(w *world) {
 		o := w.outbox()
