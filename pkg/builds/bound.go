@@ -6,7 +6,7 @@ import (
 	"time"
 )
 
-var errBuildTimeout = errors.New("build: took longer than a build may")
+var errBuildTimeout = errors.New("build: took longer than the time for one build")
 
 // bound cancels a term whose work takes longer than Config.BuildTimeout. The
 // time between pause and resume does not count: the term then waits for its

@@ -16,8 +16,8 @@ var ErrStale = errors.New("build: a later holder of the lease has written the re
 type Record struct {
 	// ARN of the layer, or name of the function; empty where the build failed.
 	ARN string `json:"arn,omitempty"`
-	// Failure is why the last build failed; nil where it did not. Until Until
-	// it answers for the build, and no other build is begun.
+	// Failure is why the last build failed; nil where it did not. Runs get this
+	// failure until Until, and a new build begins only after that.
 	Failure *run.Error `json:"failure,omitempty"`
 	Until   time.Time  `json:"until,omitzero"`
 	// Failures counts how many builds in a row have failed.

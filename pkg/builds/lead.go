@@ -63,8 +63,8 @@ func (f *flight) lead(ctx context.Context, hold *lease.Hold, w *watch) (outcome,
 	return out, true
 }
 
-// make runs the step's own work. A panic fails this build alone, be it here or
-// one that the builder of layers or the lease's keeper has caught.
+// make runs the step's own work. A panic fails this build alone: one in the
+// step, or one that Layers or the lease's goroutine has caught.
 func (t *term) make(ctx context.Context) (m made, err error) {
 	if p := panics.Catch(func() { m, err = t.f.step.lead(ctx, t) }); p != nil {
 		m, err = made{}, p
@@ -195,7 +195,7 @@ func (f *flight) release(ctx context.Context, hold *lease.Hold, settled bool) {
 		err = f.b.deps.Records.Drop(short, f.step.key, 0) // fence 0: removes no record, only signals
 	}
 	if err != nil {
-		f.b.deps.Log.Warn("build lease not released: it runs out", zap.String("key", f.step.key), zap.Error(err))
+		f.b.deps.Log.Warn("build lease not released; it expires by itself", zap.String("key", f.step.key), zap.Error(err))
 	}
 }
 

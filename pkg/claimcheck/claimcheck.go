@@ -33,8 +33,8 @@ import (
 // The errors of [Problem]: reasons why the body of a delivery can never be
 // read.
 var (
-	ErrMalformed = errors.New("claim check: the body is no pointer")
-	ErrForeign   = errors.New("claim check: the pointer leads outside of what this queue may read")
+	ErrMalformed = errors.New("claim check: the body is not a valid pointer")
+	ErrForeign   = errors.New("claim check: the pointer leads to an object that this queue may not read")
 	ErrNoObject  = errors.New("claim check: the object does not exist")
 	ErrTooLarge  = errors.New("claim check: the object is larger than a body may be")
 )

@@ -46,11 +46,11 @@ func parsePointer(body []byte) (pointer, error) {
 	}
 	var named string
 	if err := json.Unmarshal(parts[0], &named); err != nil || named != class && named != legacyClass {
-		return pointer{}, fmt.Errorf("%w: not of a class that is known", ErrMalformed)
+		return pointer{}, fmt.Errorf("%w: its class is unknown", ErrMalformed)
 	}
 	var p pointer
 	if err := json.Unmarshal(parts[1], &p); err != nil || p.Bucket == "" || p.Key == "" {
-		return pointer{}, fmt.Errorf("%w: it lacks its bucket or its key", ErrMalformed)
+		return pointer{}, fmt.Errorf("%w: its bucket or its key is missing", ErrMalformed)
 	}
 	return p, nil
 }

@@ -22,7 +22,7 @@ func (q *Queue) Send(ctx context.Context, ms []queue.Message) []error {
 		checked[i] = withoutNotes(ms[i])
 		switch {
 		case isClaimCheck(ms[i].Attributes):
-			errs[i] = fmt.Errorf("%w: it bears the attribute of a claim check", queue.ErrInvalid)
+			errs[i] = fmt.Errorf("%w: it has an attribute of a claim check", queue.ErrInvalid)
 		case checked[i].Size() > q.cfg.Threshold:
 			large = append(large, i)
 		}
@@ -101,5 +101,5 @@ func atOnce(n int, do func(i int)) {
 	for i := range n {
 		g.Go(func() error { do(i); return nil })
 	}
-	_ = g.Wait() // what failed is in do's own errors
+	_ = g.Wait() // do stores its errors itself
 }

@@ -52,11 +52,11 @@ type Fleet struct {
 	Tenants
 
 	MaxTimeout     int    `default:"60" min:"1" max:"900" help:"Longest timeout in seconds that a request may ask for."`
-	MemoryMB       int    `name:"memory-mb" default:"256" min:"128" max:"10240" help:"Memory of the functions of tenants for which none is set."`
+	MemoryMB       int    `name:"memory-mb" default:"256" min:"128" max:"10240" help:"Memory in MB of the functions of tenants that have no setting of their own."`
 	Arch           string `default:"x86_64" enum:"x86_64,arm64" help:"Processor of functions and layers: x86_64, or arm64, which Lambda bills a fifth less. A change builds every script again."`
 	DefaultRuntime string `default:"python3.13" help:"Runtime of requests that name none."`
 	ShellBase      string `help:"Python version under the aws-cli runtime; the catalog's own by default."`
-	AllowRetired   bool   `help:"Take runtimes that Lambda has deprecated."`
+	AllowRetired   bool   `help:"Accept runtimes that Lambda has deprecated."`
 	Index          string `help:"Package index of all tenants; the installer's own by default."`
 
 	CreateQueues bool `help:"Create the queues that are missing, at start."`
@@ -68,31 +68,31 @@ type Process struct {
 	LogLevel  string        `default:"info" enum:"debug,info,warn,error" help:"debug, info, warn or error."`
 	LogFormat string        `default:"auto" enum:"auto,json,console" help:"auto, json or console."`
 	PollWait  time.Duration `default:"10s" min:"100ms" max:"20s" help:"Length of a long poll."`
-	Drain     time.Duration `default:"90s" min:"0s" max:"1h" help:"How long a stop waits for what is in hand."`
+	Drain     time.Duration `default:"90s" min:"0s" max:"1h" help:"How long a stop waits for the work in hand."`
 }
 
 // Dispatcher are the settings of a dispatcher.
 type Dispatcher struct {
 	Pollers     int `default:"4" min:"1" max:"100" help:"Polls of the requests queue at a time."`
 	MaxInHand   int `default:"500" min:"10" max:"100000" help:"Requests that the dispatcher has in hand at a time."`
-	MaxInHandMB int `name:"max-in-hand-mb" default:"16" min:"1" max:"100000" help:"MiB of requests in hand above which no more are received."`
+	MaxInHandMB int `name:"max-in-hand-mb" default:"16" min:"1" max:"100000" help:"MiB of requests that the dispatcher has in hand at a time."`
 }
 
 // Worker are the settings of a worker.
 type Worker struct {
 	Name          string        `help:"Name of this worker, unique in the fleet; host and process by default."`
 	Concurrency   int           `default:"32" min:"1" max:"10000" help:"Runs that execute at a time."`
-	Reserve       *int          `min:"0" max:"10000" help:"Runs beyond the concurrency, of tenants that have hardly any at work here; a quarter of the concurrency by default."`
+	Reserve       *int          `min:"0" max:"10000" help:"Runs that execute beyond the concurrency, for tenants with few runs at work in this worker; a quarter of the concurrency by default."`
 	MaxBuilds     int           `default:"4" min:"1" max:"1000" help:"Builds that this worker makes at a time."`
 	MaxParked     int           `default:"1000" min:"1" max:"100000" help:"Deliveries that wait for builds in this worker."`
 	MaxParkedMB   int           `name:"max-parked-mb" default:"256" min:"1" max:"100000" help:"MiB of deliveries that wait for builds in this worker."`
 	Visibility    time.Duration `default:"24s" min:"20s" max:"10m" help:"How long a delivery is hidden from other workers without being extended; the runs of a worker that died come back after it."`
-	MaxAttempts   int           `default:"3" min:"1" max:"100" help:"Invocations of a run that gives no answer."`
-	GiveUpAfter   time.Duration `default:"1h" min:"1m" max:"72h" help:"How long a run that cannot be invoked is tried."`
-	RoleARN       string        `name:"role-arn" help:"Role that functions run under: one without any permission."`
-	TenantRoleARN string        `name:"tenant-role-arn" help:"Role that is assumed, narrowed to one tenant, for that tenant's invocations; empty invokes with the worker's own."`
+	MaxAttempts   int           `default:"3" min:"1" max:"100" help:"How often a run is invoked at most, if its invocations give no answer."`
+	GiveUpAfter   time.Duration `default:"1h" min:"1m" max:"72h" help:"How long a run that cannot be invoked is tried again."`
+	RoleARN       string        `name:"role-arn" help:"Role of the functions, without any permission."`
+	TenantRoleARN string        `name:"tenant-role-arn" help:"Role that the worker assumes, restricted to one tenant, for that tenant's invocations; empty to invoke with the worker's own role."`
 	CacheDir      string        `type:"path" help:"Folder of built layers; the user's cache folder by default."`
-	UV            string        `name:"uv" help:"Path of uv, or none for pip; the one on the PATH by default, else one that is fetched from the package index."`
+	UV            string        `name:"uv" help:"Path of uv, or none for pip; by default uv from the PATH, else one that is fetched from the package index."`
 }
 
 // Policy returns the operator's rules for requests. tenantMemoryMB returns the

@@ -127,7 +127,7 @@ var (
 func CheckRoleARN(arn string) (account string, err error) {
 	m := roleARN.FindStringSubmatch(arn)
 	if m == nil || len(arn) > 2048 {
-		return "", fmt.Errorf("%q is no role's ARN, such as arn:aws:iam::123456789012:role/scriptfleet", arn)
+		return "", fmt.Errorf("%q is not the ARN of a role, such as arn:aws:iam::123456789012:role/scriptfleet", arn)
 	}
 	return m[1], nil
 }

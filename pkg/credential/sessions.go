@@ -53,7 +53,7 @@ func NewSessions(cfg SessionsConfig, deps SessionsDeps) (*Sessions, error) {
 	case err != nil:
 		return nil, fmt.Errorf("make tenant sessions: %w", err)
 	case !region.MatchString(cfg.Region), !region.MatchString(cfg.Partition):
-		return nil, fmt.Errorf("make tenant sessions: region %q of %q is none", cfg.Region, cfg.Partition)
+		return nil, fmt.Errorf("make tenant sessions: region %q or partition %q is invalid", cfg.Region, cfg.Partition)
 	case !accountID.MatchString(cfg.Account):
 		return nil, fmt.Errorf("make tenant sessions: account %q is not 12 digits", cfg.Account)
 	}

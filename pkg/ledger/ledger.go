@@ -228,7 +228,10 @@ type Ledger interface {
 	// not accepted, claimed or finished for as long as a queue keeps a message.
 	// Published removes it from the list.
 	Open(ctx context.Context, limit int) ([]Record, error)
+
+	// Books returns the counts of all runs.
 	Books(ctx context.Context) (Books, error)
+
 	// Backlogs returns how many open runs each of the tenants has. If Redis
 	// loses single records, for example by eviction, the count may be too high.
 	Backlogs(ctx context.Context, tenants []string) ([]int, error)

@@ -87,7 +87,7 @@ type Queue interface {
 	Receive(ctx context.Context, p Poll) ([]Delivery, error)
 
 	// Send puts messages on the queue. A message whose error is neither
-	// ErrTooLarge nor ErrInvalid may be on the queue all the same.
+	// ErrTooLarge nor ErrInvalid may be on the queue nevertheless.
 	Send(ctx context.Context, ms []Message) []error
 
 	// Delete deletes the messages of the deliveries.

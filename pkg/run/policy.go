@@ -99,7 +99,7 @@ func (c PolicyConfig) check() error {
 		return fmt.Errorf("the architecture is %q: use x86_64 or arm64", c.Arch)
 	}
 	if o, ok := c.Runtimes.Find(c.DefaultRuntime); !ok || o.Shell {
-		return fmt.Errorf("the default runtime %q is no Python of the catalog", c.DefaultRuntime)
+		return fmt.Errorf("the default runtime %q is not a Python of the catalog", c.DefaultRuntime)
 	}
 	return nil
 }

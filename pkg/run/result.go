@@ -72,7 +72,7 @@ type ResultData struct {
 	Output          json.RawMessage `json:"output"` // exactly what main returned; null where it did not return
 	Error           *Error          `json:"error"`
 	Logs            Logs            `json:"logs"`
-	Attempt         int             `json:"attempt"` // 1 for the first attempt
+	Attempt         int             `json:"attempt"` // 1 for the first attempt; 0 where the script was not invoked
 	MayHaveExecuted bool            `json:"may_have_executed"`
 	Function        *FunctionInfo   `json:"function"` // null where no function was reached
 	Build           BuildInfo       `json:"build"`

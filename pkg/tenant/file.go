@@ -147,7 +147,7 @@ func (f *File) follow(told string) string {
 		return told
 	}
 	f.refused.Inc()
-	f.log.Error("tenants' settings are faulty, the last good ones stay in use", zap.String("path", f.cfg.Path), zap.Error(err))
+	f.log.Error("the file of tenants' settings is faulty or missing; the last good settings stay in use", zap.String("path", f.cfg.Path), zap.Error(err))
 	return err.Error()
 }
 

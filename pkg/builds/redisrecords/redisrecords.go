@@ -6,10 +6,10 @@
 // watch costs no round trip. The signals are few: Lambda's control plane allows
 // 15 calls a second, and a build makes one or two.
 //
-// Redis 7 gives a new user no channels. A user who may not publish writes
-// records all the same: the signal comes last, and its failure counts for
-// nothing. For a user who may not subscribe Watch fails, and a waiter reads the
-// record more often.
+// A new user of Redis 7 has no permission for any channel. If the client may
+// not publish, Put and Drop still succeed: the signal is sent last, and its
+// failure is ignored. If it may not subscribe, Watch fails, and the builder
+// reads the record from time to time.
 package redisrecords
 
 import (

@@ -107,7 +107,7 @@ func waitOutlivesRelease(tt *testing.T, e Env) {
 	t.release(h, false)
 	same(t, "released", t.lookup("k").Waiting, "a slot: 5 of 5 are taken")
 	t.ok(t.Ledger.Wait(t.ctx, h, "nothing"))
-	same(t, "noted by who holds it no more", t.lookup("k").Waiting, "a slot: 5 of 5 are taken")
+	same(t, "noted by a lost hold", t.lookup("k").Waiting, "a slot: 5 of 5 are taken")
 	t.granted("k", "b")
 	same(t, "claimed", t.lookup("k").Waiting, "")
 }

@@ -42,6 +42,7 @@ type Ledger struct {
 
 var _ ledger.Ledger = (*Ledger)(nil)
 
+// New returns an empty ledger.
 func New(cfg Config) *Ledger {
 	if cfg.Keep == 0 {
 		cfg.Keep = 14 * 24 * time.Hour

@@ -47,6 +47,7 @@ var _ ledger.Ledger = (*Ledger)(nil)
 // other client while a script runs; 500 records take about 5 ms.
 const inOneCall = 500
 
+// New returns the ledger under cfg.Prefix.
 func New(cfg Config, client redis.UniversalClient) *Ledger {
 	if cfg.Prefix == "" {
 		cfg.Prefix = "scriptfleet"

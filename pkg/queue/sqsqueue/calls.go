@@ -67,7 +67,7 @@ func inCalls(calls [][]int, do func(call []int)) {
 
 // errUnanswered is the error of an entry that the answer does not mention. The
 // entry may have taken effect.
-var errUnanswered = errors.New("the answer does not mention it")
+var errUnanswered = errors.New("the answer does not mention this entry")
 
 // answers stores the answer of a call in errs: the error of entry n of the call
 // goes to errs[call[n]].

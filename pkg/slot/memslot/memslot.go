@@ -19,6 +19,7 @@ type Slots struct {
 
 var _ slot.Slots = (*Slots)(nil)
 
+// New returns Slots of which none is taken.
 func New() *Slots {
 	s := &Slots{}
 	s.Forget()

@@ -48,6 +48,7 @@ type Slots struct {
 
 var _ slot.Slots = (*Slots)(nil)
 
+// New returns the slots under cfg.Prefix.
 func New(cfg Config, client redis.UniversalClient) *Slots {
 	if cfg.Prefix == "" {
 		cfg.Prefix = "scriptfleet"
