@@ -22,6 +22,7 @@ const (
 	FunctionRefused       = "FunctionRefused"
 	RuntimeNotInstalled   = "RuntimeNotInstalled" // the embedded Lambda has no such Python
 	FunctionAccessDenied  = "FunctionAccessDenied"
+	SignatureRefused      = "SignatureRefused"
 	FunctionServiceFault  = "FunctionServiceFault"
 	FunctionFailed        = "FunctionFailed"
 	FunctionServiceFailed = "FunctionServiceUnavailable"
@@ -68,6 +69,8 @@ func ofService(e *function.Error) *run.Error {
 		return refused(e)
 	case function.Denied:
 		return operator(FunctionAccessDenied, fmt.Sprintf("The fleet may not call Lambda's %s: the operator has to mend its role's permissions (%s).", e.Op, e.Reason))
+	case function.BadSignature:
+		return operator(SignatureRefused, fmt.Sprintf("Lambda refuses the signature of the fleet's %s (%s). The operator has to look at the worker's credentials and its clock, then send the run again.", e.Op, e.Reason))
 	case function.Operator:
 		return operator(FunctionServiceFault, fmt.Sprintf("Lambda cannot make the function (%s): the operator has to mend the cause. Then send the run again.", e.Reason))
 	case function.NotReady:

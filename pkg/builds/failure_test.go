@@ -169,6 +169,26 @@ func TestOperatorsFailureSaysSo(t *testing.T) {
 	}
 }
 
+// The keys are fetched again by then, and the clock is set right.
+func TestCallWhoseSignatureWasRefusedIsMadeAgain(t *testing.T) {
+	for refusals, built := range map[int]bool{1: true, 99: false} {
+		inFleet(t, 1, func(t *testing.T, fl *fleet) {
+			fl.lambda.set(func(_ context.Context, _ *worker, op, _ string) error {
+				if op == "Create" && fl.lambda.called("Create") <= refusals {
+					return serviceError(op, function.BadSignature)
+				}
+				return nil
+			}, nil)
+			if built {
+				ensure(t, fl.workers[0], plain)
+				fl.expectMade(1, 0)
+			} else if f := fails(t, fl.workers[0], plain); f.Reason.Owner != run.OwnerOperator || f.Reason.Type != builds.SignatureRefused {
+				t.Errorf("%+v", f.Reason)
+			}
+		})
+	}
+}
+
 func TestServiceThatStaysBrokenIsTheOperatorsFailure(t *testing.T) {
 	inFleet(t, 1, func(t *testing.T, fl *fleet) {
 		fl.lambda.set(func(_ context.Context, _ *worker, op, _ string) error {
