@@ -6,6 +6,8 @@ import (
 	"time"
 
 	"go.uber.org/zap"
+
+	"github.com/scriptfleet/scriptfleet/pkg/lasting"
 )
 
 // backlogs knows about how many runs of each tenant are open: what the ledger
@@ -15,7 +17,7 @@ import (
 // dispatchers send between two looks.
 type backlogs struct {
 	ledger Ledger
-	log    *zap.Logger
+	away   *lasting.Fault
 
 	mu   sync.Mutex
 	open map[string]*backlog
@@ -30,7 +32,7 @@ type backlog struct {
 const look = time.Second
 
 func newBacklogs(l Ledger, log *zap.Logger) *backlogs {
-	return &backlogs{ledger: l, log: log, open: map[string]*backlog{}}
+	return &backlogs{ledger: l, away: lasting.New(log, "cannot read the tenants' backlogs; going by the old ones", "the tenants' backlogs can be read again"), open: map[string]*backlog{}}
 }
 
 // over counts one more run of the tenant, and tells whether it goes over the
@@ -77,10 +79,11 @@ func (b *backlogs) look(ctx context.Context) {
 	open, err := b.ledger.Backlogs(ctx, tenants)
 	if err != nil {
 		if ctx.Err() == nil {
-			b.log.Warn("cannot read the tenants' backlogs; going by the old ones", zap.Error(err))
+			b.away.Met(err)
 		}
 		return
 	}
+	b.away.Over()
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	for i, name := range tenants {

@@ -7,8 +7,6 @@ import (
 	"slices"
 	"time"
 
-	"go.uber.org/zap"
-
 	"github.com/scriptfleet/scriptfleet/pkg/ledger"
 	"github.com/scriptfleet/scriptfleet/pkg/slot"
 )
@@ -28,8 +26,8 @@ const (
 // has ended.
 func (w *Worker) again(ctx context.Context, err error, try int) bool {
 	w.breaker.Open(err)
-	if try == 1 && !errors.Is(err, ledger.ErrUnavailable) {
-		w.log.Warn("cannot publish a result; trying again", zap.Error(err))
+	if !errors.Is(err, ledger.ErrUnavailable) {
+		w.faults.results.Met(err)
 	}
 	select {
 	case <-ctx.Done():
@@ -71,8 +69,10 @@ func (w *Worker) giveSlots(ctx context.Context, asks []slot.Ask) {
 	ctx, cancel := context.WithTimeout(uncut(ctx), optionalTimeout)
 	defer cancel()
 	if err := w.deps.Slots.Give(ctx, asks); err != nil {
-		w.log.Warn("cannot give a tenant's slot back; it runs out by itself", zap.Error(err))
+		w.faults.slots.Met(err)
+		return
 	}
+	w.faults.slots.Over()
 }
 
 func (w *Worker) flushSlots(ctx context.Context, asks []slot.Ask) ([]bool, []error) {
@@ -82,5 +82,6 @@ func (w *Worker) flushSlots(ctx context.Context, asks []slot.Ask) ([]bool, []err
 	if err != nil {
 		return nil, slices.Repeat([]error{err}, len(asks))
 	}
+	w.faults.slots.Over()
 	return taken, nil
 }

@@ -5,8 +5,6 @@ import (
 	"fmt"
 	"time"
 
-	"go.uber.org/zap"
-
 	"github.com/scriptfleet/scriptfleet/pkg/function"
 	"github.com/scriptfleet/scriptfleet/pkg/queue"
 	"github.com/scriptfleet/scriptfleet/pkg/run"
@@ -31,8 +29,11 @@ func (w *Worker) deadLetters(intake, work context.Context) {
 		case <-tick.C:
 		}
 		ds, err := w.deps.DeadLetter.Receive(intake, queue.Poll{Max: queue.MaxBatch, Visibility: w.cfg.Visibility})
-		if err != nil && intake.Err() == nil {
-			w.log.Warn("cannot look at the dead-letter queue; trying again", zap.Error(err))
+		switch {
+		case err == nil:
+			s.away.Over()
+		case intake.Err() == nil:
+			s.away.Met(err)
 		}
 		for _, d := range ds {
 			if d.Attributes[run.AttributeReason] == "" {

@@ -56,10 +56,11 @@ func (w *Worker) renewClaims(ctx context.Context) (outOfReach bool) {
 	sent := time.Now()
 	errs, err := w.deps.Ledger.Renew(ctx, holds, claimTTL)
 	if err != nil {
-		w.log.Warn("cannot renew claims; trying again", zap.Int("claims", len(hs)), zap.Error(err))
+		w.faults.claims.Met(err, zap.Int("claims", len(hs)))
 		w.breaker.Open(err)
 		return true
 	}
+	w.faults.claims.Over()
 	for i, h := range hs {
 		if errs[i] == nil {
 			h.renew(sent)
@@ -79,7 +80,9 @@ func (w *Worker) renewSlots(ctx context.Context) {
 		return
 	}
 	if err := w.deps.Slots.Renew(ctx, asks, slotTTL); err != nil {
-		w.log.Warn("cannot renew the tenants' slots", zap.Error(err))
+		w.faults.slots.Met(err)
+	} else {
+		w.faults.slots.Over()
 	}
 	still := map[slot.Ask]bool{}
 	for _, a := range w.taken() {
@@ -155,11 +158,12 @@ func (w *Worker) extended(h *held, now time.Time, err error) {
 	defer h.mu.Unlock()
 	switch {
 	case err == nil:
+		w.faults.extends.Over()
 		h.visibleTo = now.Add(w.cfg.Visibility)
 		w.metrics.extended.Inc()
 	case errors.Is(err, queue.ErrGone):
 		h.gone = true
 	default:
-		w.log.Warn("cannot extend a delivery; trying again", zap.String("run", string(h.run.Key)), zap.Error(err))
+		w.faults.extends.Met(err, zap.String("run", string(h.run.Key)))
 	}
 }

@@ -105,6 +105,6 @@ func (w *Worker) putBackUnread(intake context.Context, s *source, d queue.Delive
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(intake), optionalTimeout)
 	defer cancel()
 	if err := s.extend.Extend(ctx, d, delay); err != nil && !errors.Is(err, queue.ErrGone) {
-		w.log.Warn("cannot put a delivery back; it comes again by itself", zap.String("queue", s.queue.Name()), zap.Error(err))
+		w.faults.extends.Met(err, zap.String("queue", s.queue.Name()))
 	}
 }

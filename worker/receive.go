@@ -8,6 +8,7 @@ import (
 	"go.uber.org/zap"
 
 	"github.com/scriptfleet/scriptfleet/pkg/function"
+	"github.com/scriptfleet/scriptfleet/pkg/lasting"
 	"github.com/scriptfleet/scriptfleet/pkg/queue"
 )
 
@@ -16,11 +17,16 @@ type source struct {
 	queue  queue.Queue
 	delete *queue.Deleter
 	extend *queue.Extender
+	away   *lasting.Fault
 	look   time.Duration // see lookEvery
 }
 
 func (w *Worker) newSource(q queue.Queue) *source {
-	return &source{queue: q, delete: queue.NewDeleter(q, 2, w.guard), extend: queue.NewExtender(q, 1, w.guard), look: lookEvery}
+	log := w.log.With(zap.String("queue", q.Name()))
+	return &source{
+		queue: q, delete: queue.NewDeleter(q, 2, w.guard), extend: queue.NewExtender(q, 1, w.guard),
+		away: lasting.New(log, "cannot receive; trying again", "receiving again"), look: lookEvery,
+	}
 }
 
 // receive takes deliveries from one partition into hand until intake ends. A
@@ -50,11 +56,12 @@ func (w *Worker) receive(intake, work context.Context, s *source, room func(cont
 		})
 		if err != nil {
 			if intake.Err() == nil {
-				w.log.Warn("cannot receive; trying again", zap.String("queue", s.queue.Name()), zap.Error(err))
+				s.away.Met(err)
 				w.breaker.Open(err)
 			}
 			continue
 		}
+		s.away.Over()
 		w.metrics.received.Add(float64(len(ds)))
 		over := false
 		for _, d := range ds {

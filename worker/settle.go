@@ -93,7 +93,9 @@ func (w *Worker) putBack(h *held, v verdict) error {
 	if hold, ok := h.currentHold(); ok {
 		h.dropHold()
 		if err := w.deps.Ledger.Release(ctx, hold, v.executed); err != nil {
-			w.log.Warn("cannot release a claim; it runs out by itself", zap.String("run", string(h.run.Key)), zap.Error(err))
+			w.faults.claims.Met(err, zap.String("run", string(h.run.Key)))
+		} else {
+			w.faults.claims.Over()
 		}
 	}
 	err := h.source.queue.Extend(ctx, []queue.Delivery{h.delivery}, putBackDelay(v.within))[0]

@@ -5,8 +5,6 @@ import (
 	"fmt"
 	"time"
 
-	"go.uber.org/zap"
-
 	"github.com/scriptfleet/scriptfleet/pkg/run"
 	"github.com/scriptfleet/scriptfleet/pkg/slot"
 	"github.com/scriptfleet/scriptfleet/pkg/tenant"
@@ -94,7 +92,7 @@ func (w *Worker) takeSlots(h *held, limits tenant.Limits) (*overCap, error) {
 		case h.wait.Err() != nil:
 			return nil, context.Cause(h.wait)
 		case err != nil:
-			w.log.Warn("the tenants' slots are out of reach; running without them", zap.Error(err))
+			w.faults.slots.Met(err)
 			return nil, nil
 		case !ok:
 			return &overCap{fmt.Sprintf("%s: %d runs execute already", a.why, a.ask.Cap), a.script}, nil

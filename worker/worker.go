@@ -146,6 +146,7 @@ type Worker struct {
 	deps    Deps
 	log     *zap.Logger
 	metrics *metrics
+	faults  faults
 	guard   panics.Guard
 
 	inflight *inflight
@@ -168,13 +169,20 @@ func New(cfg Config, deps Deps) *Worker {
 		turns:    newTurns(cfg.Concurrency, *cfg.Reserve),
 		budget:   newBudget(),
 	}
+	w.faults = newFaults(w.log)
 	w.metrics = newMetrics(deps.Registerer, w)
 	w.guard = panics.Guard{Log: w.log, Count: w.metrics.panics.Inc}
 	results := queue.NewSender(deps.Results, 4, w.guard)
 	w.outbox = outbox.New(claimTTL, outbox.Deps{
 		Ledger: deps.Ledger,
-		Send:   func(ctx context.Context, m queue.Message) error { return results.Send(uncut(ctx), m) },
-		Again:  w.again, Sent: w.metrics.result, MaxBytes: deps.Results.MaxBytes(), Log: w.log, Guard: w.guard,
+		Send: func(ctx context.Context, m queue.Message) error {
+			err := results.Send(uncut(ctx), m)
+			if err == nil {
+				w.faults.results.Over()
+			}
+			return err
+		},
+		Again: w.again, Sent: w.metrics.result, MaxBytes: deps.Results.MaxBytes(), Log: w.log, Guard: w.guard,
 	})
 	w.slots = batch.New(batch.Config[slot.Ask]{Max: 100, Concurrency: 2, Guard: w.guard}, w.flushSlots)
 	return w

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"time"
 
+	"github.com/scriptfleet/scriptfleet/pkg/lasting"
 	"github.com/scriptfleet/scriptfleet/pkg/run"
 )
 
@@ -18,6 +19,8 @@ type Builder struct {
 	deps    Deps
 	metrics metrics
 	places  *places
+
+	unwritten *lasting.Fault // records
 
 	known  *memory[run.ScriptHash, int64]  // fence of the record of each function known to be built
 	failed *memory[run.ScriptHash, Record] // records of failed builds
@@ -37,11 +40,12 @@ func New(cfg Config, deps Deps) *Builder {
 	cfg = cfg.withDefaults()
 	b := &Builder{
 		cfg: cfg, deps: deps,
-		metrics: newMetrics(deps.Registerer),
-		known:   newMemory[run.ScriptHash, int64](cfg.MaxKnown),
-		failed:  newMemory[run.ScriptHash, Record](min(cfg.MaxKnown, maxFailed)),
-		layers:  newMemory[run.EnvHash, Record](cfg.MaxKnown),
-		flights: flights{byKey: make(map[string]*flight)},
+		metrics:   newMetrics(deps.Registerer),
+		unwritten: lasting.New(deps.Log, "build record not written; trying again while its lease holds", "build records are written again"),
+		known:     newMemory[run.ScriptHash, int64](cfg.MaxKnown),
+		failed:    newMemory[run.ScriptHash, Record](min(cfg.MaxKnown, maxFailed)),
+		layers:    newMemory[run.EnvHash, Record](cfg.MaxKnown),
+		flights:   flights{byKey: make(map[string]*flight)},
 	}
 	b.places = newPlaces(cfg.MaxBuilds, b.metrics.queue)
 	b.ctx, b.cancel = context.WithCancelCause(context.Background())

@@ -116,13 +116,14 @@ func (t *term) write(ctx context.Context, rec Record) Record {
 		err := t.deps.Records.Put(ctx, t.f.step.key, rec, t.cfg.keep(rec))
 		switch {
 		case err == nil:
+			t.f.b.unwritten.Over()
 			return rec
 		case errors.Is(err, ErrStale):
 			return t.theirs(ctx, rec)
 		case ctx.Err() != nil:
 			return rec
 		}
-		t.deps.Log.Warn("build record not written", zap.String("key", t.f.step.key), zap.Error(err))
+		t.f.b.unwritten.Met(err, zap.String("key", t.f.step.key))
 		sleep(ctx, 100*time.Millisecond)
 	}
 	return rec

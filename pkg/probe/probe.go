@@ -22,6 +22,8 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/promauto"
 	"go.uber.org/zap"
+
+	"github.com/scriptfleet/scriptfleet/pkg/lasting"
 )
 
 // Part is something that a process stands on.
@@ -126,13 +128,23 @@ func (p *Prober) allUp(parts []Part) (changed <-chan struct{}, up bool) {
 }
 
 func (p *Prober) watch(ctx context.Context, part Part, s *State) {
+	log := p.log
+	if part.Quiet {
+		log = zap.NewNop()
+	}
+	fault := lasting.New(log.With(zap.String("part", part.Name)), "a part is down; it is tried again", "a part is up again")
 	failures := 0
 	for {
 		err := part.try(ctx)
 		if ctx.Err() != nil {
 			return
 		}
-		p.saw(part, s, err)
+		p.saw(s, err)
+		if err == nil {
+			fault.Over()
+		} else {
+			fault.Met(err)
+		}
 		pause := part.Every
 		if err != nil && !part.Optional {
 			pause = min(pause, longestPause, firstPause<<min(failures, 8))
@@ -166,27 +178,19 @@ func (part Part) try(ctx context.Context) error {
 func jittered(d time.Duration) time.Duration { return d*3/4 + rand.N(d/2+1) }
 
 // saw notes what a try has shown.
-func (p *Prober) saw(part Part, s *State, err error) {
+func (p *Prober) saw(s *State, err error) {
 	p.mu.Lock()
-	before := s.Reason
+	turned := (s.Reason == nil) != (err == nil)
 	s.Reason = err
-	turned := (before == nil) != (err == nil)
 	if turned {
 		s.Since = time.Now()
 		close(p.changed)
 		p.changed = make(chan struct{})
 	}
 	p.mu.Unlock()
-	switch {
-	case err == nil && turned:
-		p.up.WithLabelValues(part.Name).Set(1)
-		if !part.Quiet && before != errNotTried {
-			p.log.Info("a part is up again", zap.String("part", part.Name))
-		}
-	case err != nil && (turned || before == errNotTried):
-		p.up.WithLabelValues(part.Name).Set(0)
-		if !part.Quiet {
-			p.log.Warn("a part is down; it is tried again", zap.String("part", part.Name), zap.Error(err))
-		}
+	up := 0.0
+	if err == nil {
+		up = 1
 	}
+	p.up.WithLabelValues(s.Part).Set(up)
 }
