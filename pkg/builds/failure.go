@@ -16,7 +16,7 @@ import (
 // Types of the errors that this package makes. Errors of layers and of
 // packaging have types of their own, defined in pkg/layer and pkg/function.
 const (
-	BuildTimeout          = "BuildTimeout" // of pkg/layer too
+	BuildTimeout          = "BuildTimeout" // also an error type of pkg/layer
 	BuildError            = "BuildError"
 	EnvTooLarge           = "EnvTooLarge"
 	FunctionRefused       = "FunctionRefused"

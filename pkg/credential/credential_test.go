@@ -176,9 +176,9 @@ func TestDenialsAreRememberedForTwoMinutesAndFailuresForTwoSeconds(t *testing.T)
 
 func TestARoleThatOpensWithoutItsExternalIDIsRefused(t *testing.T) {
 	for name, trust := range map[string]func(string) bool{
-		"to everyone":           func(string) bool { return true },
-		"to whoever names none": func(id string) bool { return id == "" || id == "xa" },
-		"to any name":           func(id string) bool { return id != "" },
+		"to everyone":               func(string) bool { return true },
+		"to callers that name none": func(id string) bool { return id == "" || id == "xa" },
+		"to any name":               func(id string) bool { return id != "" },
 	} {
 		synctest.Test(t, func(t *testing.T) {
 			sts := &fakeSTS{trusts: map[string]func(string) bool{roleA: trust}}

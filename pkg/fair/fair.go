@@ -13,9 +13,11 @@
 // So a tenant gains nothing by idling, and a tenant that used more than its
 // share before it became idle still waits for the others to catch up.
 //
-// A Queue has no clock, no goroutine and no lock; its owner guards it. An
-// operation takes O(log tenants). An idle tenant uses no memory once the
-// virtual times of the others have reached its own.
+// A Queue has no clock, no goroutine and no lock; its owner guards it. Push,
+// Next and Charge take O(log tenants). NextOf takes that for each tenant that
+// it passes over, and Remove is linear in the entries of its tenant. An idle
+// tenant uses no memory once the virtual times of the others have reached its
+// own.
 package fair
 
 import "container/heap"

@@ -29,7 +29,7 @@ func Run(t *testing.T, run func(t *testing.T, test func(t *testing.T, e Env))) {
 		"ALeaseThatRanOutIsGrantedToAnother":     grantsAfterExpiry,
 		"RenewMakesItLast":                       renewExtends,
 		"RenewFailsOnceAnotherWasGranted":        renewAfterOther,
-		"RenewRevivesALeaseThatNobodyTook":       renewRevives,
+		"RenewRevivesALeaseThatNoOtherOwnerTook": renewRevives,
 		"RenewFailsAfterRelease":                 renewAfterRelease,
 		"ReleaseFreesTheKey":                     releaseFrees,
 		"ReleaseOfALostLeaseLeavesTheOtherAlone": releaseLost,

@@ -24,7 +24,7 @@ var lookClaims = map[string]func(*testing.T, Env){
 	"AnEndedContextIsAnErrorAndChangesNothing":  endedContext,
 	"AnEndedContextDoesNotMeanThatRedisIsAway":  endedContextIsNotUnavailable,
 	"AClaimThatRanOutReadsAsOneWithoutTimeLeft": lookupRanOut,
-	"AReleasedRunReadsAsQueuedAndHeldByNobody":  lookupReleased,
+	"AReleasedRunIsQueuedAndHasNoOwner":         lookupReleased,
 	"EntriesWithNothingButAKeyAreKeptAsTheyAre": bareEntry,
 	"KeysThatBeginAlikeAreDifferentRuns":        keysAreIndependent,
 	"TheLedgerKeepsItsOwnCopyOfAResult":         ownCopy,

@@ -18,7 +18,7 @@ var ownerClaims = map[string]func(*testing.T, Env){
 	"ARunOfAnOwnerThatDiedAfterInvokingTellsSo":      diedAfterInvoking,
 	"APausedOwnerIsLostOnceAnotherClaimed":           pausedAndOvertaken,
 	"APausedOwnerIsLostToOneThatHasReleased":         pausedAndOvertakenByRelease,
-	"APausedOwnerGoesOnWhereNobodyTookItsRun":        pausedAlone,
+	"APausedOwnerGoesOnIfNoOtherTookItsRun":          pausedAlone,
 	"APausedOwnerCannotFinishWhatAnotherFinished":    pausedAndFinished,
 	"AReleasedRunIsClaimedAtOnce":                    releaseFrees,
 	"ARenewalAfterTheReleaseIsLost":                  renewAfterRelease,

@@ -22,7 +22,7 @@ func Run(t *testing.T, run func(t *testing.T, test func(*testing.T, New))) {
 	for name, test := range map[string]func(*testing.T, New){
 		"NoMoreTokensThanTheRateAllows":       neverFaster,
 		"AllWhoWaitedGoBeforeThoseAhead":      waitedFirst,
-		"AheadGoesWhenNobodyElseWaits":        aheadGoes,
+		"AheadGoesWhenNoOtherCallerWaits":     aheadGoes,
 		"WaitEndsWithItsContext":              endsWithContext,
 		"ThoseWhoLeaveGiveTheirPlaceToOthers": leaversGiveBack,
 	} {
