@@ -9,8 +9,8 @@ import (
 	"github.com/scriptfleet/scriptfleet/pkg/run"
 )
 
-// admit decides what a request becomes, and sees that it is there before it
-// returns without an error.
+// admit decides what a request becomes (sent on, answered, or buried). If it
+// returns no error, that has been done durably.
 func (d *Dispatcher) admit(ctx context.Context, delivery queue.Delivery) (outcome, error) {
 	if err := claimcheck.Problem(delivery); err != nil {
 		return outcomeBuried, d.buryRequest(ctx, delivery, run.RefuseClaimCheck(err))

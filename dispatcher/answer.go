@@ -13,13 +13,14 @@ import (
 	"github.com/scriptfleet/scriptfleet/pkg/run"
 )
 
-// concludeWithin bounds the way to the answer of a request that goes no further,
-// and is how long one dispatcher that died on it holds up the next.
+// concludeWithin bounds the time to answer a request that is not sent on. It is
+// also how long the claim of a dispatcher that died meanwhile blocks the next.
 const concludeWithin = 10 * time.Second
 
-// conclude answers a request that goes no further: one that is refused, or a
-// cancellation. Its result goes out as that of a run does, so that a request that
-// comes again gets the same event, byte for byte, and the books count it.
+// conclude answers a request that is not sent on: a refused one, or a
+// cancellation. Its result goes out by the outbox, as a run's does: so a
+// request that comes again gets the same event, byte for byte, and the books
+// count it.
 func (d *Dispatcher) conclude(
 	ctx context.Context, r run.Run, delivery queue.Delivery, decide func(context.Context) (run.Result, error),
 ) error {
@@ -43,7 +44,7 @@ func (d *Dispatcher) conclude(
 	return err
 }
 
-// reject answers a request that is refused.
+// reject answers a refused request.
 func (d *Dispatcher) reject(ctx context.Context, r run.Run, delivery queue.Delivery, refused *run.Error) error {
 	d.log.Info("request rejected", zap.String("tenant", r.Tenant), zap.String("run", string(r.Key)),
 		zap.String("type", refused.Type), zap.String("reason", refused.Message))
@@ -52,10 +53,11 @@ func (d *Dispatcher) reject(ctx context.Context, r run.Run, delivery queue.Deliv
 	})
 }
 
-// cancel marks a run of the same tenant and source, and answers with the state
-// that it was in. One that was being invoked is not cancelled any more, unless
-// it would have to be invoked again. One that is not known is not cancelled now;
-// the mark is for a request that is still on its way.
+// cancel marks a run of the same tenant and source as cancelled, and answers with
+// the state that the run was in. A run that was being invoked is not cancelled;
+// the mark then only prevents a further attempt. A run that the ledger does not
+// know is answered as unknown; the mark is there in case its request is still on
+// its way.
 func (d *Dispatcher) cancel(ctx context.Context, r run.Run) (run.Result, error) {
 	state, err := d.deps.Ledger.Cancel(ctx, ledger.Entry{
 		Key: r.CancelsKey(), Tenant: r.Tenant, Source: r.Source, ID: r.Data.Run,
@@ -77,7 +79,7 @@ func (d *Dispatcher) cancel(ctx context.Context, r run.Run) (run.Result, error) 
 	return res, nil
 }
 
-// buryRequest puts a request that nobody can be answered for on the dead-letter
+// buryRequest puts a request whose run no result can name on the dead-letter
 // queue, with the reason.
 func (d *Dispatcher) buryRequest(ctx context.Context, delivery queue.Delivery, reason *run.Error) error {
 	err := d.sendBy(ctx, d.deadLetter, queue.Message{Body: delivery.Body, Attributes: map[string]string{

@@ -10,11 +10,11 @@ import (
 	"github.com/scriptfleet/scriptfleet/pkg/lasting"
 )
 
-// backlogs knows about how many runs of each tenant are open: what the ledger
-// said last, and what this dispatcher has sent since. It asks for the tenants
-// that have sent since then, all at once, so that it costs nothing a run and
-// nothing for a tenant that is idle. A tenant can go over its budget by what the
-// dispatchers send between two looks.
+// backlogs estimates how many runs of each tenant are open: the ledger's last
+// count, plus what this dispatcher has sent since. Each look asks the ledger in
+// one call for the tenants that have sent since the last one; so it costs no
+// call per run, and none for an idle tenant. A tenant can exceed its budget by
+// what all dispatchers send between two looks.
 type backlogs struct {
 	ledger Ledger
 	away   *lasting.Fault
@@ -24,19 +24,19 @@ type backlogs struct {
 }
 
 type backlog struct {
-	open int // as the ledger said
+	open int // the ledger's count
 	sent int // since then
 }
 
-// look is the time between two looks.
+// look is the interval between two looks.
 const look = time.Second
 
 func newBacklogs(l Ledger, log *zap.Logger) *backlogs {
 	return &backlogs{ledger: l, away: lasting.New(log, "cannot read the tenants' backlogs; going by the old ones", "the tenants' backlogs can be read again"), open: map[string]*backlog{}}
 }
 
-// over counts one more run of the tenant, and tells whether it goes over the
-// budget.
+// over counts one more run of the tenant, and tells whether the tenant is now
+// over its budget.
 func (b *backlogs) over(tenant string, budget int) bool {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -63,8 +63,8 @@ func (b *backlogs) run(ctx context.Context) {
 	}
 }
 
-// look asks the ledger again, and forgets the tenants that have neither sent nor
-// anything open. While the ledger is out of reach the old counts stand.
+// look asks the ledger, and drops the tenants that have neither sent nor open
+// runs. While the ledger is out of reach the old counts stay.
 func (b *backlogs) look(ctx context.Context) {
 	b.mu.Lock()
 	tenants := make([]string, 0, len(b.open))

@@ -18,9 +18,9 @@ import (
 	"github.com/scriptfleet/scriptfleet/pkg/queue/memqueue"
 )
 
-// BenchmarkIntake sends 500 requests to each of four partitions, of which one
-// misbehaves, and takes the time until those of the other three are there. A
-// send to a partition that behaves takes 2 ms.
+// BenchmarkIntake sends 500 requests to each of four partitions, one of which
+// misbehaves, and measures the time until the other three have theirs. A send
+// to a healthy partition takes 2 ms.
 func BenchmarkIntake(b *testing.B) {
 	const partitions, each = 4, 500
 	for _, c := range []struct {
@@ -52,7 +52,7 @@ func BenchmarkIntake(b *testing.B) {
 	}
 }
 
-// target is a partition that a benchmark looks at.
+// target is a partition that a benchmark watches.
 type target struct{ *memqueue.Queue }
 
 func (q target) depth() int {
@@ -60,8 +60,8 @@ func (q target) depth() int {
 	return d.Visible
 }
 
-// benched are a requests queue that holds requests, a tenant's for each
-// partition in turn, and the partitions.
+// benched returns a full requests queue, with the requests of one tenant for
+// each partition in turn, and the partitions.
 func benched(b *testing.B, partitions, each int, fault func() error) (*memqueue.Queue, []target) {
 	requests := memqueue.New("requests", memqueue.Options{})
 	tenants := tenantsByPartition(partitions)

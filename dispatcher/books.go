@@ -11,23 +11,23 @@ import (
 	"github.com/scriptfleet/scriptfleet/pkg/queue"
 )
 
-// books compares what the ledger says is open with what the queues hold, by the
-// formula of `scriptfleet check`:
+// books compares the ledger's count of open runs with the contents of the
+// queues, by the formula of `scriptfleet check`:
 //
 //	missing = open − messages on partitions and side, in any state
 //	               − dead letters of the partitions
 //	               − requests in flight
 //
 // A run that a worker holds, or held when it was killed, is in flight on its
-// partition. One that was accepted and is not yet sent is in flight on the
+// partition. A run that was accepted and not yet sent is in flight on the
 // requests queue.
 //
-// The ledger is read before and after the queues, and the smaller count is taken:
-// then neither runs that begin nor runs that end between two reads are missing.
-// What is left is that SQS counts approximately. So a positive count means
-// nothing, and one that stays positive means that runs are lost; the alert waits.
+// The ledger is read before and after the queues, and the smaller count is
+// used: so runs that begin or end between two reads are not missing. SQS's
+// counts are approximate, so a positive figure alone means nothing; one that
+// stays positive means lost runs. The alert therefore waits.
 //
-// Where anything can't be read, nothing is said: the series ends until all can be.
+// If a read fails, the series ends until all reads succeed again.
 type books struct {
 	ledger Ledger
 	gauge  *prometheus.GaugeVec
@@ -43,7 +43,7 @@ func newBooks(l Ledger, reg prometheus.Registerer) *books {
 	}, []string{"count"})}
 }
 
-// read is nil where the ledger is out of reach.
+// read returns nil if the ledger is out of reach.
 func (b *books) read(ctx context.Context) *ledger.Books {
 	ctx, cancel := context.WithTimeout(ctx, booksWithin)
 	defer cancel()
@@ -54,7 +54,7 @@ func (b *books) read(ctx context.Context) *ledger.Books {
 	return &kept
 }
 
-// show compares; held is nil where a queue could not be looked at.
+// show sets the metrics; held is nil if a queue could not be read.
 func (b *books) show(before, after *ledger.Books, held *int) {
 	if before == nil || after == nil || held == nil {
 		b.gauge.Reset()
@@ -67,7 +67,7 @@ func (b *books) show(before, after *ledger.Books, held *int) {
 	set("missing", max(0, min(before.Open, after.Open)-int64(*held)))
 }
 
-// holds is how many open runs a queue can hold, by its label.
+// holds is how many open runs a queue with this label can hold.
 func holds(label string, d queue.Depth) int {
 	switch label {
 	case labelRequests:

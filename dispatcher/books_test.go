@@ -18,7 +18,7 @@ import (
 	"github.com/scriptfleet/scriptfleet/pkg/run"
 )
 
-// unread is a ledger whose books can't be read while it is away.
+// unread is a ledger whose books cannot be read while it is away.
 type unread struct {
 	*inmemory.Ledger
 	away atomic.Bool
@@ -52,7 +52,7 @@ func withBooks(t *testing.T, test func(*booksBench)) {
 	})
 }
 
-// count is a metric of the books, or -1 where it is not told.
+// count is the value of a metric of the books, or -1 if it is not exported.
 func (b *booksBench) count(of string) int {
 	b.Helper()
 	families, err := b.metrics.Gather()
@@ -69,7 +69,7 @@ func (b *booksBench) count(of string) int {
 	return -1
 }
 
-// always fails where the count differs at any look of the next minute.
+// always fails if the value differs in any look of the next minute.
 func (b *booksBench) always(of string, want int) {
 	b.Helper()
 	for range 12 {
@@ -82,7 +82,7 @@ func (b *booksBench) always(of string, want int) {
 	}
 }
 
-// receive takes deliveries into a worker's hand, for as long as a worker does.
+// receive receives deliveries as a worker does, with a worker's visibility.
 func (b *booksBench) receive(most int) (ds []queue.Delivery) {
 	b.Helper()
 	for _, q := range b.partitions {
@@ -95,7 +95,7 @@ func (b *booksBench) receive(most int) (ds []queue.Delivery) {
 	return ds
 }
 
-// claim has a worker claim a run.
+// claim claims a run as a worker does.
 func (b *booksBench) claim(d queue.Delivery) ledger.Hold {
 	b.Helper()
 	r, refused := inmemory.Policy.Decode(d.Body, time.Now())
@@ -132,7 +132,7 @@ func TestRunsOfAWorkerThatWasKilledAreNotMissing(t *testing.T) {
 		for _, d := range held[:3] {
 			b.claim(d)
 		}
-		// It is killed here: its deliveries come back after a while.
+		// The worker is killed here: its deliveries become visible again later.
 		b.always("missing", 0)
 		if got := [...]int{b.count("accepted"), b.count("open"), b.count("finished")}; got != [...]int{9, 9, 0} {
 			t.Errorf("accepted, open and finished are %v", got)
@@ -184,8 +184,8 @@ func TestNothingIsSaidOfTheBooksWhileAPartOfThemCannotBeRead(t *testing.T) {
 	})
 }
 
-// TestNothingIsMissingForLongWhileRunsComeAndGo has looks at the queues take up
-// to a second, in which runs begin and end.
+// TestNothingIsMissingForLongWhileRunsComeAndGo makes each look at the queues
+// take up to a second, while runs begin and end.
 func TestNothingIsMissingForLongWhileRunsComeAndGo(t *testing.T) {
 	for name, pause := range map[string]struct{ begin, end time.Duration }{
 		"as many as end":         {20 * time.Millisecond, 20 * time.Millisecond},
@@ -229,7 +229,7 @@ func TestNothingIsMissingForLongWhileRunsComeAndGo(t *testing.T) {
 						missing++
 					}
 				}
-				if missing == looks { // the alert fires when that goes on for ten minutes
+				if missing == looks { // the alert fires after ten minutes of that
 					t.Errorf("runs are missing at each of %d looks", looks)
 				}
 			})

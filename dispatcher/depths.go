@@ -12,9 +12,8 @@ import (
 	"github.com/scriptfleet/scriptfleet/pkg/queue"
 )
 
-// depths looks at the fleet's queues again and again: the router wants to know
-// which partition is emptier, operators want to see all of them, and the books
-// are compared with them.
+// depths reads the depths of the fleet's queues at an interval: for the router,
+// which sends to the emptier partition, for the metrics, and for the books.
 type depths struct {
 	watched []watched
 	books   *books
@@ -31,7 +30,7 @@ const (
 	labelPartitionDLQ = "partition-dlq"
 )
 
-// watched is a queue, its label, and who else wants to know.
+// watched is a queue, its label, and a function that gets its depth.
 type watched struct {
 	label string
 	queue queue.Queue
@@ -45,14 +44,14 @@ func newDepths(b *books, reg prometheus.Registerer, guard panics.Guard) *depths 
 	}, []string{"queue", "state"})}
 }
 
-// add watches a queue, if there is one.
+// add adds a queue, unless it is nil.
 func (d *depths) add(label string, q queue.Queue, tell func(queue.Depth)) {
 	if q != nil {
 		d.watched = append(d.watched, watched{label, q, tell})
 	}
 }
 
-// run looks every so often until ctx ends.
+// run reads all depths at the interval until ctx ends.
 func (d *depths) run(ctx context.Context, every time.Duration) {
 	tick := time.NewTicker(every)
 	defer tick.Stop()
@@ -66,7 +65,7 @@ func (d *depths) run(ctx context.Context, every time.Duration) {
 	}
 }
 
-// pass looks at all queues at once, between two reads of the books.
+// pass reads all queues concurrently, between two reads of the books.
 func (d *depths) pass(ctx context.Context) {
 	before := d.books.read(ctx)
 	seen := make([]*queue.Depth, len(d.watched))
@@ -86,8 +85,8 @@ func (d *depths) pass(ctx context.Context) {
 	d.books.show(before, d.books.read(ctx), held)
 }
 
-// look is nil for a queue that can't be looked at; its gauge keeps what was last
-// seen.
+// look returns nil for a queue that cannot be read; its gauge keeps the last
+// value.
 func (d *depths) look(ctx context.Context, w watched) *queue.Depth {
 	depth, err := w.queue.Depth(ctx)
 	if err != nil {

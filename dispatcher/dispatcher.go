@@ -1,17 +1,18 @@
 // Package dispatcher takes run requests from the requests queue and places them
 // on the partitions.
 //
-// One request goes: received → admitted (decoded, validated; a refused one is
-// answered or buried) → noted in the ledger → sent to a partition of its
-// tenant's shard → deleted from the requests queue. Each step may happen again:
-// a crash before the delete brings the request back, and the workers know a run
-// that they have seen. Nothing is deleted before what it became is on its next
-// queue, so nothing is lost.
+// A request is received, then admitted (decoded and validated; a refused one is
+// answered or buried), accepted in the ledger, sent to a partition of its
+// tenant's shard, and deleted from the requests queue. Each step may be
+// repeated: after a crash before the delete the request comes again, and the
+// workers recognise a run that they have seen. A request is deleted only once
+// what it became is on its next queue, so none is lost.
 //
-// The dispatcher holds no state of its own that matters; any number of them may
-// run side by side. While the ledger or the requests queue is out of reach it
-// puts back what it holds and pauses its intake. While a partition is, it puts
-// back the requests of the tenants that have no other, and all others pass.
+// A dispatcher has no state that must survive; any number of them may run.
+// While the ledger or the requests queue is out of reach, a dispatcher puts
+// back the requests in hand and pauses its intake. While a partition is out of
+// reach, it puts back the requests of tenants whose other partitions are out of
+// reach too, and sends all others.
 package dispatcher
 
 import (
@@ -35,13 +36,13 @@ import (
 	"github.com/scriptfleet/scriptfleet/pkg/tenant"
 )
 
-// Config of a dispatcher. Zero values take the defaults that are noted.
+// Config configures a Dispatcher. A zero value means the noted default.
 type Config struct {
-	Pollers        int           // polls of the requests queue at a time; default 4
+	Pollers        int           // concurrent polls of the requests queue; default 4
 	PollWait       time.Duration // of one long poll; default 10 s
-	DepthEvery     time.Duration // between two looks at the queues' depths; default 2 s
-	MaxInHand      int           // requests in hand at a time; default 500
-	MaxInHandBytes int           // of their bodies, above which no poll is begun; default 16 MiB
+	DepthEvery     time.Duration // interval of reading the queues' depths; default 2 s
+	MaxInHand      int           // limit of requests in hand; default 500
+	MaxInHandBytes int           // limit of their bodies together, at which no new poll begins; default 16 MiB
 }
 
 func (c Config) withDefaults() Config {
@@ -63,7 +64,7 @@ func (c Config) withDefaults() Config {
 	return c
 }
 
-// Ledger is what the dispatcher needs of a [ledger.Ledger].
+// Ledger is the part of [ledger.Ledger] that the dispatcher uses.
 type Ledger interface {
 	Accept(ctx context.Context, es []ledger.Entry) ([]ledger.State, error)
 	Cancel(ctx context.Context, e ledger.Entry) (ledger.State, error)
@@ -72,23 +73,23 @@ type Ledger interface {
 	Books(ctx context.Context) (ledger.Books, error)
 }
 
-// Tenants tells what the operator has set for a tenant.
+// Tenants returns the operator's settings of a tenant.
 type Tenants interface {
-	// Admit is nil for a tenant that may run scripts, else the reason.
+	// Admit returns nil if the tenant may run scripts, and else the reason.
 	Admit(name string) *run.Error
-	// Limits are those of a tenant, known or not.
+	// Limits returns the limits of a tenant, known or not.
 	Limits(name string) tenant.Limits
 }
 
-// Deps of a dispatcher.
+// Deps are a Dispatcher's dependencies.
 type Deps struct {
 	Requests   queue.Queue
 	Partitions []queue.Queue
 	Results    queue.Queue
 	DeadLetter queue.Queue // of the requests queue
 
-	Side                queue.Queue // for tenants over their backlog budget; may be nil
-	PartitionDeadLetter queue.Queue // only looked at; may be nil
+	Side                queue.Queue // side partition, for tenants over their backlog budget; may be nil
+	PartitionDeadLetter queue.Queue // only its depth is read; may be nil
 
 	Ledger     Ledger
 	Tenants    Tenants
@@ -97,7 +98,7 @@ type Deps struct {
 	Registerer prometheus.Registerer
 }
 
-// Dispatcher is made by New.
+// Dispatcher takes requests and sends them to partitions.
 type Dispatcher struct {
 	cfg      Config
 	deps     Deps
@@ -109,7 +110,7 @@ type Dispatcher struct {
 	backlogs *backlogs
 	room     *room
 
-	ledgerAway   breaker.Breaker // these two pause the intake
+	ledgerAway   breaker.Breaker // ledgerAway and requestsAway pause the intake
 	requestsAway breaker.Breaker
 
 	outbox *outbox.Outbox
@@ -117,16 +118,16 @@ type Dispatcher struct {
 	delete *queue.Deleter
 	extend *queue.Extender
 
-	partitions []*way // in order
-	side       *way   // nil without a side partition
+	partitions []*way // by number
+	side       *way   // nil: no side partition
 	results    *way
 	deadLetter *way
 }
 
-// calls under way at once to one queue, of each kind.
+// calls is the limit of concurrent calls of each kind to one queue.
 const calls = 2
 
-// New makes a dispatcher.
+// New returns a Dispatcher; Run starts it.
 func New(cfg Config, deps Deps) *Dispatcher {
 	cfg = cfg.withDefaults()
 	log, metrics := deps.Log.Named("dispatcher"), newMetrics(deps.Registerer)
@@ -168,8 +169,8 @@ func New(cfg Config, deps Deps) *Dispatcher {
 	return d
 }
 
-// Run dispatches until intake ends, then finishes what it has in hand; work
-// ends that too.
+// Run dispatches until intake ends, and then finishes the requests in hand,
+// unless work ends first.
 func (d *Dispatcher) Run(intake, work context.Context) error {
 	var wg sync.WaitGroup
 	loop := func(name string, f func()) {
@@ -184,7 +185,8 @@ func (d *Dispatcher) Run(intake, work context.Context) error {
 	return nil
 }
 
-// Ready is nil while the dispatcher takes requests, else why it does not.
+// Ready returns nil while the dispatcher takes requests, and else the reason
+// why not.
 func (d *Dispatcher) Ready() error {
 	var why []error
 	if err := d.requestsAway.Reason(); err != nil {
@@ -196,14 +198,14 @@ func (d *Dispatcher) Ready() error {
 	return errors.Join(why...)
 }
 
-// pause pauses the intake, and logs it once.
+// pause opens a breaker of the intake, and logs that once.
 func (d *Dispatcher) pause(b *breaker.Breaker, err error) {
 	if b.Open(err) {
 		d.log.Warn("intake pauses", zap.Error(err))
 	}
 }
 
-// goOn ends a pause of the intake.
+// goOn closes a breaker of the intake.
 func (d *Dispatcher) goOn(b *breaker.Breaker) {
 	if b.Close() {
 		d.log.Info("intake goes on")

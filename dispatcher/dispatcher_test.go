@@ -56,7 +56,7 @@ func TestRunsOfATenantGoToTheEmptierOfItsPartitionsAndToNoOther(t *testing.T) {
 			}
 		}
 		b.take(b.partitions[shard[0]])
-		time.Sleep(3 * time.Second) // it looks
+		time.Sleep(3 * time.Second) // until it has read the depths
 		for i := range 8 {
 			b.send(ask(fmt.Sprint("later-", i)))
 		}
@@ -163,7 +163,7 @@ func TestRequestThatFitsOnNoPartitionIsRejected(t *testing.T) {
 func TestDuplicateOfAnUnfinishedRunIsSentAgain(t *testing.T) {
 	with(t, func(b *bench) {
 		b.send(ask("r"), ask("r"))
-		if n := len(b.sent()); n != 2 { // the first may have been lost; the workers tell
+		if n := len(b.sent()); n != 2 { // the first send may have been lost; the workers recognise a duplicate
 			t.Errorf("%d were sent, want both", n)
 		}
 	})

@@ -20,7 +20,8 @@ import (
 	"github.com/scriptfleet/scriptfleet/pkg/tenant"
 )
 
-// bench is one dispatcher on parts in memory, in a bubble of its own time.
+// bench is one dispatcher with in-memory parts, in a bubble of
+// testing/synctest.
 type bench struct {
 	*testing.T
 	d                                       *dispatcher.Dispatcher
@@ -31,8 +32,8 @@ type bench struct {
 	ledger                                  *inmemory.Ledger
 	metrics                                 *prometheus.Registry
 	logs                                    *observer.ObservedLogs
-	unknown                                 string // tenant that is refused
-	cursed                                  string // tenant that our own code fails on
+	unknown                                 string // a tenant that is refused
+	cursed                                  string // a tenant whose requests make our code panic
 	shard, backlog                          int
 
 	*inmemory.Running
@@ -49,7 +50,7 @@ func withConfig(t *testing.T, cfg dispatcher.Config, test func(*bench)) {
 		b := newBench(t, cfg)
 		b.start()
 		defer func() { b.Stop() }()
-		synctest.Wait() // it has looked at the queues
+		synctest.Wait() // the depths are read
 		test(b)
 	})
 }
@@ -83,7 +84,7 @@ func newBench(t *testing.T, cfg dispatcher.Config, change ...func(*dispatcher.De
 	return b
 }
 
-// refuse fails an operation.
+// refuse is a fault that fails an operation.
 func refuse(what memqueue.Op) func(memqueue.Op, int) error {
 	return func(op memqueue.Op, _ int) error {
 		if op == what {
@@ -143,7 +144,7 @@ func (b *bench) sendBody(body []byte) {
 	b.sendAll(body)
 }
 
-// sendAll leaves the dispatcher no time between two requests.
+// sendAll sends requests without a pause between them.
 func (b *bench) sendAll(bodies ...[]byte) {
 	b.Helper()
 	ms := make([]queue.Message, len(bodies))
@@ -186,7 +187,7 @@ func (b *bench) nothingLeft() {
 	}
 }
 
-// answers takes the results.
+// answers receives the results.
 func (b *bench) answers(want int) (all []run.Result) {
 	b.Helper()
 	ds := b.take(b.results)
@@ -206,7 +207,8 @@ func (b *bench) answers(want int) (all []run.Result) {
 	return all
 }
 
-// faultsOfAll are those of the partitions, in order; its methods change all.
+// faultsOfAll are the partitions' faults, in order; its methods change all of
+// them.
 type faultsOfAll []*inmemory.Faults
 
 func (all faultsOfAll) OnCall(do func(memqueue.Op, int) error) {
@@ -221,7 +223,7 @@ func (all faultsOfAll) OnEntry(do func(memqueue.Op, int) error) {
 	}
 }
 
-// oneEach gives each tenant one partition, and no bound of its backlog.
+// oneEach gives each tenant one partition, and no limit of its backlog.
 type oneEach struct{}
 
 func (oneEach) Admit(string) *run.Error     { return nil }

@@ -14,13 +14,13 @@ import (
 	"github.com/scriptfleet/scriptfleet/pkg/queue"
 )
 
-// visibility covers the dispatch of a request many times over; a request of a
-// dispatcher that died comes back after it.
+// visibility is much longer than one dispatch takes; after it a request comes
+// again whose dispatcher has died.
 const visibility = 30 * time.Second
 
-// poll receives requests as room allows until intake ends. Each request is
-// handled by its own goroutine: the next poll waits for room, and not for the
-// slowest of the last. The requests of the last poll are handled like any other:
+// poll receives requests as room allows until intake ends. Each request has its
+// own goroutine, so the next poll waits for room, not for the slowest request
+// of the last poll. The requests of the last poll are handled like all others:
 // that takes no longer than putting them back.
 func (d *Dispatcher) poll(intake, work context.Context, inHand *sync.WaitGroup) {
 	for d.requestsAway.Wait(intake) == nil && d.ledgerAway.Wait(intake) == nil {
@@ -40,21 +40,22 @@ func (d *Dispatcher) poll(intake, work context.Context, inHand *sync.WaitGroup) 
 		for _, delivery := range ds {
 			inHand.Go(func() {
 				defer d.room.gone(delivery)
-				// What panics past its answer comes again when its visibility runs out.
+				// After a panic in the answer too, the request comes again when its
+				// visibility runs out.
 				d.catch(delivery, func() { d.handle(work, delivery) })
 			})
 		}
 	}
 }
 
-// receive polls once, for requests that take the place of the n reserved ones.
+// receive polls once, for at most the n requests that were reserved.
 func (d *Dispatcher) receive(intake context.Context, n int) (ds []queue.Delivery, err error) {
 	defer func() { d.room.arrived(n, ds) }()
 	return d.deps.Requests.Receive(intake, queue.Poll{Max: n, Wait: d.cfg.PollWait, Visibility: visibility})
 }
 
-// handle takes one request to its next queue and then off this one. Whatever
-// stands in the way, the request comes back after a delay.
+// handle moves one request to its next queue and deletes it from this one. On
+// any error the request comes again after a delay.
 func (d *Dispatcher) handle(ctx context.Context, delivery queue.Delivery) {
 	outcome, err := d.dispatch(ctx, delivery)
 	if errors.Is(err, ledger.ErrUnavailable) {
@@ -74,8 +75,8 @@ func (d *Dispatcher) handle(ctx context.Context, delivery queue.Delivery) {
 	d.metrics.handled(outcome, delivery.SentAt)
 }
 
-// putBack lets a request come again after a delay that grows with its receives.
-// What all requests meet has been logged once already.
+// putBack makes a request come again, after a delay that grows with its
+// receives. An error that affects all requests was already logged once.
 func (d *Dispatcher) putBack(ctx context.Context, delivery queue.Delivery, why error) {
 	level := zap.WarnLevel
 	var held *outbox.HeldError
@@ -85,6 +86,6 @@ func (d *Dispatcher) putBack(ctx context.Context, delivery queue.Delivery, why e
 	d.log.Log(level, "request is put back", zap.String("message", delivery.MessageID),
 		zap.Int("receives", delivery.ReceiveCount), zap.Error(why))
 	delay := time.Second + rand.N(min(time.Duration(delivery.ReceiveCount)*2*time.Second, visibility))
-	// Where this fails, the request comes back when its visibility runs out.
+	// If this fails, the request comes again when its visibility runs out.
 	_ = d.extend.Extend(ctx, delivery, delay.Round(time.Second))
 }

@@ -15,7 +15,7 @@ import (
 	"github.com/scriptfleet/scriptfleet/pkg/run"
 )
 
-// hang keeps the sends waiting for longer than any caller waits.
+// hang keeps sends waiting for longer than any caller waits.
 func hang(op memqueue.Op, _ int) error {
 	if op == memqueue.OpSend {
 		time.Sleep(2 * time.Minute)
@@ -23,7 +23,7 @@ func hang(op memqueue.Op, _ int) error {
 	return refuse(memqueue.OpSend)(op, 1)
 }
 
-// tenantsByPartition names a tenant for each of n partitions.
+// tenantsByPartition returns a tenant for each of n partitions.
 func tenantsByPartition(n int) []string {
 	all := make([]string, n)
 	for i, found := 0, 0; found < n; i++ {
@@ -57,7 +57,7 @@ func TestOtherTenantsPassAtOnceWhileOnePartitionIsAway(t *testing.T) {
 					held[i], _ = ask(fmt.Sprint("held-", i), of(tenants[0])).Encode()
 				}
 				b.sendAll(held...)
-				time.Sleep(time.Second) // it is noticed
+				time.Sleep(time.Second) // until it is noticed
 				for second := range 120 {
 					for p, tenant := range tenants[1:] {
 						b.send(ask(fmt.Sprint("quiet-", second), of(tenant)))
@@ -156,7 +156,7 @@ func TestNoMoreIsTakenInHandThanIsConfigured(t *testing.T) {
 		want int // in hand
 	}{
 		"in number": {dispatcher.Config{MaxInHand: 40}, 0, 40},
-		// The poll that goes beyond the bound is the last.
+		// The last poll is the one that exceeds the limit.
 		"in bytes": {dispatcher.Config{Pollers: 1, MaxInHandBytes: 1 << 20}, 200 << 10, 10},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -191,7 +191,7 @@ func TestReadyNamesWhatIsAwayAndForgetsItWhenItIsBack(t *testing.T) {
 			t.Errorf("the dispatcher says %v", err)
 		}
 		b.requestFaults.OnCall(nil)
-		time.Sleep(time.Minute) // nothing comes, and the polls say that it is back
+		time.Sleep(time.Minute) // the polls, which receive nothing, find that the queue is back
 		if err := b.d.Ready(); err != nil {
 			t.Errorf("the dispatcher still says %v", err)
 		}

@@ -7,15 +7,15 @@ import (
 	"github.com/prometheus/client_golang/prometheus/promauto"
 )
 
-// outcome is what became of one delivery of a request.
+// outcome is what a delivery of a request became.
 type outcome string
 
 const (
 	outcomeForwarded outcome = "forwarded" // to a partition
-	outcomeDuplicate outcome = "duplicate" // of a run whose result is known
+	outcomeDuplicate outcome = "duplicate" // its run's result is already known
 	outcomeRejected  outcome = "rejected"  // answered with a result
-	outcomeCancelled outcome = "cancelled" // a cancellation, carried out
-	outcomeFailed    outcome = "failed"    // answered as platform_error: our own code failed on it
+	outcomeCancelled outcome = "cancelled" // an answered cancellation
+	outcomeFailed    outcome = "failed"    // answered as platform_error: our own code panicked
 	outcomeBuried    outcome = "buried"    // on the dead-letter queue
 	outcomePutBack   outcome = "put_back"  // something was out of reach
 )

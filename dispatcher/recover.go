@@ -12,11 +12,11 @@ import (
 	"github.com/scriptfleet/scriptfleet/pkg/run"
 )
 
-// dispatch is admit for a request that may be one that our own code fails on:
-// such a request is answered as platform_error, or buried where no result can
-// go to anybody. The claim of the first try is the second's too, for it bears
-// the same owner. A request that went to its partition before the panic is left
-// to the worker that has claimed it, and answered here if none has.
+// dispatch calls admit, and answers a request on which our own code panics as
+// platform_error, or buries it if no result can name it. The answer uses the
+// same claim as admit, because both have the same owner. If the request was
+// sent to its partition before the panic and a worker has claimed the run, the
+// worker answers it; otherwise it is answered here.
 func (d *Dispatcher) dispatch(ctx context.Context, delivery queue.Delivery) (became outcome, err error) {
 	p := d.catch(delivery, func() { became, err = d.admit(ctx, delivery) })
 	if p == nil {
@@ -45,7 +45,7 @@ func (d *Dispatcher) giveUp(ctx context.Context, delivery queue.Delivery, reason
 	})
 }
 
-// catch calls f, which handles one request. A panic ends f and nothing else.
+// catch calls f, which handles one request. A panic ends f only.
 func (d *Dispatcher) catch(delivery queue.Delivery, f func()) *panics.Error {
 	return d.guard.Catch(f, func() []zap.Field { return []zap.Field{zap.String("message", delivery.MessageID)} })
 }

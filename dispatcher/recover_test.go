@@ -61,8 +61,8 @@ func TestRequestThatCannotEvenBeAnsweredIsBuried(t *testing.T) {
 	})
 }
 
-// TestLoopThatPanicsGoesOn has each loop that belongs to no single request panic
-// once, and then do its work.
+// TestLoopThatPanicsGoesOn lets each loop that serves all requests panic once,
+// and expects it to go on.
 func TestLoopThatPanicsGoesOn(t *testing.T) {
 	ofRequests := func(at memqueue.Op) func(*bench, func()) {
 		return func(b *bench, curse func()) {

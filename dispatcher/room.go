@@ -9,25 +9,25 @@ import (
 	"github.com/scriptfleet/scriptfleet/pkg/queue"
 )
 
-// room is how many more requests the dispatcher may take in hand, and how many
-// bytes of bodies.
+// room is how many more requests, and how many more bytes of bodies, the
+// dispatcher may take in hand.
 //
-// A poll takes room for all the requests that it may bring before it begins.
-// How large they are is known only when they are there: a poll begins while at
-// least one byte is free, so that the bodies in hand can exceed MaxInHandBytes
-// by what the polls under way bring, 10 requests each.
+// A poll reserves room for the largest number of requests that it may return.
+// Their size is known only afterwards: a poll begins while at least one byte is
+// free, so the bodies in hand can exceed MaxInHandBytes by the results of the
+// running polls, 10 requests each.
 //
-// A way may hold as much as is left free, and more for a moment only. So one way
-// that is stuck holds half of all room, two hold a third each, and there is
-// always room for the requests of other tenants. A way whose line is longer than
-// it sends in that moment takes nothing more.
+// A way may hold as much room as is left free, and more only for the time
+// behind. So one stuck way holds at most half of the room, two hold a third
+// each, and room is always left for other tenants' requests. A way that has not
+// sent its first request within that time takes no more.
 type room struct {
-	least int // requests that a poll is begun for
+	least int // number of free requests at which a poll begins
 
 	mu      sync.Mutex
 	free    int
-	bytes   int           // that are free; below zero once a poll brought more
-	changed chan struct{} // closed, and replaced, when something becomes free
+	bytes   int           // free bytes; negative once a poll has returned more
+	changed chan struct{} // closed and replaced when room becomes free
 }
 
 func newRoom(requests, bytes int) *room {
@@ -38,7 +38,7 @@ func newRoom(requests, bytes int) *room {
 	}
 }
 
-// reserve waits for room for a poll, and tells for how many requests it is. It
+// reserve waits for room for a poll, and returns the number of requests. It
 // returns 0 once ctx has ended.
 func (r *room) reserve(ctx context.Context) int {
 	for ctx.Err() == nil {
@@ -58,7 +58,7 @@ func (r *room) reserve(ctx context.Context) int {
 	return 0
 }
 
-// arrived gives back what a poll reserved and did not bring.
+// arrived returns the room that a poll reserved and did not use.
 func (r *room) arrived(reserved int, ds []queue.Delivery) {
 	size := 0
 	for i := range ds {
@@ -67,7 +67,7 @@ func (r *room) arrived(reserved int, ds []queue.Delivery) {
 	r.add(reserved-len(ds), -size)
 }
 
-// gone gives a request's room back.
+// gone returns a request's room.
 func (r *room) gone(d queue.Delivery) { r.add(1, len(d.Body)) }
 
 func (r *room) add(requests, bytes int) {
@@ -79,9 +79,10 @@ func (r *room) add(requests, bytes int) {
 	r.changed = make(chan struct{})
 }
 
-// enter puts a request in the line of its way, and tells how long it may wait
-// there. It refuses while the way is behind, and while it is away: one request at
-// a time, after each pause, then tells whether it answers.
+// enter puts a request at the end of its way's line, and returns how long it
+// may wait there. It refuses while the first in line has waited for longer than
+// behind. While the way is away, it admits one request after each pause, to
+// test whether the queue answers.
 func (r *room) enter(w *way, size int) (place *list.Element, within time.Duration, ok bool) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -111,14 +112,14 @@ func (r *room) leave(w *way, place *list.Element, size int) {
 	w.bytes -= size
 }
 
-// answers notes that a way has sent something.
+// answers records that a way has sent something.
 func (r *room) answers(w *way) {
 	r.mu.Lock()
 	w.answered = time.Now()
 	r.mu.Unlock()
 }
 
-// silent tells whether a way has sent nothing for that long.
+// silent tells whether a way has sent nothing for the duration.
 func (r *room) silent(w *way, long time.Duration) bool {
 	r.mu.Lock()
 	defer r.mu.Unlock()

@@ -9,8 +9,8 @@ import (
 	"github.com/scriptfleet/scriptfleet/pkg/queue/memqueue"
 )
 
-// Ways that are stuck take all that comes in a moment, and then hold no more
-// than their shares.
+// Stuck ways take all requests of a short time, and after that hold no more
+// than their share.
 func TestStuckWaysLeaveRoomForTheRest(t *testing.T) {
 	const requests, bytes, size = 500, 16 << 20, 4 << 10
 	for stuck := 1; stuck <= 8; stuck++ {

@@ -8,9 +8,9 @@ import (
 	"github.com/scriptfleet/scriptfleet/pkg/queue"
 )
 
-// router chooses the emptier partition of a tenant's shard, and one that is away
-// only where all of them are. It knows how deep the partitions were when it last
-// looked, and what it has sent there since.
+// router chooses the emptier partition of a tenant's shard; one that is away
+// only if all are away. A partition's depth is estimated as the depth when last
+// read, plus what was sent there since.
 type router struct {
 	depths []atomic.Int64
 	away   func(partition int) bool
@@ -32,7 +32,7 @@ func (r *router) choose(tenant string, shardSize int) int {
 	return p
 }
 
-// saw takes note of how deep a partition is.
+// saw records a partition's depth.
 func (r *router) saw(partition int, depth queue.Depth) {
 	r.depths[partition].Store(int64(depth.Visible))
 }

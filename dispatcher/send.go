@@ -16,41 +16,41 @@ import (
 	"github.com/scriptfleet/scriptfleet/pkg/run"
 )
 
-// sendWithin bounds the wait for a place on a queue. It is well below the
-// visibility, so that the request can still be put back.
+// sendWithin bounds the wait for a send. It is well below visibility, so that
+// the request can still be put back.
 const sendWithin = 10 * time.Second
 
-// behind is how long the first in line for a queue waits before no other is let
-// in. SQS sends more in that time than
-// the default of what is in hand.
+// behind is how long the first in line of a way may wait before no more
+// requests may enter. In that time SQS sends more than the default MaxInHand.
 const behind = 500 * time.Millisecond
 
-// errAway is why a request is put back whose next queue takes nothing now.
+// errAway is the reason for putting a request back whose next queue accepts
+// nothing now.
 var errAway = errors.New("dispatcher: the queue is away or behind")
 
-// way leads to a queue on which requests go on: a partition, the side partition,
-// the results, the dead letters.
+// way is the path to a queue to which requests go: a partition, the side
+// partition, the results queue, or the dead-letter queue.
 type way struct {
 	sender *queue.Sender
-	queue  string          // its name
-	sent   func()          // counts what a partition got
-	away   breaker.Breaker // open since a send failed
+	queue  string          // name
+	sent   func()          // counts what was sent to a partition
+	away   breaker.Breaker // open after a failed send
 
 	// Guarded by room.mu:
-	line     list.List // when each request came that is being sent; oldest first
-	bytes    int       // of these
-	answered time.Time // when a send went through, or the first came into an empty line
+	line     list.List // the arrival times of requests that are being sent; oldest first
+	bytes    int       // of their bodies
+	answered time.Time // when a send last succeeded, or the first entered an empty line
 }
 
 func newWay(q queue.Queue, sent func(), guard panics.Guard) *way {
 	return &way{sender: queue.NewSender(q, calls, guard), queue: q.Name(), sent: sent}
 }
 
-// forward notes the run in the ledger and sends it on as it came. A run whose
-// result is known already needs no sending: whoever has it in hand publishes
-// it. Any other is sent, even if it was seen before, since a dispatcher may have
-// died between the two. Where one partition of the tenant is away, it is sent to
-// the other.
+// forward accepts the run in the ledger and sends the request on unchanged. A
+// run whose result is known is not sent: the worker or dispatcher that has it
+// in hand publishes it. Every other run is sent, also if it was accepted
+// before, because a dispatcher may have died between the two steps. If one
+// partition of the tenant is away, it is sent to another.
 func (d *Dispatcher) forward(ctx context.Context, r run.Run, delivery queue.Delivery) (outcome, error) {
 	state, err := d.accept.Do(ctx, ledger.EntryOf(r))
 	if err != nil {
@@ -81,8 +81,8 @@ func (d *Dispatcher) forward(ctx context.Context, r run.Run, delivery queue.Deli
 	return outcomeForwarded, nil
 }
 
-// sendBy sends a message by a way. A way whose last send failed is tried with
-// one message at a time, after a pause; all others come back later.
+// sendBy sends a message by a way. After a failed send, one message at a time
+// is tried, each after a pause; the others come again later.
 func (d *Dispatcher) sendBy(ctx context.Context, w *way, m queue.Message) error {
 	place, within, ok := d.room.enter(w, len(m.Body))
 	if !ok {
@@ -102,7 +102,7 @@ func (d *Dispatcher) sendBy(ctx context.Context, w *way, m queue.Message) error 
 	case queue.Refused(err) || ctx.Err() != nil:
 		return err
 	case waiting.Err() != nil && !d.room.silent(w, within):
-		return errAway // it answers, and is behind
+		return errAway // the queue answers, but the line is too slow
 	}
 	if w.away.Open(err) {
 		d.log.Warn("queue is away; what goes to it is put back until it answers", zap.String("queue", w.queue), zap.Error(err))
@@ -110,9 +110,9 @@ func (d *Dispatcher) sendBy(ctx context.Context, w *way, m queue.Message) error 
 	return fmt.Errorf("%w: %w", errAway, err)
 }
 
-// place chooses the tenant's partition: the emptier of its shard, or the side
-// partition, which workers drain with what is left over, once the tenant is over
-// its backlog budget.
+// place chooses the tenant's way: the emptier partition of its shard; or, once
+// the tenant is over its backlog budget, the side partition, for which workers
+// use only left-over room.
 func (d *Dispatcher) place(tenant string) *way {
 	limits := d.deps.Tenants.Limits(tenant)
 	if d.backlogs.over(tenant, limits.MaxBacklog) && d.side != nil {
@@ -121,7 +121,7 @@ func (d *Dispatcher) place(tenant string) *way {
 	return d.partitions[d.route.choose(tenant, limits.Partitions)]
 }
 
-// flushAccepts notes many runs in the ledger in one round trip.
+// flushAccepts accepts many runs in the ledger in one round trip.
 func (d *Dispatcher) flushAccepts(ctx context.Context, es []ledger.Entry) ([]ledger.State, []error) {
 	ctx, cancel := context.WithTimeout(ctx, 10*time.Second)
 	defer cancel()

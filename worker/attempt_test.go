@@ -14,7 +14,7 @@ import (
 	"github.com/scriptfleet/scriptfleet/worker"
 )
 
-// failing lets the first n invocations fail so.
+// failing makes the first n invocations behave like f.
 func (b *bench) failing(n int, f memfunction.Behaviour) {
 	b.behave(func(nth int) memfunction.Behaviour {
 		if nth <= n {
@@ -24,7 +24,8 @@ func (b *bench) failing(n int, f memfunction.Behaviour) {
 	})
 }
 
-// claimed has another worker claim the run, and invoke it where it says so.
+// claimed lets another worker claim the run, and begin an invocation if
+// invoking is true.
 func (b *bench) claimed(r run.Request, invoking bool) ledger.Hold {
 	b.Helper()
 	b.accept(r)
@@ -168,7 +169,7 @@ func TestThrottledRunSaysThatItWaitsForTheThrottle(t *testing.T) {
 		b.failing(999, memfunction.Behaviour{Fault: function.Throttled})
 		r := ask("r")
 		b.send(r)
-		time.Sleep(500 * time.Millisecond) // in the bubble: put back, and not come again
+		time.Sleep(500 * time.Millisecond) // put back, and not yet come again
 		b.state(r, ledger.Queued)
 		rec, err := b.ledger.Lookup(context.Background(), run.KeyOf(r.Tenant, r.Source, r.ID))
 		if err != nil || rec.Waiting != "Lambda's throttle to pass" {

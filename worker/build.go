@@ -9,11 +9,11 @@ import (
 	"github.com/scriptfleet/scriptfleet/pkg/run"
 )
 
-// noteAfter is how long a build may take before explain is told of it.
+// noteAfter is how long a build may take before it is noted for explain.
 const noteAfter = 500 * time.Millisecond
 
-// build sees that the script's function is there. What is built already is
-// known without a round trip; else the delivery is parked and takes no turn.
+// build returns once the script's function exists. A built one is known without
+// a round trip; otherwise the delivery is parked and takes no turn.
 func (w *Worker) build(h *held) error {
 	if built, ok := w.deps.Builds.Known(h.run.Script); ok {
 		h.built = built

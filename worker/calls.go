@@ -11,8 +11,8 @@ import (
 	"github.com/scriptfleet/scriptfleet/pkg/slot"
 )
 
-// Calls to the ledger and to the tenants' slots: how long they may take, and
-// what happens while Redis is away.
+// Calls to the ledger and to the tenants' slots: their timeouts, and what
+// happens while Redis is away.
 
 const (
 	// optionalTimeout bounds a call that a run can do without.
@@ -21,9 +21,9 @@ const (
 	slotTTL = 30 * time.Second
 )
 
-// again waits before a call is repeated because the ledger or the results queue
-// is away, with full jitter; the intake pauses meanwhile. It is false once ctx
-// has ended.
+// again waits, with full jitter, before a call is repeated because the ledger
+// or the results queue is away; the intake pauses meanwhile. It returns false
+// once ctx has ended.
 func (w *Worker) again(ctx context.Context, err error, try int) bool {
 	w.breaker.Open(err)
 	if !errors.Is(err, ledger.ErrUnavailable) {
@@ -37,12 +37,13 @@ func (w *Worker) again(ctx context.Context, err error, try int) bool {
 	}
 }
 
-// uncut is a context for a call whose answer counts even after ctx has ended: a
-// slot that was granted has to be given back, a message that was sent is sent.
-// The call has its own timeout.
+// uncut returns a context for a call whose effect must be known even if ctx
+// ends: a granted slot must be given back, a sent message counts as sent. The
+// call has its own timeout.
 func uncut(ctx context.Context) context.Context { return context.WithoutCancel(ctx) }
 
-// note tells explain what the run waits for. A failure of it changes nothing.
+// note records in the ledger what the run waits for, for explain. A failure is
+// ignored.
 func (w *Worker) note(h *held, reason string) {
 	if hold, ok := h.currentHold(); ok {
 		ctx, cancel := context.WithTimeout(h.wait, optionalTimeout)
@@ -51,7 +52,7 @@ func (w *Worker) note(h *held, reason string) {
 	}
 }
 
-// freeSlots gives back the slots that a run has.
+// freeSlots gives back the run's slots.
 func (w *Worker) freeSlots(h *held) {
 	h.mu.Lock()
 	asks := h.slots
@@ -60,7 +61,7 @@ func (w *Worker) freeSlots(h *held) {
 	w.giveSlots(h.work, asks)
 }
 
-// giveSlots gives slots back. Those that it cannot give back run out after
+// giveSlots gives slots back. A slot that it cannot give back expires after
 // slotTTL.
 func (w *Worker) giveSlots(ctx context.Context, asks []slot.Ask) {
 	if len(asks) == 0 {

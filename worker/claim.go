@@ -10,8 +10,8 @@ import (
 	"github.com/scriptfleet/scriptfleet/pkg/run"
 )
 
-// claim asks the ledger for the run, and so learns what became of it before:
-// nothing is answered without it.
+// claim claims the run in the ledger, and so learns its earlier outcome; no run
+// is answered without its claim.
 func (w *Worker) claim(h *held) error {
 	if err := context.Cause(h.wait); err != nil {
 		return err
@@ -29,7 +29,7 @@ func (w *Worker) claim(h *held) error {
 	return w.admit(h, grant.Cancelled)
 }
 
-// admit decides whether a run that is claimed is to be begun at all.
+// admit decides whether a claimed run is begun.
 func (w *Worker) admit(h *held, cancelled bool) error {
 	switch {
 	case h.refused != nil:

@@ -10,14 +10,14 @@ import (
 	"github.com/scriptfleet/scriptfleet/pkg/run"
 )
 
-// deadLettersEvery is how often the dead-letter queue is looked at. Letters that
-// have been answered for stay there for the operator, so a look finds them
-// again; it must stay rare.
+// deadLettersEvery is the interval at which the dead-letter queue is read. It
+// is long because answered letters stay on the queue for the operator, so every
+// look receives them again.
 const deadLettersEvery = 30 * time.Second
 
-// deadLetters answers for runs that SQS has moved to the dead-letter queue
-// because they were received too often: each gets a result, and its letter a
-// reason. Letters that have a reason are left alone.
+// deadLetters answers runs that SQS has moved to the dead-letter queue because
+// they were received too often: each gets a result, and its letter a reason. It
+// ignores letters that have a reason.
 func (w *Worker) deadLetters(intake, work context.Context) {
 	s := w.newSource(w.deps.DeadLetter)
 	tick := time.NewTicker(deadLettersEvery)
@@ -43,8 +43,9 @@ func (w *Worker) deadLetters(intake, work context.Context) {
 	}
 }
 
-// deadLetter walks a run without a reason to its result. The letter with the
-// reason is written first, so that a crash leaves two letters and never none.
+// deadLetter ends a run whose letter has no reason with a result. It sends the
+// letter with the reason first, so a crash can leave two letters, but never
+// none.
 func (w *Worker) deadLetter(h *held) verdict {
 	return w.verdict(h, function.Outcome{}, w.giveUp(h))
 }

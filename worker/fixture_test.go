@@ -25,7 +25,7 @@ import (
 	"github.com/scriptfleet/scriptfleet/worker"
 )
 
-// bench is one worker on parts in memory, in a bubble of its own time.
+// bench is one worker with in-memory parts, in a bubble of testing/synctest.
 type bench struct {
 	*testing.T
 	w                        *worker.Worker
@@ -38,7 +38,7 @@ type bench struct {
 	builds                   *fakeBuilder
 	slots                    *memslot.Slots
 	limits                   tenant.Limits
-	settings                 *tenant.File // in place of limits, where it is not nil
+	settings                 *tenant.File // replaces limits if not nil
 	metrics                  *prometheus.Registry
 	logs                     *observer.ObservedLogs             // warnings and errors
 	panicking                struct{ limits, credentials bool } // for the tenant cursed
@@ -46,7 +46,7 @@ type bench struct {
 	*inmemory.Running
 }
 
-// with runs a test on a worker that works, and ends it when the test is over.
+// with runs a test with a running worker, and stops the worker at the end.
 func with(t *testing.T, cfg worker.Config, test func(*bench)) {
 	t.Helper()
 	synctest.Test(t, func(t *testing.T) {
@@ -128,7 +128,8 @@ func expiring(in time.Duration) func(*run.Request) {
 	return func(r *run.Request) { r.Data.ExpiresAt = &at }
 }
 
-// send puts requests on the partition, as a dispatcher does, their functions made.
+// send puts requests on the partition, as a dispatcher does, with their
+// functions built.
 func (b *bench) send(rs ...run.Request) {
 	b.Helper()
 	for _, r := range rs {
@@ -243,7 +244,7 @@ func (b *bench) state(r run.Request, want ledger.State) {
 	}
 }
 
-// behave lets invocations go as f says.
+// behave sets how invocations behave.
 func (b *bench) behave(f func(nth int) memfunction.Behaviour) {
 	b.functions.SetBehave(func(c memfunction.Call) memfunction.Behaviour {
 		if c.Op != "Invoke" {
@@ -257,21 +258,21 @@ func (b *bench) lasting(d time.Duration) {
 	b.behave(func(int) memfunction.Behaviour { return memfunction.Behaviour{Duration: d} })
 }
 
-// fakeBuilder is a builder that has built everything, but what a test takes away.
+// fakeBuilder has built every script, except those that a test holds.
 type fakeBuilder struct {
 	mu       sync.Mutex
 	unbuilt  map[string]chan struct{} // by source; closed when built
 	failing  map[string]*run.Error
 	forgot   []string
 	priority builds.Priority
-	curse    string // the source of which Ensure panics
+	curse    string // Ensure panics for this source
 }
 
 func newFakeBuilder() *fakeBuilder {
 	return &fakeBuilder{unbuilt: map[string]chan struct{}{}, failing: map[string]*run.Error{}}
 }
 
-// hold keeps a script unbuilt until the function that it returns is called.
+// hold keeps a script unbuilt until built is called.
 func (bs *fakeBuilder) hold(source string) (built func()) {
 	bs.mu.Lock()
 	defer bs.mu.Unlock()

@@ -14,9 +14,9 @@ import (
 	"github.com/scriptfleet/scriptfleet/pkg/slot"
 )
 
-// heartbeat renews what is in hand, in batches, every third of a claim's TTL: claims
-// and slots each time, a delivery's visibility once half of it is gone, so that
-// the common run extends nothing.
+// heartbeat renews what is in hand, in batches, at every third of claimTTL:
+// claims and slots each time, and a delivery's visibility once half of it is
+// used. So a run of common length extends nothing.
 func (w *Worker) heartbeat(ctx context.Context) {
 	tick := time.NewTicker(claimTTL / 3)
 	defer tick.Stop()
@@ -36,8 +36,9 @@ func (w *Worker) heartbeat(ctx context.Context) {
 	}
 }
 
-// renewClaims renews the claims, and ends the work of those that are lost, and
-// the waiting of those that have lapsed. It reports whether the ledger is out of reach.
+// renewClaims renews the claims. It ends the work of a run whose claim is lost,
+// and the waiting of one whose claim has lapsed. It reports whether the ledger
+// is out of reach.
 func (w *Worker) renewClaims(ctx context.Context) (outOfReach bool) {
 	var hs []*held
 	var holds []ledger.Hold
@@ -72,8 +73,8 @@ func (w *Worker) renewClaims(ctx context.Context) (outOfReach bool) {
 	return false
 }
 
-// renewSlots renews the slots. One that is given back meanwhile, and that the
-// renewal may have overtaken, is given back once more.
+// renewSlots renews the slots. A slot that was given back during the renewal
+// may exist again afterwards: it is given back once more.
 func (w *Worker) renewSlots(ctx context.Context) {
 	asks := w.taken()
 	if len(asks) == 0 {
@@ -91,7 +92,7 @@ func (w *Worker) renewSlots(ctx context.Context) {
 	w.giveSlots(ctx, slices.DeleteFunc(asks, func(a slot.Ask) bool { return still[a] }))
 }
 
-// taken are the tenants' slots that runs in hand have.
+// taken are the tenants' slots of runs in hand.
 func (w *Worker) taken() (asks []slot.Ask) {
 	w.inflight.each(func(h *held) {
 		h.mu.Lock()
@@ -117,7 +118,7 @@ func (w *Worker) endCancelled(ctx context.Context) {
 	}
 	cancelled, err := w.deps.Ledger.Cancelled(ctx, keys)
 	if err != nil {
-		return // said by renewClaims
+		return // renewClaims logs this
 	}
 	for i, h := range hs {
 		if cancelled[i] {
@@ -126,9 +127,10 @@ func (w *Worker) endCancelled(ctx context.Context) {
 	}
 }
 
-// extendDeliveries extends the visibility of deliveries that need it. A run whose
-// delivery is gone goes on while its claim holds. Without the ledger nothing
-// would keep a second worker from it, so its work ends.
+// extendDeliveries extends the visibility of deliveries that need it. A run
+// whose delivery is lost goes on while its claim holds. If the ledger is out of
+// reach too, nothing keeps another worker from invoking the run, so its work
+// ends.
 func (w *Worker) extendDeliveries(ctx context.Context, ledgerLost bool) {
 	now := time.Now()
 	due := map[*source][]*held{}

@@ -57,7 +57,7 @@ func TestAboveTheBoundsRunsArePutBack(t *testing.T) {
 					b.send(ask(fmt.Sprint(i), script("slow"), c.change))
 				}
 				var waiting []ledger.Record
-				for range 50 { // those put back come again and again
+				for range 50 { // deliveries that were put back come again and again
 					time.Sleep(time.Second)
 					synctest.Wait()
 					waiting = waiting[:0]
@@ -113,7 +113,7 @@ func TestSavedScriptIsBuiltAheadAndNotInvoked(t *testing.T) {
 	})
 }
 
-// extensions counts those of the partition, by how long they last.
+// extensions counts the partition's extensions, by their duration.
 func (b *bench) extensions() func() int {
 	var n atomic.Int64
 	b.queueFaults.OnCall(func(op memqueue.Op, entries int) error {
@@ -207,7 +207,7 @@ func TestNothingIsInvokedUnderAClaimThatHasLapsed(t *testing.T) {
 		synctest.Wait()
 		b.ledger.Fail("all")
 		time.Sleep(20 * time.Second)
-		b.ledger.Forget() // and with it whom it granted the run meanwhile
+		b.ledger.Forget() // also the other worker's claim
 		b.ledger.Fail("")
 		built()
 		if d := b.want("r", run.PlatformError, 1).Data; d.Error.Type != "MayHaveExecuted" {
@@ -227,7 +227,7 @@ func TestNothingIsInvokedUnderAClaimThatTheHeartbeatCouldNotRenew(t *testing.T) 
 		})
 		b.send(ask("r", script("slow"), atMostOnce))
 		time.Sleep(20 * time.Second)
-		b.ledger.Forget() // and with it whom it granted the run meanwhile
+		b.ledger.Forget() // also the other worker's claim
 		built()
 		if d := b.want("r", run.PlatformError, 1).Data; d.Error.Type != "MayHaveExecuted" {
 			t.Errorf("the result is %+v", d)
@@ -251,7 +251,7 @@ func TestIntakePausesWhileTheLedgerIsOutOfReachAndNothingIsLost(t *testing.T) {
 			t.Error("the worker says that it takes runs")
 		}
 		b.executions(1)
-		b.noMore(time.Second) // not written down, so not published
+		b.noMore(time.Second) // it was not written down, so it is not published
 		b.ledger.Fail("")
 		b.want("in-hand", run.Succeeded, 1)
 		for range 30 {

@@ -15,7 +15,7 @@ import (
 	"github.com/scriptfleet/scriptfleet/pkg/slot"
 )
 
-// Causes with which the contexts of a delivery in hand end.
+// The causes with which the contexts of a delivery in hand end.
 var (
 	errStopping  = errors.New("worker: it is stopping")
 	errLost      = errors.New("worker: the claim on the run is lost")
@@ -24,55 +24,56 @@ var (
 	errExpired   = errors.New("worker: the run has expired")
 )
 
-// held is a delivery in hand. Its own goroutine walks it; the heartbeat renews
-// what mu guards.
+// held is a delivery in hand. Its own goroutine owns it; mu guards what the
+// heartbeat renews.
 type held struct {
 	source   *source
 	delivery queue.Delivery
 	run      run.Run
-	refused  *run.Error // the request does not pass, though the dispatcher let it
+	refused  *run.Error // the request is refused here, though the dispatcher admitted it
 	timeline *run.Timeline
-	attempts int // invocations begun, this worker's included
+	attempts int // invocations begun, those of this worker included
 	built    builds.Built
-	began    time.Time // of the run's turn; zero where it has none
+	began    time.Time // start of the run's turn; zero without one
 	returned bool      // its function has answered
 
-	// work ends when the claim is lost or the worker's own work ends. wait is for
-	// everything before the invocation: it ends with work, and when the worker
-	// stops or the run expires or is cancelled.
+	// work ends when the claim is lost, or when the worker's own work ends. wait
+	// is for everything before the invocation: it also ends when the worker
+	// stops, and when the run expires or is cancelled.
 	work, wait context.Context
 	endWork    context.CancelCauseFunc
 	endWait    context.CancelCauseFunc
-	release    []func() bool  // stops the timers and watches of the two contexts
-	giving     sync.WaitGroup // the goroutine that gives the slots back
+	release    []func() bool  // stop the timers and watches of the two contexts
+	giving     sync.WaitGroup // of the goroutine that gives the slots back
 
 	mu        sync.Mutex
 	hold      ledger.Hold
 	claimed   bool
 	renewed   time.Time // when the last call was sent that granted or renewed the claim
 	invoking  bool
-	gone      bool // the delivery is not ours any more
+	gone      bool // the delivery is lost
 	slots     []slot.Ask
 	visibleTo time.Time
 
-	shared chan struct{} // of one that is kept: closed when it gets its share
+	shared chan struct{} // if it is kept: closed when it gets its share
 
-	active, running, leaving bool // as the tenant's share counts it; guarded by inflight.mu
+	active, running, leaving bool // how the tenant's share counts it; guarded by inflight.mu
 }
 
-// tenant is the delivery's, as its queue names it: known before it is decoded.
+// tenant is the delivery's tenant by its queue's group: it is known before the
+// request is decoded.
 func (h *held) tenant() string { return h.delivery.Group }
 
-// expireAt ends the waiting when the run expires.
+// expireAt ends wait when the run expires.
 func (h *held) expireAt(t time.Time) {
 	timer := time.AfterFunc(time.Until(t), func() { h.endWait(errExpired) })
 	h.release = append(h.release, timer.Stop)
 }
 
-// owner names this delivery in this worker: no two claims share it.
+// owner is the claim's owner, unique for each delivery in each worker.
 func (h *held) owner(worker string) string { return worker + "/" + h.delivery.Handle }
 
-// granted notes what the ledger has granted to a call that was sent then. The
+// granted records a claim that a call sent at the given time was granted. The
 // heartbeat renews it from now on.
 func (h *held) granted(hold ledger.Hold, sent time.Time) {
 	h.mu.Lock()
@@ -80,7 +81,7 @@ func (h *held) granted(hold ledger.Hold, sent time.Time) {
 	h.mu.Unlock()
 }
 
-// begun notes that the ledger has counted the invocation.
+// begun records that the ledger has counted the invocation.
 func (h *held) begun(hold ledger.Hold) {
 	h.mu.Lock()
 	h.hold, h.invoking = hold, true
@@ -94,42 +95,42 @@ func (h *held) currentHold() (ledger.Hold, bool) {
 	return h.hold, h.claimed
 }
 
-// invoked tells whether this worker has begun to invoke the run.
+// invoked tells whether this worker has begun an invocation of the run.
 func (h *held) invoked() bool {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	return h.invoking
 }
 
-// mayHaveExecuted tells whether the script has run, or may have: a run that the
-// ledger forgot counts as tried once.
+// mayHaveExecuted tells whether the script may have run. A run that the ledger
+// had forgotten counts as tried once.
 func (h *held) mayHaveExecuted() bool { return h.attempts > 0 && h.run.Type != run.TypeSaved }
 
-// renew notes a call that renewed the claim.
+// renew records a call that renewed the claim.
 func (h *held) renew(sent time.Time) {
 	h.mu.Lock()
 	h.renewed = sent
 	h.mu.Unlock()
 }
 
-// lapsed tells whether the claim has run out by our own clock, so that another
-// worker may have had the run since. The ledger would know, unless it has
-// forgotten both claims: then it takes ours for the last. So no invocation is
-// begun under a lapsed claim.
+// lapsed tells whether the claim has expired by this worker's clock. Another
+// worker may then have claimed the run. The ledger would tell, unless it has
+// forgotten both claims: then it would accept ours. So no invocation begins
+// under a lapsed claim.
 func (h *held) lapsed(ttl time.Duration) bool {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	return !h.invoking && time.Since(h.renewed) >= ttl
 }
 
-// dropHold ends the renewal of the claim.
+// dropHold stops renewing the claim.
 func (h *held) dropHold() {
 	h.mu.Lock()
 	h.claimed = false
 	h.mu.Unlock()
 }
 
-// inflight is what the worker has in hand, and how much more it may take.
+// inflight holds the deliveries in hand, and bounds how many more may be taken.
 type inflight struct {
 	concurrency    int
 	maxParked      int
@@ -141,7 +142,7 @@ type inflight struct {
 	kept        []*held
 	parked      int
 	parkedBytes int
-	shares      map[string]*share // of the tenants that have something in hand, or are capped
+	shares      map[string]*share // of tenants that have something in hand, or are capped
 	changed     chan struct{}     // closed and replaced when there may be more room
 	wg          sync.WaitGroup
 	visibility  time.Duration
@@ -172,8 +173,8 @@ func (in *inflight) take(intake, work context.Context, s *source, d queue.Delive
 	return h
 }
 
-// takeOrKeep takes a delivery into hand if its tenant's share allows it. One that
-// is over is kept, or returned as nil where that is not possible either.
+// takeOrKeep takes a delivery into hand if its tenant's share allows it. If
+// not, it keeps the delivery, or returns nil if that is not possible either.
 func (in *inflight) takeOrKeep(intake, work context.Context, s *source, d queue.Delivery) (h *held, over bool) {
 	in.mu.Lock()
 	defer in.mu.Unlock()
@@ -191,7 +192,7 @@ func (in *inflight) takeOrKeep(intake, work context.Context, s *source, d queue.
 	return h, over
 }
 
-// activate counts a delivery as active; mu is held.
+// activate counts a delivery as active. The caller holds mu.
 func (in *inflight) activate(h *held) {
 	h.active = true
 	in.active++
@@ -222,7 +223,7 @@ func (in *inflight) letGo(h *held) {
 // wait returns once nothing is in hand.
 func (in *inflight) wait() { in.wg.Wait() }
 
-// park counts a delivery as parked. It refuses above the bounds, and above the
+// park counts a delivery as parked. It refuses above the limits, and above the
 // tenant's share of them.
 func (in *inflight) park(h *held) bool {
 	in.mu.Lock()
@@ -254,12 +255,12 @@ func (in *inflight) room(ctx context.Context) int {
 	return in.until(ctx, func(active int) int { return roomFactor*in.concurrency - active })
 }
 
-// roomFactor is how many deliveries may be in hand for each turn: one executes,
-// two wait.
+// roomFactor is how many deliveries may be in hand for each turn: one that
+// executes, and two that wait.
 const roomFactor = 3
 
-// leftOver is the room for the side partition: turns that nothing in hand waits
-// for.
+// leftOver is the room for the side partition: turns for which nothing in hand
+// waits.
 func (in *inflight) leftOver(ctx context.Context) int {
 	return in.until(ctx, func(active int) int { return in.concurrency - active })
 }
@@ -280,7 +281,7 @@ func (in *inflight) until(ctx context.Context, room func(active int) int) int {
 	return 0
 }
 
-// each calls f for a snapshot of what is in hand.
+// each calls f with a snapshot of the deliveries in hand.
 func (in *inflight) each(f func(*held)) {
 	in.mu.Lock()
 	all := make([]*held, 0, len(in.all))
@@ -299,15 +300,16 @@ func (in *inflight) counts() (active, parked int) {
 	return len(in.all) - in.parked, in.parked
 }
 
-// tell gives what is kept its share, and wakes those that wait for room; mu is
-// held.
+// tell gives kept deliveries their share, and wakes those that wait for room.
+// The caller holds mu.
 func (in *inflight) tell() {
 	in.share()
 	close(in.changed)
 	in.changed = make(chan struct{})
 }
 
-// fields name a delivery in hand to the log, as far as it has been read.
+// fields are log fields that identify a delivery in hand, as far as it is
+// decoded.
 func (h *held) fields() []zap.Field {
 	return []zap.Field{
 		zap.String("tenant", h.run.Tenant), zap.String("run", string(h.run.Key)), zap.String("message", h.delivery.MessageID),

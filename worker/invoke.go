@@ -11,11 +11,11 @@ import (
 	"github.com/scriptfleet/scriptfleet/pkg/run"
 )
 
-// initAllowance is what Lambda may take beside the function's timeout: 10 s of
-// init, and the way there and back.
+// initAllowance is added to the function's timeout for one invocation: 10 s of
+// init, and the network.
 const initAllowance = 15 * time.Second
 
-// invoke runs the script once, and reads what its function returned.
+// invoke runs the script once, and reads its function's answer.
 func (w *Worker) invoke(h *held) (function.Outcome, error) {
 	payload, err := w.payload(h)
 	if err != nil {
@@ -41,8 +41,8 @@ func (w *Worker) invoke(h *held) (function.Outcome, error) {
 	return out, nil
 }
 
-// payload is what the function is invoked with: the input, and the keys of the
-// credential that the request names.
+// payload is the function's payload: the input, and the keys of the request's
+// credential.
 func (w *Worker) payload(h *held) ([]byte, error) {
 	call := function.Call{Input: h.run.Data.Input}
 	if name := h.run.Data.Credential; name != "" {

@@ -10,26 +10,28 @@ import (
 	"github.com/scriptfleet/scriptfleet/pkg/queue"
 )
 
-// A delivery above its tenant's share is kept in hand, unread, until the tenant
-// may have it: what ends makes the room, mostly within milliseconds, and putting
-// it back would cost two calls and the delay. Kept deliveries take no room from
-// others. They go in the order in which they came.
+// A delivery above its tenant's share is kept in hand, undecoded, until the
+// share allows it. That is mostly within milliseconds, when a delivery of the
+// tenant ends; putting it back would cost two calls and its delay. Kept
+// deliveries take no room from others. They are served in the order in which
+// they came.
 //
-// What is kept is bounded as what is parked is: in all by keptFactor deliveries
-// for each turn, and for a tenant by parkedFactor times what is free of these.
-// What is above the bound, or has been kept for keptFor, goes back: this worker
-// has enough of the tenant, and another may have less.
+// Kept deliveries are bounded like parked ones: to keptFactor per turn in all,
+// and for a tenant to parkedFactor times what is free of that. A delivery above
+// the bound, or kept for keptFor, is put back: another worker may have fewer of
+// this tenant.
 const (
 	keptFactor = roomFactor
 	keptFor    = 2 * time.Second
 )
 
-// mayKeep tells whether one more delivery of the tenant may be kept; mu is held.
+// mayKeep tells whether one more delivery of the tenant may be kept. The caller
+// holds mu.
 func (in *inflight) mayKeep(tenant string) bool {
 	return in.keptOf(tenant) < parkedFactor*(keptFactor*in.concurrency-len(in.kept))
 }
 
-// keptOf is how many of the tenant's deliveries are kept; mu is held.
+// keptOf is how many of the tenant's deliveries are kept. The caller holds mu.
 func (in *inflight) keptOf(tenant string) int {
 	if s := in.shares[tenant]; s != nil {
 		return s.kept
@@ -37,19 +39,19 @@ func (in *inflight) keptOf(tenant string) int {
 	return 0
 }
 
-// more is how many more of the tenant's deliveries may be received before one has
-// to be kept; mu is held.
+// more is how many more of the tenant's deliveries may be received before one
+// has to be kept. The caller holds mu.
 func (in *inflight) more(tenant string) int { return in.left(tenant) - in.keptOf(tenant) }
 
-// keep keeps a delivery; mu is held.
+// keep keeps a delivery. The caller holds mu.
 func (in *inflight) keep(h *held) {
 	h.shared = make(chan struct{})
 	in.kept = append(in.kept, h)
 	in.of(h.tenant()).kept++
 }
 
-// unkeep takes a delivery out of the kept; it is false for one that has got its
-// share meanwhile. mu is held.
+// unkeep removes a delivery from the kept ones. It returns false if the
+// delivery has got its share meanwhile. The caller holds mu.
 func (in *inflight) unkeep(h *held) bool {
 	for i, k := range in.kept {
 		if k == h {
@@ -61,7 +63,8 @@ func (in *inflight) unkeep(h *held) bool {
 	return false
 }
 
-// share gives kept deliveries what their tenants may have by now; mu is held.
+// share activates kept deliveries as their tenants' shares allow. The caller
+// holds mu.
 func (in *inflight) share() {
 	left := in.kept[:0]
 	for _, h := range in.kept {
@@ -77,8 +80,8 @@ func (in *inflight) share() {
 	in.kept = left
 }
 
-// awaitShare waits until a delivery that is kept gets its share. It is false
-// where it is to go back: it has been kept long enough, or the worker stops.
+// awaitShare waits until a kept delivery gets its share. It returns false if
+// the delivery must be put back: after keptFor, or when the worker stops.
 func (in *inflight) awaitShare(h *held) bool {
 	enough := time.NewTimer(keptFor)
 	defer enough.Stop()
@@ -93,9 +96,9 @@ func (in *inflight) awaitShare(h *held) bool {
 	return !in.unkeep(h)
 }
 
-// putBackUnread puts a delivery back that is above its tenant's share: at once
-// after the first two receives and when the worker stops, else with a growing
-// delay, so that none reaches the number of receives at which its queue buries it.
+// putBackUnread puts a delivery above its tenant's share back: at once after
+// the first two receives and when the worker stops, and otherwise with a
+// growing delay, so that no delivery reaches its queue's maxReceiveCount.
 func (w *Worker) putBackUnread(intake context.Context, s *source, d queue.Delivery) {
 	w.metrics.crowded.Inc()
 	delay := time.Duration(0)

@@ -12,7 +12,8 @@ import (
 	"github.com/scriptfleet/scriptfleet/pkg/queue"
 )
 
-// source is a partition, and what deletes its deliveries and puts them back.
+// source is a partition, with the batchers that delete and put back its
+// deliveries.
 type source struct {
 	queue  queue.Queue
 	delete *queue.Deleter
@@ -30,17 +31,18 @@ func (w *Worker) newSource(q queue.Queue) *source {
 }
 
 // receive takes deliveries from one partition into hand until intake ends. A
-// poll under way is let finish, since cancelling it could hide messages; what it
-// brings then is put back at once, by the way that every delivery in hand takes
-// when the worker stops.
+// running poll is not cancelled then, because that could hide messages; what it
+// returns is put back at once, like every delivery in hand when the worker
+// stops.
 //
-// Room is looked at before a poll and not reserved for it, since most polls wait
-// at empty partitions: several may see the same room, so that up to MaxBatch
-// deliveries a partition more than there is room for can be in hand, waiting.
+// Room is checked before a poll and not reserved for it, because most polls
+// wait at empty partitions. Several polls may use the same room, so up to
+// MaxBatch deliveries per partition more than the room can be in hand, waiting.
 //
-// Deliveries above their tenant's share are kept, see kept.go. After that the
+// Deliveries above their tenant's share are kept: see kept.go. After that the
 // partition is asked only for as many as this tenant may have, and for one
-// delivery every lookEvery: fair delivery brings other tenants' first.
+// delivery every lookEvery: SQS's fair delivery returns other tenants'
+// deliveries first.
 func (w *Worker) receive(intake, work context.Context, s *source, room func(context.Context) int) {
 	crowd, pause := "", false // the tenant that fills the partition, and whether it still does
 	for w.breaker.Wait(intake) == nil {
@@ -78,8 +80,8 @@ func (w *Worker) receive(intake, work context.Context, s *source, room func(cont
 	}
 }
 
-// offer takes a delivery into hand, or keeps it, or puts it back. It is false for
-// one that is above its tenant's share.
+// offer takes a delivery into hand, or keeps it, or puts it back. It returns
+// false for one above its tenant's share.
 func (w *Worker) offer(intake, work context.Context, s *source, d queue.Delivery) bool {
 	h, over := w.inflight.takeOrKeep(intake, work, s, d)
 	w.inflight.wg.Go(func() {
@@ -95,7 +97,7 @@ func (w *Worker) offer(intake, work context.Context, s *source, d queue.Delivery
 	return !over
 }
 
-// inHand takes a delivery into hand, whatever its tenant's share is.
+// inHand takes a delivery into hand, regardless of its tenant's share.
 func (w *Worker) inHand(intake, work context.Context, s *source, d queue.Delivery, walk func(*held) verdict) {
 	h := w.inflight.take(intake, work, s, d)
 	w.inflight.wg.Go(func() {
@@ -104,7 +106,7 @@ func (w *Worker) inHand(intake, work context.Context, s *source, d queue.Deliver
 	})
 }
 
-// handle walks a delivery to a verdict and carries that out.
+// handle walks a delivery to a verdict and settles it.
 func (w *Worker) handle(h *held, walk func(*held) verdict) {
 	var v verdict
 	if p := w.guard.Catch(func() { v = walk(h) }, h.fields); p != nil {
@@ -112,18 +114,19 @@ func (w *Worker) handle(h *held, walk func(*held) verdict) {
 	}
 	w.inflight.leaves(h)
 	if p := w.guard.Catch(func() { w.settle(h, v) }, h.fields); p != nil {
-		// A result that says so may still go out; else the delivery comes again.
+		// A result with the panic may still go out; otherwise the delivery comes
+		// again.
 		w.guard.Catch(func() { w.settle(h, w.verdict(h, function.Outcome{}, p)) }, h.fields)
 	}
 }
 
-// lookEvery is how long, on average, a partition that one tenant fills is left
-// alone before it is polled for other tenants. It adds to their wait, so it is
-// short. On the side partition every tenant is over a budget: there it is longer.
+// lookEvery is the mean interval at which a partition that one tenant fills is
+// polled for other tenants. It is added to their wait, so it is short. On the
+// side partition, where every tenant is over its budget, it is longer.
 const (
 	lookEvery     = 20 * time.Millisecond
 	lookSideEvery = 200 * time.Millisecond
 )
 
-// jittered is a time between half of d and one and a half.
+// jittered is a random duration between d/2 and 3d/2.
 func jittered(d time.Duration) time.Duration { return d/2 + rand.N(d) }

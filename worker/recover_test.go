@@ -18,7 +18,7 @@ import (
 	"github.com/scriptfleet/scriptfleet/worker"
 )
 
-// panicked counts what the worker has caught.
+// panicked counts the panics that the worker has recovered.
 func (b *bench) panicked() float64 {
 	b.Helper()
 	families, err := b.metrics.Gather()
@@ -34,8 +34,8 @@ func (b *bench) panicked() float64 {
 	return 0
 }
 
-// TestPanicFailsItsRunAndNoOther has each part that a worker calls for one run
-// panic for the runs of one tenant.
+// TestPanicFailsItsRunAndNoOther lets each part that a worker calls for a
+// single run panic for the runs of one tenant.
 func TestPanicFailsItsRunAndNoOther(t *testing.T) {
 	for part, c := range map[string]struct {
 		set      func(*bench)
@@ -124,8 +124,8 @@ func TestPanicWhileADeliveryIsSettledLeavesItToTheNextOne(t *testing.T) {
 	})
 }
 
-// TestLoopThatPanicsGoesOn has each loop that belongs to no single run panic
-// once, and expects the worker to do that loop's work all the same.
+// TestLoopThatPanicsGoesOn lets each loop that serves all runs panic once, and
+// expects it to go on.
 func TestLoopThatPanicsGoesOn(t *testing.T) {
 	once := func(at any) func(any) {
 		var done sync.Once
@@ -141,7 +141,8 @@ func TestLoopThatPanicsGoesOn(t *testing.T) {
 	}
 	for loop, c := range map[string]struct{ set, prove func(*bench) }{
 		"receive": {func(b *bench) { b.queueFaults.OnCall(ofQueue(memqueue.OpReceive)) }, func(*bench) {}},
-		// Without a heartbeat the claim and the delivery would be another's.
+		// Without a heartbeat another worker would get the claim and the
+		// delivery.
 		"heartbeat": {func(b *bench) {
 			cursed := once("renew")
 			b.ledger.Hook(func(op string) { cursed(op) })

@@ -14,7 +14,7 @@ import (
 	"github.com/scriptfleet/scriptfleet/pkg/run"
 )
 
-// settle carries a verdict out, and logs it, once.
+// settle carries out a verdict, and logs it once.
 func (w *Worker) settle(h *held, v verdict) {
 	var err error
 	switch v.kind {
@@ -31,7 +31,7 @@ func (w *Worker) settle(h *held, v verdict) {
 	w.logSettled(h, v, err)
 }
 
-// result is the event that ends the run as the verdict says.
+// result is the event that ends the run with the verdict.
 func (h *held) result(v verdict) run.Result {
 	r := h.run.Result(v.outcome.Status, time.Now())
 	r.Data.Error, r.Data.Output, r.Data.Logs = v.outcome.Error, v.outcome.Output, v.outcome.Logs
@@ -59,9 +59,9 @@ func (h *held) result(v verdict) run.Result {
 	return r
 }
 
-// answer has the result go out, and then deletes the delivery. The claim is not
-// renewed any more once the result is written down: no other worker can take
-// the run then. The verdict then has what is written down.
+// answer publishes the result, and then deletes the delivery. Once the result is
+// written down, the claim is no longer renewed: no other worker can take the run
+// then. The verdict gets the status and the error that were written down.
 func (w *Worker) answer(h *held, v *verdict) error {
 	hold, ok := h.currentHold()
 	if !ok {
@@ -86,7 +86,7 @@ func (w *Worker) remove(h *held) error {
 	return nil
 }
 
-// putBack gives the claim and the delivery back.
+// putBack releases the claim and puts the delivery back.
 func (w *Worker) putBack(h *held, v verdict) error {
 	ctx, cancel := context.WithTimeout(uncut(h.work), optionalTimeout)
 	defer cancel()
@@ -105,8 +105,9 @@ func (w *Worker) putBack(h *held, v verdict) error {
 	return nil
 }
 
-// putBackDelay is a time between one second and within, in whole seconds as queues take
-// it, so that what was put back together does not come again together.
+// putBackDelay is a random delay between 1 s and within, in whole seconds as
+// queues need it, so that deliveries put back together do not come again
+// together.
 func putBackDelay(within time.Duration) time.Duration {
 	if within > time.Second {
 		within = time.Second + rand.N(within-time.Second)
@@ -114,7 +115,8 @@ func putBackDelay(within time.Duration) time.Duration {
 	return within.Round(time.Second)
 }
 
-// bury puts a delivery that no result can be sent for on the dead-letter queue.
+// bury puts a delivery for which no result can be sent on the dead-letter
+// queue.
 func (w *Worker) bury(h *held, reason *run.Error) error {
 	if err := w.writeLetter(h, reason); err != nil {
 		return err

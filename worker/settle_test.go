@@ -119,7 +119,7 @@ func TestDuplicateOfAPublishedRunIsOnlyDeleted(t *testing.T) {
 
 func TestDuplicateThatComesAtOnceIsPutBackAndThenDeleted(t *testing.T) {
 	with(t, worker.Config{}, func(b *bench) {
-		b.lasting(10*time.Second + time.Second/2) // no put-back ends then, when the result is not yet out
+		b.lasting(10*time.Second + time.Second/2) // no put-back ends then, while the result is not yet published
 		b.queueFaults.OnDuplicate(func(string) bool { b.queueFaults.OnDuplicate(nil); return true })
 		b.send(ask("r"))
 		b.want("r", run.Succeeded, 1)
@@ -143,7 +143,7 @@ func TestStoredResultIsPublishedAgainAndNothingIsInvoked(t *testing.T) {
 		b.send(ask("r"))
 		time.Sleep(10 * time.Second)
 		b.state(ask("r"), ledger.Done)
-		b.depth(b.partition, queue.Depth{InFlight: 1}) // it is kept until its result is out
+		b.depth(b.partition, queue.Depth{InFlight: 1}) // it is kept until its result is published
 		if b.w.Ready() == nil {
 			t.Error("the worker takes runs though it can't publish results")
 		}

@@ -12,22 +12,22 @@ import (
 //	active < activeFactor × (room - what all have active)
 //	parked < parkedFactor × (MaxParked - what all have parked), and so in bytes
 //
-// so what it may have shrinks as others come. Example: the room is 96, three for
-// each of 32 turns. One tenant that floods gets 64 (64 = 2 × (96-64)); two get
-// about 38 each, and 19 stay free for a tenant that comes later. Of the parked,
-// one tenant gets three quarters. Deliveries above the share are kept unread, see
-// kept.go: no claim, no attempt, no round trip to the ledger.
+// so its share shrinks as other tenants come. Example: the room is 96, three
+// for each of 32 turns. One tenant that floods gets 64 (64 = 2 × (96-64)); two
+// get about 38 each, and 19 stay free for a tenant that comes later. Of the
+// parked, one tenant gets three quarters. Deliveries above the share are kept
+// undecoded (see kept.go): no claim, no attempt, no round trip to the ledger.
 type share struct {
 	active  int // in hand, neither parked nor kept
-	leaving int // of those, the ones that are past their execution
-	running int // of those, the ones that have the fleet's slots
+	leaving int // of the active ones, those past their execution
+	running int // of the active ones, those with the fleet's slots
 
 	kept                int // above the share
 	parked, parkedBytes int
 
-	// Until cappedUntil the tenant counts as at a cap: only a few deliveries more
-	// than it has running are taken in hand. They wait for one of its runs here to
-	// end, first in first out.
+	// Until cappedUntil the tenant counts as capped: only a few deliveries more
+	// than it has running are taken in hand. They wait for one of its runs here
+	// to end, first in first out.
 	cappedUntil time.Time
 	waiting     []chan struct{}
 }
@@ -36,13 +36,13 @@ const (
 	activeFactor = 2
 	parkedFactor = 3
 
-	// cappedFor is how long a refusal is remembered.
+	// cappedFor is how long a refusal counts.
 	cappedFor = 5 * time.Second
-	// cappedWait is how long a capped run keeps its place in the worker.
+	// cappedWait is how long a capped run keeps its place in this worker.
 	cappedWait = time.Second
 )
 
-// of finds or makes a tenant's share; mu is held.
+// of returns a tenant's share, and makes it if needed. The caller holds mu.
 func (in *inflight) of(tenant string) *share {
 	s := in.shares[tenant]
 	if s == nil {
@@ -52,7 +52,7 @@ func (in *inflight) of(tenant string) *share {
 	return s
 }
 
-// forget drops a share that is empty; mu is held.
+// forget drops an empty share. The caller holds mu.
 func (in *inflight) forget(tenant string) {
 	s := in.shares[tenant]
 	if s != nil && s.active == 0 && s.kept == 0 && s.parked == 0 && time.Now().After(s.cappedUntil) {
@@ -69,14 +69,15 @@ func (in *inflight) forgetCaps() {
 	}
 }
 
-// left is how many more of the tenant's deliveries may be in hand; mu is held.
+// left is how many more of the tenant's deliveries may be in hand. The caller
+// holds mu.
 func (in *inflight) left(tenant string) int {
 	s := in.shares[tenant]
 	if s == nil {
 		return queue.MaxBatch
 	}
 	free := roomFactor*in.concurrency - in.active
-	// A tenant that has nothing here may always have one.
+	// A tenant without an active delivery may always have one.
 	n := max(activeFactor*free-s.active, 1-s.active)
 	// Each delivery that is taken lowers activeFactor × free - active by
 	// activeFactor + 1, so a third of the difference may be taken, rounded up.
@@ -87,9 +88,9 @@ func (in *inflight) left(tenant string) int {
 	return n
 }
 
-// crowded waits until the tenant may have more in hand, for the pause at most:
-// the partition may have other tenants. It returns how many deliveries to ask
-// for, at least one.
+// crowded waits until the tenant may have more in hand, at most for pause,
+// because the partition may have deliveries of other tenants. It returns how
+// many deliveries to ask for, at least one.
 func (in *inflight) crowded(ctx context.Context, tenant string, pause time.Duration) int {
 	timer := time.NewTimer(pause)
 	defer timer.Stop()
@@ -110,7 +111,7 @@ func (in *inflight) crowded(ctx context.Context, tenant string, pause time.Durat
 	}
 }
 
-// leaves notes that a delivery is past its execution.
+// leaves records that a delivery is past its execution.
 func (in *inflight) leaves(h *held) {
 	in.mu.Lock()
 	defer in.mu.Unlock()
@@ -118,7 +119,7 @@ func (in *inflight) leaves(h *held) {
 	h.leaving = true
 }
 
-// hasSlots notes that a run has its tenant's slots in the fleet.
+// hasSlots records that a run has its tenant's slots in the fleet.
 func (in *inflight) hasSlots(h *held) {
 	in.mu.Lock()
 	defer in.mu.Unlock()
@@ -126,8 +127,8 @@ func (in *inflight) hasSlots(h *held) {
 	h.running = true
 }
 
-// gaveSlots notes that a run has given its slots back, and wakes the next of the
-// tenant's runs that wait for one.
+// gaveSlots records that a run has given its slots back, and wakes the tenant's
+// next run that waits for one.
 func (in *inflight) gaveSlots(h *held) {
 	in.mu.Lock()
 	defer in.mu.Unlock()
@@ -148,8 +149,8 @@ func (s *share) wake() {
 	}
 }
 
-// capped notes that the tenant is at a cap, and waits until one of its runs here
-// ends, or ctx does.
+// capped records that the tenant is at a cap, and waits until one of its runs
+// here ends, or ctx does.
 func (in *inflight) capped(ctx context.Context, h *held) {
 	free := make(chan struct{})
 	in.mu.Lock()
@@ -170,5 +171,5 @@ func (in *inflight) capped(ctx context.Context, h *held) {
 			return
 		}
 	}
-	s.wake() // woken too late: the next one has it
+	s.wake() // woken too late: wake the next one
 }

@@ -13,7 +13,7 @@ import (
 
 func of(tenant string) func(*run.Request) { return func(r *run.Request) { r.Tenant = tenant } }
 
-// count is what a counter of the worker's stands at.
+// count is the value of one of the worker's counters.
 func (b *bench) count(name string) float64 {
 	b.Helper()
 	families, err := b.metrics.Gather()
@@ -29,7 +29,7 @@ func (b *bench) count(name string) float64 {
 	return 0
 }
 
-// flood sends so many runs of one tenant, and lets the worker take what it takes.
+// flood sends n runs of one tenant, and lets the worker receive.
 func (b *bench) flood(n int, change ...func(*run.Request)) {
 	for i := range n {
 		b.send(ask(fmt.Sprint("flood-", i), append(change, of("flood"))...))

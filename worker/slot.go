@@ -11,9 +11,9 @@ import (
 )
 
 // slot waits for the run's turn in this worker, and then takes its tenant's
-// slots in the fleet. A run over a cap gives its turn back. It stays in hand for
-// cappedWait, to take the place of the tenant's next run here that ends; then it
-// is put back.
+// slots in the fleet. A run over a cap gives its turn back. It stays in hand
+// for cappedWait, to follow the tenant's next run here that ends; then it is
+// put back.
 func (w *Worker) slot(h *held) error {
 	var patience context.Context
 	for {
@@ -34,15 +34,15 @@ func (w *Worker) slot(h *held) error {
 	}
 }
 
-// overCap is a cap that stands in a run's way.
+// overCap is the cap that a run would exceed.
 type overCap struct {
 	why    string
-	script bool // the cap is the script's, not the tenant's
+	script bool // the script's cap, not the tenant's
 }
 
 func (o *overCap) Error() string { return o.why }
 
-// turn takes the run's turn, and with it its tenant's slots.
+// turn takes the run's turn, and then its tenant's slots.
 func (w *Worker) turn(h *held) (*overCap, error) {
 	limits := w.deps.Tenants.Limits(h.run.Tenant)
 	if err := w.turns.take(h.wait, h.run.Tenant, float64(limits.Weight)); err != nil {
@@ -61,11 +61,11 @@ func (w *Worker) turn(h *held) (*overCap, error) {
 }
 
 // takeSlots takes the tenant's and the script's slots in the fleet, where they
-// are capped. It returns the cap that stands in the way. When the slots are out
-// of reach, the run goes on without them.
+// have caps. It returns the cap that the run would exceed. While Redis is out
+// of reach, the run goes on without slots.
 func (w *Worker) takeSlots(h *held, limits tenant.Limits) (*overCap, error) {
 	if limits.MaxRunning == 0 {
-		// Also while the slots are out of reach.
+		// A stopped tenant's runs wait also while Redis is out of reach.
 		return &overCap{"tenant " + h.run.Tenant + ", which is stopped: its max_running is 0", false}, nil
 	}
 	asks := []struct {
@@ -80,8 +80,8 @@ func (w *Worker) takeSlots(h *held, limits tenant.Limits) (*overCap, error) {
 			continue
 		}
 		a.ask.Owner = h.owner(w.cfg.Name)
-		// A slot that was granted without being heard of would be missing to the
-		// tenant until it runs out.
+		// The answer must be received: a slot that was granted unnoticed would be
+		// missing to the tenant until it expires.
 		ok, err := w.slots.Do(uncut(h.wait), a.ask)
 		if ok || err != nil { // without an answer it may have been granted
 			h.mu.Lock()
@@ -101,9 +101,8 @@ func (w *Worker) takeSlots(h *held, limits tenant.Limits) (*overCap, error) {
 	return nil, nil
 }
 
-// giveBack gives back the turn and the slots of a run that has had them: the
-// turn at once, the slots beside the result's way out, which does not wait for
-// them.
+// giveBack gives back a run's turn and slots: the turn at once, and the slots
+// in a goroutine of their own, so that the result does not wait for them.
 func (w *Worker) giveBack(h *held) {
 	if h.began.IsZero() {
 		return

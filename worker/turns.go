@@ -8,13 +8,13 @@ import (
 	"github.com/scriptfleet/scriptfleet/pkg/fair"
 )
 
-// turns decide which runs execute in this worker, and how many at a time. They
-// go to the tenant that has used the fewest seconds for its weight. The limit
-// follows Lambda's throttling: down by a third when the account has no more
-// concurrency, up by one for every limit successes.
+// turns decide which runs execute in this worker, and how many at a time. The
+// next turn goes to the tenant with the fewest used seconds per weight. The
+// limit follows Lambda's throttling: down by a third when the account's
+// concurrency is used up, up by one after limit successes.
 //
-// A turn that is taken is not taken away, so a tenant could wait until a long
-// run of another ends. A reserve beyond the limit prevents that. It shrinks with
+// A taken turn is not taken away, so a tenant could have to wait for the end of
+// another's long run. A reserve beyond the limit prevents that. It shrinks with
 // the limit, and a tenant gets a turn from it while
 //
 //	turns the tenant has < turns of the reserve that are free
@@ -28,12 +28,12 @@ type turns struct {
 	mu      sync.Mutex
 	limit   float64
 	inUse   int
-	running map[string]int // by tenant
+	running map[string]int // turns taken, by tenant
 	queue   *fair.Queue[*waiter]
 	down    time.Time // of the last step down
 }
 
-// waiter is one run's wait for a turn.
+// waiter is a run that waits for a turn.
 type waiter struct {
 	tenant  string
 	granted chan struct{}
@@ -41,10 +41,10 @@ type waiter struct {
 
 const (
 	// advance is charged, in seconds, when a turn is granted, so that a tenant
-	// can't take them all before its first run has been charged.
+	// cannot take all turns before its first run ends and is charged.
 	advance = 1.0
-	// stepDown is the factor of a throttle. It counts at most once in stepEvery:
-	// the throttles of one moment have one cause.
+	// stepDown is the factor for a throttle. It applies at most once in
+	// stepEvery, because throttles at the same time have the same cause.
 	stepDown  = 0.67
 	stepEvery = time.Second
 )
@@ -53,7 +53,7 @@ func newTurns(n, reserve int) *turns {
 	return &turns{max: n, reserve: reserve, limit: float64(n), running: map[string]int{}, queue: fair.New[*waiter]()}
 }
 
-// take waits for a turn. The caller gives it back with give.
+// take waits for a turn. The caller must call give.
 func (t *turns) take(ctx context.Context, tenant string, weight float64) error {
 	t.mu.Lock()
 	w := &waiter{tenant: tenant, granted: make(chan struct{})}
@@ -68,14 +68,14 @@ func (t *turns) take(ctx context.Context, tenant string, weight float64) error {
 	}
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	if !t.queue.Remove(entry) { // granted meanwhile
+	if !t.queue.Remove(entry) { // it was granted meanwhile
 		t.queue.Charge(tenant, -advance)
 		t.free(tenant)
 	}
 	return context.Cause(ctx)
 }
 
-// give gives a turn back after the time that it was used for.
+// give returns a turn, and charges the time that it was used.
 func (t *turns) give(tenant string, used time.Duration) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -83,7 +83,7 @@ func (t *turns) give(tenant string, used time.Duration) {
 	t.free(tenant)
 }
 
-// free makes a turn available again; mu is held.
+// free makes a turn available again. The caller holds mu.
 func (t *turns) free(tenant string) {
 	t.inUse--
 	if t.running[tenant]--; t.running[tenant] == 0 {
@@ -92,7 +92,7 @@ func (t *turns) free(tenant string) {
 	t.grant()
 }
 
-// charge adds what a tenant used beside its turns: the build of its script.
+// charge adds what a tenant used besides its turns: the build of its script.
 func (t *turns) charge(tenant string, used time.Duration) {
 	if used <= 0 {
 		return
@@ -102,7 +102,7 @@ func (t *turns) charge(tenant string, used time.Duration) {
 	t.queue.Charge(tenant, used.Seconds())
 }
 
-// throttled lowers the limit: the account has no more concurrency.
+// throttled lowers the limit: the account's concurrency is used up.
 func (t *turns) throttled() {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -111,7 +111,7 @@ func (t *turns) throttled() {
 	}
 }
 
-// succeeded raises the limit, slowly, back to what the worker was given.
+// succeeded raises the limit slowly, up to the configured one.
 func (t *turns) succeeded() {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -121,7 +121,7 @@ func (t *turns) succeeded() {
 	}
 }
 
-// grant hands out the free turns; mu is held.
+// grant grants the free turns. The caller holds mu.
 func (t *turns) grant() {
 	for {
 		w, ok := t.next()
@@ -135,7 +135,8 @@ func (t *turns) grant() {
 	}
 }
 
-// next is who has the next turn, if there is one; mu is held.
+// next is the waiter that gets the next turn, if there is one. The caller holds
+// mu.
 func (t *turns) next() (*waiter, bool) {
 	limit := int(t.limit)
 	if t.inUse < limit {

@@ -17,18 +17,18 @@ import (
 	"github.com/scriptfleet/scriptfleet/pkg/run"
 )
 
-// kind is what is to be done with a delivery.
+// kind is what happens to a delivery.
 type kind string
 
 const (
 	answered kind = "answered" // a result ends the run
-	remove   kind = "remove"   // the run was settled before; only the delivery is left
-	putBack  kind = "put_back" // to be tried again after a delay
+	remove   kind = "remove"   // the run was settled before; only the delivery is deleted
+	putBack  kind = "put_back" // try again after a delay
 	bury     kind = "bury"     // to the dead-letter queue, with the reason
-	leave    kind = "leave"    // it is another worker's now
+	leave    kind = "leave"    // another worker has it now
 )
 
-// verdict is made once for each delivery, and carried out by settle.
+// verdict is decided once for each delivery, and carried out by settle.
 type verdict struct {
 	kind     kind
 	outcome  function.Outcome // of answered
@@ -38,7 +38,7 @@ type verdict struct {
 	why      string           // of putBack and leave, for the log
 }
 
-// effects are what a verdict changes beside its run.
+// effects are what a verdict changes besides its run.
 type effects struct {
 	throttle bool   // lower the number of turns: the account's concurrency is used up
 	pause    bool   // open the breaker: the function service is out of reach
@@ -46,15 +46,15 @@ type effects struct {
 	repeat   bool   // draw one from the budget of repeated invocations
 	uncount  bool   // take the attempt back: nothing was executed
 	unclaim  bool   // drop the claim without releasing it: it may be another's
-	waitsFor string // what explain tells of the run
+	waitsFor string // for explain
 }
 
-// facts are all that a step's error is judged by.
+// facts are everything by which judge decides.
 type facts struct {
 	err     error          // why the step failed
-	ended   error          // why the context of the step has ended; nil while it lasts
-	read    bool           // it is known whose run it is
-	claimed bool           // the run is ours to answer
+	ended   error          // cause with which the step's context has ended; nil while it lasts
+	read    bool           // the run's identity is known
+	claimed bool           // this worker may answer the run
 	invoked bool           // the step was the invocation
 	class   function.Class // of an invocation's error
 
@@ -69,14 +69,14 @@ type facts struct {
 	expiresAt   time.Time
 }
 
-// Errors with which a step ends a run that it could not take further.
+// Errors with which a step ends a run that cannot go on.
 var (
 	errExhausted = errors.New("worker: the run has had all its attempts")
 	errExecuted  = errors.New("worker: the run is at-most-once, and may have been executed")
 	errParked    = errors.New("a place among the runs that wait for builds here")
 )
 
-// endError ends a run with a result that says why.
+// endError ends a run with a result that has the reason.
 type endError struct {
 	status run.Status
 	reason *run.Error
@@ -84,13 +84,13 @@ type endError struct {
 
 func (e *endError) Error() string { return e.reason.Error() }
 
-// unreadableError is a delivery without a run that could be answered.
+// unreadableError is the error of a delivery whose run no result can name.
 type unreadableError struct{ reason *run.Error }
 
 func (e *unreadableError) Error() string { return e.reason.Error() }
 
-// verdict is what the end of a way means for its run. Its effects are carried out
-// here.
+// verdict decides what the end of a run's steps means for the run, and carries
+// out the effects.
 func (w *Worker) verdict(h *held, out function.Outcome, err error) verdict {
 	if err == nil {
 		return verdict{kind: answered, outcome: out}
@@ -122,7 +122,7 @@ func (w *Worker) verdict(h *held, out function.Outcome, err error) verdict {
 	return v
 }
 
-// facts are those of a run whose step has failed.
+// facts collects the facts of a run whose step has failed.
 func (w *Worker) facts(h *held, err error) facts {
 	f := facts{
 		err: err, ended: context.Cause(h.wait), read: h.run.Key != "",
@@ -142,8 +142,8 @@ func (w *Worker) facts(h *held, err error) facts {
 	return f
 }
 
-// judge decides what an error means for its run. It is the only place that does,
-// and depends on nothing but the facts; TestJudge lists every case.
+// judge decides what an error means for its run. Only judge decides that, by
+// the facts alone; TestJudge lists every case.
 func judge(f facts) (verdict, effects) {
 	is := func(target error) bool { return errors.Is(f.err, target) || errors.Is(f.ended, target) }
 	if v, ok := decided(f); ok {
@@ -178,7 +178,7 @@ func judge(f facts) (verdict, effects) {
 	return later(f, f.err), effects{}
 }
 
-// decided are the errors that stand whatever has ended meanwhile.
+// decided are the errors that count regardless of what has ended meanwhile.
 func decided(f facts) (verdict, bool) {
 	var end *endError
 	var unreadable *unreadableError
@@ -206,8 +206,8 @@ func decided(f facts) (verdict, bool) {
 	return verdict{}, false
 }
 
-// judgePanic ends a run that met a panic, where it can be answered. Tried again
-// it would most likely meet the same.
+// judgePanic ends a run that met a panic, if it can be answered. A retry would
+// most likely meet the same panic.
 func judgePanic(f facts) verdict {
 	reason := &run.Error{
 		Owner: run.OwnerPlatform, Type: "InternalError",
@@ -222,7 +222,8 @@ func judgePanic(f facts) verdict {
 	return answers(run.PlatformError, reason)
 }
 
-// judgeInvocation decides on an invocation that did not come back.
+// judgeInvocation decides about an invocation without an answer of the
+// function.
 func judgeInvocation(f facts) (verdict, effects) {
 	switch f.class {
 	case function.Throttled:
@@ -267,7 +268,7 @@ func again(f facts, kind string, e effects) (verdict, effects) {
 	}), e
 }
 
-// ambiguous decides on a run that may have executed: no answer came.
+// ambiguous decides about a run that may have executed: no answer came.
 func ambiguous(f facts) (verdict, effects) {
 	switch {
 	case f.atMostOnce:

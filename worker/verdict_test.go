@@ -15,7 +15,7 @@ import (
 	"github.com/scriptfleet/scriptfleet/pkg/run"
 )
 
-// given are the facts of a first attempt of a young run, changed as a case says.
+// given are the facts of a first attempt of a young run, with changes.
 func given(err error, change ...func(*facts)) facts {
 	f := facts{err: err, maxAttempts: 3, budget: true, giveUpAfter: time.Hour, age: time.Minute, receives: 3,
 		expiresAt: time.Date(2026, 11, 23, 9, 10, 0, 0, time.UTC)}
@@ -25,7 +25,7 @@ func given(err error, change ...func(*facts)) facts {
 	return f
 }
 
-// failed are the facts of a first invocation that failed so.
+// failed are the facts of a first invocation that failed with the class.
 func failed(class function.Class, change ...func(*facts)) facts {
 	err := &function.Error{Class: class, Op: "Invoke", Err: errors.New("a test says so")}
 	return given(err, append([]func(*facts){func(f *facts) { f.invoked, f.class, f.attempts = true, class, 1 }}, change...)...)
@@ -93,7 +93,7 @@ func TestJudge(t *testing.T) {
 		"panic as it stops":           {given(&panics.Error{ID: "1"}, read, claimed, since(errStopping)), "answered platform_error platform InternalError"},
 		"panic while it was invoked":  {failed("", panicked, read, claimed), "answered platform_error platform InternalError"},
 		"panic without the claim":     {given(&panics.Error{ID: "1"}, read, claimed, since(errLost)), "leave"},
-		// The invocation: nothing was executed, so the attempt does not count.
+		// The invocation: nothing executed, so the attempt does not count.
 		"throttled":                  {failed(function.Throttled), "put_back in 8s, throttle, uncount, waits for Lambda's throttle to pass"},
 		"throttled, one function":    {failed(function.Throttled, ofOne), "put_back in 8s, uncount, waits for Lambda's throttle to pass"},
 		"throttled, at most once":    {failed(function.Throttled, once), "put_back in 8s, throttle, uncount, waits for Lambda's throttle to pass"},

@@ -8,15 +8,15 @@ import (
 	"github.com/scriptfleet/scriptfleet/pkg/run"
 )
 
-// work walks one delivery to its verdict, and gives back what it took on the way.
+// work walks one delivery to its verdict, and gives back its turn and slots.
 func (w *Worker) work(h *held) verdict {
 	defer w.giveBack(h)
 	out, err := w.walk(h)
 	return w.verdict(h, out, err)
 }
 
-// walk goes the way of a delivery. Each step stands in the file of its name. A
-// step that fails ends the way, and judge decides what its error means.
+// walk takes a delivery's steps in order. Each step is in the file of its name.
+// A step that fails ends the walk, and judge decides what its error means.
 func (w *Worker) walk(h *held) (function.Outcome, error) {
 	if err := w.decode(h); err != nil {
 		return function.Outcome{}, err
@@ -36,8 +36,9 @@ func (w *Worker) walk(h *held) (function.Outcome, error) {
 	return w.invoke(h)
 }
 
-// decode reads the request again: the dispatcher has admitted it, so what can't
-// be read here was put on the partition by somebody else.
+// decode decodes the request again. The dispatcher has admitted it, so a
+// request that cannot be decoded here was put on the partition by another
+// sender.
 func (w *Worker) decode(h *held) error {
 	r, refused := w.deps.Policy.Decode(h.delivery.Body, time.Now())
 	if err := claimcheck.Problem(h.delivery); err != nil {

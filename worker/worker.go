@@ -1,17 +1,17 @@
-// Package worker takes deliveries from the partitions, sees that their scripts
-// are built, invokes them, and publishes one result for each run.
+// Package worker takes deliveries from the partitions, has their scripts built,
+// invokes them, and publishes one result for each run.
 //
-// Each delivery in hand has a goroutine of its own, which goes one straight way.
-// work.go gives the order; each step stands in the file of its name:
+// Each delivery in hand has its own goroutine, which takes the steps in order.
+// work.go has the order; each step is in the file of its name:
 //
 //	receive ─▶ (decode ─▶ claim ─▶ build ─▶ slot ─▶ invoke) work ─▶ verdict ─▶ settle
 //
-// A step fails with an error that says what stands in the way. verdict.go alone
-// decides what that error means for the run.
+// A step fails with an error that names the obstacle. Only verdict.go decides
+// what that error means for the run.
 //
-// Beside the way stand inflight.go (what is in hand), share.go (how much of it a
+// The other files: inflight.go (what is in hand), share.go (how much of it a
 // tenant may have), kept.go (what waits for that), turns.go (which runs execute
-// here), heartbeat.go (what is renewed), calls.go (calls to Redis) and
+// here), heartbeat.go (what is renewed), calls.go (calls to Redis), and
 // deadletter.go.
 //
 // What holds:
@@ -27,16 +27,16 @@
 //
 // # Who may publish
 //
-// The claim decides, not the delivery. While the claim is ours no other worker
-// invokes the run, even when the delivery's visibility has run out: the run goes
-// on, and its result is published once. The work ends with errLost when the claim
-// is lost, or when the delivery is lost while the ledger is out of reach. Nothing
-// is published then.
+// The claim decides, not the delivery. While this worker has the claim, no
+// other worker invokes the run, even after the delivery's visibility has
+// expired: the run goes on, and its result is published once. The work ends
+// with errLost when the claim is lost, or when the delivery is lost while the
+// ledger is out of reach. Nothing is published then.
 //
 // # Stopping
 //
 // When intake ends, receiving stops, runs that wait are put back, and runs that
-// execute go on to their end. When work ends, those are put back too.
+// execute go on. When work ends, those are put back too.
 package worker
 
 import (
@@ -60,27 +60,27 @@ import (
 	"github.com/scriptfleet/scriptfleet/pkg/tenant"
 )
 
-// Config of a worker. Zero values take the defaults that are noted.
+// Config configures a Worker. A zero value means the noted default.
 type Config struct {
 	Name        string        // of this worker, unique in the fleet
-	Concurrency int           // runs that execute at a time; default 32
-	Reserve     *int          // and so many more, of tenants that have hardly any; default a quarter of Concurrency
-	MaxParked   int           // deliveries that wait for a build; default 1000
-	MaxParkedMB int           // and the sum of their bodies; default 256
+	Concurrency int           // limit of runs that execute at a time; default 32
+	Reserve     *int          // turns beyond Concurrency, for tenants with few or none; default a quarter of Concurrency
+	MaxParked   int           // limit of deliveries that wait for a build; default 1000
+	MaxParkedMB int           // limit of their bodies together, in MB; default 256
 	PollWait    time.Duration // of one long poll; default 10 s
 
-	// Visibility is how long a delivery is ours without being extended. It
-	// covers a common run, and is how long the runs of a worker that died are
-	// hidden. It is longer than claimTTL; default 24 s.
+	// Visibility is the visibility timeout of a received delivery. It covers a
+	// common run, and is how long the runs of a worker that died are hidden. It
+	// is longer than claimTTL; default 24 s.
 	Visibility time.Duration
 
-	MaxAttempts int           // invocations of one run; default 3
-	GiveUpAfter time.Duration // how long a run that can't be invoked is tried; default 1 h
+	MaxAttempts int           // limit of invocations of one run; default 3
+	GiveUpAfter time.Duration // after which a run that cannot be invoked ends; default 1 h
 }
 
-// claimTTL is how long a claim lasts without being renewed. It ends before the
-// visibility of a dead worker's delivery does, so that its next delivery can be
-// claimed at once.
+// claimTTL is how long a claim lasts without renewal. It is shorter than
+// Visibility, so that the claim of a dead worker has expired when its delivery
+// comes again.
 const claimTTL = 15 * time.Second
 
 func (c Config) withDefaults() Config {
@@ -104,7 +104,7 @@ func setDefault[T comparable](v *T, d T) {
 	}
 }
 
-// Builds is what a worker needs of a [builds.Builder].
+// Builds is the part of [builds.Builder] that a worker uses.
 type Builds interface {
 	Known(s run.Script) (builds.Built, bool)
 	Ensure(ctx context.Context, s run.Script, p builds.Priority) (builds.Built, error)
@@ -117,15 +117,15 @@ type Credentials interface {
 	Assume(ctx context.Context, tenant, credential, run string) function.Credentials
 }
 
-// Tenants knows the limits of each tenant, known or not.
+// Tenants returns the limits of a tenant, known or not.
 type Tenants interface {
 	Limits(name string) tenant.Limits
 }
 
-// Deps of a worker.
+// Deps are a Worker's dependencies.
 type Deps struct {
 	Partitions []queue.Queue
-	Side       queue.Queue // drained with what is left over; may be nil
+	Side       queue.Queue // side partition, read with left-over room; may be nil
 	Results    queue.Queue
 	DeadLetter queue.Queue // of the partitions
 
@@ -140,7 +140,7 @@ type Deps struct {
 	Registerer  prometheus.Registerer
 }
 
-// Worker is made by New.
+// Worker takes runs from the partitions and answers them.
 type Worker struct {
 	cfg     Config
 	deps    Deps
@@ -158,7 +158,7 @@ type Worker struct {
 	slots  *batch.Batcher[slot.Ask, bool]
 }
 
-// New makes a worker.
+// New returns a Worker; Run starts it.
 func New(cfg Config, deps Deps) *Worker {
 	cfg = cfg.withDefaults()
 	w := &Worker{
@@ -188,8 +188,8 @@ func New(cfg Config, deps Deps) *Worker {
 	return w
 }
 
-// Run works until intake ends, then settles what it has in hand; work ends that
-// too.
+// Run works until intake ends, and then settles the deliveries in hand, unless
+// work ends first.
 func (w *Worker) Run(intake, work context.Context) error {
 	beating, stopBeating := context.WithCancel(context.WithoutCancel(work))
 	defer stopBeating()
@@ -220,5 +220,5 @@ func (w *Worker) Run(intake, work context.Context) error {
 	return nil
 }
 
-// Ready is nil while the worker takes runs, else why it does not.
+// Ready returns nil while the worker takes runs, and else the reason why not.
 func (w *Worker) Ready() error { return w.breaker.Reason() }
