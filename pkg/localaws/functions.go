@@ -36,12 +36,17 @@ func (s *Stack) openFunctions() error {
 	var ctx context.Context
 	ctx, f.cancel = context.WithCancel(context.Background())
 	s.functions = f
-	go f.open(ctx, cfg, lambda.Deps{Log: s.cfg.Log.Named("lambda"), FetchS3: s.s3.Fetch, SDK: s.cfg.SDK, Panicked: s.panics.Inc})
+	deps := lambda.Deps{Log: s.cfg.Log.Named("lambda"), FetchS3: s.s3.Fetch, SDK: s.cfg.SDK, Panicked: s.panics.Inc}
+	go func() {
+		defer close(f.done)
+		if p := s.faults("functions").Catch(func() { f.open(ctx, cfg, deps) }, nil); p != nil {
+			f.err = p
+		}
+	}()
 	return nil
 }
 
 func (f *functions) open(ctx context.Context, cfg lambda.Config, deps lambda.Deps) {
-	defer close(f.done)
 	f.walls = sandbox.Probe().String()
 	if deps.Interpreters, f.err = interpreter.Default(ctx); f.err != nil {
 		return

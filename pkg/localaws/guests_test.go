@@ -13,8 +13,12 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/sts"
 	"github.com/aws/smithy-go"
 	goredis "github.com/redis/go-redis/v9"
+	"go.uber.org/zap"
+	"go.uber.org/zap/zapcore"
+	"go.uber.org/zap/zaptest/observer"
 
 	"github.com/scriptfleet/scriptfleet/pkg/localaws/auth"
+	"github.com/scriptfleet/scriptfleet/pkg/panics"
 )
 
 // open opens connections that say nothing.
@@ -134,5 +138,29 @@ func TestSessionThatTheFleetAloneCanHaveIsTheFleets(t *testing.T) {
 		if (err == nil) != want {
 			t.Errorf("a session of %s: %v", role.ARN, err)
 		}
+	}
+}
+
+// TestPanicAsFunctionsComeUpIsTheirErrorAlone: the other services go on.
+func TestPanicAsFunctionsComeUpIsTheirErrorAlone(t *testing.T) {
+	core, logged := observer.New(zap.ErrorLevel)
+	broken := zap.Hooks(func(e zapcore.Entry) error {
+		if e.LoggerName == "lambda" {
+			panic("a fault of ours")
+		}
+		return nil
+	})
+	info, _ := observer.New(zap.InfoLevel)
+	s, err := Start(t.Context(), Config{Log: zap.New(zapcore.NewTee(core, info), broken)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer s.Close(context.Background())
+	var p *panics.Error
+	if err := s.Ready(t.Context()); !errors.As(err, &p) || logged.FilterMessage("panic").Len() != 1 {
+		t.Errorf("functions end with %v; the log has %v", err, logged.All())
+	}
+	if _, err := s.client(s.secrets.AccessKey, s.secrets.SecretKey, "").GetCallerIdentity(t.Context(), nil); err != nil {
+		t.Error(err)
 	}
 }

@@ -53,8 +53,7 @@ func (s *Stack) guard(w http.ResponseWriter, r *http.Request, next http.Handler)
 	})
 	if p != nil {
 		service := auth.ServiceOf(r)
-		s.cfg.Log.Error("panic", zap.String("id", p.ID), zap.String("service", service), zap.String("panic", p.Value), zap.String("stack", p.Stack))
-		s.panics.Inc()
+		s.faults("calls").Report(p, zap.String("service", service))
 		if !answer.header {
 			auth.WriteInternal(w, service, p.Error())
 			return

@@ -1,11 +1,14 @@
 package localaws
 
 import (
+	"context"
 	"fmt"
 	"sync"
 	"time"
 
 	"github.com/alicebob/miniredis/v2"
+
+	"github.com/scriptfleet/scriptfleet/pkg/panics"
 )
 
 // inProcess is miniredis with a moving clock. The clock of miniredis stands
@@ -18,7 +21,8 @@ import (
 // may expire early by one step. TIME advances in the same steps.
 type inProcess struct {
 	server *miniredis.Miniredis
-	stop   chan struct{}
+	life   context.Context // ends with close
+	stop   context.CancelFunc
 	ended  sync.WaitGroup
 }
 
@@ -28,7 +32,7 @@ const (
 	stepsShare = 20 // steps may take 1/stepsShare of the time
 )
 
-func startInProcess(password string) (*inProcess, error) {
+func startInProcess(password string, guard panics.Guard) (*inProcess, error) {
 	server := miniredis.NewMiniRedis()
 	server.RequireAuth(password)
 	server.SetTime(time.Now())
@@ -37,8 +41,9 @@ func startInProcess(password string) (*inProcess, error) {
 		return nil, fmt.Errorf("start miniredis: %w", err)
 	}
 	_ = first.Close()
-	r := &inProcess{server: server, stop: make(chan struct{})}
-	r.ended.Go(r.run)
+	r := &inProcess{server: server}
+	r.life, r.stop = context.WithCancel(context.Background())
+	r.ended.Go(func() { guard.Loop(r.life, "clock", r.run) })
 	return r, nil
 }
 
@@ -47,7 +52,7 @@ func (r *inProcess) name() string { return "miniredis, in this process" }
 func (r *inProcess) serve(client *admitted) { r.server.Server().ServeConn(client) }
 
 func (r *inProcess) close() {
-	close(r.stop)
+	r.stop()
 	r.ended.Wait()
 	r.server.Close()
 }
@@ -58,7 +63,7 @@ func (r *inProcess) run() {
 	defer timer.Stop()
 	for {
 		select {
-		case <-r.stop:
+		case <-r.life.Done():
 			return
 		case <-timer.C:
 		}

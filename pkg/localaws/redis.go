@@ -1,6 +1,7 @@
 package localaws
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"net"
@@ -9,6 +10,8 @@ import (
 	"time"
 
 	"go.uber.org/zap"
+
+	"github.com/scriptfleet/scriptfleet/pkg/panics"
 )
 
 const (
@@ -24,6 +27,7 @@ type redis struct {
 	server   redisServer
 	ended    sync.WaitGroup
 	guests   *strangers // connections at the door
+	guard    panics.Guard
 
 	mu     sync.Mutex
 	closed bool
@@ -42,29 +46,29 @@ const redisProgram = "redis-server"
 
 // startRedis listens on addr. The server is the program, with its socket in dir,
 // or miniredis if the program is missing or unfit.
-func startRedis(addr, password, program, dir string, log *zap.Logger) (*redis, error) {
+func startRedis(addr, password, program, dir string, guard panics.Guard) (*redis, error) {
 	listener, err := net.Listen("tcp", addr)
 	if err != nil {
 		return nil, fmt.Errorf("listen for Redis: %w", explainListen(err, redisFlag))
 	}
-	server, err := redisBehind(program, password, dir, log)
+	server, err := redisBehind(program, password, dir, guard)
 	if err != nil {
 		return nil, errors.Join(err, listener.Close())
 	}
-	r := &redis{listener: listener, password: password, server: server, guests: newStrangers(mostStrangers)}
-	r.ended.Go(r.accept)
+	r := &redis{listener: listener, password: password, server: server, guests: newStrangers(mostStrangers), guard: guard}
+	r.ended.Go(func() { guard.Loop(context.Background(), "redis", r.accept) })
 	return r, nil
 }
 
-func redisBehind(program, password, dir string, log *zap.Logger) (redisServer, error) {
+func redisBehind(program, password, dir string, guard panics.Guard) (redisServer, error) {
 	path, err := exec.LookPath(program)
 	if err != nil {
-		return startInProcess(password)
+		return startInProcess(password, guard)
 	}
-	child, err := startRedisChild(path, password, dir, log)
+	child, err := startRedisChild(path, password, dir, guard.Log)
 	if err != nil {
-		log.Warn("redis-server can't be used, miniredis is", zap.String("path", path), zap.Error(err))
-		return startInProcess(password)
+		guard.Log.Warn("redis-server can't be used, miniredis is", zap.String("path", path), zap.Error(err))
+		return startInProcess(password, guard)
 	}
 	return child, nil
 }
@@ -89,7 +93,7 @@ func (r *redis) accept() {
 		switch {
 		case err == nil:
 			r.guests.came(conn)
-			r.ended.Go(func() { r.letIn(conn) })
+			r.ended.Go(func() { r.guard.Catch(func() { r.letIn(conn) }, nil) })
 		case errors.Is(err, net.ErrClosed):
 			return
 		default:

@@ -5,6 +5,8 @@ import (
 
 	goredis "github.com/redis/go-redis/v9"
 	"go.uber.org/zap"
+
+	"github.com/scriptfleet/scriptfleet/pkg/panics"
 )
 
 // BenchmarkRedisScript is one short Lua script through the door, on each kind of
@@ -12,7 +14,7 @@ import (
 func BenchmarkRedisScript(b *testing.B) {
 	for name, program := range map[string]string{"server": redisProgram, "miniredis": "/no/such/program"} {
 		b.Run(name, func(b *testing.B) {
-			r, err := startRedis("127.0.0.1:0", testPassword, program, b.TempDir(), zap.NewNop())
+			r, err := startRedis("127.0.0.1:0", testPassword, program, b.TempDir(), panics.Guard{Log: zap.NewNop()})
 			if err != nil {
 				b.Fatal(err)
 			}

@@ -14,6 +14,7 @@ import (
 
 	"github.com/scriptfleet/scriptfleet/pkg/fleettest/redistest"
 	"github.com/scriptfleet/scriptfleet/pkg/fleettest/wait"
+	"github.com/scriptfleet/scriptfleet/pkg/panics"
 )
 
 // connected is a client of a Redis that tries each command once.
@@ -35,7 +36,7 @@ func TestKeysRunOutAndScriptsRun(t *testing.T) {
 }
 
 func TestRedisServerThatIsKilledComesBackEmpty(t *testing.T) {
-	r, err := startRedis("127.0.0.1:0", testPassword, redisProgram, t.TempDir(), zap.NewNop())
+	r, err := startRedis("127.0.0.1:0", testPassword, redisProgram, t.TempDir(), panics.Guard{Log: zap.NewNop()})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -66,7 +67,7 @@ func TestRedisServerThatWillNotDoIsNotUsed(t *testing.T) {
 		if err := os.WriteFile(path, []byte(program), 0o755); err != nil {
 			t.Fatal(err)
 		}
-		r, err := startRedis("127.0.0.1:0", testPassword, path, t.TempDir(), zap.NewNop())
+		r, err := startRedis("127.0.0.1:0", testPassword, path, t.TempDir(), panics.Guard{Log: zap.NewNop()})
 		if err != nil {
 			t.Fatalf("%s: %v", name, err)
 		}
@@ -83,7 +84,7 @@ func TestRedisServerThatWillNotDoIsNotUsed(t *testing.T) {
 }
 
 func TestRedisServersPasswordIsOnNoCommandLine(t *testing.T) {
-	r, err := startRedis("127.0.0.1:0", testPassword, redisProgram, t.TempDir(), zap.NewNop())
+	r, err := startRedis("127.0.0.1:0", testPassword, redisProgram, t.TempDir(), panics.Guard{Log: zap.NewNop()})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -11,6 +11,8 @@ import (
 	"time"
 
 	"go.uber.org/zap"
+
+	"github.com/scriptfleet/scriptfleet/pkg/panics"
 )
 
 const testPassword = "open-sesame"
@@ -42,7 +44,7 @@ func command(args ...string) string {
 func onBoth(t *testing.T, test func(*testing.T, *redis)) {
 	for _, program := range []string{redisProgram, "/no/such/program"} {
 		t.Run(program, func(t *testing.T) {
-			r, err := startRedis("127.0.0.1:0", testPassword, program, t.TempDir(), zap.NewNop())
+			r, err := startRedis("127.0.0.1:0", testPassword, program, t.TempDir(), panics.Guard{Log: zap.NewNop()})
 			if err != nil {
 				t.Fatal(err)
 			}

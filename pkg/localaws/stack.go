@@ -21,6 +21,7 @@ import (
 	"github.com/scriptfleet/scriptfleet/pkg/localaws/s3"
 	"github.com/scriptfleet/scriptfleet/pkg/localaws/sqs"
 	"github.com/scriptfleet/scriptfleet/pkg/localaws/sts"
+	"github.com/scriptfleet/scriptfleet/pkg/panics"
 	"github.com/scriptfleet/scriptfleet/pkg/queue"
 )
 
@@ -82,6 +83,11 @@ func panicsTotal(r prometheus.Registerer) prometheus.Counter {
 	return promauto.With(r).NewCounter(prometheus.CounterOpts{
 		Name: "scriptfleet_stack_panics_total", Help: "Panics in the embedded stack, each of which failed one call or one invocation.",
 	})
+}
+
+// faults is the guard of the stack's own work.
+func (s *Stack) faults(name string) panics.Guard {
+	return panics.Guard{Log: s.cfg.Log.Named(name), Count: s.panics.Inc}
 }
 
 func (s *Stack) openData() (err error) {
@@ -148,7 +154,7 @@ func (s *Stack) openServices() (err error) {
 	s.s3 = s3.New(s.objects)
 	s.sqs, err = sqs.New(
 		sqs.Config{Region: s.cfg.Region, Account: s.cfg.Account, DB: s.db},
-		sqs.Deps{Log: s.cfg.Log.Named("sqs")})
+		sqs.Deps{Log: s.cfg.Log.Named("sqs"), Guard: s.faults("sqs")})
 	return err
 }
 
@@ -166,7 +172,7 @@ func (s *Stack) provision() error {
 }
 
 func (s *Stack) listenRedis() (err error) {
-	s.redis, err = startRedis(s.cfg.RedisAddr, s.secrets.RedisPassword, redisProgram, s.scratch.dir, s.cfg.Log.Named("redis"))
+	s.redis, err = startRedis(s.cfg.RedisAddr, s.secrets.RedisPassword, redisProgram, s.scratch.dir, s.faults("redis"))
 	return err
 }
 

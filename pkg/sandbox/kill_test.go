@@ -5,6 +5,7 @@ package sandbox
 import (
 	"bufio"
 	"context"
+	"errors"
 	"fmt"
 	"net"
 	"net/http"
@@ -19,6 +20,7 @@ import (
 
 	"github.com/scriptfleet/scriptfleet/pkg/fleettest/process"
 	"github.com/scriptfleet/scriptfleet/pkg/fleettest/wait"
+	"github.com/scriptfleet/scriptfleet/pkg/panics"
 )
 
 // escape leaves processes that are hard to kill: in other sessions, ignoring
@@ -247,4 +249,28 @@ func TestAnOrdinaryUserIsWalledInToo(t *testing.T) {
 			t.Log(strings.TrimSpace(line))
 		}
 	}
+}
+
+func TestPanicOfAWatcherEndsItsProcessAlone(t *testing.T) {
+	var told *panics.Error
+	start := func() *Process {
+		p, err := Start(t.Context(), Spec{Path: "/bin/sleep", Args: []string{"60"}, Panicked: func(e *panics.Error) { told = e }})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return p
+	}
+	p, other := start(), start()
+	p.guarded(func() { panic("a fault of ours") })
+	exit := p.Wait()
+	var caught *panics.Error
+	if !errors.As(exit.Err, &caught) || caught != told || exit.Success() {
+		t.Errorf("it ends with %+v, told is %v", exit, told)
+	}
+	select {
+	case <-other.Gone():
+		t.Error("the process beside it ended too")
+	default:
+	}
+	other.Kill()
 }

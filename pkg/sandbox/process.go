@@ -14,6 +14,8 @@ import (
 	"sync/atomic"
 	"syscall"
 	"time"
+
+	"github.com/scriptfleet/scriptfleet/pkg/panics"
 )
 
 // Process is a started process and all its descendants.
@@ -34,6 +36,9 @@ type Process struct {
 
 	halted  atomic.Bool // it is frozen
 	overran atomic.Bool // the warden killed it for its memory
+
+	fault    atomic.Pointer[panics.Error] // the first panic of a watcher
+	panicked func(*panics.Error)
 }
 
 // Start starts the process. When ctx ends, the process is killed as by Kill.
@@ -46,7 +51,7 @@ func start(ctx context.Context, s Spec, walls Report) (*Process, error) {
 		return nil, fmt.Errorf("start sandbox: %w", err)
 	}
 	s = s.withDefaults()
-	p := &Process{walls: walls, memory: s.MemoryBytes, uid: hostUID(s.Binds), frozen: make(chan int64, 1), gone: make(chan struct{})}
+	p := &Process{walls: walls, memory: s.MemoryBytes, uid: hostUID(s.Binds), frozen: make(chan int64, 1), gone: make(chan struct{}), panicked: s.Panicked}
 	if err := p.launch(s); err != nil {
 		p.cleanup()
 		return nil, err
@@ -58,7 +63,7 @@ func start(ctx context.Context, s Spec, walls Report) (*Process, error) {
 		return nil, err
 	}
 	if p.group != nil && p.group.watched {
-		go p.watchMemory(s.MemoryBytes + initBytes)
+		go p.guarded(func() { p.watchMemory(s.MemoryBytes + initBytes) })
 	}
 	stop := context.AfterFunc(ctx, p.Kill)
 	go func() { <-p.gone; stop() }()
@@ -166,24 +171,22 @@ func (p *Process) give(binds []Bind) error {
 	return nil
 }
 
-// watch reads the init's events until the init has ended.
+// guarded runs a watcher of the process. A panic in it ends this process alone.
+func (p *Process) guarded(watch func()) {
+	caught := panics.Catch(watch)
+	if caught == nil || !p.fault.CompareAndSwap(nil, caught) {
+		return
+	}
+	if p.panicked != nil {
+		p.panicked(caught)
+	}
+	go p.Kill() // which waits until watch has seen it end
+}
+
+// watch waits until the init has ended.
 func (p *Process) watch(started chan<- error) {
 	var last event
-	for {
-		e, err := readEvent(p.control)
-		if err != nil {
-			break
-		}
-		switch {
-		case e.Started:
-			p.findMain()
-			started <- nil
-		case e.Frozen:
-			p.frozen <- e.Peak
-		default:
-			last = e
-		}
-	}
+	p.guarded(func() { p.readEvents(started, &last) })
 	err := p.cmd.Wait()
 	p.exit = p.judge(last, err)
 	if p.main != nil {
@@ -201,6 +204,25 @@ func (p *Process) watch(started chan<- error) {
 	close(p.gone)
 }
 
+// readEvents reads the init's events until it has ended.
+func (p *Process) readEvents(started chan<- error, last *event) {
+	for {
+		e, err := readEvent(p.control)
+		if err != nil {
+			return
+		}
+		switch {
+		case e.Started:
+			p.findMain()
+			started <- nil
+		case e.Frozen:
+			p.frozen <- e.Peak
+		default:
+			*last = e
+		}
+	}
+}
+
 // judge makes an Exit of the init's last event. Without one, the init was
 // killed.
 func (p *Process) judge(last event, err error) Exit {
@@ -213,6 +235,9 @@ func (p *Process) judge(last event, err error) Exit {
 	}
 	if errors.Is(err, exec.ErrWaitDelay) {
 		exit.Err = fmt.Errorf("a descendant still holds an output of the sandbox: %w", err)
+	}
+	if fault := p.fault.Load(); fault != nil {
+		exit.Err = fmt.Errorf("watch the sandbox: %w", fault)
 	}
 	if p.group != nil {
 		exit.OutOfMemory = p.overran.Load() || p.group.killedSome()

@@ -51,6 +51,8 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+
+	"github.com/scriptfleet/scriptfleet/pkg/panics"
 )
 
 // Main must be the first call of main, and of TestMain, in every program that
@@ -97,6 +99,10 @@ type Spec struct {
 	// Binds are added to the system's read-only paths (/usr, /lib…,
 	// certificates, name resolution).
 	Binds []Bind
+
+	// Panicked is told of a panic of ours beside the process, which kills it and
+	// is Exit.Err. It may be nil.
+	Panicked func(*panics.Error)
 
 	Network      bool  // share the host's network; otherwise loopback only
 	MemoryBytes  int64 // of all processes together; 0: no limit

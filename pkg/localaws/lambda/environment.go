@@ -13,6 +13,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/scriptfleet/scriptfleet/pkg/interpreter"
+	"github.com/scriptfleet/scriptfleet/pkg/panics"
 	"github.com/scriptfleet/scriptfleet/pkg/sandbox"
 )
 
@@ -62,7 +63,7 @@ type outcome struct {
 
 // start starts an environment's process and returns during its init phase. sdk
 // is the directory of boto3, or "".
-func (p *program) start(ctx context.Context, sdk string) (*environment, error) {
+func (p *program) start(ctx context.Context, sdk string, guard panics.Guard) (*environment, error) {
 	began := time.Now()
 	fds, err := unix.Socketpair(unix.AF_UNIX, unix.SOCK_STREAM|unix.SOCK_CLOEXEC, 0)
 	if err != nil {
@@ -74,14 +75,16 @@ func (p *program) start(ctx context.Context, sdk string) (*environment, error) {
 		return nil, fmt.Errorf("make runtime socket: %w", err)
 	}
 	ours := os.NewFile(uintptr(fds[0]), "api")
-	log, out, err := newLogTail()
+	log, out, err := newLogTail(guard)
 	if err != nil {
 		ours.Close()
 		return nil, err
 	}
 	defer out.Close()
 	log.printf("INIT_START Runtime Version: %s\tRuntime Version ARN: \n", p.interpreter.Version)
-	proc, err := sandbox.Start(ctx, p.spec(sdk, theirs, out))
+	spec := p.spec(sdk, theirs, out)
+	spec.Panicked = func(caught *panics.Error) { guard.Report(caught) }
+	proc, err := sandbox.Start(ctx, spec)
 	if err != nil {
 		ours.Close()
 		return nil, err

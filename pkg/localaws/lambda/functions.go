@@ -110,7 +110,7 @@ func (s *Server) createFunction(w http.ResponseWriter, r *http.Request, _ target
 		return err
 	}
 	answer := s.describe(f)
-	s.work.Go(func() { s.prepare(f) })
+	s.prepareLater(f)
 	writeJSON(w, http.StatusCreated, answer)
 	return nil
 }
@@ -139,6 +139,11 @@ func (s *Server) enter(f *function) error {
 	}
 	s.functions[f.Name] = f
 	return nil
+}
+
+// prepareLater prepares a function in a goroutine that Close waits for.
+func (s *Server) prepareLater(f *function) {
+	s.work.Go(func() { _ = s.guard(f.Name, func() { s.prepare(f) }) })
 }
 
 // prepare unpacks a Pending function's code and layers and makes it Active, or

@@ -6,17 +6,17 @@ import (
 	"github.com/scriptfleet/scriptfleet/pkg/panics"
 )
 
-// guard calls f, which works for one function. Every goroutine of this package
-// runs inside a guard, so that a panic fails only that work: it is logged and
-// counted, and returned as the error for the answer.
+// guardOf is the guard of work for one function. Every goroutine of this package
+// runs inside one, so that a panic fails only that work.
+func (s *Server) guardOf(function string) panics.Guard {
+	return panics.Guard{Log: s.log.With(zap.String("function", function)), Count: s.deps.Panicked}
+}
+
+// guard calls f inside the function's guard, and returns a panic as the error for
+// the answer.
 func (s *Server) guard(function string, f func()) error {
-	p := panics.Catch(f)
-	if p == nil {
-		return nil
+	if p := s.guardOf(function).Catch(f, nil); p != nil {
+		return p
 	}
-	s.log.Error("panic", zap.String("id", p.ID), zap.String("function", function), zap.String("panic", p.Value), zap.String("stack", p.Stack))
-	if s.deps.Panicked != nil {
-		s.deps.Panicked()
-	}
-	return p
+	return nil
 }

@@ -115,7 +115,7 @@ func (s *Server) wake(f *function) error {
 		return nil
 	case stateInactive:
 		f.State, f.StateReasonCode, f.StateReason = statePending, "Restoring", "The function is being restored."
-		s.work.Go(func() { s.prepare(f) })
+		s.prepareLater(f)
 		return notReady("The function is inactive and its resources are being restored. Wait for it to become active and try again.")
 	default:
 		return conflict("The operation cannot be performed at this time. The function is currently in the following state: %s", f.State)

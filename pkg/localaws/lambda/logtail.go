@@ -9,6 +9,8 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/scriptfleet/scriptfleet/pkg/panics"
 )
 
 // tailBytes is how many bytes of a log are kept and returned with an answer.
@@ -25,8 +27,9 @@ type logTail struct {
 	in  [32 << 10]byte
 }
 
-// newLogTail returns a tail and the pipe's end for writing.
-func newLogTail() (*logTail, *os.File, error) {
+// newLogTail returns a tail and the pipe's end for writing. A panic of the reader
+// closes the pipe.
+func newLogTail(guard panics.Guard) (*logTail, *os.File, error) {
 	var fds [2]int
 	if err := unix.Pipe2(fds[:], unix.O_CLOEXEC); err != nil {
 		return nil, nil, fmt.Errorf("make log pipe: %w", err)
@@ -40,7 +43,7 @@ func newLogTail() (*logTail, *os.File, error) {
 		return nil, nil, fmt.Errorf("make log pipe: %w", err)
 	}
 	l.raw = raw
-	go l.run()
+	go guard.Catch(l.run, nil)
 	return l, os.NewFile(uintptr(fds[1]), "log"), nil
 }
 

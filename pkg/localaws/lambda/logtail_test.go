@@ -1,9 +1,14 @@
 package lambda
 
 import (
+	"errors"
 	"os"
 	"testing"
 	"time"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/scriptfleet/scriptfleet/pkg/panics"
 )
 
 // TestDrainEndsWhileAScriptPrintsOn reads from a pipe that never becomes empty,
@@ -32,7 +37,7 @@ func TestDrainEndsWhileAScriptPrintsOn(t *testing.T) {
 }
 
 func TestDrainKeepsAllThatAPipeCanHold(t *testing.T) {
-	l, out, err := newLogTail()
+	l, out, err := newLogTail(panics.Guard{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -45,4 +50,20 @@ func TestDrainKeepsAllThatAPipeCanHold(t *testing.T) {
 		t.Errorf("%q", tail[len(tail)-7:])
 	}
 	out.Close()
+}
+
+// A script must not wait for ever to print, nor fill memory.
+func TestPanicOfTheReaderClosesItsPipe(t *testing.T) {
+	in, out, err := os.Pipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer out.Close()
+	l := &logTail{pipe: in} // without what it reads by
+	if p := (panics.Guard{}).Catch(l.run, nil); p == nil {
+		t.Fatal("it does not panic")
+	}
+	if _, err := out.Write([]byte("x")); !errors.Is(err, unix.EPIPE) {
+		t.Errorf("printing ends with %v", err)
+	}
 }

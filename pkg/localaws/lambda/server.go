@@ -99,8 +99,8 @@ func New(cfg Config, deps Deps) (*Server, error) {
 		s.end()
 		return nil, err
 	}
-	go s.reapIdle()
 	s.log.Info("lambda endpoint", zap.Stringer("sandbox", sandbox.Probe()), zap.Strings("pythons", deps.Interpreters.Minors()), zap.Int("functions", len(s.functions)))
+	go s.reapIdle()
 	return s, nil
 }
 
@@ -153,7 +153,7 @@ func (s *Server) load() error {
 			used[l.SHA] = true
 		}
 		if f.State == statePending {
-			s.work.Go(func() { s.prepare(f) })
+			s.prepareLater(f)
 		}
 	}
 	for _, l := range layers {

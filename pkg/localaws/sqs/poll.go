@@ -4,6 +4,8 @@ import (
 	"container/list"
 	"context"
 	"time"
+
+	"go.uber.org/zap"
 )
 
 // received is a message with the values of one delivery.
@@ -103,11 +105,13 @@ func (q *queue) setAlarm(now time.Time) {
 }
 
 func (q *queue) ring() {
-	q.mu.Lock()
-	defer q.mu.Unlock()
-	q.alarmAt = time.Time{}
-	q.engine.advance(time.Now())
-	q.wake()
+	q.guard.Catch(func() {
+		q.mu.Lock()
+		defer q.mu.Unlock()
+		q.alarmAt = time.Time{}
+		q.engine.advance(time.Now())
+		q.wake()
+	}, func() []zap.Field { return []zap.Field{zap.String("queue", q.name)} })
 }
 
 // end ends every waiting poll without a message.

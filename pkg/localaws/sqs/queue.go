@@ -4,6 +4,8 @@ import (
 	"container/list"
 	"sync"
 	"time"
+
+	"github.com/scriptfleet/scriptfleet/pkg/panics"
 )
 
 // queue is one queue: an engine guarded by a mutex, the waiting polls, and the
@@ -24,6 +26,7 @@ type queue struct {
 	alarm   *time.Timer // wakes polls when a message becomes visible
 	alarmAt time.Time   // when alarm fires; zero: not set
 	gone    chan struct{}
+	guard   panics.Guard
 }
 
 func newQueue(name, arn string, record queueRecord, set settings, epoch uint32, st *store) *queue {

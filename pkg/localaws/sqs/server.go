@@ -18,6 +18,7 @@ import (
 	"go.uber.org/zap"
 
 	"github.com/scriptfleet/scriptfleet/pkg/localaws/auth"
+	"github.com/scriptfleet/scriptfleet/pkg/panics"
 )
 
 // Config configures a Server.
@@ -29,13 +30,15 @@ type Config struct {
 
 // Deps are a Server's dependencies.
 type Deps struct {
-	Log *zap.Logger
+	Log   *zap.Logger
+	Guard panics.Guard // of timers and of commits, which are no call's own
 }
 
 // Server is the SQS endpoint: an http.Handler that must be behind auth.Verify.
 type Server struct {
 	cfg   Config
 	log   *zap.Logger
+	guard panics.Guard
 	store *store
 	epoch uint32
 
@@ -55,7 +58,7 @@ func New(cfg Config, deps Deps) (*Server, error) {
 	var epoch [4]byte
 	rand.Read(epoch[:]) // never fails
 	s := &Server{
-		cfg: cfg, log: deps.Log, store: newStore(cfg.DB),
+		cfg: cfg, log: deps.Log, guard: deps.Guard, store: newStore(cfg.DB, deps.Guard),
 		epoch: binary.BigEndian.Uint32(epoch[:]), faults: &Faults{}, short: make(chan struct{}), queues: map[string]*queue{},
 	}
 	found, err := s.store.load()
@@ -209,7 +212,7 @@ func (s *Server) find(c *call, url, action string) (*queue, error) {
 
 func (s *Server) newQueue(name string, record queueRecord, set settings) *queue {
 	q := newQueue(name, s.arn(name), record, set, s.epoch, s.store)
-	q.faults, q.short = s.faults, s.short
+	q.faults, q.short, q.guard = s.faults, s.short, s.guard
 	return q
 }
 

@@ -6,6 +6,8 @@ import (
 	"time"
 
 	"go.etcd.io/bbolt"
+
+	"github.com/scriptfleet/scriptfleet/pkg/panics"
 )
 
 // write is a set of changes that are committed together.
@@ -18,6 +20,7 @@ type write struct {
 // arrived during the previous commit, so concurrent callers share an fsync. A
 // nil store stores nothing.
 type store struct {
+	guard  panics.Guard
 	db     *bbolt.DB
 	update func(func(*bbolt.Tx) error) error // db.Update
 	writes chan write
@@ -29,11 +32,11 @@ const (
 	lazyAfter    = 100 * time.Millisecond // delay of changes for which no caller waits
 )
 
-func newStore(db *bbolt.DB) *store {
+func newStore(db *bbolt.DB, guard panics.Guard) *store {
 	if db == nil {
 		return nil
 	}
-	s := &store{db: db, update: db.Update, writes: make(chan write, commitAtMost), ended: make(chan struct{})}
+	s := &store{db: db, guard: guard, update: db.Update, writes: make(chan write, commitAtMost), ended: make(chan struct{})}
 	go s.run()
 	return s
 }
@@ -126,7 +129,11 @@ func (s *store) gather(batch []write) []write {
 // settle commits the batch and sends each writer the result of its own changes.
 // It returns false if nothing was written.
 func (s *store) settle(batch []write) bool {
-	failed, err := s.apply(batch)
+	var failed []error
+	var err error
+	if p := s.guard.Catch(func() { failed, err = s.apply(batch) }, nil); p != nil {
+		err = p
+	}
 	for i, w := range batch {
 		switch {
 		case w.done == nil:

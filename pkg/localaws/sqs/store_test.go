@@ -10,6 +10,7 @@ import (
 	"go.etcd.io/bbolt"
 
 	"github.com/scriptfleet/scriptfleet/pkg/fleettest/wait"
+	"github.com/scriptfleet/scriptfleet/pkg/panics"
 )
 
 func testStore(t *testing.T) *store {
@@ -17,7 +18,7 @@ func testStore(t *testing.T) *store {
 	if err != nil {
 		t.Fatal(err)
 	}
-	s := newStore(db)
+	s := newStore(db, panics.Guard{})
 	t.Cleanup(func() { db.Close() })
 	if err := s.commit(change{queue: "q", create: &queueRecord{Created: time.Now()}}); err != nil {
 		t.Fatal(err)
@@ -103,5 +104,22 @@ func TestADeleteThatCouldNotBeWrittenIsWrittenLater(t *testing.T) {
 	s.close()
 	if found, err := good.load(); err != nil || len(found["q"].messages) != 0 {
 		t.Error("the deleted message is still there", err)
+	}
+}
+
+func TestPanicInACommitFailsItsCallsAlone(t *testing.T) {
+	s := testStore(t)
+	defer s.close()
+	update := s.update
+	var counted atomic.Int32
+	s.guard = panics.Guard{Count: func() { counted.Add(1) }}
+	s.update = func(func(*bbolt.Tx) error) error { panic("a fault of ours") }
+	var p *panics.Error
+	if err := s.commit(change{queue: "q", put: &message{seq: 1, ID: "m"}}); !errors.As(err, &p) || counted.Load() != 1 {
+		t.Errorf("it ends with %v, %d are counted", err, counted.Load())
+	}
+	s.update = update
+	if err := s.commit(change{queue: "q", put: &message{seq: 1, ID: "m"}}); err != nil {
+		t.Errorf("the next one ends with %v", err)
 	}
 }
