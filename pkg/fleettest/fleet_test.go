@@ -56,8 +56,8 @@ func (f *fleet) withMailbox() *fleet {
 	return f
 }
 
-// openMailbox closes it with the test. It waits for queues that a process is about
-// to create.
+// openMailbox closes it with the test. It waits for queues that a process is
+// about to create.
 func (f *fleet) openMailbox(opts ...func(*sqs.Options)) *Mailbox {
 	f.t.Helper()
 	var m *Mailbox

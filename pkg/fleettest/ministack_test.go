@@ -17,18 +17,18 @@ import (
 	"github.com/scriptfleet/scriptfleet/pkg/run"
 )
 
-// All of AWS is one that others wrote: SQS, Lambda, STS and S3. Its Lambda answers
-// over the function's own stdout, so a handler that kept descriptors 1 and 2
-// would hang every invocation.
+// All of AWS is one that others wrote: SQS, Lambda, STS and S3. Its Lambda
+// answers over the function's own stdout, so a handler that kept descriptors 1
+// and 2 would hang every invocation.
 //
-// What this cannot show, since ministack is not as AWS is:
-//   - the walls between tenants: it signs in whoever comes, with any key, and
-//     narrows no session by its policy;
-//   - credentials of tenants: it lets a role be assumed without its external ID,
-//     for which the fleet refuses the role;
+// ministack differs from AWS, so that this test cannot show
+//   - the walls between tenants: it accepts any key, and narrows no session by
+//     its policy;
+//   - credentials of tenants: it lets a role be assumed without its external
+//     ID, for which the fleet refuses the role;
 //   - states: a function is Active as soon as it is made;
-//   - a runtime's own Python, memory and sandbox: functions are plain processes of
-//     the Python that ministack itself runs on.
+//   - a runtime's own Python, memory limit and sandbox: a function is a plain
+//     process of the Python that ministack itself runs on.
 func TestTheFleetRunsOnAnAWSThatOthersWrote(t *testing.T) {
 	t.Parallel()
 	f := startMinistack(t)

@@ -124,8 +124,8 @@ func named(e scriptError) string {
 	return name
 }
 
-// broken is the outcome of a function that is at fault itself, whatever the script
-// does.
+// broken is the outcome of a function that is at fault itself, whatever the
+// script does.
 func broken(kind, message string) Outcome {
 	return Outcome{Status: run.PlatformError, Output: null,
 		Error: &run.Error{Owner: run.OwnerPlatform, Type: kind, Message: message, Retryable: true}}

@@ -31,8 +31,8 @@ const (
 	UnsafeRequirement  = "UnsafeRequirement"  // a line has an option, a path, an address or a variable
 )
 
-// RefuseClaimCheck is the error of a request whose body is a claim check with this
-// problem.
+// RefuseClaimCheck is the error of a request whose body is a claim check with
+// this problem.
 func RefuseClaimCheck(problem error) *Error {
 	return refuse(InvalidClaimCheck, "", "The request cannot be read (%v): send it again with a claim check as the SQS Extended Client writes it, in the bucket and below the prefix of this queue.", problem)
 }

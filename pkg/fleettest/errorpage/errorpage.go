@@ -143,8 +143,8 @@ func (c *collector) learnMaker(s source, d *ast.FuncDecl) {
 	})
 }
 
-// part is what a maker takes an error's type or sentence from: a constant, where
-// there is one, else the first parameter that is named.
+// part is what a maker takes an error's type or sentence from: a constant,
+// where there is one, else the first parameter that is named.
 func (c *collector) part(e ast.Expr, parameters map[string]int) part {
 	p := part{argument: -1}
 	if text, ok := c.text(e); ok {

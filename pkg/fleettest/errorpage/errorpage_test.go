@@ -70,7 +70,8 @@ func TestCollectFindsWhatIsWordedInEveryWay(t *testing.T) {
 	}
 }
 
-// What a sentence ends with that is only known when it happens is not looked at.
+// What a sentence ends with that is only known when it happens is not looked
+// at.
 func TestEverySentenceEndsInAFullStop(t *testing.T) {
 	found, err := Collect(root)
 	if err != nil {
@@ -83,7 +84,8 @@ func TestEverySentenceEndsInAFullStop(t *testing.T) {
 	}
 }
 
-// Two names for one thing are two things to those who handle errors by their type.
+// Two names for one thing are two things to those who handle errors by their
+// type.
 func TestATypeOfErrorHasOneOwner(t *testing.T) {
 	found, err := Collect(root)
 	if err != nil {
