@@ -31,6 +31,7 @@ type Partitioned struct {
 // Redis is the address of a fleet's Redis.
 type Redis struct {
 	RedisURL string `name:"redis-url" env:"REDIS_URL" help:"Redis, such as redis://:password@127.0.0.1:6379/0."`
+	RedisCA  string `name:"redis-ca" type:"path" help:"File of the authorities, in PEM, that the certificate of a rediss:// Redis is checked by; the system's by default."`
 }
 
 // Large is the bucket for large bodies.

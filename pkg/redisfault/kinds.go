@@ -28,7 +28,7 @@ const (
 	asCluster = "Redis runs in cluster mode, which scriptfleet does not use: point REDIS_URL at a Redis with cluster mode off"
 	login     = "Redis refuses the user or the password of REDIS_URL: correct it, and restart this process"
 	forbidden = "the user of REDIS_URL may not do all that scriptfleet does: give it the permissions that deploy/README.md lists"
-	tooLittle = "Redis refuses a command: version 6.2 or later is needed, with the commands that deploy/README.md lists"
+	tooLittle = "Redis refuses a command: version 6.2 or later is needed, with the commands that deploy/README.md lists; a Sentinel is none"
 )
 
 // kinds are all kinds of answers whose class is not fault. The first that

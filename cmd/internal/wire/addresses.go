@@ -14,7 +14,7 @@ import (
 var (
 	errRedisForm = errors.New("--redis-url (REDIS_URL) can't be read: write it as redis://user:password@host:6379/0, rediss:// for TLS, " +
 		"with %XX in place of each character of the password that is neither a letter, a digit, nor one of - . _ ~")
-	errRedisScheme = errors.New("--redis-url (REDIS_URL) has to begin with redis:// or, for TLS, rediss://")
+	errRedisScheme = errors.New("--redis-url (REDIS_URL) has to begin with redis:// or, for TLS, rediss://; of Redis behind Sentinels, name an address that follows the primary")
 	errRedisRest   = errors.New("--redis-url (REDIS_URL) has a database or a parameter that can't be read: write it as redis://user:password@host:6379/0")
 )
 

@@ -8,7 +8,6 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	awsconfig "github.com/aws/aws-sdk-go-v2/config"
@@ -18,7 +17,6 @@ import (
 	"github.com/aws/smithy-go/logging"
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/redis/go-redis/v9"
-	"github.com/redis/go-redis/v9/maintnotifications"
 	"go.uber.org/zap"
 
 	"github.com/scriptfleet/scriptfleet/pkg/claimcheck"
@@ -26,10 +24,8 @@ import (
 	"github.com/scriptfleet/scriptfleet/pkg/config"
 	"github.com/scriptfleet/scriptfleet/pkg/function"
 	"github.com/scriptfleet/scriptfleet/pkg/ledger"
-	"github.com/scriptfleet/scriptfleet/pkg/ledger/redisledger"
 	"github.com/scriptfleet/scriptfleet/pkg/queue"
 	"github.com/scriptfleet/scriptfleet/pkg/queue/sqsqueue"
-	"github.com/scriptfleet/scriptfleet/pkg/redisfault"
 	"github.com/scriptfleet/scriptfleet/pkg/run"
 	"github.com/scriptfleet/scriptfleet/pkg/service"
 	"github.com/scriptfleet/scriptfleet/pkg/tenant"
@@ -137,28 +133,6 @@ func (f *Fleet) createQueues(ctx context.Context) error {
 	if err := sqsqueue.Ensure(ctx, f.sqs, f.Names()); err != nil {
 		return fmt.Errorf("create the queues: %w", err)
 	}
-	return nil
-}
-
-// openRedis makes the client. The fleet's own code decides when to retry a
-// call, so the client tries once and has short timeouts. A connection is opened
-// within the deadline of the call that needs it, so the handshake is HELLO
-// only: with more round trips it would exceed the deadline of any call while
-// Redis answers within seconds.
-func (f *Fleet) openRedis() error {
-	options, err := redisOptions(f.Settings.RedisURL)
-	if err != nil {
-		return err
-	}
-	options.MaxRetries = -1
-	options.DialTimeout = 2 * time.Second
-	options.ReadTimeout = 4 * time.Second
-	options.ContextTimeoutEnabled = true
-	options.DisableIdentity = true
-	options.MaintNotificationsConfig = &maintnotifications.Config{Mode: maintnotifications.ModeDisabled}
-	f.redis = redis.NewClient(options)
-	f.redis.AddHook(redisfault.Redial())
-	f.Ledger = redisledger.New(redisledger.Config{Prefix: f.Settings.Prefix}, f.redis)
 	return nil
 }
 
