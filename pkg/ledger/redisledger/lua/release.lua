@@ -7,6 +7,7 @@ local attempts = r.attempts
 if ARGV[15] == '0' then
   attempts = h.attempts - (h.invoking and 1 or 0)
 end
--- The fence stays in the record, so a renewal that arrives later finds its hold lost.
+-- The fence stays in the record, so that a renewal which arrives later finds its
+-- hold lost.
 redis.call('HSET', r.key, 's', 'q', 't', now, 'a', attempts)
 return 1
