@@ -315,6 +315,7 @@ func TestMetricsTellWhatBecameOfRequests(t *testing.T) {
 	with(t, func(b *bench) {
 		b.send(ask("r"), ask("bad", func(r *run.Request) { r.Data.Runtime = "cobol" }), cancelling("c", "r"))
 		b.sendBody([]byte("no JSON"))
+		settle()
 		want := `
 # HELP scriptfleet_dispatcher_handled_total Deliveries of requests that were handled, by what became of them.
 # TYPE scriptfleet_dispatcher_handled_total counter

@@ -180,8 +180,15 @@ func (b *bench) sent() (all []queue.Delivery) {
 	return all
 }
 
+// settle waits until what lingers, notes and deletes, has gone.
+func settle() {
+	time.Sleep(600 * time.Millisecond)
+	synctest.Wait()
+}
+
 func (b *bench) nothingLeft() {
 	b.Helper()
+	settle()
 	if d, err := b.requests.Depth(context.Background()); err != nil || d.Total() != 0 {
 		b.Errorf("the requests queue holds %+v, %v", d, err)
 	}

@@ -22,6 +22,7 @@ func TestDrainFinishesWhatExecutesAndPutsBackWhatWaits(t *testing.T) {
 		b.send(ask("waits for a turn"), ask("waits for a build", script("slow")))
 		synctest.Wait()
 
+		began := time.Now()
 		b.StopIntake()
 		synctest.Wait()
 		b.depth(b.partition, queue.Depth{Visible: 2, InFlight: 2})
@@ -29,10 +30,9 @@ func TestDrainFinishesWhatExecutesAndPutsBackWhatWaits(t *testing.T) {
 		b.state(ask("waits for a turn"), ledger.Queued)
 		b.state(ask("waits for a build", script("slow")), ledger.Queued)
 
-		began := time.Now()
 		<-b.Over
-		if d := time.Since(began); d != 30*time.Second {
-			t.Errorf("the drain lasted %s, want the 30 s of what executes", d)
+		if d := time.Since(began); d < 30*time.Second || d > 31*time.Second {
+			t.Errorf("the drain lasted %s, want the 30 s of what executes, and a moment for its delete", d)
 		}
 		for range 2 {
 			if d := b.result().Data; d.Status != run.Succeeded {

@@ -219,9 +219,15 @@ func (b *bench) noMore(within time.Duration) {
 	}
 }
 
+// settle waits until what lingers, notes and deletes, has gone.
+func settle() {
+	time.Sleep(600 * time.Millisecond)
+	synctest.Wait()
+}
+
 func (b *bench) depth(q *memqueue.Queue, want queue.Depth) {
 	b.Helper()
-	synctest.Wait()
+	settle()
 	if d, err := q.Depth(context.Background()); err != nil || d != want {
 		b.Errorf("%s holds %+v (%v), want %+v", q.Name(), d, err, want)
 	}
@@ -237,7 +243,7 @@ func (b *bench) executions(want int) {
 
 func (b *bench) state(r run.Request, want ledger.State) {
 	b.Helper()
-	synctest.Wait()
+	settle()
 	rec, err := b.ledger.Lookup(context.Background(), run.KeyOf(r.Tenant, r.Source, r.ID))
 	if err != nil || rec.State != want {
 		b.Errorf("the ledger has %s as %q (%v), want %q", r.ID, rec.State, err, want)

@@ -206,17 +206,27 @@ func (in *inflight) letGo(h *held) {
 	}
 	h.endWait(nil)
 	h.endWork(nil)
+	in.answered(h)
 	in.mu.Lock()
 	defer in.mu.Unlock()
 	delete(in.all, h)
+	in.forget(h.tenant())
+}
+
+// answered gives back the room that a delivery takes. What is left of it, the note
+// and the delete, lingers for others and delays no run.
+func (in *inflight) answered(h *held) {
+	in.mu.Lock()
+	defer in.mu.Unlock()
 	s := in.of(h.tenant())
 	if h.active {
+		h.active = false
 		in.active, s.active = in.active-1, s.active-1
 	}
 	if h.leaving {
+		h.leaving = false
 		s.leaving--
 	}
-	in.forget(h.tenant())
 	in.tell()
 }
 

@@ -3,7 +3,6 @@ package worker_test
 import (
 	"strings"
 	"testing"
-	"testing/synctest"
 
 	"github.com/prometheus/client_golang/prometheus/testutil"
 
@@ -20,7 +19,7 @@ func TestMetricsTellWhatBecameOfRuns(t *testing.T) {
 		b.want("r", run.Succeeded, 1)
 		defer b.builds.hold("slow")()
 		b.send(ask("parked", script("slow")))
-		synctest.Wait()
+		settle()
 		names := []string{
 			"scriptfleet_worker_received_total", "scriptfleet_worker_invocations_started_total", "scriptfleet_worker_invocations_refused_total",
 			"scriptfleet_worker_settled_total", "scriptfleet_worker_parked", "scriptfleet_worker_parked_limit", "scriptfleet_worker_active",

@@ -61,7 +61,8 @@ func (h *held) result(v verdict) run.Result {
 
 // answer publishes the result, and then deletes the delivery. Once the result is
 // written down, the claim is no longer renewed: no other worker can take the run
-// then. The verdict gets the status and the error that were written down.
+// then. The verdict gets the status and the error that were written down. Once
+// the result is published, the delivery takes no room: note and delete linger.
 func (w *Worker) answer(h *held, v *verdict) error {
 	hold, ok := h.currentHold()
 	if !ok {
@@ -71,7 +72,7 @@ func (w *Worker) answer(h *held, v *verdict) error {
 	err := w.outbox.Finish(h.work, hold, h.result(*v), func(res run.Result) {
 		h.dropHold()
 		v.outcome.Status, v.outcome.Error = res.Data.Status, res.Data.Error
-	})
+	}, func() { w.inflight.answered(h) })
 	if err != nil {
 		return err
 	}

@@ -46,7 +46,7 @@ func TestResultIsWrittenDownThenPublishedThenTheDeliveryIsDeleted(t *testing.T) 
 		})
 		b.send(ask("r"))
 		b.want("r", run.Succeeded, 1)
-		synctest.Wait()
+		settle()
 		mu.Lock()
 		defer mu.Unlock()
 		if want := []string{"written down", "published", "deleted"}; !slices.Equal(order, want) {
@@ -98,7 +98,7 @@ func TestRefusedRunIsRejectedWithOneEventHoweverOftenItComes(t *testing.T) {
 		if b.want("r", run.Rejected, 1).Data.Error.Type != run.UnknownRuntime {
 			t.Error("the result does not say why")
 		}
-		synctest.Wait()
+		settle()
 		b.put(ask("r", func(r *run.Request) { r.Data.Runtime = "cobol" }))
 		b.noMore(10 * time.Second)
 		b.depth(b.partition, queue.Depth{})
@@ -109,7 +109,7 @@ func TestDuplicateOfAPublishedRunIsOnlyDeleted(t *testing.T) {
 	with(t, worker.Config{}, func(b *bench) {
 		b.send(ask("r"))
 		b.want("r", run.Succeeded, 1)
-		synctest.Wait()
+		settle()
 		b.put(ask("r"))
 		b.noMore(10 * time.Second)
 		b.depth(b.partition, queue.Depth{})

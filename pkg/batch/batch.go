@@ -2,6 +2,7 @@
 // entry and waits for its answer. Entries that arrive while a flush is under
 // way go together in the next one. If none is under way, an entry is flushed at
 // once, so an idle batcher adds no latency, and batches grow with the load.
+// Config.Linger delays entries so that more of them go together.
 //
 // The rules:
 //
@@ -27,6 +28,7 @@ import (
 	"fmt"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"github.com/scriptfleet/scriptfleet/pkg/panics"
 )
@@ -43,6 +45,13 @@ type Config[In any] struct {
 	Weight      func(In) int // required if MaxWeight is set
 	Concurrency int          // flushes under way at once; 0 means 1. More flushes make smaller batches
 	Guard       panics.Guard // reports each flush that panics, once
+
+	// Linger is how long an entry waits for others if fewer than Max are waiting.
+	// With ByRate it waits only if at least two more are expected within Linger,
+	// by the mean time between the latest entries. A single entry is then flushed
+	// at once.
+	Linger time.Duration
+	ByRate bool
 }
 
 // Flush is the combined call. It gets at least one entry, in the order of
@@ -60,11 +69,14 @@ type Batcher[In, Out any] struct {
 	mu      sync.Mutex
 	line    []*entry[In, Out] // waiting to go, oldest first
 	flushes int               // under way
+	pace    pace
+	waking  bool // a timer will call start
 }
 
 type entry[In, Out any] struct {
 	in     In
 	weight int
+	came   time.Time   // set if Linger is
 	gone   atomic.Bool // set when its caller stops waiting
 	answer chan answer[Out]
 }
@@ -107,6 +119,10 @@ func (b *Batcher[In, Out]) join(e *entry[In, Out]) {
 	}
 	b.mu.Lock()
 	defer b.mu.Unlock()
+	if b.cfg.Linger > 0 {
+		e.came = time.Now()
+		b.pace.entry(e.came, b.cfg.Linger)
+	}
 	b.line = append(b.line, e)
 	b.start()
 }
@@ -117,8 +133,56 @@ func (b *Batcher[In, Out]) start() {
 	if len(b.line) == 0 || b.flushes == b.cfg.Concurrency {
 		return
 	}
+	if left := b.lingers(); left > 0 {
+		b.wakeIn(left)
+		return
+	}
 	b.flushes++
 	go b.run()
+}
+
+// lingers returns how much longer the line waits for more entries. b.mu is held.
+func (b *Batcher[In, Out]) lingers() time.Duration {
+	full := b.cfg.Max > 0 && len(b.line) >= b.cfg.Max
+	alone := b.cfg.ByRate && 2*b.pace.gap > b.cfg.Linger
+	if b.cfg.Linger == 0 || full || alone {
+		return 0
+	}
+	return b.cfg.Linger - time.Since(b.line[0].came)
+}
+
+// wakeIn calls start again after that time. b.mu is held.
+func (b *Batcher[In, Out]) wakeIn(left time.Duration) {
+	if b.waking {
+		return
+	}
+	b.waking = true
+	time.AfterFunc(left, func() {
+		b.mu.Lock()
+		defer b.mu.Unlock()
+		b.waking = false
+		b.start()
+	})
+}
+
+// pace is the mean time between two entries, as an exponential average: the
+// latest gap has a weight of one quarter. A gap counts as 2 × Linger at most, so
+// that a long pause is forgotten after five entries of a burst.
+type pace struct {
+	last time.Time
+	gap  time.Duration
+}
+
+func (p *pace) entry(now time.Time, linger time.Duration) {
+	gap := 2 * linger
+	if !p.last.IsZero() {
+		gap = min(gap, now.Sub(p.last))
+	}
+	if p.last.IsZero() {
+		p.gap = gap
+	}
+	p.gap += (gap - p.gap) / 4
+	p.last = now
 }
 
 // run is the goroutine of one flush. It forms its batch here and not in start,

@@ -82,6 +82,55 @@ func TestACallThatFindsNoneUnderWayGoesAtOnce(t *testing.T) {
 	})
 }
 
+func TestEntriesThatLingerGoTogetherOnceEnoughAreThereOrTheTimeIsOver(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := &recorder{}
+		b := batch.New(batch.Config[int]{Max: 3, Concurrency: 9, Linger: 500 * time.Millisecond}, r.flush)
+		began := time.Now()
+		full := start(t, b, 0, 4)
+		time.Sleep(300 * time.Millisecond)
+		start(t, b, 4, 1).Wait()
+		if took := time.Since(began); took != 1500*time.Millisecond {
+			t.Errorf("the last two took %s, not half a second and the flush's second", took)
+		}
+		full.Wait()
+		if want := []int{3, 2}; !slices.Equal(r.sizes(), want) {
+			t.Errorf("batches of %v, want %v", r.sizes(), want)
+		}
+	})
+}
+
+func TestEntriesLingerByTheirRateOnlyWhereCompanyComes(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := &recorder{}
+		b := batch.New(batch.Config[int]{Max: 10, Concurrency: 99, Linger: 5 * time.Millisecond, ByRate: true}, r.flush)
+		pace := func(n int, gap time.Duration) {
+			r.batches = nil
+			var all []*sync.WaitGroup
+			for i := range n {
+				all = append(all, start(t, b, i, 1))
+				time.Sleep(gap)
+			}
+			for _, wg := range all {
+				wg.Wait()
+			}
+		}
+		pace(20, 50*time.Millisecond)
+		if len(r.batches) != 20 {
+			t.Errorf("20 entries that come alone went in %d batches", len(r.batches))
+		}
+		pace(200, time.Millisecond)
+		if n := len(r.batches); n > 50 {
+			t.Errorf("200 entries, one a millisecond, went in %d batches", n)
+		}
+		began := time.Now()
+		start(t, b, 0, 1).Wait()
+		if took := time.Since(began); took != time.Second {
+			t.Errorf("one that comes alone after a crowd took %s, not only the flush's second", took)
+		}
+	})
+}
+
 func TestCallsMadeDuringAFlushGoTogetherInTheNext(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		r := &recorder{}

@@ -28,6 +28,10 @@
 //	                                               event with the same id
 //	note           the run as published            deletes
 //
+// Notes and deletes are sent in batches, up to noteWithin and a moment after the
+// result is published. If the process dies in between, the last rows of the
+// table apply to all runs of the batch. A stop waits for both.
+//
 // A call whose answer is lost is repeated in the same way, and the ledger
 // counts nothing twice.
 package outbox
@@ -99,6 +103,9 @@ type Outbox struct {
 	published *batch.Batcher[run.Key, struct{}]
 }
 
+// noteWithin is how long a note waits for the notes of other runs.
+const noteWithin = 200 * time.Millisecond
+
 // ledgerTimeout bounds one call of the ledger for a batch of runs.
 const ledgerTimeout = 5 * time.Second
 
@@ -130,7 +137,7 @@ func New(claimTTL time.Duration, deps Deps) *Outbox {
 			}
 			return nil, errs
 		}),
-		published: batch.New(batch.Config[run.Key]{Max: 100, Concurrency: 2, Guard: deps.Guard},
+		published: batch.New(batch.Config[run.Key]{Max: 100, Concurrency: 2, Linger: noteWithin, Guard: deps.Guard},
 			func(ctx context.Context, keys []run.Key) ([]struct{}, []error) {
 				ctx, cancel := context.WithTimeout(ctx, ledgerTimeout)
 				defer cancel()
@@ -180,9 +187,10 @@ func (o *Outbox) Claim(ctx context.Context, c ledger.Claim) (Grant, error) {
 // Finish stores the result of a claimed run in the ledger, publishes it, and
 // notes that it is published. Between the first two steps it calls written with
 // the stored result, which may be a replacement of res; the claim has ended by
-// then, so the caller must not renew it any more. If the claim was lost before,
-// Finish fails with ledger.ErrLost and publishes nothing.
-func (o *Outbox) Finish(ctx context.Context, hold ledger.Hold, res run.Result, written func(run.Result)) error {
+// then, so the caller must not renew it any more. It calls out when the result
+// is published and only the note is left. If the claim was lost before, Finish
+// fails with ledger.ErrLost and publishes nothing.
+func (o *Outbox) Finish(ctx context.Context, hold ledger.Hold, res run.Result, written func(run.Result), out func()) error {
 	res, body, err := o.event(res)
 	if err != nil {
 		return err
@@ -197,7 +205,7 @@ func (o *Outbox) Finish(ctx context.Context, hold ledger.Hold, res run.Result, w
 		return fmt.Errorf("write result %s down: %w", res.ID, err)
 	}
 	written(res)
-	return o.publish(ctx, hold.Entry.Key, res, body)
+	return o.publish(ctx, hold.Entry.Key, res, body, out)
 }
 
 // event encodes res, or the result that replaces it if it cannot be encoded or
@@ -233,7 +241,7 @@ func (o *Outbox) Answer(ctx context.Context, c ledger.Claim, decide func(context
 	if err != nil {
 		return err
 	}
-	return o.Finish(ctx, grant.Hold, res, func(run.Result) {})
+	return o.Finish(ctx, grant.Hold, res, func(run.Result) {}, func() {})
 }
 
 // publishStored publishes the result that an earlier owner has stored. It
@@ -243,14 +251,14 @@ func (o *Outbox) publishStored(ctx context.Context, key run.Key, stored []byte) 
 	if err != nil {
 		return fmt.Errorf("read the stored result of run %s: %w", key, err)
 	}
-	if err := o.publish(ctx, key, res, stored); err != nil {
+	if err := o.publish(ctx, key, res, stored, func() {}); err != nil {
 		return err
 	}
 	return ErrPublished
 }
 
 // publish sends a stored event, and notes in the ledger that it is published.
-func (o *Outbox) publish(ctx context.Context, key run.Key, res run.Result, stored []byte) error {
+func (o *Outbox) publish(ctx context.Context, key run.Key, res run.Result, stored []byte, out func()) error {
 	err := o.send(ctx, res, stored)
 	if queue.Refused(err) { // the queue's limit was lowered after the event was stored
 		if res, stored, err = tooLarge(stored); err == nil {
@@ -261,6 +269,7 @@ func (o *Outbox) publish(ctx context.Context, key run.Key, res run.Result, store
 		return fmt.Errorf("publish result %s: %w", res.ID, err)
 	}
 	o.deps.Sent(res.Data.Status)
+	out()
 	if _, err := o.published.Do(context.WithoutCancel(ctx), key); err != nil {
 		o.deps.Log.Warn("cannot note in the ledger that a result is published; another delivery of the run would publish it again", zap.String("run", string(key)), zap.Error(err))
 	}

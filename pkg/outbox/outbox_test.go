@@ -9,6 +9,7 @@ import (
 	"maps"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -236,7 +237,7 @@ func TestResultUnderALostClaimIsNotPublished(t *testing.T) {
 		if err := w.answer("b"); err != nil {
 			t.Fatal(err)
 		}
-		err = o.Finish(context.Background(), lost.Hold, theRun.Result(run.Failed, time.Now()), func(run.Result) { t.Error("it is written down") })
+		err = o.Finish(context.Background(), lost.Hold, theRun.Result(run.Failed, time.Now()), func(run.Result) { t.Error("it is written down") }, func() { t.Error("it is out") })
 		if !errors.Is(err, ledger.ErrLost) {
 			t.Errorf("it ends with %v", err)
 		}
@@ -280,18 +281,45 @@ func TestRepeatsEndWhereTheCallerGivesUp(t *testing.T) {
 	}
 }
 
-func TestHolderIsToldOnceTheResultIsWrittenDown(t *testing.T) {
+func TestHolderIsToldOnceTheResultIsWrittenDownAndOnceItIsOut(t *testing.T) {
 	inWorld(t, func(w *world) {
 		o := w.outbox()
 		g, err := o.Claim(context.Background(), ask("a"))
 		if err != nil {
 			t.Fatal(err)
 		}
-		if err := o.Finish(context.Background(), g.Hold, theRun.Result(run.Succeeded, time.Now()), func(run.Result) { w.calls = append(w.calls, "told") }); err != nil {
+		if err := o.Finish(context.Background(), g.Hold, theRun.Result(run.Succeeded, time.Now()), func(run.Result) { w.calls = append(w.calls, "told") }, func() { w.calls = append(w.calls, "out") }); err != nil {
 			t.Fatal(err)
 		}
-		if want := []string{claim, writeDown, "told", publish, note}; !slices.Equal(w.calls, want) {
+		if want := []string{claim, writeDown, "told", publish, "out", note}; !slices.Equal(w.calls, want) {
 			t.Errorf("the steps were %v, want %v", w.calls, want)
+		}
+	})
+}
+
+func TestNotesWaitForEachOther(t *testing.T) {
+	inWorld(t, func(w *world) {
+		o := w.outbox()
+		var runs sync.WaitGroup
+		for i := range 3 {
+			time.Sleep(10 * time.Millisecond)
+			c := ledger.Claim{Entry: ledger.Entry{Key: run.Key(fmt.Sprint(i))}, Owner: "a"}
+			runs.Go(func() {
+				_ = o.Answer(context.Background(), c, func(context.Context) (run.Result, error) {
+					return theRun.Result(run.Succeeded, time.Now()), nil
+				})
+			})
+			synctest.Wait()
+		}
+		runs.Wait()
+		notes := 0
+		for _, c := range w.calls {
+			if c == note {
+				notes++
+			}
+		}
+		if notes != 1 {
+			t.Errorf("three runs within 20 ms took %d notes", notes)
 		}
 	})
 }
@@ -328,7 +356,7 @@ func TestResultThatIsTooLargeIsWrittenDownAsItGoesOut(t *testing.T) {
 			res := theRun.Result(run.Succeeded, time.Now())
 			res.Data.Output = []byte(`"` + strings.Repeat("x", 3000) + `"`)
 			var told run.Result
-			if err := o.Finish(context.Background(), g.Hold, res, func(res run.Result) { told = res }); err == nil {
+			if err := o.Finish(context.Background(), g.Hold, res, func(res run.Result) { told = res }, func() {}); err == nil {
 				t.Fatal("the answer was not lost")
 			}
 			delete(w.after, publish)
@@ -377,7 +405,7 @@ func TestResultThatIsNotJSONIsReplacedByOneThatSaysSo(t *testing.T) {
 		}
 		res := theRun.Result(run.Succeeded, time.Now())
 		res.Data.Output = []byte(`{"open`)
-		if err := o.Finish(context.Background(), g.Hold, res, func(run.Result) {}); err != nil {
+		if err := o.Finish(context.Background(), g.Hold, res, func(run.Result) {}, func() {}); err != nil {
 			t.Fatal(err)
 		}
 		sent, err := run.DecodeResult(w.events[0])

@@ -40,8 +40,12 @@ func (s *Sender) Send(ctx context.Context, m Message) error {
 	return err
 }
 
-// Deleter deletes the deliveries of many goroutines in batches, as Sender
-// sends.
+// deleteWithin is how long a delete waits for others. No run waits for it, and
+// the delivery stays hidden for much longer.
+const deleteWithin = 300 * time.Millisecond
+
+// Deleter deletes the deliveries of many goroutines in batches: when MaxBatch of
+// them wait, or the first has waited for deleteWithin.
 type Deleter struct {
 	batch *batch.Batcher[Delivery, struct{}]
 }
@@ -49,7 +53,7 @@ type Deleter struct {
 // NewDeleter returns a Deleter for q that makes at most concurrency calls at
 // once.
 func NewDeleter(q Queue, concurrency int, guard panics.Guard) *Deleter {
-	return &Deleter{batch.New(batch.Config[Delivery]{Max: MaxBatch, Concurrency: concurrency, Guard: guard},
+	return &Deleter{batch.New(batch.Config[Delivery]{Max: MaxBatch, Concurrency: concurrency, Linger: deleteWithin, Guard: guard},
 		func(ctx context.Context, ds []Delivery) ([]struct{}, []error) {
 			ctx, cancel := context.WithTimeout(ctx, callWithin)
 			defer cancel()
