@@ -151,7 +151,7 @@ func New(cfg Config, deps Deps) *Dispatcher {
 		Send:     func(ctx context.Context, m queue.Message) error { return d.sendBy(ctx, d.results, m) },
 		MaxBytes: deps.Results.MaxBytes(), Log: d.log, Guard: guard,
 	})
-	d.accept = batch.New(batch.Config[ledger.Entry]{Max: 100, Concurrency: 2, Guard: guard}, d.flushAccepts)
+	d.accept = batch.New(batch.Config[ledger.Entry]{Max: 100, Concurrency: 2, Linger: batch.OnTheWay, ByRate: true, Guard: guard}, d.flushAccepts)
 	d.route = newRouter(len(deps.Partitions), func(p int) bool { return d.partitions[p].away.Paused() })
 	for p, q := range deps.Partitions {
 		label := strconv.Itoa(p)

@@ -13,6 +13,7 @@ import (
 	"go.uber.org/zap/zaptest/observer"
 
 	"github.com/scriptfleet/scriptfleet/dispatcher"
+	"github.com/scriptfleet/scriptfleet/pkg/batch"
 	"github.com/scriptfleet/scriptfleet/pkg/fleettest/inmemory"
 	"github.com/scriptfleet/scriptfleet/pkg/queue"
 	"github.com/scriptfleet/scriptfleet/pkg/queue/memqueue"
@@ -154,6 +155,7 @@ func (b *bench) sendAll(bodies ...[]byte) {
 	if err := errors.Join(b.requests.Send(context.Background(), ms)...); err != nil {
 		b.Fatal(err)
 	}
+	time.Sleep(4 * batch.OnTheWay) // what comes together lingers
 	synctest.Wait()
 }
 

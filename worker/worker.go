@@ -186,7 +186,7 @@ func New(cfg Config, deps Deps) *Worker {
 		},
 		Again: w.again, Sent: w.metrics.result, MaxBytes: deps.Results.MaxBytes(), Log: w.log, Guard: w.guard,
 	})
-	w.slots = batch.New(batch.Config[slot.Ask]{Max: 100, Concurrency: 2, Guard: w.guard}, w.flushSlots)
+	w.slots = batch.New(batch.Config[slot.Ask]{Max: 100, Concurrency: 2, Linger: batch.OnTheWay, ByRate: true, Guard: w.guard}, w.flushSlots)
 	return w
 }
 

@@ -54,6 +54,9 @@ type Config[In any] struct {
 	ByRate bool
 }
 
+// OnTheWay is the Linger, with ByRate, of entries that a run waits for.
+const OnTheWay = 5 * time.Millisecond
+
 // Flush is the combined call. It gets at least one entry, in the order of
 // arrival, and returns one out and one err for each. Either slice may be nil,
 // but not both: nil errs mean that all entries succeeded, nil outs that there

@@ -119,7 +119,7 @@ func New(claimTTL time.Duration, deps Deps) *Outbox {
 	}
 	return &Outbox{
 		deps: deps,
-		claims: batch.New(batch.Config[ledger.Claim]{Max: 100, Concurrency: 2, Guard: deps.Guard},
+		claims: batch.New(batch.Config[ledger.Claim]{Max: 100, Concurrency: 2, Linger: batch.OnTheWay, ByRate: true, Guard: deps.Guard},
 			func(ctx context.Context, cs []ledger.Claim) ([]ledger.Answer, []error) {
 				ctx, cancel := context.WithTimeout(ctx, ledgerTimeout)
 				defer cancel()
@@ -127,7 +127,8 @@ func New(claimTTL time.Duration, deps Deps) *Outbox {
 				return answers, same(err, len(cs))
 			}),
 		finishes: batch.New(batch.Config[ledger.Finish]{
-			Max: 100, MaxWeight: 4 << 20, Weight: func(f ledger.Finish) int { return len(f.Result) }, Concurrency: 2, Guard: deps.Guard,
+			Max: 100, MaxWeight: 4 << 20, Weight: func(f ledger.Finish) int { return len(f.Result) }, Concurrency: 2,
+			Linger: batch.OnTheWay, ByRate: true, Guard: deps.Guard,
 		}, func(ctx context.Context, fs []ledger.Finish) ([]struct{}, []error) {
 			ctx, cancel := context.WithTimeout(ctx, ledgerTimeout)
 			defer cancel()

@@ -25,7 +25,8 @@ type Sender struct {
 // once.
 func NewSender(q Queue, concurrency int, guard panics.Guard) *Sender {
 	return &Sender{batch.New(batch.Config[Message]{
-		Max: MaxBatch, MaxWeight: min(MaxMessageBytes, q.MaxBytes()), Weight: Message.Size, Concurrency: concurrency, Guard: guard,
+		Max: MaxBatch, MaxWeight: min(MaxMessageBytes, q.MaxBytes()), Weight: Message.Size, Concurrency: concurrency,
+		Linger: batch.OnTheWay, ByRate: true, Guard: guard,
 	}, func(ctx context.Context, ms []Message) ([]struct{}, []error) {
 		ctx, cancel := context.WithTimeout(ctx, callWithin)
 		defer cancel()
