@@ -39,7 +39,7 @@ func (d *Dispatcher) conclude(
 		return res, nil
 	})
 	if err == nil {
-		d.goOn(&d.ledgerAway)
+		d.ledgerAway.over()
 	}
 	return err
 }

@@ -27,7 +27,6 @@ import (
 	"go.uber.org/zap"
 
 	"github.com/scriptfleet/scriptfleet/pkg/batch"
-	"github.com/scriptfleet/scriptfleet/pkg/breaker"
 	"github.com/scriptfleet/scriptfleet/pkg/ledger"
 	"github.com/scriptfleet/scriptfleet/pkg/outbox"
 	"github.com/scriptfleet/scriptfleet/pkg/panics"
@@ -110,8 +109,8 @@ type Dispatcher struct {
 	backlogs *backlogs
 	room     *room
 
-	ledgerAway   breaker.Breaker // ledgerAway and requestsAway pause the intake
-	requestsAway breaker.Breaker
+	ledgerAway   *outage // ledgerAway and requestsAway pause the intake
+	requestsAway *outage
 
 	outbox *outbox.Outbox
 	accept *batch.Batcher[ledger.Entry, ledger.State]
@@ -133,18 +132,20 @@ func New(cfg Config, deps Deps) *Dispatcher {
 	log, metrics := deps.Log.Named("dispatcher"), newMetrics(deps.Registerer)
 	guard := panics.Guard{Log: log, Count: metrics.panics.Inc}
 	d := &Dispatcher{
-		cfg:        cfg,
-		deps:       deps,
-		log:        log,
-		metrics:    metrics,
-		guard:      guard,
-		depths:     newDepths(newBooks(deps.Ledger, deps.Registerer), deps.Registerer, guard),
-		backlogs:   newBacklogs(deps.Ledger, log),
-		room:       newRoom(cfg.MaxInHand, cfg.MaxInHandBytes),
-		delete:     queue.NewDeleter(deps.Requests, 2*calls, guard),
-		extend:     queue.NewExtender(deps.Requests, 1, guard),
-		results:    newWay(deps.Results, nil, guard),
-		deadLetter: newWay(deps.DeadLetter, nil, guard),
+		cfg:          cfg,
+		deps:         deps,
+		log:          log,
+		metrics:      metrics,
+		guard:        guard,
+		depths:       newDepths(newBooks(deps.Ledger, deps.Registerer), deps.Registerer, guard),
+		backlogs:     newBacklogs(deps.Ledger, log),
+		ledgerAway:   newOutage(log, "intake pauses", "intake goes on"),
+		requestsAway: newOutage(log, "intake pauses", "intake goes on"),
+		room:         newRoom(cfg.MaxInHand, cfg.MaxInHandBytes),
+		delete:       queue.NewDeleter(deps.Requests, 2*calls, guard),
+		extend:       queue.NewExtender(deps.Requests, 1, guard),
+		results:      newWay(log, deps.Results, nil, guard),
+		deadLetter:   newWay(log, deps.DeadLetter, nil, guard),
 	}
 	d.outbox = outbox.New(concludeWithin, outbox.Deps{
 		Ledger:   deps.Ledger,
@@ -155,13 +156,13 @@ func New(cfg Config, deps Deps) *Dispatcher {
 	d.route = newRouter(len(deps.Partitions), func(p int) bool { return d.partitions[p].away.Paused() })
 	for p, q := range deps.Partitions {
 		label := strconv.Itoa(p)
-		d.partitions = append(d.partitions, newWay(q, d.metrics.sent.WithLabelValues(label).Inc, guard))
+		d.partitions = append(d.partitions, newWay(log, q, d.metrics.sent.WithLabelValues(label).Inc, guard))
 		d.depths.add("partition-"+label, q, func(depth queue.Depth) { d.route.saw(p, depth) })
 	}
 	d.depths.add(labelRequests, deps.Requests, nil)
 	if deps.Side != nil {
 		d.depths.add(labelSide, deps.Side, nil)
-		d.side = newWay(deps.Side, d.metrics.sent.WithLabelValues("side").Inc, guard)
+		d.side = newWay(log, deps.Side, d.metrics.sent.WithLabelValues("side").Inc, guard)
 	}
 	d.depths.add(labelResults, deps.Results, nil)
 	d.depths.add(labelRequestsDLQ, deps.DeadLetter, nil)
@@ -196,18 +197,4 @@ func (d *Dispatcher) Ready() error {
 		why = append(why, fmt.Errorf("the ledger is away: %w", err))
 	}
 	return errors.Join(why...)
-}
-
-// pause opens a breaker of the intake, and logs that once.
-func (d *Dispatcher) pause(b *breaker.Breaker, err error) {
-	if b.Open(err) {
-		d.log.Warn("intake pauses", zap.Error(err))
-	}
-}
-
-// goOn closes a breaker of the intake.
-func (d *Dispatcher) goOn(b *breaker.Breaker) {
-	if b.Close() {
-		d.log.Info("intake goes on")
-	}
 }

@@ -31,11 +31,11 @@ func (d *Dispatcher) poll(intake, work context.Context, inHand *sync.WaitGroup) 
 		ds, err := d.receive(intake, n)
 		if err != nil {
 			if intake.Err() == nil {
-				d.pause(&d.requestsAway, err)
+				d.requestsAway.met(err)
 			}
 			continue
 		}
-		d.goOn(&d.requestsAway)
+		d.requestsAway.over()
 		d.metrics.received.Add(float64(len(ds)))
 		for _, delivery := range ds {
 			inHand.Go(func() {
@@ -59,13 +59,13 @@ func (d *Dispatcher) receive(intake context.Context, n int) (ds []queue.Delivery
 func (d *Dispatcher) handle(ctx context.Context, delivery queue.Delivery) {
 	outcome, err := d.dispatch(ctx, delivery)
 	if errors.Is(err, ledger.ErrUnavailable) {
-		d.pause(&d.ledgerAway, err)
+		d.ledgerAway.met(err)
 	}
 	if err == nil {
 		if err = d.delete.Delete(ctx, delivery); errors.Is(err, queue.ErrGone) {
 			err = nil
 		} else if err != nil && ctx.Err() == nil {
-			d.pause(&d.requestsAway, err)
+			d.requestsAway.met(err)
 		}
 	}
 	if err != nil {

@@ -5,6 +5,8 @@ import (
 	"testing/synctest"
 	"time"
 
+	"go.uber.org/zap"
+
 	"github.com/scriptfleet/scriptfleet/pkg/panics"
 	"github.com/scriptfleet/scriptfleet/pkg/queue/memqueue"
 )
@@ -18,7 +20,7 @@ func TestStuckWaysLeaveRoomForTheRest(t *testing.T) {
 			r := newRoom(requests, bytes)
 			ways := make([]*way, stuck)
 			for i := range ways {
-				ways[i] = newWay(memqueue.New("q", memqueue.Options{}), nil, panics.Guard{})
+				ways[i] = newWay(zap.NewNop(), memqueue.New("q", memqueue.Options{}), nil, panics.Guard{})
 			}
 			for n := range requests { // each is received, and waits as long as it may
 				w := ways[n%stuck]
@@ -41,7 +43,7 @@ func TestStuckWaysLeaveRoomForTheRest(t *testing.T) {
 					t.Error("a way that is stuck takes more")
 				}
 			}
-			if _, within, ok := r.enter(newWay(memqueue.New("q", memqueue.Options{}), nil, panics.Guard{}), size); !ok || within != sendWithin {
+			if _, within, ok := r.enter(newWay(zap.NewNop(), memqueue.New("q", memqueue.Options{}), nil, panics.Guard{}), size); !ok || within != sendWithin {
 				t.Errorf("%d stuck ways keep another from sending", stuck)
 			}
 			time.Sleep(2 * sendWithin)

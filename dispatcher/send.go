@@ -9,7 +9,6 @@ import (
 
 	"go.uber.org/zap"
 
-	"github.com/scriptfleet/scriptfleet/pkg/breaker"
 	"github.com/scriptfleet/scriptfleet/pkg/ledger"
 	"github.com/scriptfleet/scriptfleet/pkg/panics"
 	"github.com/scriptfleet/scriptfleet/pkg/queue"
@@ -32,9 +31,9 @@ var errAway = errors.New("dispatcher: the queue is away or behind")
 // partition, the results queue, or the dead-letter queue.
 type way struct {
 	sender *queue.Sender
-	queue  string          // name
-	sent   func()          // counts what was sent to a partition
-	away   breaker.Breaker // open after a failed send
+	queue  string  // name
+	sent   func()  // counts what was sent to a partition
+	away   *outage // since a failed send
 
 	// Guarded by room.mu:
 	line     list.List // the arrival times of requests that are being sent; oldest first
@@ -42,8 +41,12 @@ type way struct {
 	answered time.Time // when a send last succeeded, or the first entered an empty line
 }
 
-func newWay(q queue.Queue, sent func(), guard panics.Guard) *way {
-	return &way{sender: queue.NewSender(q, calls, guard), queue: q.Name(), sent: sent}
+func newWay(log *zap.Logger, q queue.Queue, sent func(), guard panics.Guard) *way {
+	return &way{
+		sender: queue.NewSender(q, calls, guard), queue: q.Name(), sent: sent,
+		away: newOutage(log.With(zap.String("queue", q.Name())),
+			"queue is away; what goes to it is put back until it answers", "queue answers again"),
+	}
 }
 
 // forward accepts the run in the ledger and sends the request on unchanged. A
@@ -59,7 +62,7 @@ func (d *Dispatcher) forward(ctx context.Context, r run.Run, delivery queue.Deli
 	if state == ledger.Done || state == ledger.Published {
 		return outcomeDuplicate, nil
 	}
-	d.goOn(&d.ledgerAway)
+	d.ledgerAway.over()
 	m := queue.Message{Body: delivery.Body, Group: r.Tenant, Attributes: run.Carry(delivery.SentAt)}
 	to := d.place(r.Tenant)
 	err = d.sendBy(ctx, to, m)
@@ -95,18 +98,14 @@ func (d *Dispatcher) sendBy(ctx context.Context, w *way, m queue.Message) error 
 	switch {
 	case err == nil:
 		d.room.answers(w)
-		if w.away.Close() {
-			d.log.Info("queue answers again", zap.String("queue", w.queue))
-		}
+		w.away.over()
 		return nil
 	case queue.Refused(err) || ctx.Err() != nil:
 		return err
 	case waiting.Err() != nil && !d.room.silent(w, within):
 		return errAway // the queue answers, but the line is too slow
 	}
-	if w.away.Open(err) {
-		d.log.Warn("queue is away; what goes to it is put back until it answers", zap.String("queue", w.queue), zap.Error(err))
-	}
+	w.away.met(err)
 	return fmt.Errorf("%w: %w", errAway, err)
 }
 

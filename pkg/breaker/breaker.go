@@ -28,29 +28,23 @@ type Breaker struct {
 }
 
 // Open pauses the intake because of err. It does nothing during a pause, since
-// several calls may report the same fault. It returns whether this is the first
-// failure since a success, which the caller should log.
-func (b *Breaker) Open(err error) (first bool) {
+// several calls may report the same fault.
+func (b *Breaker) Open(err error) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	if time.Now().Before(b.until) {
-		return false
+		return
 	}
-	first = b.err == nil
 	pause := min(firstPause<<min(b.failures, 10), longestPause)
 	b.failures++
 	b.err, b.until = err, time.Now().Add(pause)
-	return first
 }
 
-// Close lets the intake go on, after a success. It returns whether there was a
-// fault before.
-func (b *Breaker) Close() (was bool) {
+// Close lets the intake go on, after a success.
+func (b *Breaker) Close() {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	was = b.err != nil
 	b.err, b.until, b.failures = nil, time.Time{}, 0
-	return was
 }
 
 // Paused tells whether the intake is paused now.

@@ -118,6 +118,30 @@ func TestWhatWaitsForItsPartsBeginsOnceAllOfThemAreUp(t *testing.T) {
 	})
 }
 
+func TestAnOptionalPartIsToldOfAndWaitedForByNone(t *testing.T) {
+	inBubble(t, func(ctx context.Context, b bench) {
+		channels, redis := &thing{}, &thing{}
+		channels.breaks(errors.New("no channels"))
+		part := channels.part("redis-channels")
+		part.Optional = true
+		b.Watch(ctx, part, redis.part("redis"))
+		if !b.Await(ctx, part, redis.part("redis")) {
+			t.Error("it was told to stop")
+		}
+		time.Sleep(time.Minute)
+		s := b.States()[0]
+		if s.Reason == nil || s.Holds() {
+			t.Errorf("states: %+v", s)
+		}
+		if tries := channels.tries.Load(); tries > 21 { // three quarters of 4 s, at the shortest
+			t.Errorf("it was tried %d times in a minute: what is down as a rule is not hurried", tries)
+		}
+		if b.log.Len() != 1 {
+			t.Errorf("logged: %v", b.log.All())
+		}
+	})
+}
+
 func TestOneThatHangsIsDownAndHoldsUpNoOther(t *testing.T) {
 	inBubble(t, func(ctx context.Context, b bench) {
 		whole := &thing{}

@@ -22,6 +22,8 @@ func RunProcess(ctx context.Context, name string, p config.Process, settings con
 		return err
 	}
 	defer func() { _ = log.Sync() }()
+	// What libraries say by themselves, such as the HTTP server of the admin address.
+	defer zap.RedirectStdLog(log.Named("library"))()
 	log.Info(name+" starts", zap.String("version", version.String()), zap.String("handler", function.HandlerVersion()))
 	cfg, err := AWS(ctx)
 	if err != nil {
