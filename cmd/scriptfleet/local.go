@@ -72,6 +72,7 @@ func (c *localCommand) Run(ctx context.Context) error {
 		return err
 	}
 	fmt.Fprintf(os.Stderr, "scriptfleet local is up at %s; Redis is %s; scripts run in: %s\n", stack.Endpoint(), stack.Redis(), sandbox.Probe())
+	stack.TellWhatIsMissing(ctx)
 	if c.NoFleet {
 		return stack.ServeAlone(ctx)
 	}

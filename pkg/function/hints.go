@@ -76,6 +76,9 @@ func ofModule(e scriptError) string {
 		return fmt.Sprintf("%s is part of Python since %s, and the runtime's is %s: choose a newer runtime.", e.Module, added, e.Minor)
 	case e.Loaded && name != e.Module:
 		return fmt.Sprintf("%s is there, but this version of it has no such module: check the name, or take another version.", name)
+	case name == "boto3" || name == "botocore": // Lambda's own Pythons have both
+		return "It is there on Lambda; this stack, which runs scripts itself, could not fetch it from the package index, as its log says. " +
+			"Run the script again once the index can be reached, or add boto3 to the requirements."
 	case packages[name] != "":
 		return fmt.Sprintf("Add %s, which provides it, to the requirements.", packages[name])
 	}

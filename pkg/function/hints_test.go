@@ -29,6 +29,8 @@ var hintCases = []told{
 		says: "Importing the script raised ModuleNotFoundError: No module named 'requests_of_nobody' (script.py, line 1). Add the package that provides it to the requirements."},
 	{name: "a package of another name", script: body + "import bs4\n", kind: "ModuleNotFoundError",
 		says: "main raised ModuleNotFoundError: No module named 'bs4' (script.py, line 2). Add beautifulsoup4, which provides it, to the requirements."},
+	{name: "what Lambda has", script: body + "raise ModuleNotFoundError(\"No module named 'boto3'\", name='boto3')\n", kind: "ModuleNotFoundError",
+		says: "main raised ModuleNotFoundError: No module named 'boto3' (script.py, line 2). It is there on Lambda; this stack, which runs scripts itself, could not fetch it"},
 	{name: "a module that a package has not", files: map[string]string{"there/__init__.py": ""}, script: "import there.nothing\n", kind: "ModuleNotFoundError",
 		says: "there is there, but this version of it has no such module: check the name, or take another version."},
 	{name: "distutils", script: "from distutils.util import strtobool\n", kind: "ModuleNotFoundError", from: 12,

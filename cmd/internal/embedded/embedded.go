@@ -20,6 +20,7 @@ import (
 	"github.com/scriptfleet/scriptfleet/pkg/interpreter"
 	"github.com/scriptfleet/scriptfleet/pkg/localaws"
 	"github.com/scriptfleet/scriptfleet/pkg/localaws/sqs"
+	"github.com/scriptfleet/scriptfleet/pkg/panics"
 	"github.com/scriptfleet/scriptfleet/pkg/queue"
 	"github.com/scriptfleet/scriptfleet/pkg/run"
 	"github.com/scriptfleet/scriptfleet/pkg/service"
@@ -47,6 +48,7 @@ type Stack struct {
 
 	options  Options
 	registry *prometheus.Registry
+	sdk      sdkSource
 	stop     context.CancelFunc // ends the fleet's intake
 	hurry    context.CancelFunc // ends the fleet's work
 	stopped  chan struct{}      // closed once the fleet has stopped; err is set before
@@ -60,8 +62,9 @@ func Start(ctx context.Context, o Options) (*Stack, error) {
 	}
 	registry := telemetry.NewRegistry()
 	o.Log.Info("the embedded stack starts", zap.String("version", version.String()), zap.String("handler", function.HandlerVersion()))
+	sdk := newSDKSource(o.Fleet, o.Worker, o.Log)
 	local := localaws.Config{
-		SDK: sdkBuilder(o.Fleet, o.Worker, o.Log), Registerer: registry,
+		SDK: sdk.build, Registerer: registry,
 		AWSAddr: o.AWSAddr, RedisAddr: o.RedisAddr, DataDir: o.DataDir,
 		Prefix: o.Fleet.Prefix, Partitions: o.Fleet.Partitions, Log: o.Log,
 	}
@@ -72,12 +75,18 @@ func Start(ctx context.Context, o Options) (*Stack, error) {
 	local = stack.Config()
 	o.Fleet.RedisURL, o.Fleet.Bucket = stack.RedisURL(), local.Bucket()
 	o.Worker.RoleARN, o.Worker.TenantRoleARN = local.ScriptRole(), local.TenantRole()
-	s := &Stack{Stack: stack, options: o, registry: registry}
+	s := &Stack{Stack: stack, sdk: sdk, options: o, registry: registry}
 	if s.Fleet, err = wire.Open(ctx, o.Fleet, stack.AWSConfig(), o.Log, s.registry); err != nil {
 		return nil, errors.Join(err, stack.Close(ctx))
 	}
 	s.Fleet.WatchTenants(s.addRoles)
 	return s, nil
+}
+
+// TellWhatIsMissing logs, without delay for the caller, what scripts find on
+// Lambda and will not find here.
+func (s *Stack) TellWhatIsMissing(ctx context.Context) {
+	go panics.Guard{Log: s.options.Log}.Catch(func() { s.sdk.tellIfMissing(ctx) }, nil)
 }
 
 // StartFleet starts a dispatcher and a worker in this process, and their admin

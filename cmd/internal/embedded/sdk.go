@@ -19,29 +19,54 @@ import (
 // script that needs a particular version must require it.
 const boto3 = "1.40.4"
 
-// sdkBuilder builds boto3's layer in the same way as layers of scripts: with
-// the same installer, index, sandbox and cache.
-func sdkBuilder(f config.Fleet, w config.Worker, log *zap.Logger) func(ctx context.Context, runtime string) ([]byte, error) {
-	open := sync.OnceValues(func() (*layer.Builder, error) {
+// sdkSource builds boto3's layer in the same way as layers of scripts: with the
+// same installer, index, sandbox and cache.
+type sdkSource struct {
+	open func() (*layer.Builder, error)
+	log  *zap.Logger
+}
+
+func newSDKSource(f config.Fleet, w config.Worker, log *zap.Logger) sdkSource {
+	return sdkSource{log: log, open: sync.OnceValues(func() (*layer.Builder, error) {
 		interpreters, err := interpreter.Default(context.Background())
 		if err != nil {
 			return nil, fmt.Errorf("find Python: %w", err)
 		}
 		return layer.New(layer.Config{CacheDir: w.CacheDir, UV: w.UV, Index: f.Index}, layer.Deps{Log: log, Interpreters: interpreters})
-	})
-	return func(ctx context.Context, runtime string) ([]byte, error) {
-		builder, err := open()
-		if err != nil {
-			return nil, err
+	})}
+}
+
+// build is localaws.Config.SDK.
+func (s sdkSource) build(ctx context.Context, runtime string) ([]byte, error) {
+	builder, err := s.open()
+	if err != nil {
+		return nil, err
+	}
+	offer, ok := run.Runtimes().Find(runtime)
+	if !ok {
+		return nil, fmt.Errorf("no runtime is called %s", runtime)
+	}
+	built, err := builder.Layer(ctx, run.Script{Runtime: offer.Runtime, Requirements: "boto3==" + boto3, EnvHash: sdkHash(runtime)})
+	return built.Zip, err
+}
+
+func sdkHash(runtime string) run.EnvHash {
+	return run.EnvHash(strings.ReplaceAll("boto3"+boto3+runtime, ".", "x"))
+}
+
+// tellIfMissing logs once where scripts will not find boto3: no runtime has its
+// layer in the cache, and the package index does not answer.
+func (s sdkSource) tellIfMissing(ctx context.Context) {
+	builder, err := s.open()
+	if err != nil {
+		return // the stack says so itself
+	}
+	for _, offer := range run.Runtimes() {
+		if builder.Has(sdkHash(offer.Lambda)) {
+			return
 		}
-		offer, ok := run.Runtimes().Find(runtime)
-		if !ok {
-			return nil, fmt.Errorf("no runtime is called %s", runtime)
-		}
-		key := "boto3" + boto3 + runtime
-		built, err := builder.Layer(ctx, run.Script{
-			Runtime: offer.Runtime, Requirements: "boto3==" + boto3, EnvHash: run.EnvHash(strings.ReplaceAll(key, ".", "x")),
-		})
-		return built.Zip, err
+	}
+	if err := builder.ReachIndex(ctx); err != nil && ctx.Err() == nil {
+		s.log.Warn("the package index does not answer: scripts that import boto3, which Lambda has, fail here until it does", zap.Error(err))
 	}
 }
