@@ -1,6 +1,7 @@
 package fleettest
 
 import (
+	"errors"
 	"fmt"
 	"os/exec"
 	"path/filepath"
@@ -8,24 +9,25 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/aws/aws-sdk-go-v2/aws"
-	"github.com/aws/aws-sdk-go-v2/service/s3"
+	"github.com/aws/aws-sdk-go-v2/service/lambda"
+	"github.com/aws/aws-sdk-go-v2/service/sts"
+	"github.com/aws/smithy-go"
 
+	"github.com/scriptfleet/scriptfleet/pkg/credential"
+	"github.com/scriptfleet/scriptfleet/pkg/credential/awssts"
+	"github.com/scriptfleet/scriptfleet/pkg/fleettest/files"
 	"github.com/scriptfleet/scriptfleet/pkg/fleettest/process"
 	"github.com/scriptfleet/scriptfleet/pkg/fleettest/program"
 	"github.com/scriptfleet/scriptfleet/pkg/fleettest/redistest"
 	"github.com/scriptfleet/scriptfleet/pkg/run"
 )
 
-// All of AWS is one that others wrote: SQS, Lambda, STS and S3. Its Lambda
-// answers over the function's own stdout, so a handler that kept descriptors 1
-// and 2 would hang every invocation.
+// All of AWS is one that others wrote: SQS, Lambda, STS with IAM, and S3. Its
+// Lambda answers over the function's own stdout, so a handler that kept
+// descriptors 1 and 2 would hang every invocation.
 //
 // ministack differs from AWS, so that this test cannot show
-//   - the walls between tenants: it accepts any key, and narrows no session by
-//     its policy;
-//   - credentials of tenants: it lets a role be assumed without its external
-//     ID, for which the fleet refuses the role;
+//   - what the fleet's own keys may do: it lets them do everything;
 //   - states: a function is Active as soon as it is made;
 //   - a runtime's own Python, memory limit and sandbox: a function is a plain
 //     process of the Python that ministack itself runs on.
@@ -42,6 +44,7 @@ func TestTheFleetRunsOnAnAWSThatOthersWrote(t *testing.T) {
 		Request("globex", "requires", Data{Script: "import idna\ndef main(input):\n    return idna.encode('bücher.example').decode()\n", Requirements: "idna==3.10\n"}),
 		request("fails", Data{Script: "def main(input):\n    return input['url']\n"}),
 		request("exits", Data{Script: "import os\ndef main(input):\n    print('last', flush=True)\n    os.system('echo of a child')\n    return 1/0\n"}),
+		request("assumes", Data{Script: "def main(input):\n    return sorted(input['AwsCredentials'])\n", Credential: "prod"}),
 		request("large", Data{Script: "def main(input):\n    return 'x' * 2000000\n"}))
 
 	for tenant, n := range map[string]int{"acme": 1, "globex": 2} {
@@ -70,25 +73,65 @@ func TestTheFleetRunsOnAnAWSThatOthersWrote(t *testing.T) {
 		t.Errorf("the large run is %s with an output of %d bytes", res.Data.Status, len(res.Data.Output))
 	}
 
+	if res := f.Await(t, "assumes"); string(res.Data.Output) != `["AccessKeyId", "SecretAccessKey", "SessionToken", "Success"]` {
+		t.Errorf("with a credential: %s", res.Body)
+	}
+
 	f.send(request("warm", Data{Script: hello, Input: map[string]int{"n": 3}}))
 	if res := f.Await(t, "warm"); res.Data.Build.Outcome != run.BuildReused || res.Data.Logs.Stdout != "hi 3\n" || string(res.Data.Output) != `{"n": 3, "text": "𝄞 <&>"}` {
 		t.Errorf("the second run of a script: %s", res.Body)
 	}
-	f.checkOnce(t, 7)
+	f.checkOnce(t, 8)
+	checkSessionsWall(t, f)
 }
 
-// startMinistack starts ministack, and a Redis beside it.
+// checkSessionsWall tries what signs a tenant's invocations on the functions of
+// another.
+func checkSessionsWall(t *testing.T, f *fleet) {
+	t.Helper()
+	sessions, err := credential.NewSessions(credential.SessionsConfig{
+		RoleARN: f.set["SCRIPTFLEET_TENANT_ROLE_ARN"], Region: f.set["AWS_REGION"], Account: "000000000000", Prefix: "scriptfleet",
+	}, credential.SessionsDeps{STS: awssts.New(sts.NewFromConfig(f.set.Config()))})
+	if err != nil {
+		t.Fatal(err)
+	}
+	keys, err := sessions.Session(t.Context(), "acme")
+	if err != nil {
+		t.Fatal(err)
+	}
+	client := lambda.NewFromConfig(f.set.ConfigWith(keys.AccessKeyID, keys.SecretAccessKey, keys.SessionToken))
+	for _, name := range f.functions() {
+		_, err := client.Invoke(t.Context(), &lambda.InvokeInput{FunctionName: &name, Payload: []byte(`{}`)})
+		var refused smithy.APIError
+		denied := errors.As(err, &refused) && strings.HasPrefix(refused.ErrorCode(), "AccessDenied")
+		if own := strings.HasPrefix(name, run.TenantPrefix("scriptfleet", "acme")); denied == own || own && err != nil {
+			t.Errorf("acme's session invokes %s: %v", name, err)
+		}
+	}
+}
+
+// The roles of the test, in the fleet's account and in a tenant's.
+const (
+	trustsFleet  = `{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Principal":{"AWS":"arn:aws:iam::000000000000:root"},"Action":"sts:AssumeRole"}]}`
+	trustsTenant = `{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Principal":{"AWS":"arn:aws:iam::000000000000:root"},"Action":"sts:AssumeRole","Condition":{"StringEquals":{"sts:ExternalId":"aaaaaaaaaaaaaaaaaaaa"}}}]}`
+	trustsLambda = `{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Principal":{"Service":"lambda.amazonaws.com"},"Action":"sts:AssumeRole"}]}`
+	mayInvoke    = `{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Action":"lambda:InvokeFunction","Resource":"*"}]}`
+	tenantsFile  = `{"tenants": {"acme": {"external_id": "aaaaaaaaaaaaaaaaaaaa", "credentials": {"prod": {"role_arn": "arn:aws:iam::111111111111:role/prod"}}}}}`
+)
+
+// startMinistack starts ministack, with roles and a bucket in it, and a Redis
+// beside it.
 func startMinistack(t *testing.T) *fleet {
 	t.Helper()
-	tool, err := filepath.EvalSymlinks(tool(t, "ministack"))
+	ministack, err := filepath.EvalSymlinks(tool(t, "ministack"))
 	if err != nil {
 		t.Fatal(err)
 	}
-	python, err := exec.Command(filepath.Join(filepath.Dir(tool), "python"), "-c", "import sys; print('python%d.%d' % sys.version_info[:2], end='')").Output()
+	python, err := exec.Command(filepath.Join(filepath.Dir(ministack), "python"), "-c", "import sys; print('python%d.%d' % sys.version_info[:2], end='')").Output()
 	if err != nil {
 		t.Fatal(err)
 	}
-	p := process.Start(t, program.Environment(ofTheTests("BIND_HOST=127.0.0.1", "GATEWAY_PORT=0", "TMPDIR="+t.TempDir())...), tool)
+	p := process.Start(t, program.Environment(ofTheTests("BIND_HOST=127.0.0.1", "GATEWAY_PORT=0", "AUTH=true", "TMPDIR="+t.TempDir())...), ministack)
 	var url string
 	eventually(t, "ministack does not come up", func() bool {
 		if p.Gone() {
@@ -101,12 +144,17 @@ func startMinistack(t *testing.T) *fleet {
 		"AWS_ENDPOINT_URL": url, "AWS_REGION": "us-east-1", "AWS_ACCESS_KEY_ID": "test", "AWS_SECRET_ACCESS_KEY": "test",
 		"REDIS_URL": redistest.Start(t).URL, "SCRIPTFLEET_BUCKET": "scriptfleet", "SCRIPTFLEET_PARTITIONS": "2",
 		"SCRIPTFLEET_ROLE_ARN": "arn:aws:iam::000000000000:role/script", "SCRIPTFLEET_TENANT_ROLE_ARN": "arn:aws:iam::000000000000:role/tenant",
-		"SCRIPTFLEET_DEFAULT_RUNTIME": string(python),
+		"SCRIPTFLEET_DEFAULT_RUNTIME": string(python), "SCRIPTFLEET_TENANTS": files.Write(t, "tenants.json", tenantsFile),
 	}}
-	client := s3.NewFromConfig(f.set.Config(), func(o *s3.Options) { o.UsePathStyle = true })
-	if _, err := client.CreateBucket(t.Context(), &s3.CreateBucketInput{Bucket: aws.String("scriptfleet")}); err != nil {
-		t.Fatal(err)
+	aws := func(account string, args ...string) {
+		t.Helper()
+		output(t, f.env("AWS_PAGER=", "AWS_DEFAULT_REGION=us-east-1", "AWS_ACCESS_KEY_ID="+account), tool(t, "aws"), args...)
 	}
+	aws("test", "s3api", "create-bucket", "--bucket", "scriptfleet")
+	aws("test", "iam", "create-role", "--role-name", "script", "--assume-role-policy-document", trustsLambda)
+	aws("test", "iam", "create-role", "--role-name", "tenant", "--assume-role-policy-document", trustsFleet)
+	aws("test", "iam", "put-role-policy", "--role-name", "tenant", "--policy-name", "invoke", "--policy-document", mayInvoke)
+	aws("111111111111", "iam", "create-role", "--role-name", "prod", "--assume-role-policy-document", trustsTenant)
 	return f
 }
 
