@@ -1,5 +1,5 @@
-"""Compiles its standard input. Answers with the cache tag, a line break and a
-.pyc, or with a JSON object that says what is wrong and where."""
+"""Compiles standard input. Prints the cache tag, a line break and a .pyc, or a
+JSON object with the error and its line."""
 import sys
 
 sys.path[:1] = []  # the working folder
@@ -12,7 +12,7 @@ resource.setrlimit(resource.RLIMIT_CPU, (5, 5))
 fault = {}
 try:
     code = compile(sys.stdin.buffer.read(), "script.py", "exec", dont_inherit=True)
-    # Flags 1, and no hash: it is used without a look at the source.
+    # Flags 1, and no hash: Python does not check it against the source.
     answer = sys.implementation.cache_tag.encode() + b"\n" + MAGIC_NUMBER + b"\1\0\0\0" + bytes(8) + marshal.dumps(code)
 except SyntaxError as e:
     kind = "" if type(e) is SyntaxError else type(e).__name__ + ": "

@@ -1,17 +1,17 @@
-"""What a run prints, and what it says last.
+"""Captures what a run prints, and reports the end of a run that is killed.
 
-While the script has the process, the descriptors 1 and 2 are pipes of its run;
-otherwise they are the runtime's, since some runtimes answer over them. A pipe is
-drained all the time, so that nobody blocks on it, and only the beginning and the
-last 2 KB are kept. Each run has pipes of its own: what a child of an earlier run
-writes goes nowhere.
+While the script runs, descriptors 1 and 2 are pipes of its run; otherwise they
+are the runtime's, because some runtimes answer over them. A thread drains the
+pipes all the time, so that no writer blocks; only the beginning and the last 2 KB
+are kept. Each run has its own pipes: output of a child of an earlier run is
+dropped.
 
-Shortly before the time is up, what was printed last and where the script stands
-go to the real stdout as one line ("last words"), since of a process that is
-killed only the end of its log arrives. Three ways lead there, for main may loop
-in C: the thread that drains (if main lets go of the interpreter), a handler of
-SIGALRM (if C code looks for signals, and the script has no use for that signal),
-and faulthandler (then without what was printed).
+Shortly before the timeout, the last output and the script's stack are written to
+the real stdout as one line ("last words"), because only the end of the log of a
+killed process arrives. main may loop in C, so there are three ways to write it:
+the draining thread (if main releases the interpreter), a handler of SIGALRM (if
+the C code checks for signals, and the script does not use that signal), and
+faulthandler (the stack only).
 """
 
 from scriptfleet_own import (builtins as __builtins__, _signal, _thread, encode, faulthandler, gc, live_sys,
@@ -21,7 +21,7 @@ from scriptfleet_stacks import stack_of, stacks_beside
 LOG_BYTES = 64 << 10
 TAIL_BYTES = 2 << 10
 LAST_WORDS = "SCRIPTFLEET-LAST-WORDS "
-LAST_WORDS_BYTES = 3000  # the log's end is 4 KB, with Lambda's own lines in it
+LAST_WORDS_BYTES = 3000  # the log tail is 4 KB, Lambda's own lines included
 
 process = os.getpid()
 main_thread = _thread.get_ident()
@@ -29,20 +29,20 @@ buffer = bytearray(65536)
 
 
 class Stream:
-    """What is written to one pipe: the first `limit` bytes, the last TAIL_BYTES,
-    and how many there were."""
+    """The bytes written to one pipe: the first `limit`, the last TAIL_BYTES, and the
+    count of all."""
 
     def __init__(self):
         self.head, self.tail, self.total, self.limit = bytearray(), b"", 0, LOG_BYTES
         self.read_end, self.write_end = os.pipe()
         self.identity = identity(self.write_end)
         os.set_blocking(self.read_end, False)
-        self.drained = False  # its last writer is gone
+        self.drained = False  # all writers have closed it
 
     def drain(self):
-        """Takes what lies in the pipe; the caller holds the run's lock. A pipe
-        holds 64 KB, so four reads get all that was there before the call, and a
-        child that never stops writing cannot keep us here."""
+        """Reads the bytes in the pipe; the caller holds the run's lock. A pipe
+        holds 64 KB, so four reads get everything that was there before the call,
+        and a child that never stops writing cannot keep this loop going."""
         for _ in range(0 if self.drained else 4):
             try:
                 n = os.readv(self.read_end, [buffer])
@@ -60,7 +60,7 @@ class Stream:
             self.tail = (self.tail + buffer[max(0, n - TAIL_BYTES):n])[-TAIL_BYTES:]
 
     def close(self, end):
-        """Closes one end, unless the script did and has a file there now."""
+        """Closes one end, unless the script closed it and reused the descriptor."""
         if identity(end) == self.identity:
             os.close(end)
 
@@ -68,7 +68,7 @@ class Stream:
         return self.tail[len(self.tail) - min(keep, len(self.tail)):].decode("utf-8", "ignore")
 
     def told(self, limit):
-        """The beginning as text, and whether that is not all."""
+        """The beginning as text, and whether more was written."""
         data = bytes(self.head[:limit])
         cut = self.total > len(data)
         text = data.decode("utf-8", "replace")
@@ -86,8 +86,7 @@ def identity(fd):
 
 
 def move(source, fd):
-    """Makes the descriptor fd another name of source; of nothing, if the script
-    closed that."""
+    """Makes fd a duplicate of source, or of /dev/null if the script closed source."""
     try:
         os.dup2(source, fd)
     except OSError:
@@ -107,8 +106,8 @@ class Descriptor:
         self.own = self.scripts = self.settings = None
 
     def take(self, stream):
-        """Gives the script the pipe, under the stream that its import left. Ours is
-        opened over a pipe, since a stream remembers whether one can seek in it."""
+        """Puts the pipe under the sys stream that the script's import left. Our own
+        stream is opened over a pipe, because a stream remembers if it is seekable."""
         move(stream.write_end, self.fd)
         if not usable(self.own):
             self.own = fresh(self.fd)
@@ -121,9 +120,9 @@ class Descriptor:
         setattr(live_sys, self.name, self.scripts)
 
     def give_back(self, stream, imported):
-        """Takes what is left in buffers, and gives the runtime its descriptor. A
-        stream that the script leaves behind may close the descriptor as it goes:
-        it goes first."""
+        """Flushes all buffers, and restores the runtime's descriptor. A stream that
+        the script leaves may close the descriptor when it is collected, so it is
+        collected first."""
         left = getattr(live_sys, self.name, None)
         self.flush(left)
         move(stream.write_end, self.fd)
@@ -138,7 +137,7 @@ class Descriptor:
         setattr(live_sys, self.name, self.runtimes)
         if left is not self.scripts:
             left = None
-            gc.collect()  # it may be part of a circle
+            gc.collect()  # it may be part of a reference cycle
         move(self.real, self.fd)
 
     def flush(self, left):
@@ -158,8 +157,8 @@ def settings(text):
 
 
 def usable(stream):
-    """Tells whether something can be printed to a stream that may be the script's
-    own, and may be closed or detached."""
+    """Tells whether the stream accepts output; the script may have replaced, closed
+    or detached it."""
     try:
         return callable(stream.write) and not getattr(stream, "closed", False)
     except BaseException:
@@ -167,21 +166,21 @@ def usable(stream):
 
 
 class Run:
-    """What is known of one run: of the import and the first run together, since
-    what the import prints is told with that one's."""
+    """The capture of one run. The import and the first run share one, so that the
+    import's output is part of the first run's."""
 
     def __init__(self):
         self.request, self.soft_end, self.spoke = "", None, False
-        self.later = []  # further moments for last words, of an import
-        self.coroutine = None  # what main returned, where that is awaited
+        self.later = []  # later times for last words, for an import
+        self.coroutine = None  # the coroutine that main returned, if any
         self.over = False
         self.lock = _thread.allocate_lock()
         self.out, self.err = Stream(), Stream()
         _thread.start_new_thread(self.watch, ())
 
     def watch(self):
-        """Drains the pipes until their last writer is gone, and speaks the last
-        words when it is time."""
+        """Drains the pipes until their last writer has closed them, and writes the
+        last words shortly before the timeout."""
         poller = select.poll()
         streams = {stream.read_end: stream for stream in (self.out, self.err)}
         for fd in streams:
@@ -200,19 +199,19 @@ class Run:
                     self.last_words(sys._current_frames().get(main_thread))
                     self.spoke = self.soft_end is None
             except MemoryError:
-                pass  # the script's; who writes must not be blocked by it
+                pass  # the script's own; it must not stop the draining
 
     def drain(self):
         self.out.drain()
         self.err.drain()
 
     def settle(self):
-        """Takes everything that was written so far."""
+        """Reads everything that was written before the call."""
         with self.lock:
             self.drain()
 
     def end(self):
-        """Takes the last of it; what is written later is dropped."""
+        """Reads the rest; later output is dropped."""
         self.over = True  # first, so that the thread ends with the streams
         for stream in (self.out, self.err):
             stream.close(stream.write_end)
@@ -224,8 +223,8 @@ class Run:
             self.out.head = self.err.head = b""
 
     def last_words(self, frame, **more):
-        """Writes what was printed last and where the script stands to the real
-        stdout; then once more with its other stacks, which take time to find."""
+        """Writes the last output and the script's stack to the real stdout; then
+        again with its other stacks, which take time to collect."""
         if not self.lock.acquire(timeout=0.05):
             return
         try:
@@ -244,7 +243,7 @@ class Run:
                 if words["beside"]:
                     self.say(words)
             except Exception:
-                pass  # the script's own objects are among what was looked at
+                pass  # it touched the script's own objects
 
     def say(self, words):
         for keep in (1400, 900, 500, 200, 0):
@@ -257,7 +256,7 @@ class Run:
 
 
 class Current:
-    """The run that has the process."""
+    """The running run, if any."""
 
     def __init__(self):
         self.run = Run()
@@ -272,7 +271,7 @@ class Current:
 
 
 def alarm(signum, frame):
-    """The handler of SIGALRM while the script has none."""
+    """The handler of SIGALRM, unless the script sets one."""
     run = current.run
     if run.soft_end is not None and monotonic() >= run.soft_end - 0.01 and os.getpid() == process:
         run.last_words(frame)

@@ -1,4 +1,4 @@
-"""Shell commands in the place of a Python script."""
+"""Runs shell commands instead of a Python script."""
 
 import json
 import os
@@ -17,8 +17,8 @@ SCRIPT = os.path.join(FOLDER, "script.sh")
 
 
 class Commands:
-    """script.sh, run by sh -e in a folder of its own. Its input is $INPUT where
-    that is under 100 KB, and the file $INPUT_FILE, which is its stdin too. Its
+    """script.sh, run by sh -e in a new folder. Its input is in $INPUT if it is under
+    100 KB, and in the file $INPUT_FILE, which is also its stdin. Its
     standard output is the output: as JSON where it is JSON, else as a string
     without the last line breaks."""
 
@@ -27,8 +27,8 @@ class Commands:
         self.path = self.shims()
 
     def shims(self):
-        """An `aws` that this interpreter runs, since the one in the layer names
-        the interpreter of the machine that built it."""
+        """Makes an `aws` command that uses this interpreter: the one in the layer has
+        the path of the interpreter on the machine that built it."""
         layers = [p for p in sys.path if os.path.isdir(os.path.join(p, "awscli"))]
         shims = os.path.join(self.folder, "bin")
         os.mkdir(shims)
@@ -68,7 +68,7 @@ class Commands:
             return text.rstrip("\r\n")
 
     def wait(self, event, work):
-        """Runs the commands; whatever they left in the background goes too."""
+        """Runs the commands, and ends their background processes."""
         value = dict(event.get("input") or {})
         credentials = event.get("credentials") or {}
         if credentials:

@@ -1,19 +1,19 @@
-"""What went wrong, as the answer tells it.
+"""Builds the error of an answer.
 
-An error is ours, worded here, or the script's: "ours" in the answer tells which,
-since a class of the script's may have any name."""
+An error is the handler's own, or the script's exception. "ours" in the answer
+tells which, because a class of the script's may have any name."""
 
 from scriptfleet_own import builtins as __builtins__, is_a, live_os, live_sys, os, sys, type_name
 from scriptfleet_stacks import PATH, SCRIPT, short
 
 MAX_TRACEBACK = 16 << 10
 MAX_MESSAGE = 4 << 10
-MAX_FRAMES = 50  # of a traceback that Python's own module cannot write
+MAX_FRAMES = 50  # of a traceback that the traceback module cannot format
 LIBRARY = live_os.path.dirname(live_os.__file__) + "/"
 
 
 class Failure(Exception):
-    """A failure with a type and a message of ours."""
+    """An error of the handler's own, with its type and message."""
 
     def __init__(self, kind, message):
         Exception.__init__(self, message)
@@ -21,8 +21,8 @@ class Failure(Exception):
 
 
 def describe(e, phase):
-    """An exception as the answer tells it. Its attributes are read past the
-    script's own classes."""
+    """An exception as a field of the answer. Its attributes are read without
+    calling code of the script's classes."""
     tb = BaseException.__traceback__.__get__(e)
     error = {"type": as_text(type_name(e))[:200] or "Exception", "message": told(e), "traceback": "", "phase": phase,
              "line": 0, "ours": True}
@@ -53,7 +53,7 @@ def fault_of(e):
 
 
 def clues(e, tb):
-    """What the hints go by: which file, which module."""
+    """The facts by which a hint is chosen, such as file and module."""
     file = None
     while tb is not None:
         file = tb.tb_frame.f_code.co_filename
@@ -86,7 +86,7 @@ def part_of_python(top):
 
 
 def first_of(group):
-    """The first exception of a group that is none."""
+    """The first exception in a group that is no group itself."""
     for _ in range(50):
         inner = getattr(group, "exceptions", None)
         if not is_a(inner, tuple) or not inner:
@@ -97,7 +97,7 @@ def first_of(group):
 
 
 def told(value, how=str):
-    """str or repr of a value, whatever that does, and bounded."""
+    """str or repr of a value, shortened, also if that raises."""
     try:
         text = how(value)
         return without_folders(as_text(text if len(text) <= MAX_MESSAGE else text[:MAX_MESSAGE] + " …"))
@@ -106,13 +106,12 @@ def told(value, how=str):
 
 
 def as_text(text):
-    """The text without halves of surrogate pairs, which no runtime can send."""
+    """The text with unpaired surrogates escaped: no runtime can send those."""
     return str.encode(str.__str__(text), "utf-8", "backslashreplace").decode("utf-8")
 
 
 def without_folders(text):
-    """The text without the folders that say where the function and its Python
-    lie."""
+    """The text without the paths of the function's and Python's folders."""
     for folder in PATH:
         if folder in text:
             text = text.replace(folder, "")
@@ -146,8 +145,8 @@ def trace_of(e, tb):
 
 
 def plain_trace(e, tb):
-    """A traceback without the help of Python's module, which is the script's to
-    break, or of the exception."""
+    """A traceback that uses neither the traceback module, which the script may have
+    broken, nor the exception's own methods."""
     lines, begun = [], False
     while tb is not None:
         code = tb.tb_frame.f_code
@@ -159,7 +158,7 @@ def plain_trace(e, tb):
 
 
 def trim(trace, depth):
-    """Leaves the script's frames and those below, in the whole chain."""
+    """Cuts the whole chain to the script's frames and those that they called."""
     if trace is None or depth > 50:
         return
     frames = list(trace.stack)

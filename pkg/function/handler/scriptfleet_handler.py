@@ -1,29 +1,29 @@
 """The handler of every function that scriptfleet makes, on Lambda and on the
 embedded stack alike.
 
-A function's folder holds the handler's files and the author's script: script.py,
-which defines main(input), or script.sh. The script is imported while the process
-starts, so that a warm run pays for main alone; what goes wrong then is told in
-the answers, in the same form as what goes wrong in main.
+A function's folder contains the handler's files and the author's script:
+script.py, which defines main(input), or script.sh. The script is imported in the
+init phase, so that a warm run executes main only. An error of the import is
+returned by each run, in the same form as an error of main.
 
 What must hold:
   - The output is exactly what main returned, or there is an error that says
     which part of it JSON cannot express (scriptfleet_output).
-  - What is printed is whole and its own run's (scriptfleet_capture).
-  - Whatever a script does to Python is its own affair: the handler uses what it
-    took before the script came (scriptfleet_own), asks nothing of the script's
-    objects unguarded, and raises nothing. What a script left broken is told as
-    an error of the script's.
+  - A run's output is complete, and in no other run's logs (scriptfleet_capture).
+  - A script may change anything in Python without harming the handler. The
+    handler uses copies made before the import (scriptfleet_own), guards every
+    access to the script's objects, and raises nothing. If a script breaks Python
+    so that no answer can be made, that is an error of the script's.
 
-Between two runs in one process the descriptors 1 and 2, the sys streams, the
-environment variables, the working folder, the time zone, signal handlers, timers,
-limits and the modules that a runtime stands on are put back: to what the runtime
-had while it has the process, to what the import left when the next run begins.
-Other modules, globals, threads and files are the script's own and stay, as on
-Lambda.
+The handler restores the descriptors 1 and 2, the sys streams, the environment
+variables, the working folder, the time zone, signal handlers, timers, limits and
+the modules that a runtime uses: after a run to the runtime's state, and before
+the next run to the state after the import. Other modules, globals, threads and
+files belong to the script and stay, as on Lambda.
 
-Only the standard library, Python 3.8 and later, and quick to import: what only
-errors, coroutines or commands need is imported when they do.
+The handler uses only the standard library, of Python 3.8 and later. It must be
+quick to import, so modules for errors, coroutines or commands are imported when
+they are needed.
 """
 
 from scriptfleet_own import (builtins as __builtins__, _signal, encode, environ, faulthandler, is_a, live_classes,
@@ -34,15 +34,15 @@ from scriptfleet_output import MAX_OUTPUT, a_value, plain
 from scriptfleet_stacks import FOLDER, SCRIPT, Coroutine
 
 MAX_ANSWER = 6200000
-INIT_SECONDS = 10  # that Lambda gives an import
-SOFT_SECONDS = 0.4  # last words come this long before the end, faulthandler's half as long
-LONGEST = 3600.0  # no function lasts longer: a deadline further off comes of a broken clock
+INIT_SECONDS = 10  # Lambda's limit of an import
+SOFT_SECONDS = 0.4  # last words are this long before the timeout, faulthandler's half as long
+LONGEST = 3600.0  # longer than any timeout: a later deadline means a broken clock
 TIMERS = _signal.ITIMER_REAL, _signal.ITIMER_VIRTUAL, _signal.ITIMER_PROF
 exit_process = os._exit
 
 
 class Surroundings:
-    """What a script may change of its process, as it is now."""
+    """The present state of everything in the process that a script may change."""
 
     def __init__(self):
         self.modules = [(vars(module), dict(vars(module))) for module in live_modules]
@@ -61,8 +61,8 @@ class Surroundings:
         self.timers = [_signal.getitimer(which) for which in TIMERS]
 
     def put_back(self):
-        """Each step for itself: one that the script made impossible hinders no
-        other."""
+        """Restores the state. Each step is guarded, so that one that the script has
+        broken does not prevent the others."""
         for step in (self.tracing, self.signals, self.names, self.limits, self.files, self.variables):
             for _ in range(2):  # the first may be cut short by a signal handler of the script's
                 try:
@@ -76,7 +76,7 @@ class Surroundings:
         sys.setprofile(None)
 
     def names(self):
-        self.zone_left = live_time.tzname is not self.zone  # tzset makes another
+        self.zone_left = live_time.tzname is not self.zone  # tzset replaces the tuple
         for live, names in self.modules:
             live.update(names)
         for kind, names in self.classes:
@@ -118,15 +118,15 @@ class Surroundings:
 
 
 def variables():
-    """The environment as bytes, without what the runtime sets for each run."""
+    """The environment in bytes, without the variables that the runtime sets per run."""
     now = dict(environ._data)
     now.pop(b"_X_AMZN_TRACE_ID", None)
     return now
 
 
 class Script:
-    """script.py, imported once; again only if the import failed, since that may
-    have been the network's fault."""
+    """script.py, imported once. A failed import is repeated in the next run, because
+    the network may have caused it."""
 
     def __init__(self):
         self.main = self.error = None
@@ -178,9 +178,9 @@ class Script:
 
 
 def arm(left):
-    """Sets the moment of the last words: for the thread that drains, for a main
-    that loops in C by an alarm, if the script has no use for it, and for one that
-    never looks up by faulthandler."""
+    """Sets the time of the last words, in three ways: for the draining thread; by an
+    alarm for a main that loops in C, unless the script uses alarms; and by
+    faulthandler for a main that never checks for signals."""
     if not 0 < left < LONGEST:
         return
     soft = max(left - SOFT_SECONDS, left / 2)
@@ -200,9 +200,9 @@ def seconds_left(context):
 
 
 def arm_import():
-    """An import that does not end is ended after INIT_SECONDS, and then once more
-    after the function's timeout: which of the two it is, the runtime does not say.
-    The timeout is in a file of the function's."""
+    """Lambda ends an import after INIT_SECONDS, repeats it, and then ends it after
+    the function's timeout. The runtime does not tell which of the two this is, so
+    last words are set for both. The timeout is in a file of the function."""
     ends = [INIT_SECONDS]
     try:
         with live_os.fdopen(os.open(FOLDER + "/scriptfleet_timeout", os.O_RDONLY)) as f:
@@ -221,15 +221,16 @@ def disarm():
 
 
 def exit_with_words(code):
-    """os._exit for the script: the answer is lost, what it printed is not."""
+    """os._exit for the script: it writes the last words first, so that the output is
+    not lost."""
     if os.getpid() == process:
         current.run.last_words(sys._getframe(1), exit=code & 255 if is_a(code, int) else None)
     exit_process(code)
 
 
 def kill_with_words(name, own):
-    """os.kill or os.killpg for the script: where the signal would end this very
-    process, it says so first. Else it would look like a lack of memory."""
+    """os.kill or os.killpg for the script. A signal that would end this process is
+    noted first: otherwise the end would look like a lack of memory."""
     kill = getattr(os, name)
 
     def killing(target, signum):
@@ -248,7 +249,7 @@ def ends_us(signum):
 
 
 def leave_if_forked():
-    """Ends a fork of the script's that came back from main, or from the import."""
+    """Ends a child that the script forked and that returned from main or the import."""
     if os.getpid() != process:
         stdout.flush(live_sys.stdout)
         stderr.flush(live_sys.stderr)
@@ -256,9 +257,9 @@ def leave_if_forked():
 
 
 def handle(event, context):
-    """Runs the script once and tells what came of it."""
+    """Runs the script once and returns the answer."""
     try:
-        if current.run.over:  # else it is the import's, which the first run goes on with
+        if current.run.over:  # else it is the import's capture, which the first run continues
             current.run = Run()
         return answer(event, context)
     except BaseException as e:
@@ -298,7 +299,7 @@ def answer(event, context):
 
 
 def add_logs(answer, run, limits, size, leave_stdout):
-    """The logs, cut further where the answer would grow too large with them."""
+    """The logs, shortened until the answer is small enough."""
     while True:
         out, out_cut = ("", False) if leave_stdout else run.out.told(limits[0])
         err, err_cut = run.err.told(limits[1])
@@ -309,8 +310,8 @@ def add_logs(answer, run, limits, size, leave_stdout):
 
 
 def unanswered(e):
-    """The answer where the handler itself could not go on: a plain script leads
-    here never, so that what this one did to Python does."""
+    """The answer when the handler itself fails. That only happens if the script has
+    broken Python, so it is the script's error."""
     error = {"type": "PythonBroken", "message": "The script left Python in a state in which its answer cannot be made (%s: %s): leave "
              "Python's own modules, descriptors and limits as they are." % (type_name(e), told(e)),
              "traceback": "", "phase": "output", "line": 0, "ours": True}
@@ -320,13 +321,13 @@ def unanswered(e):
 
 
 def load():
-    """The init phase. Root handlers that the runtime gave to logging would take
-    the script's records past us."""
+    """The init phase. It removes the runtime's root handlers of logging, because they
+    would bypass the capture."""
     if "logging" in live_sys.modules:
         del live_sys.modules["logging"].getLogger().handlers[:]
     if live_sys.path[:1] != [FOLDER]:
         live_sys.path.insert(0, FOLDER)
-    environ["HOME"] = "/tmp"  # the one place that Lambda lets a script write to
+    environ["HOME"] = "/tmp"  # the only folder that a script can write to on Lambda
     live_os._exit = exit_with_words
     live_os.kill = kill_with_words("kill", lambda: (process, 0, -1, -os.getpgrp()))
     live_os.killpg = kill_with_words("killpg", lambda: (0, os.getpgrp()))
@@ -352,6 +353,6 @@ try:
 except OSError:
     stdin = os.open("/dev/null", os.O_RDONLY)
 runtimes = Surroundings()
-runtimes.handlers[_signal.SIGINT] = _signal.SIG_IGN  # no thread that a script left interrupts the runtime
+runtimes.handlers[_signal.SIGINT] = _signal.SIG_IGN  # a thread that a script left cannot interrupt the runtime
 script, scripts = load()
 runtimes.put_back()

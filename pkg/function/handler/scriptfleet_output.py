@@ -1,21 +1,21 @@
-"""What main returned, exactly, or which part of it JSON cannot express."""
+"""Encodes what main returned as JSON, or names the part that JSON cannot express."""
 
 from scriptfleet_own import builtins as __builtins__, decode, encode, is_a, type_name
 from scriptfleet_errors import Failure, told
 
-MAX_OUTPUT = 5900000  # of Lambda's 6 MB for a whole answer
+MAX_OUTPUT = 5900000  # leaves room for the rest of an answer within Lambda's 6 MB
 DEEPEST = 900
 
 
 def plain(box):
-    """The one value in the box, made of nothing but JSON's own types, so that
-    every runtime encodes it alike. The box is emptied, for memory's sake."""
+    """The only value in the list box, converted to JSON's own types, so that every
+    runtime encodes it equally. The list is emptied to free memory."""
     try:
         text = encode(box[0])
         size = len(text.encode("utf-8"))
     except MemoryError:
         raise
-    except BaseException as e:  # of the script's own objects too
+    except BaseException as e:  # also raised by the script's own objects
         raise not_json(fault_in(box[0]) or "the output is not: %s: %s" % (type_name(e), told(e)))
     if size > MAX_OUTPUT:
         raise too_large(size)
@@ -24,7 +24,7 @@ def plain(box):
         same = encode(value) == text
     except (ValueError, RecursionError) as e:
         raise not_json("the output cannot be read back: %s" % told(e))
-    if not same:  # keys fell together
+    if not same:  # two keys became equal
         raise not_json(fault_in(box[0]) or "the output is not the same when it is read back")
     del box[:]
     return value, size
@@ -40,8 +40,8 @@ def too_large(size):
 
 
 def fault_in(output):
-    """Names the first value that JSON has no form for, where it is, and what has
-    one; None where there is no such value."""
+    """Names the first value that JSON cannot express, its place, and a replacement;
+    None if there is no such value."""
     pending, seen = [("output", output, ())], 0
     while pending and seen < 1000000:
         path, value, above = pending.pop()
@@ -95,7 +95,7 @@ def fault_of_keys(path, keys):
 
 
 def name_of(key):
-    """What becomes of a key, or of a number, in JSON; None if nothing does."""
+    """The JSON form of a key or a number, or None if it has none."""
     if is_a(key, str):
         return str.__str__(key)
     try:

@@ -1,9 +1,9 @@
-"""Python's own modules as they were before the script came.
+"""Copies of Python's own modules, made before the script is imported.
 
-A script may assign to any of them (time.time, os.write, builtins.len), and so do
-libraries that freeze time. The handler's files take their names from here: C
-functions and objects alone are called on the copies, since a function that is
-written in Python reads its module's globals, which are the script's to change.
+A script may assign to any attribute of a module (time.time, os.write,
+builtins.len), and libraries that freeze time do. The handler uses these copies.
+Only C functions and objects may be called on them: a function written in Python
+reads the globals of its original module, which the script may have changed.
 
 A file that imports `builtins as __builtins__` has built-in functions of its own.
 """
@@ -39,7 +39,7 @@ scan = json.JSONDecoder().scan_once
 
 
 def monotonic():
-    """time.monotonic, which libraries replace even where it is held."""
+    """time.monotonic; libraries replace references to that function too."""
     return time.clock_gettime(time.CLOCK_MONOTONIC)
 
 
@@ -48,7 +48,7 @@ def refuse(value):
 
 
 def encode(value):
-    """JSON without NaN, in characters as they are."""
+    """JSON without NaN, and without escapes for non-ASCII characters."""
     return "".join(make_encoder({}, refuse, encode_string, None, ": ", ", ", False, False, False)(value, 0))
 
 
@@ -57,10 +57,10 @@ def decode(text):
 
 
 def type_name(value):
-    """The name of the value's class, whatever its metaclass says."""
+    """The name of the value's class, without calling its metaclass."""
     return type.__dict__["__name__"].__get__(type(value))
 
 
 def is_a(value, *kinds):
-    """isinstance, past a __class__ of the script's own."""
+    """isinstance that ignores a __class__ that the script defines."""
     return any(type.__subclasscheck__(kind, type(value)) for kind in kinds)

@@ -1,13 +1,13 @@
-"""Where a script stands: the stacks of its threads, coroutines and greenlets, as
-[file, line, function], innermost last. A stack is the script's where one of its
-frames is; it begins there."""
+"""The stacks of a script's threads, coroutines and greenlets, as lists of [file,
+line, function], innermost last. A stack belongs to the script if it has a frame
+of the script; it is cut to begin with that frame."""
 
 from scriptfleet_own import builtins as __builtins__, gc, live_sys, os, sys
 
 FOLDER = os.path.dirname(os.path.abspath(__file__))
 SCRIPT = os.path.join(FOLDER, "script.py")
 HANDLER = os.path.join(FOLDER, "scriptfleet_")  # how the handler's own files begin
-PATH = sorted((p + "/" for p in live_sys.path if p.startswith("/")), key=len, reverse=True)  # before the script came
+PATH = sorted((p + "/" for p in live_sys.path if p.startswith("/")), key=len, reverse=True)  # before the script is imported
 STACKS, FRAMES, FRAMES_BESIDE = 5, 5, 2
 
 
@@ -20,7 +20,7 @@ unused.close()
 
 
 def short(filename):
-    """A file's name without the part that says where the function lies."""
+    """A file's name without the folder of the function or of Python."""
     for folder in PATH:
         if filename.startswith(folder):
             return filename[len(folder):][-120:]
@@ -28,8 +28,8 @@ def short(filename):
 
 
 def told(frames, most=FRAMES):
-    """The script's frames and those below, at most so many of each; none if there
-    are none of its own."""
+    """The script's frames and those that they called, at most so many of each; empty
+    if the stack has none of the script's."""
     own = [n for n, frame in enumerate(frames) if frame.f_code.co_filename == SCRIPT]
     if not own:
         return []
@@ -39,14 +39,14 @@ def told(frames, most=FRAMES):
 
 
 def stack_of(frame, coroutine=None):
-    """The stack that called main, or that of the coroutine that main returned."""
+    """The stack of main, or of the coroutine that main returned."""
     while frame is not None and frame.f_code.co_filename.startswith(HANDLER):
         frame = frame.f_back  # main is in alarm()
     return told(frames_of(frame)) or (told(awaiting(coroutine)) if coroutine is not None else [])
 
 
 def awaiting(awaitable):
-    """The frames of a coroutine that waits, and of those that it waits for."""
+    """The frames of a waiting coroutine, and of those for which it waits."""
     frames = []
     for _ in range(1000):
         frame = getattr(awaitable, "cr_frame", None) or getattr(awaitable, "gi_frame", None)
@@ -58,7 +58,7 @@ def awaiting(awaitable):
 
 
 def stacks_beside(main_thread, coroutine):
-    """The stacks of all but main's, as [what, how many stand so, stack]."""
+    """All stacks except main's, as [kind, number of equal stacks, stack]."""
     found = [("thread", told(frames_of(frame), FRAMES_BESIDE))
              for ident, frame in sys._current_frames().items() if ident != main_thread]
     if "asyncio" in live_sys.modules or "trio" in live_sys.modules or "greenlet" in live_sys.modules:
@@ -73,7 +73,7 @@ def stacks_beside(main_thread, coroutine):
 
 
 def frames_of(frame):
-    """The frames from the outermost, or from what the handler called, inwards."""
+    """The frames from the outermost, or from the handler's callee, to the innermost."""
     frames = []
     while frame is not None and not frame.f_code.co_filename.startswith(HANDLER):
         frames.append(frame)
@@ -82,7 +82,7 @@ def frames_of(frame):
 
 
 def suspended(coroutine):
-    """The coroutines that nothing else awaits, of whichever event loop, but main's,
+    """The coroutines of all event loops that no other coroutine awaits, except main's,
     and the greenlets."""
     greenlet = getattr(live_sys.modules.get("greenlet"), "greenlet", ())
     coroutines, greenlets = [], []

@@ -1,5 +1,5 @@
-"""Runs handlers as Lambda does, one forked process a case: imports the handler
-from the case's folder, invokes it, and kills it when its time is up.
+"""Runs handlers as Lambda does, one forked process per case: imports the handler
+from the case's folder, invokes it, and kills it at its timeout.
 
 Reads cases as JSON lines: {"folder", "events", "import_ms", "timeout_ms", "pause_ms"}. Answers each with
 a line: {"payloads": [...], "log", "killed", "exit", "seconds"}.

@@ -49,13 +49,13 @@ class RuntimeAPI:
     def more(self):
         data = os.read(API, 1 << 20)
         if not data:
-            os._exit(0)  # whoever started this environment is gone
+            os._exit(0)  # the process that started this environment has ended
         self.pending += data
 
 
 class NoSharedMemory:
-    """Lambda has no /dev/shm, and its C library says so by ENOSYS, where a newer
-    one says ENOENT. Locks, queues and pools of processes fail there; they fail
+    """Lambda has no /dev/shm, and its C library fails with ENOSYS there; a newer one
+    fails with ENOENT. Locks, queues and pools of processes fail there; they fail
     here in the same words. A finder, since few handlers import multiprocessing.
     """
 
@@ -80,7 +80,7 @@ class NoSharedMemory:
 
     @staticmethod
     def exec_module(module):
-        """It is executed already."""
+        """The module is already executed."""
 
 
 class LambdaContext:
@@ -101,7 +101,7 @@ class LambdaContext:
 
 
 def failure(kind, message, error=None):
-    """The error object that an invocation answers with, and its log line."""
+    """Returns the error object of an invocation's answer, and prints its log line."""
     frames = []
     if error is not None:
         import traceback
@@ -113,7 +113,7 @@ def failure(kind, message, error=None):
 
 
 def load(name):
-    """Imports the handler, in the words that Lambda has for what goes wrong."""
+    """Imports the handler. Errors have Lambda's own types and messages."""
     module, _, function = name.rpartition(".")
     module = module.replace("/", ".")
     try:
@@ -139,7 +139,7 @@ def invoke(handler, event, context):
     try:
         result = handler(event, context)
     except MemoryError as e:
-        return None, failure("MemoryError", str(e.with_traceback(None)))  # its frames hold what fills the memory
+        return None, failure("MemoryError", str(e.with_traceback(None)))  # its frames reference the objects that fill the memory
     except Exception as e:
         return None, failure(type(e).__name__, str(e), e)
     try:
