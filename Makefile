@@ -7,8 +7,8 @@ MAKEFLAGS += --no-print-directory
 
 export PATH := $(CURDIR)/.tools/bin:$(PATH)
 
-# A package's tests end within this, or tell where they stand. It is for a busy
-# machine; all of them together are to end within ten minutes on two cores.
+# Timeout of one package's tests, for a busy machine; go test then prints where
+# they hang. All tests together should take ten minutes on two cores.
 TEST_TIMEOUT ?= 420s
 FUZZ_TIME ?= 20s
 SEEDS ?= 10000
@@ -17,8 +17,8 @@ LINT := go tool -modfile=.ci/tools/go.mod golangci-lint
 PACKAGES := ./... ./.ci/report
 BENCHED = $$(git grep -l '^func Benchmark' -- '*_test.go' | xargs -n 1 dirname | sort -u | sed 's|^|./|')
 
-# A clone that belongs to somebody else than who builds in it has no version to
-# stamp, which only a release needs.
+# git refuses a clone that another user owns, and go build then fails to stamp the
+# version, which only a release needs.
 demo test chaos vet lint bench fuzz: export GOFLAGS := -buildvcs=false $(GOFLAGS)
 
 # VERSION=v1.2.3 names a release; else the binaries name their commit.
@@ -30,7 +30,7 @@ help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## */\1\t/' | \
 	  while IFS=$$'\t' read -r target text; do printf '  make %-15s %s\n' "$$target" "$$text"; done
 
-setup: ## bring what the tests need, and say what is done without
+setup: ## install what the tests need, and print what is missing
 	@.ci/setup
 
 build: ## static binaries in bin/: dispatcher, worker, scriptfleet
@@ -43,20 +43,20 @@ demo: ## the whole fleet on this machine, with scripts of several tenants
 # The tests and, once each, the benchmarks behind them: with the race detector;
 # in CI a skipped test is a failure.
 test: setup vet ## all tests, with the race detector
-	@# What the tests start as processes, so that no package's time goes into it.
+	@# Compiled first, so that it does not count towards a package's timeout.
 	CGO_ENABLED=0 go build -o /dev/null ./cmd/...
-	@# With benchmarks go test takes one package at a time, and some packages mostly
-	@# wait for what was killed to be taken up: so the benchmarks go apart.
+	@# With benchmarks go test runs one package at a time, and some packages mostly
+	@# wait for timeouts: so the benchmarks run separately.
 	{ go test -race -timeout $(TEST_TIMEOUT) -json $(PACKAGES); \
 	  go test -race -run '^$$' -bench . -benchtime 1x -json $(BENCHED); } | go run ./.ci/report
 
-chaos: setup ## every fault of pkg/fleettest/chaos/README.md, those that take minutes too
+chaos: setup ## every fault of pkg/fleettest/chaos/README.md, including those that take minutes
 	go test -race -timeout 30m -run TestPromisesHold ./pkg/fleettest/chaos -chaos.long -v
 
 simulate: ## the whole fleet in memory, under faults of 10,000 seeds (SEEDS)
 	go test ./pkg/fleettest/simulation -run '^TestSimulation$$' -seeds $(SEEDS) -timeout 20m
 
-# With -race, since that is how everything is compiled for the tests anyway.
+# With -race, because the tests compile everything with it anyway.
 vet:
 	go vet -race $(PACKAGES)
 	@unformatted=$$(git ls-files --cached --others --exclude-standard '*.go' | xargs ls 2>/dev/null | xargs gofmt -l); \
@@ -68,7 +68,7 @@ lint: ## golangci-lint, as .golangci.yml has it (its first run compiles it)
 bench: ## the benchmarks of all packages
 	go test -run '^$$' -bench . -benchmem ./...
 
-bench-fairness: ## what a tenant that floods does to twenty quiet ones, mechanism by mechanism
+bench-fairness: ## effect of a flooding tenant on twenty quiet ones, by mechanism
 	@go test ./pkg/fleettest/fairness -run 'TestFairness$$' -fairness -v -timeout 20m | grep --line-buffered -v -e '^===' -e '^---' -e '^PASS'
 
 bench-tenants: ## CPU a run and memory at 10, 1,000 and 100,000 tenants
@@ -85,6 +85,6 @@ fuzz: ## each fuzz target for FUZZ_TIME (20s)
 	  done; \
 	done
 
-clean: ## what the other targets made
+clean: ## remove what the other targets made
 	rm -rf bin .tools
 	go clean -testcache

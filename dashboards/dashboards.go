@@ -1,14 +1,14 @@
-// Package dashboards holds what operators watch the fleet with, and the test
-// that proves it:
+// Package dashboards contains the files with which operators watch the fleet,
+// and their tests:
 //
 //	fleet.json       the Grafana dashboard
-//	recording.yml    series that rules and people reuse
-//	alerts.yml       what the fleet pages for
-//	alerts_test.yml  what each alert is silent about and what it fires at
-//	prometheus.yml   a Prometheus of the Compose file, and a start for others
+//	recording.yml    series for rules and people
+//	alerts.yml       the alerts
+//	alerts_test.yml  for each alert, when it fires and when it does not
+//	prometheus.yml   Prometheus of the Compose file; a template for others
 //
-// The tests hold: promtool accepts every file; every query parses, and names
-// only metrics that the code registers; every alert has a test and a section in
-// the runbook; and a real Prometheus, scraping real processes under a replay,
-// answers every query of the dashboard with data.
+// The tests check that promtool accepts every file, that every query parses and
+// names only metrics that the code registers, that every alert has a test and a
+// section in the runbook, and that a real Prometheus, scraping real processes
+// during a replay, returns data for every query of the dashboard.
 package dashboards

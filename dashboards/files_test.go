@@ -79,7 +79,7 @@ func TestPanelsOfTheDashboardAreDescribedDistinctAndInPlace(t *testing.T) {
 	}
 }
 
-// dashboard is what the tests look at of Grafana's format.
+// dashboard is the part of Grafana's format that the tests read.
 type dashboard struct {
 	UID           string
 	SchemaVersion int
@@ -112,7 +112,7 @@ func load(t *testing.T) dashboard {
 	return d
 }
 
-// queries of all panels, their variables as they stand.
+// queries are the queries of all panels, with their variables.
 func queries(t *testing.T) (all []query) {
 	t.Helper()
 	for _, p := range load(t).Panels {
@@ -123,7 +123,8 @@ func queries(t *testing.T) (all []query) {
 	return all
 }
 
-// substitute puts in what Grafana would with everything selected.
+// substitute replaces the variables as Grafana does when everything is
+// selected.
 func substitute(expr string) string {
 	return strings.NewReplacer("$__rate_interval", "1m", "$job", "scriptfleet.*", "$instance", ".+").Replace(expr)
 }

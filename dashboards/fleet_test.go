@@ -24,13 +24,13 @@ import (
 	"github.com/scriptfleet/scriptfleet/pkg/fleettest/wait"
 )
 
-// within bounds each wait: for a process to answer, for a query to have data.
+// within bounds each wait, for a process to answer or a query to return data.
 const within = 90 * time.Second
 
 func TestEveryQueryHasDataUnderAReplay(t *testing.T) {
 	fleet := startFleet(t)
 	prometheus := startPrometheus(t, fleet)
-	// A rate knows only what happens after the first scrape.
+	// A rate counts only what happens after the first scrape.
 	wait.Until(t, within, "prometheus does not scrape the dispatcher and both workers", func() bool {
 		return prometheus.hasData(t, "count(count_over_time(scriptfleet_process_ready[1m]) >= 2) == 3")
 	})
@@ -98,8 +98,8 @@ func startFleet(t *testing.T) ourFleet {
 	return f
 }
 
-// replay sends n requests at a rate a second, of three tenants: some that
-// succeed, one with a requirement, some that fail.
+// replay sends n requests of three tenants, at rate per second: some succeed,
+// one has a requirement, some fail.
 func (f ourFleet) replay(t *testing.T, n, rate int) <-chan error {
 	t.Helper()
 	var lines strings.Builder
@@ -137,8 +137,8 @@ func (f ourFleet) replay(t *testing.T, n, rate int) <-chan error {
 // server is a Prometheus that scrapes a fleet.
 type server struct{ url string }
 
-// startPrometheus starts it on the configuration that is shipped, with the
-// fleet's addresses and a scrape each second in place of what stands there.
+// startPrometheus starts Prometheus with the shipped configuration, in which
+// the targets and the interval are replaced by the fleet's addresses and 1 s.
 func startPrometheus(t *testing.T, f ourFleet) server {
 	t.Helper()
 	dir := t.TempDir()
@@ -175,7 +175,7 @@ func startPrometheus(t *testing.T, f ourFleet) server {
 	return s
 }
 
-// hasData tells whether a query answers at least one number.
+// hasData tells whether a query returns at least one number.
 func (s server) hasData(t *testing.T, expr string) bool {
 	t.Helper()
 	var data struct {
@@ -191,14 +191,14 @@ func (s server) hasData(t *testing.T, expr string) bool {
 	return false
 }
 
-// names of all metrics that were scraped or recorded.
+// names are the names of all metrics that were scraped or recorded.
 func (s server) names(t *testing.T) (names []string) {
 	t.Helper()
 	s.get(t, "/api/v1/label/__name__/values", &names)
 	return names
 }
 
-// alerts that are pending or fire.
+// alerts are the pending and the firing alerts.
 func (s server) alerts(t *testing.T) (raised []string) {
 	t.Helper()
 	var data struct {

@@ -23,7 +23,7 @@ func compose(t *testing.T) *types.Project {
 	project, err := loader.LoadWithContext(t.Context(), types.ConfigDetails{
 		WorkingDir:  filepath.Dir(file),
 		ConfigFiles: []types.ConfigFile{{Filename: file}},
-		Environment: types.Mapping{}, // it has to do with defaults alone
+		Environment: types.Mapping{}, // the test is about the defaults only
 	})
 	if err != nil {
 		t.Fatalf("Compose refuses docker-compose.yml: %v", err)

@@ -1,9 +1,9 @@
-// Package deploy holds what runs the fleet elsewhere than on a developer's
-// machine, and the tests of it: images, AWS resources, Kubernetes objects; see
-// README.md for how to size, roll and mend a fleet.
+// Package deploy contains the files to run the fleet on AWS, on Kubernetes and
+// with Compose (images, AWS resources, Kubernetes objects), and their tests.
+// README.md describes how to size, roll and repair a fleet.
 //
-// No container engine runs in the tests. They hold what can be held without:
-// Compose's own loader accepts docker-compose.yml; the schemas of CloudFormation
-// and Kubernetes accept the templates; what these files say of queues, flags,
-// interpreters and time-outs is what the code says.
+// The tests run no container engine. They check what they can without one:
+// Compose's own loader accepts docker-compose.yml; the schemas of
+// CloudFormation and Kubernetes accept the templates; and queues, flags,
+// interpreters and timeouts in these files match the code.
 package deploy

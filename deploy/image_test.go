@@ -12,8 +12,8 @@ import (
 	"github.com/scriptfleet/scriptfleet/pkg/run"
 )
 
-// dockerStage is one stage of the Dockerfile: its instructions, continued lines
-// joined and comments left out.
+// dockerStage is the instructions of one stage of the Dockerfile, with
+// continued lines joined and without comments.
 type dockerStage struct {
 	name, from   string
 	instructions []string

@@ -77,11 +77,11 @@ func TestRolesMayTellAnObjectThatIsMissingFromOneThatIsDenied(t *testing.T) {
 	}
 }
 
-// metric is the name of one, as objects and the manual write it.
+// metric matches the name of a metric or of a recorded series.
 var metric = regexp.MustCompile(`\bscriptfleet(_[a-z0-9]+){2,}|\bscriptfleet(:[a-z0-9_]+){2}\b`)
 
-// TestMetricsThatAreNamedAreThoseThatTheFleetHas looks for each name as a series
-// that the rules record, or in the code, which writes the names of metrics whole
+// TestMetricsThatAreNamedAreThoseThatTheFleetHas looks for each name among the
+// recorded series, and in the code, which contains the names of metrics whole,
 // or as scriptfleet_<component>_ and the rest.
 func TestMetricsThatAreNamedAreThoseThatTheFleetHas(t *testing.T) {
 	recorded, code := files.Read(t, "../dashboards/recording.yml"), sources(t)
@@ -115,7 +115,7 @@ func sources(t *testing.T) string {
 	return all.String()
 }
 
-// object is what the tests look at of a Kubernetes object.
+// object is the part of a Kubernetes object that the tests read.
 type object struct {
 	Kind     string
 	Metadata struct{ Name string }
@@ -175,7 +175,7 @@ func TestPodsAreGivenLongerThanTheirDrainAndTheLongestRun(t *testing.T) {
 	}
 }
 
-// settings are those of all binaries; each has a part of them.
+// settings are the flags of all binaries; each binary has some of them.
 type settings struct {
 	config.Fleet
 	config.Process
@@ -183,7 +183,7 @@ type settings struct {
 	config.Worker
 }
 
-// parses lets the binary's own parser read the arguments.
+// parses parses the arguments with the binary's own parser.
 func parses(t *testing.T, where, binary string, args []string) settings {
 	t.Helper()
 	if binary == "dispatcher" {
@@ -208,7 +208,7 @@ func parses(t *testing.T, where, binary string, args []string) settings {
 	return settings{Fleet: s.Fleet, Process: s.Process, Worker: s.Worker}
 }
 
-// takes tells whether a binary reads a variable of the fleet's.
+// takes tells whether a binary reads a variable of the fleet.
 func takes(binary, name string) bool {
 	if !strings.HasPrefix(name, "SCRIPTFLEET_") {
 		return true
@@ -219,7 +219,8 @@ func takes(binary, name string) bool {
 	return strings.Contains(help.String(), "$"+name)
 }
 
-// environment of a container: its own, and that of the ConfigMap scriptfleet.
+// environment is a container's environment: its own, and the ConfigMap
+// scriptfleet.
 func environment(t *testing.T, c container) map[string]string {
 	t.Helper()
 	env := map[string]string{}

@@ -1,11 +1,11 @@
 // Report reads the output of `go test -json` and prints what `go test` alone
-// would: a line for each package, and everything about what failed. It fails,
-// and names them, where tests were skipped and CI is true: a test that needs
-// something has to be given it there, not passed over.
+// would: a line for each package, and all output of failures. If CI is true and
+// tests were skipped, it lists them and fails: a test that needs a tool must
+// get it there.
 //
 //	go test -json ./... | go run ./.ci/report
 //
-// Failures themselves are told by go test's own exit code.
+// For failed tests go test's own exit code is used.
 package main
 
 import (
@@ -18,7 +18,7 @@ import (
 	"strings"
 )
 
-// event is what `go doc test2json` describes, as far as it is needed here.
+// event is the part of `go doc test2json`'s event that is needed here.
 type event struct {
 	Action     string
 	Package    string
@@ -42,7 +42,8 @@ func main() {
 	}
 }
 
-// report copies what counts from in to out, and returns the skipped tests.
+// report copies the relevant output from in to out, and returns the skipped
+// tests.
 func report(in io.Reader, out io.Writer) (skipped []string, err error) {
 	said := words{}
 	lines := bufio.NewReaderSize(in, 1<<20)
@@ -51,7 +52,7 @@ func report(in io.Reader, out io.Writer) (skipped []string, err error) {
 		if line != "" {
 			var e event
 			if json.Unmarshal([]byte(line), &e) != nil {
-				fmt.Fprint(out, line) // not of test2json: the go command's own words
+				fmt.Fprint(out, line) // not JSON: the go command's own message
 			} else if name := e.tell(said, out); name != "" {
 				skipped = append(skipped, name)
 			}
@@ -65,8 +66,8 @@ func report(in io.Reader, out io.Writer) (skipped []string, err error) {
 	}
 }
 
-// tell prints e, or keeps it until it is known whether it counts. It returns the
-// name of a test that was skipped.
+// tell prints e, or keeps it until the result of its test is known. It returns
+// the name of a skipped test.
 func (e event) tell(said words, out io.Writer) (skipped string) {
 	name := e.Package + " " + e.Test
 	switch {
@@ -79,7 +80,7 @@ func (e event) tell(said words, out io.Writer) (skipped string) {
 	case e.Action == "output":
 		said[name] = append(said[name], e.Output)
 	case e.Action == "fail" && e.Test == "":
-		for other := range said { // tests that a panic or a timeout cut short
+		for other := range said { // tests that a panic or a timeout ended
 			if strings.HasPrefix(other, name) {
 				said.print(other, out)
 			}
@@ -95,8 +96,8 @@ func (e event) tell(said words, out io.Writer) (skipped string) {
 	return ""
 }
 
-// noise tells whether an output is one that go test alone would not have, or
-// that each package with a benchmark repeats.
+// noise tells whether an output line would not be printed by go test alone, or
+// is repeated for each package with a benchmark.
 func (e event) noise() bool {
 	line := strings.TrimSuffix(e.Output, "\n")
 	first, _, _ := strings.Cut(line, " ")
@@ -104,8 +105,8 @@ func (e event) noise() bool {
 		slices.Contains([]string{"PASS", "===", "goos:", "goarch:", "pkg:", "cpu:"}, first)
 }
 
-// words are what tests have said, by package and name, until it is known
-// whether it counts.
+// words is the output of tests, by package and name, until their result is
+// known.
 type words map[string][]string
 
 func (w words) print(name string, out io.Writer) {
