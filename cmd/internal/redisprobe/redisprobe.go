@@ -44,7 +44,7 @@ func (p *Probe) Try(ctx context.Context) error {
 	if explained := redisfault.Explain(err); explained != err { //nolint:errorlint // whether it is the same
 		return explained
 	}
-	return fmt.Errorf("Redis does not answer: %w", err) //nolint:staticcheck // a name
+	return fmt.Errorf("Redis does not answer: %w", err)
 }
 
 func (p *Probe) try(ctx context.Context) error {
@@ -88,9 +88,9 @@ func (e eviction) judge(err error) error {
 	case err != nil:
 		return nil //nolint:nilerr // Try tells of a Redis that is away
 	case e.evicted > 0:
-		return fmt.Errorf("Redis has evicted %d keys since it started, so runs may be missing from the books and run again: give it more memory, set maxmemory-policy to noeviction (it is %s), and then CONFIG RESETSTAT", e.evicted, e.policy) //nolint:staticcheck // a name
+		return fmt.Errorf("Redis has evicted %d keys since it started, so runs may be missing from the books and run again: give it more memory, set maxmemory-policy to noeviction (it is %s), and then CONFIG RESETSTAT", e.evicted, e.policy)
 	case e.limited && e.policy != "noeviction":
-		return fmt.Errorf("Redis evicts keys once its memory is full (maxmemory-policy is %s): set it to noeviction", e.policy) //nolint:staticcheck // a name
+		return fmt.Errorf("Redis evicts keys once its memory is full (maxmemory-policy is %s): set it to noeviction", e.policy)
 	}
 	return nil
 }
