@@ -108,7 +108,7 @@ func TestJudge(t *testing.T) {
 		"function gone":              {failed(function.NotFound), "put_back in 8s, forget, uncount, waits for its function, which was gone, to be built again"},
 		"function broken":            {failed(function.BadState), "put_back in 8s, forget, uncount, waits for its function, which was gone, to be built again"},
 		"function gone, too old":     {failed(function.NotFound, old), "answered platform_error operator FunctionMissing, forget, uncount"},
-		// The invocation: somebody has to mend it.
+		// The invocation: the operator or the platform has to act.
 		"denied":                 {failed(function.Denied), "answered platform_error operator FunctionAccessDenied, uncount"},
 		"the operator's":         {failed(function.Operator), "answered platform_error operator FunctionServiceFault, uncount"},
 		"refused by the service": {failed(function.Refused), "answered platform_error platform InvocationRefused, uncount"},

@@ -18,7 +18,7 @@ import (
 	"github.com/scriptfleet/scriptfleet/pkg/run"
 )
 
-// fleet is an embedded stack, as other processes see it.
+// fleet is an embedded stack as a process, and its clients.
 type fleet struct {
 	*Mailbox
 	t     *testing.T
@@ -26,7 +26,7 @@ type fleet struct {
 	set   Settings
 }
 
-// startStack starts the embedded stack alone.
+// startStack starts the embedded stack only.
 func startStack(t *testing.T) *fleet {
 	t.Helper()
 	return launch(t, shipped, "--no-fleet").withMailbox()
@@ -38,7 +38,7 @@ func startFleet(t *testing.T, args ...string) *fleet {
 	return launchFleet(t, args...).withMailbox()
 }
 
-// launchFleet does the same, and leaves the results to another consumer.
+// launchFleet is startFleet for a test that consumes the results itself.
 func launchFleet(t *testing.T, args ...string) *fleet {
 	t.Helper()
 	return launch(t, checked, append([]string{"--partitions", "2", "--poll-wait", "1s"}, args...)...)
@@ -56,8 +56,8 @@ func (f *fleet) withMailbox() *fleet {
 	return f
 }
 
-// openMailbox closes it with the test. It waits for queues that a process is
-// about to create.
+// openMailbox opens a mailbox that is closed with the test. It waits for queues
+// that a process is about to create.
 func (f *fleet) openMailbox(opts ...func(*sqs.Options)) *Mailbox {
 	f.t.Helper()
 	var m *Mailbox
@@ -80,8 +80,8 @@ func (f *fleet) openMailbox(opts ...func(*sqs.Options)) *Mailbox {
 // send puts requests on the stack's queue.
 func (f *fleet) send(bodies ...string) { f.t.Helper(); f.Send(f.t, bodies...) }
 
-// goesOn sends a run that is good, and waits until it has succeeded: the fleet
-// has dealt with what came before, or at least goes on beside it.
+// goesOn sends a good run and waits for its success, which shows that the fleet
+// still works.
 func (f *fleet) goesOn(t *testing.T) {
 	t.Helper()
 	id := "good-after-" + t.Name()
@@ -91,29 +91,29 @@ func (f *fleet) goesOn(t *testing.T) {
 	}
 }
 
-// request is an event of tenant acme, as event is with any data.
+// request is a request of tenant acme.
 func request(id string, d Data) string { return Request("acme", id, d) }
 
 func event(tenant, id, data string) string {
 	return Event(run.TypeRequested, tenant, Story, id, data)
 }
 
-// env is that of a process that uses the fleet.
+// env is the environment of a process that uses the fleet.
 func (f *fleet) env(more ...string) []string { return f.set.Env(ofTheTests(more...)...) }
 
-// dispatcher starts one as a process.
+// dispatcher starts a dispatcher as a process.
 func (f *fleet) dispatcher(args ...string) *process.Process {
 	f.t.Helper()
 	return f.process("dispatcher", nil, args...)
 }
 
-// worker starts one as a process, with layers of its own.
+// worker starts a worker as a process, with its own layer cache.
 func (f *fleet) worker(args ...string) *process.Process {
 	f.t.Helper()
 	return f.workerWith(nil, args...)
 }
 
-// workerWith starts one with more in its environment.
+// workerWith starts a worker with more variables.
 func (f *fleet) workerWith(env []string, args ...string) *process.Process {
 	f.t.Helper()
 	return f.process("worker", env, append([]string{"--cache-dir", f.t.TempDir()}, args...)...)
@@ -127,7 +127,7 @@ func (f *fleet) process(name string, env []string, args ...string) *process.Proc
 	return p
 }
 
-// functions are the names of those that the embedded Lambda has.
+// functions are the names of the functions in the embedded Lambda.
 func (f *fleet) functions() (names []string) {
 	f.t.Helper()
 	client := lambda.NewFromConfig(f.set.Config())
@@ -144,8 +144,8 @@ func (f *fleet) functions() (names []string) {
 	return names
 }
 
-// metric reads a value of the metrics at an admin address; series is its name
-// with labels as they stand on the page.
+// metric is the value of a series on the metrics page of an admin address;
+// series is its name with labels, as on the page.
 func metric(t *testing.T, admin, series string) float64 {
 	t.Helper()
 	_, page := get(t, admin, "/metrics")
@@ -160,7 +160,7 @@ func metric(t *testing.T, admin, series string) float64 {
 	return v
 }
 
-// get reads a page at an admin address.
+// get fetches a page of an admin address.
 func get(t *testing.T, admin, path string) (code int, page string) {
 	t.Helper()
 	resp, err := http.Get("http://" + admin + path)

@@ -22,8 +22,8 @@ import (
 	"github.com/scriptfleet/scriptfleet/pkg/run"
 )
 
-// All of AWS is one that others wrote: SQS, Lambda, STS with IAM, and S3. Its
-// Lambda answers over the function's own stdout, so a handler that kept
+// All of AWS is an independent implementation: SQS, Lambda, STS with IAM, and
+// S3. Its Lambda answers over the function's own stdout, so a handler that kept
 // descriptors 1 and 2 would hang every invocation.
 //
 // ministack differs from AWS, so that this test cannot show
@@ -85,8 +85,8 @@ func TestTheFleetRunsOnAnAWSThatOthersWrote(t *testing.T) {
 	checkSessionsWall(t, f)
 }
 
-// checkSessionsWall tries what signs a tenant's invocations on the functions of
-// another.
+// checkSessionsWall uses the session of one tenant's invocations on another
+// tenant's functions.
 func checkSessionsWall(t *testing.T, f *fleet) {
 	t.Helper()
 	sessions, err := credential.NewSessions(credential.SessionsConfig{
@@ -110,7 +110,7 @@ func checkSessionsWall(t *testing.T, f *fleet) {
 	}
 }
 
-// The roles of the test, in the fleet's account and in a tenant's.
+// The test's roles, in the fleet's account and in a tenant's.
 const (
 	trustsFleet  = `{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Principal":{"AWS":"arn:aws:iam::000000000000:root"},"Action":"sts:AssumeRole"}]}`
 	trustsTenant = `{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Principal":{"AWS":"arn:aws:iam::000000000000:root"},"Action":"sts:AssumeRole","Condition":{"StringEquals":{"sts:ExternalId":"aaaaaaaaaaaaaaaaaaaa"}}}]}`
@@ -119,8 +119,7 @@ const (
 	tenantsFile  = `{"tenants": {"acme": {"external_id": "aaaaaaaaaaaaaaaaaaaa", "credentials": {"prod": {"role_arn": "arn:aws:iam::111111111111:role/prod"}}}}}`
 )
 
-// startMinistack starts ministack, with roles and a bucket in it, and a Redis
-// beside it.
+// startMinistack starts ministack, with roles and a bucket, and a Redis.
 func startMinistack(t *testing.T) *fleet {
 	t.Helper()
 	ministack, err := filepath.EvalSymlinks(tool(t, "ministack"))

@@ -19,7 +19,7 @@ import (
 const nothingListens = "http://127.0.0.1:1"
 
 // TestAProcessThatCouldNotDoItsWorkTakesNoneAndSaysWhy starts workers and
-// dispatchers of which each lacks one thing that its start does not need.
+// dispatchers that each lack one thing that their start does not need.
 func TestAProcessThatCouldNotDoItsWorkTakesNoneAndSaysWhy(t *testing.T) {
 	t.Parallel()
 	f := startStack(t)
@@ -32,7 +32,7 @@ func TestAProcessThatCouldNotDoItsWorkTakesNoneAndSaysWhy(t *testing.T) {
 	untrusted.StartTLS()
 	t.Cleanup(untrusted.Close)
 
-	broken := map[*process.Process][2]string{ // the part, and what is said of it
+	broken := map[*process.Process][2]string{ // the part that is down, and a part of its reason
 		f.workerWith([]string{"REDIS_URL=" + redistest.Start(t).URL + "99"}):                  {"redis", "out of range"},
 		f.workerWith([]string{"REDIS_URL=redis://:wrong-password@" + locked.Addr}):            {"redis", "WRONGPASS"},
 		f.workerWith([]string{"AWS_ENDPOINT_URL_SQS=" + untrusted.URL}):                       {"sqs", "unknown authority"},
@@ -73,7 +73,7 @@ func refusingS3(t *testing.T, status int, code string) (url string) {
 	return server.URL
 }
 
-// uvThatBreaks runs once, as it is looked for, and no more.
+// uvThatBreaks is a uv that works once, when it is looked for, and then fails.
 func uvThatBreaks(t *testing.T) string {
 	t.Helper()
 	path := filepath.Join(t.TempDir(), "uv")
@@ -83,8 +83,8 @@ func uvThatBreaks(t *testing.T) string {
 	return path
 }
 
-// TestAFleetThatIsIdleTellsThatRedisIsAwayAndBack has no request that would meet
-// the outage.
+// TestAFleetThatIsIdleTellsThatRedisIsAwayAndBack sends no request, so only the
+// probes can find the outage.
 func TestAFleetThatIsIdleTellsThatRedisIsAwayAndBack(t *testing.T) {
 	t.Parallel()
 	f := startStack(t)
@@ -119,7 +119,7 @@ func TestAFleetThatIsIdleTellsThatRedisIsAwayAndBack(t *testing.T) {
 	}
 }
 
-// readyPage is what /readyz answers to who asks for JSON.
+// readyPage is the JSON of /readyz.
 type readyPage struct {
 	Ready bool
 	Parts []struct {
@@ -130,7 +130,7 @@ type readyPage struct {
 	}
 }
 
-// reason why a part is down, or empty.
+// reason is the reason why a part is down, or "".
 func (p readyPage) reason(part string) string {
 	for _, s := range p.Parts {
 		if s.Part == part && !s.Up && !s.Since.IsZero() {

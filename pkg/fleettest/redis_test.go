@@ -12,8 +12,8 @@ import (
 	"github.com/scriptfleet/scriptfleet/pkg/fleettest/redistest"
 )
 
-// A managed Redis fails over: its proxy keeps the connections to the server that
-// was the primary, and words its refusals in its own way.
+// A managed Redis fails over: its proxy keeps the connections to the old
+// primary, and rewords its refusals.
 func TestAFleetGoesOnAfterARedisBehindAProxyHasFailedOver(t *testing.T) {
 	t.Parallel()
 	f := startStack(t)
@@ -36,7 +36,7 @@ func TestAFleetGoesOnAfterARedisBehindAProxyHasFailedOver(t *testing.T) {
 	f.send(good("before"))
 	f.Await(t, "before")
 
-	first.Follow(second) // which takes no writes of the fleet's yet: the proxy does not know
+	first.Follow(second) // a replica refuses the fleet's writes, until the proxy leads to the other
 	f.send(good("between"))
 	ready(http.StatusServiceUnavailable, "Redis answers as a replica", dispatcher, worker)
 	second.Promote()
@@ -94,8 +94,8 @@ func TestCheckDoesNotVouchForBooksThatRedisHasEvictedFrom(t *testing.T) {
 
 func good(id string) string { return request(id, Data{Script: "def main(input):\n    return 1"}) }
 
-// The log of an outage: a line for each fault when it begins and one when it is
-// over, however long it lasts, and nothing of a client's own.
+// The log of an outage has one line for each fault when it begins and one when
+// it ends, and none of a client library's own.
 func TestAnOutageOfRedisIsToldInAFewLines(t *testing.T) {
 	t.Parallel()
 	f := startStack(t)
@@ -109,7 +109,7 @@ func TestAnOutageOfRedisIsToldInAFewLines(t *testing.T) {
 	for i := range atWork {
 		f.send(slow(i))
 	}
-	f.Await(t, "run-1") // the others are at work
+	f.Await(t, "run-1") // the other runs are at work
 	rdb.Stop()
 	for i := range waiting {
 		f.send(slow(atWork + i))

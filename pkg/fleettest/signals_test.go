@@ -38,8 +38,7 @@ func TestAProcessGoesOnWhenTheReaderOfItsLogIsGone(t *testing.T) {
 	}
 }
 
-// unheard starts a process whose log is read until the process takes work, and
-// not any longer.
+// unheard starts a process and reads its log only until the process takes work.
 func (f *fleet) unheard(name string, args ...string) *process.Child {
 	f.t.Helper()
 	read, write, err := os.Pipe()

@@ -11,9 +11,9 @@ import (
 	"github.com/scriptfleet/scriptfleet/pkg/run"
 )
 
-// TestResultAboveItsQueuesLimitIsCountedAsItIsPublished has a results queue that
-// takes 256 KiB, as many do, and a result of 400 KB: without a bucket another
-// result stands in its place, with one it travels by claim check.
+// TestResultAboveItsQueuesLimitIsCountedAsItIsPublished uses a results queue
+// with a limit of 256 KiB, and a result of 400 KB: without a bucket the result
+// is replaced by another, with a bucket it travels by claim check.
 func TestResultAboveItsQueuesLimitIsCountedAsItIsPublished(t *testing.T) {
 	t.Parallel()
 	for name, c := range map[string]struct {

@@ -65,8 +65,8 @@ func everyReason(t *testing.T) map[string]struct {
 	}
 }
 
-// TestEveryReasonIsASentenceForWhoeverCanMendIt logs the messages side by side.
-func TestEveryReasonIsASentenceForWhoeverCanMendIt(t *testing.T) {
+// TestEveryReasonIsASentenceForItsOwner logs the messages side by side.
+func TestEveryReasonIsASentenceForItsOwner(t *testing.T) {
 	folder := regexp.MustCompile(`(^|\s)/\w`)
 	for name, r := range everyReason(t) {
 		var e *run.Error

@@ -87,10 +87,10 @@ type lineWriter struct {
 	buf  []byte
 	emit func(string)
 
-	panicked *panics.Error // of emit; nothing is written after it
+	panicked *panics.Error // a panic of emit; nothing is written after it
 }
 
-// Write is called by a goroutine of os/exec's, which nobody guards.
+// Write is called by a goroutine of os/exec, so it recovers its own panics.
 func (w *lineWriter) Write(p []byte) (n int, err error) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -121,7 +121,7 @@ func (w *lineWriter) write(p []byte) {
 	}
 }
 
-// flush passes on what is left. It panics where Write did.
+// flush passes on an incomplete last line. It panics if Write has.
 func (w *lineWriter) flush() {
 	w.mu.Lock()
 	defer w.mu.Unlock()

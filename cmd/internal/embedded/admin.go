@@ -10,8 +10,8 @@ import (
 	"github.com/scriptfleet/scriptfleet/pkg/telemetry"
 )
 
-// ServeAlone serves the stack without a fleet until ctx ends: its admin address,
-// and what changes in the tenants' settings.
+// ServeAlone serves the admin address of a stack without a fleet, and applies
+// changes of the tenants' settings, until ctx ends.
 func (s *Stack) ServeAlone(ctx context.Context) error {
 	parts, err := s.admin()
 	if err != nil {
@@ -20,14 +20,14 @@ func (s *Stack) ServeAlone(ctx context.Context) error {
 	return service.Run(ctx, s.options.Process.Drain, append(parts, s.Fleet.FollowTenants())...)
 }
 
-// admin is the part that serves the admin address of this process, where it has
-// one. The process is ready while all of the parts are.
+// admin is the part that serves this process's admin address, or none if no
+// address is set. The process is ready while all parts in ready are.
 func (s *Stack) admin(ready ...probe.Part) ([]service.Part, error) {
 	addr := s.options.Process.AdminAddr
 	if addr == "" {
 		return nil, nil
 	}
-	user, password := s.Key() // scripts reach every loopback address
+	user, password := s.Key() // scripts can reach every loopback address
 	own := probe.New(s.options.Log, s.registry)
 	admin, err := telemetry.ListenAdmin(telemetry.AdminConfig{Addr: addr, User: user, Password: password}, s.registry, own.States)
 	if err != nil {

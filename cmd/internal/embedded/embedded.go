@@ -83,8 +83,8 @@ func Start(ctx context.Context, o Options) (*Stack, error) {
 	return s, nil
 }
 
-// TellWhatIsMissing logs, without delay for the caller, what scripts find on
-// Lambda and will not find here.
+// TellWhatIsMissing logs what scripts find on Lambda and will not find here. It
+// returns at once.
 func (s *Stack) TellWhatIsMissing(ctx context.Context) {
 	go panics.Guard{Log: s.options.Log}.Catch(func() { s.sdk.tellIfMissing(ctx) }, nil)
 }

@@ -36,7 +36,7 @@ func newSDKSource(f config.Fleet, w config.Worker, log *zap.Logger) sdkSource {
 	})}
 }
 
-// build is localaws.Config.SDK.
+// build implements localaws.Config.SDK.
 func (s sdkSource) build(ctx context.Context, runtime string) ([]byte, error) {
 	builder, err := s.open()
 	if err != nil {
@@ -54,12 +54,12 @@ func sdkHash(runtime string) run.EnvHash {
 	return run.EnvHash(strings.ReplaceAll("boto3"+boto3+runtime, ".", "x"))
 }
 
-// tellIfMissing logs once where scripts will not find boto3: no runtime has its
+// tellIfMissing logs once if scripts will not find boto3: no runtime has its
 // layer in the cache, and the package index does not answer.
 func (s sdkSource) tellIfMissing(ctx context.Context) {
 	builder, err := s.open()
 	if err != nil {
-		return // the stack says so itself
+		return // the stack logs that itself
 	}
 	for _, offer := range run.Runtimes() {
 		if builder.Has(sdkHash(offer.Lambda)) {

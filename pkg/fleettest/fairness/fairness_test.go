@@ -28,13 +28,13 @@ func TestMain(m *testing.M) {
 	os.Exit(m.Run())
 }
 
-// scenario is what the flood does.
+// scenario is the behaviour of the flood.
 type scenario struct {
 	name   string
-	rate   int // runs a second
+	rate   int // runs per second
 	total  int
 	takes  time.Duration
-	fresh  bool // every run has a script of its own
+	fresh  bool // every run has its own script
 	within time.Duration
 }
 
@@ -46,7 +46,7 @@ var (
 	fresh = scenario{name: "new scripts", rate: 500, total: 1000, takes: quietTakes, fresh: true, within: 10 * time.Second}
 )
 
-// line is one of the table: a scenario, and what is off in it.
+// line is a row of the table: a scenario, and the mechanism that is off.
 type line struct {
 	scenario scenario
 	off      string
@@ -87,8 +87,8 @@ func lines() []line {
 	}
 }
 
-// TestFloodLeavesQuietTenantsTheirTurn is the short form: it says that everybody
-// gets on, and nothing of how fast.
+// TestFloodLeavesQuietTenantsTheirTurn is the short form: it asserts that all
+// tenants make progress, not how fast.
 func TestFloodLeavesQuietTenantsTheirTurn(t *testing.T) {
 	s, tenants := realSite(t), quietTenants(quietCount)
 	sc := scenario{name: "flood", rate: 100, total: 300, takes: quietTakes, within: 3 * time.Second}
@@ -107,7 +107,7 @@ func TestFloodLeavesQuietTenantsTheirTurn(t *testing.T) {
 	wait.Until(t, within, "no run of the flood begins", func() bool { return f.begun.floods() > 0 })
 }
 
-// TestFairness measures: first by the clock of a bubble, then by the wall's.
+// TestFairness measures, first in virtual time and then in real time.
 func TestFairness(t *testing.T) {
 	if !*full {
 		return // the short form is above
@@ -146,7 +146,7 @@ func TestFairness(t *testing.T) {
 	show.builds()
 }
 
-// measured is what one line says.
+// measured is the result of one line.
 type measured struct {
 	before, beside, flooded waits
 	newBefore, newFlooded   waits
@@ -180,7 +180,7 @@ func (s *site) measure(t *testing.T, l line, tenants []string, beside *fleet) (m
 	end := time.Now()
 	seconds := end.Sub(flooded).Seconds()
 	m.runsPerSecond, m.sqsCalls = float64(f.begun.floods())/seconds, float64(f.calls.Load()-calls)/seconds
-	await(ctx, time.Second) // for those that were sent last
+	await(ctx, time.Second) // for the runs that were sent last
 	m.before, m.newBefore = f.begun.between(began, flooded, false), f.begun.between(began, flooded, true)
 	m.flooded, m.newFlooded = f.begun.between(flooded, end, false), f.begun.between(flooded, end, true)
 	if beside != nil {
@@ -191,7 +191,7 @@ func (s *site) measure(t *testing.T, l line, tenants []string, beside *fleet) (m
 	return m
 }
 
-// prepare has the scripts of all tenants built.
+// prepare builds the scripts of all tenants.
 func (f *fleet) prepare(t *testing.T, tenants []string) {
 	for _, name := range append([]string{flooder}, tenants...) {
 		f.known(t, name, warmSource)
@@ -207,7 +207,7 @@ func (f *fleet) flood(ctx context.Context, sc scenario) {
 	f.pour(ctx, sc.rate, sc.total, sc.takes, source)
 }
 
-// table prints each line when it is known, and keeps what is said at the end.
+// table prints each line once it is measured, and keeps the rows for the end.
 type table struct{ fresh []string }
 
 func (b *table) head(how string) {
@@ -226,7 +226,7 @@ func (b *table) line(l line, m measured) {
 	}
 }
 
-// builds ends the table with the waits for quiet tenants' own new scripts.
+// builds prints the waits for quiet tenants' own new scripts.
 func (b *table) builds() {
 	if len(b.fresh) > 0 {
 		fmt.Printf("\nthe same for a quiet tenant's own new script, its build included\n\n%s\n", strings.Join(b.fresh, "\n"))

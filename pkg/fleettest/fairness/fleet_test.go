@@ -26,10 +26,11 @@ import (
 const (
 	partitions  = 8
 	workers     = 2
-	concurrency = 32 // slots of each: the default
+	concurrency = 32 // turns of each worker: the default
 )
 
-// settings of a fleet: those of its tenants, and what is off.
+// settings of a fleet: the limits of its tenants, and the mechanisms that are
+// off.
 type settings struct {
 	shard, maxRunning, maxBacklog int
 	weight                        int
@@ -44,7 +45,7 @@ var normal = settings{
 	shard: 2, maxRunning: 16, maxBacklog: 500, weight: 1, maxBuilds: 4, workers: workers, pollWait: 2 * time.Second,
 }
 
-// The operator's settings, the same for everybody.
+// Admit and Limits implement the operator's settings, the same for all tenants.
 func (s settings) Admit(string) *run.Error { return nil }
 func (s settings) Limits(string) tenant.Limits {
 	return tenant.Limits{
@@ -61,7 +62,7 @@ type fleet struct {
 	functions *memfunction.Functions
 	builders  []*builds.Builder
 	begun     *begun
-	creating  atomic.Int64 // nanoseconds that a function takes to be created
+	creating  atomic.Int64 // duration of a function's creation, in nanoseconds
 	calls     atomic.Int64 // of SQS
 	received  atomic.Int64 // deliveries from the partitions
 	stop      context.CancelFunc
@@ -70,7 +71,7 @@ type fleet struct {
 
 var fleets atomic.Int64
 
-// open starts a fleet with queues and keys of its own.
+// open starts a fleet with its own queues and keys.
 func (s *site) open(t *testing.T, set settings) *fleet {
 	f := &fleet{settings: set, prefix: fmt.Sprint("f", fleets.Add(1)), begun: newBegun()}
 	names := queue.NamesOf(f.prefix, partitions)
@@ -126,13 +127,13 @@ func (s *site) open(t *testing.T, set settings) *fleet {
 	return f
 }
 
-// close ends the fleet as it stands; what is on its queues stays there.
+// close ends the fleet at once; messages stay on its queues.
 func (f *fleet) close() {
 	f.stop()
 	f.running.Wait()
 }
 
-// known has the script's function built, and every worker know it.
+// known builds the script's function, and makes every worker know that.
 func (f *fleet) known(t *testing.T, tenant, source string) {
 	r, refused := policy.Decode(event(tenant, "warm", source, -1, 0), time.Now())
 	if refused != nil {
@@ -150,7 +151,7 @@ func (f *fleet) known(t *testing.T, tenant, source string) {
 	}
 }
 
-// behave is how Lambda goes.
+// behave decides how a call of Lambda goes.
 func (f *fleet) behave(c memfunction.Call) memfunction.Behaviour {
 	switch c.Op {
 	case "Create":
@@ -168,7 +169,7 @@ func (f *fleet) behave(c memfunction.Call) memfunction.Behaviour {
 	return memfunction.Behaviour{}
 }
 
-// none is what the runs here do without: layers, packages, credentials.
+// none provides no layers, packages or credentials: the runs here need none.
 type none struct{}
 
 func (none) Build(context.Context, run.Script) ([]byte, string, error) { return nil, "", nil }

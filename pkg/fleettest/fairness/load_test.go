@@ -15,7 +15,7 @@ import (
 )
 
 const (
-	quietEvery = 2 * time.Second // between two runs of one quiet tenant
+	quietEvery = 2 * time.Second // interval of one quiet tenant's runs
 	quietTakes = 100 * time.Millisecond
 	warmSource = "def main(input): return input"
 	flooder    = "flood"
@@ -29,7 +29,7 @@ var policy = func() *run.Policy {
 	return p
 }()
 
-// event is a request for a run that takes a while; n is its number.
+// event is a request for a run of the given duration; n is its number.
 func event(tenant, id, source string, n int, takes time.Duration) []byte {
 	body, err := json.Marshal(run.Request{
 		SpecVersion: run.SpecVersion, Type: run.TypeRequested, Source: "/fairness", ID: id, Tenant: tenant,
@@ -44,8 +44,9 @@ func event(tenant, id, source string, n int, takes time.Duration) []byte {
 	return body
 }
 
-// quietTenants are n names, of which the first has the flood's very shard and no
-// other does: what chance would do to one in 28 is part of every measurement.
+// quietTenants returns n names. Exactly one, the first, has the flood's shard
+// (by chance that has a probability of 1/28), so that it is part of every
+// measurement.
 func quietTenants(n int) []string {
 	shard := func(name string) []int {
 		s := partition.Shard(name, partitions, normal.shard)
@@ -71,8 +72,8 @@ var ids atomic.Int64
 
 func nextID() string { return fmt.Sprint("r", ids.Add(1)) }
 
-// quiet has each of the tenants send a run every quietEvery, spread evenly, until
-// ctx ends; each sends by itself, as stories do.
+// quiet makes each tenant send a run every quietEvery, until ctx ends. The
+// tenants are spread evenly over the interval, and each sends by itself.
 func (f *fleet) quiet(ctx context.Context, tenants []string) {
 	step := quietEvery / time.Duration(len(tenants))
 	due := time.Now()
@@ -95,8 +96,8 @@ func (f *fleet) ask(sends *sync.WaitGroup, a ask, tenant, source string) {
 	sends.Go(func() { _ = f.requests.Send(context.Background(), []queue.Message{{Body: body, Group: tenant}}) })
 }
 
-// newScripts has each of the tenants send a run of a script that nobody knows,
-// spread over the time.
+// newScripts makes each tenant send one run of a new script, spread over the
+// duration.
 func (f *fleet) newScripts(ctx context.Context, tenants []string, over time.Duration) {
 	due := time.Now()
 	var sends sync.WaitGroup
@@ -108,8 +109,8 @@ func (f *fleet) newScripts(ctx context.Context, tenants []string, over time.Dura
 	}
 }
 
-// pour has the flood send so many runs a second until ctx ends or total are sent,
-// ten a call.
+// pour sends the flood's runs at the rate per second, ten per call, until ctx
+// ends or total are sent.
 func (f *fleet) pour(ctx context.Context, rate, total int, takes time.Duration, source func() string) {
 	due := time.Now()
 	var sends sync.WaitGroup

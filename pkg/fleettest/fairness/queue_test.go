@@ -10,18 +10,18 @@ import (
 	"github.com/scriptfleet/scriptfleet/pkg/queue"
 )
 
-// callTakes is what a call of SQS takes on AWS beyond what it takes here.
+// callTakes is how much longer a call of SQS takes on AWS than here.
 const callTakes = 10 * time.Millisecond
 
-// distant is a queue as far away as AWS is, with a mechanism or two off.
+// distant is a queue with AWS's latency, and with mechanisms switched off.
 type distant struct {
 	queue.Queue
 	ungrouped bool // fair delivery is off
-	strangers bool // every delivery seems to be of another tenant
+	strangers bool // each delivery seems to belong to another tenant
 	calls     *atomic.Int64
 }
 
-// groupAttribute carries the tenant past an SQS that is not to know it.
+// groupAttribute carries the tenant when SQS must not know the group.
 const groupAttribute = "fairness.group"
 
 var stranger atomic.Int64
@@ -79,7 +79,7 @@ func (q *received) Receive(ctx context.Context, p queue.Poll) ([]queue.Delivery,
 	return ds, err
 }
 
-// call takes the call's time.
+// call waits for the latency of one call.
 func (q *distant) call(ctx context.Context) {
 	q.calls.Add(1)
 	await(ctx, callTakes)

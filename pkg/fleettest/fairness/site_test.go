@@ -36,8 +36,8 @@ import (
 	"github.com/scriptfleet/scriptfleet/pkg/slot/redisslot"
 )
 
-// site is where fleets stand: an SQS, and what is kept in Redis, for each fleet
-// under a prefix of its own.
+// site is what fleets need: an SQS, and Redis or its in-memory replacement.
+// Each fleet has its own prefix.
 type site struct {
 	sqs     *awssqs.Client // the fleets', counted
 	outside *awssqs.Client // the stories'
@@ -53,7 +53,7 @@ type parts struct {
 	slots   slot.Slots
 }
 
-// realSite has the embedded stack behind HTTP and a redis-server.
+// realSite is the embedded stack behind HTTP, and a redis-server.
 func realSite(t *testing.T) *site {
 	stack := stack.Start(t, localaws.Config{CacheDir: t.TempDir()})
 	client := redistest.Connect(t, redistest.Start(t).Addr)
@@ -69,9 +69,9 @@ func realSite(t *testing.T) *site {
 	}}
 }
 
-// virtualSite has the embedded SQS without a network, and in memory what Redis
-// would keep: nothing in it waits for anything but the clock, so that it can
-// stand in a bubble of testing/synctest. Call close at the end.
+// virtualSite is the embedded SQS without a network, and in-memory
+// implementations of what is in Redis. It waits for nothing but the clock, so
+// it works in a bubble of testing/synctest. The caller must call end.
 func virtualSite(t *testing.T) (s *site, end func()) {
 	server, err := sqs.New(sqs.Config{Region: "us-east-1", Account: "123456789012"}, sqs.Deps{})
 	if err != nil {
@@ -90,7 +90,7 @@ func virtualSite(t *testing.T) (s *site, end func()) {
 	}}, server.Close
 }
 
-// direct hands requests to a handler, in the goroutine of who makes them.
+// direct calls a handler in the goroutine of the request's sender.
 type direct struct {
 	handler http.Handler
 	id      auth.Identity
@@ -105,7 +105,8 @@ func (d direct) Do(r *http.Request) (*http.Response, error) {
 	return w.Result(), nil
 }
 
-// near is a ledger a millisecond away, each call of which is a round trip.
+// near is a ledger with a latency of 1 ms, and counts each call as a round
+// trip.
 type near struct {
 	ledger.Ledger
 	counted *counted

@@ -35,9 +35,9 @@ func TestTenantsAreServedHoweverMany(t *testing.T) {
 }
 
 // TestTenants measures. The same number of runs is spread over more and more
-// tenants, each with a script of its own that is built. What is kept of a tenant
-// is the heap that is free again when dispatcher, worker and builder are let go
-// of while everything else stays.
+// tenants, each with one built script. The memory for tenants is the heap that
+// becomes free when dispatcher, worker and builder are released and everything
+// else stays.
 func TestTenants(t *testing.T) {
 	if !*perTenant {
 		return // the short form is above
@@ -45,9 +45,9 @@ func TestTenants(t *testing.T) {
 	const runs, times = 100_000, 2
 	counts := []int{10, 1_000, 100_000}
 	costs := map[int]cost{}
-	spread(t, 10, runs/10) // what is made once
+	spread(t, 10, runs/10) // pays for everything that is made once
 	for range times {
-		for _, n := range counts { // in turn, so that all have the machine's bad moments
+		for _, n := range counts { // in turn, so that other load of the machine affects all
 			c := spread(t, n, runs)
 			t.Logf("%d tenants: %.1f µs a run, %d KiB", n, float64(c.cpu.Nanoseconds())/1000, c.heap>>10)
 			if best, ok := costs[n]; ok {
@@ -66,17 +66,17 @@ func TestTenants(t *testing.T) {
 	}
 }
 
-// slice is how many runs are measured at a time: what else the machine does makes
-// every run dearer, and never cheaper, so the cheapest slice says the most.
+// slice is how many runs are measured at a time. Other load of the machine
+// makes runs more expensive, never cheaper, so the cheapest slice is used.
 const slice = 5_000
 
-// cost is what some runs cost.
+// cost is the cost of some runs.
 type cost struct {
-	cpu  time.Duration // of the process for one run, in the slice that took the least
-	heap int64         // bytes that dispatcher, worker and builder keep after them
+	cpu  time.Duration // of the process per run, in the cheapest slice
+	heap int64         // bytes that dispatcher, worker and builder keep after the runs
 }
 
-// spread has a dispatcher and a worker serve runs of so many tenants.
+// spread lets a dispatcher and a worker serve the runs of that many tenants.
 func spread(t *testing.T, tenants, runs int) cost {
 	ctx, stop := context.WithCancel(t.Context())
 	requests, results := memqueue.New("requests", memqueue.Options{}), memqueue.New("results", memqueue.Options{})
@@ -111,7 +111,7 @@ func spread(t *testing.T, tenants, runs int) cost {
 		pass(t, requests, results, names, from, min(slice, runs-from))
 		c.cpu = min(c.cpu, (processCPU(t)-before)/time.Duration(min(slice, runs-from)))
 	}
-	// The dispatcher looks at the backlogs every second, and forgets.
+	// Every second the dispatcher reads the backlogs, and drops idle tenants.
 	await(ctx, 2500*time.Millisecond)
 	with := heap()
 	stop()
@@ -125,18 +125,18 @@ func spread(t *testing.T, tenants, runs int) cost {
 	return c
 }
 
-// allBuilt are records in which a script is built while it is asked for: what the
-// records and the functions of many tenants cost is not the worker's.
+// allBuilt are build records in which every requested script is built, so that
+// the memory of records and functions does not count.
 type allBuilt struct {
 	builds.Records
-	function atomic.Value // of the script that is asked for
+	function atomic.Value // of the requested script
 }
 
 func (r *allBuilt) Get(context.Context, string) (builds.Record, bool, error) {
 	return builds.Record{ARN: r.function.Load().(string), Fence: 1}, true, nil
 }
 
-// warm has the worker know the script of every tenant.
+// warm makes the worker know the script of every tenant.
 func warm(t *testing.T, b *builds.Builder, records *allBuilt, tenants int) []string {
 	names := make([]string, tenants)
 	for i := range names {
@@ -153,8 +153,8 @@ func warm(t *testing.T, b *builds.Builder, records *allBuilt, tenants int) []str
 	return names
 }
 
-// pass sends the runs, no more than a few thousand ahead of their results, and
-// takes the results.
+// pass sends the runs, at most a few thousand ahead of their results, and
+// receives the results.
 func pass(t *testing.T, requests, results queue.Queue, names []string, from, runs int) {
 	const ahead = 2000
 	tokens := make(chan struct{}, ahead)
@@ -191,7 +191,7 @@ func pass(t *testing.T, requests, results queue.Queue, names []string, from, run
 	consumers.Wait()
 }
 
-// instant is a function service that answers at once.
+// instant is a function service without latency.
 type instant struct{}
 
 func (instant) Invoke(context.Context, string, string, []byte) (function.Invocation, error) {
@@ -210,9 +210,9 @@ func processCPU(t *testing.T) time.Duration {
 	return time.Duration(u.Utime.Nano() + u.Stime.Nano())
 }
 
-// heap is what is in use after a collection.
+// heap is the size of the heap after a collection, in bytes.
 func heap() int64 {
-	for range 3 { // what pools keep goes with the second
+	for range 3 { // a pool is emptied by the second collection
 		runtime.GC()
 	}
 	var m runtime.MemStats

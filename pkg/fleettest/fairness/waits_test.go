@@ -6,16 +6,16 @@ import (
 	"time"
 )
 
-// begun notes when runs began: those of quiet tenants by their number, those of
-// the flood by how many there were.
+// begun records when runs began: quiet tenants' by their number, the flood's
+// only as a count.
 type begun struct {
 	mu    sync.Mutex
 	runs  []ask
 	flood int
 }
 
-// ask is a run of a quiet tenant: when it was to be sent, and when its script
-// began; zero while it has not.
+// ask is a run of a quiet tenant: when it was due, and when its script began
+// (zero before).
 type ask struct {
 	tenant  int
 	new     bool // of a new script
@@ -24,7 +24,7 @@ type ask struct {
 
 func newBegun() *begun { return &begun{} }
 
-// expect notes a run that is about to be sent, and gives it its number.
+// expect records a run that is about to be sent, and returns its number.
 func (b *begun) expect(a ask) (n int) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -50,14 +50,14 @@ func (b *begun) floods() int {
 	return b.flood
 }
 
-// waits are those of some runs.
+// waits are the waits of some runs.
 type waits struct {
-	all     []time.Duration // in order
+	all     []time.Duration // sorted
 	unbegun int
 }
 
-// between are the waits of the runs that were due between two times; what has
-// not begun has waited until now.
+// between returns the waits of the runs that were due between two times. A run
+// that has not begun has waited until now.
 func (b *begun) between(from, to time.Time, new bool) waits {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -76,7 +76,7 @@ func (b *begun) between(from, to time.Time, new bool) waits {
 	return w
 }
 
-// pending is how many of the runs due before a time have not begun.
+// pending counts the runs that were due before a time and have not begun.
 func (b *begun) pending(before time.Time) (n int) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -88,7 +88,7 @@ func (b *begun) pending(before time.Time) (n int) {
 	return n
 }
 
-// percentile is the wait that p of all do not exceed.
+// percentile is the wait that the fraction p of all do not exceed.
 func (w waits) percentile(p float64) time.Duration {
 	if len(w.all) == 0 {
 		return 0

@@ -63,7 +63,7 @@
 //
 // # By a forged request
 //
-//  26. a tenant in odd spelling, or named twice: buried, and answered to nobody
+//  26. a tenant in odd spelling, or named twice: buried, and not answered
 //  27. fields of the platform's (role_arn, function, env_hash, …): refused
 //  28. (tenant, source, id) that read like another's when joined; scopes of slots;
 //     keys of Redis: digests of parts with their lengths

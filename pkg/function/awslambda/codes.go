@@ -98,7 +98,7 @@ var answers = []answer{
 	{code: "S3FilesMountConnectivityException", class: function.Operator},
 	{code: "S3FilesMountFailureException", class: function.Operator},
 	{code: "S3FilesMountTimeoutException", class: function.Operator},
-	{code: "SnapStartException", class: function.Operator}, // SnapStart is not the fleet's: somebody has switched it on
+	{code: "SnapStartException", class: function.Operator}, // the fleet does not use SnapStart: it was switched on by hand
 	{code: "SnapStartTimeoutException", class: function.Operator},
 	{code: "SnapStartRegenerationFailureException", class: function.Operator},
 	{code: "RuntimeAliasDeletedException", class: function.Operator},
