@@ -188,7 +188,7 @@ func TestCancellationTellsTheStateThatTheRunWasIn(t *testing.T) {
 	with(t, func(b *bench) {
 		b.send(ask("queued"), ask("invoking"), ask("done"))
 		hold := b.claim("invoking")
-		if _, err := b.ledger.Invoking(context.Background(), hold); err != nil {
+		if _, err := b.ledger.Invoking(context.Background(), []ledger.Hold{hold}); err != nil {
 			t.Fatal(err)
 		}
 		if err := b.ledger.Ledger.Published(context.Background(), []run.Key{key("done")}); err != nil {

@@ -68,9 +68,9 @@ func (w *Worker) begin(h *held) error {
 		if h.lapsed(claimTTL) {
 			return errLapsed
 		}
-		counted, err := w.deps.Ledger.Invoking(h.wait, hold)
+		_, err := w.begins.Do(h.wait, hold)
 		if err == nil {
-			hold = counted
+			hold = hold.Begun()
 			break
 		}
 		if !errors.Is(err, ledger.ErrUnavailable) || !w.again(h.wait, err, try) {

@@ -189,6 +189,7 @@ func TestResultThatIsRefusedForGoodIsNotTriedAgainAndAgain(t *testing.T) {
 		})
 		b.send(ask("r"))
 		time.Sleep(10 * time.Minute)
+		synctest.Wait()
 		if sends < 2 || sends > 2*10*60/20 { // two a delivery, which comes again every 24 s at most
 			t.Errorf("it was sent %d times in ten minutes", sends)
 		}

@@ -22,8 +22,8 @@ func ExampleLedger() {
 	others, _ := l.Claim(ctx, []ledger.Claim{{Entry: e, Owner: "worker-2"}}, time.Minute)
 	fmt.Println("granted:", others[0].Granted, "held by", others[0].HeldBy)
 
-	hold, _ := l.Invoking(ctx, claims[0].Hold) // before Lambda is called
-	_, _ = l.Finish(ctx, []ledger.Finish{{Hold: hold, Status: run.Succeeded, Result: []byte("the event")}})
+	_, _ = l.Invoking(ctx, []ledger.Hold{claims[0].Hold}) // before Lambda is called
+	_, _ = l.Finish(ctx, []ledger.Finish{{Hold: claims[0].Hold.Begun(), Status: run.Succeeded, Result: []byte("the event")}})
 	_ = l.Published(ctx, []run.Key{e.Key})
 
 	books, _ := l.Books(ctx)

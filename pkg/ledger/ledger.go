@@ -134,6 +134,12 @@ type Hold struct {
 	Invoking bool
 }
 
+// Begun is the hold once Invoking has counted its attempt.
+func (h Hold) Begun() Hold {
+	h.Attempts, h.Invoking = h.Attempts+1, true
+	return h
+}
+
 // Record is the record of a run, as Lookup and Open return it.
 type Record struct {
 	Entry     Entry
@@ -183,11 +189,11 @@ type Ledger interface {
 	// Renew puts a lost record back from the hold's fields.
 	Renew(ctx context.Context, hs []Hold, ttl time.Duration) ([]error, error)
 
-	// Invoking records that the holder is about to invoke the script, and
-	// counts an attempt. From then on the script may have executed. It fails
-	// with ErrLost. Use the hold that it returns from then on: it has the new
-	// count. A second call with the old hold counts as the same attempt.
-	Invoking(ctx context.Context, h Hold) (Hold, error)
+	// Invoking records that the holders are about to invoke the scripts, and
+	// counts an attempt of each. From then on the script may have executed. The
+	// error for each is nil or ErrLost. Use Hold.Begun from then on: it has the
+	// new count. A second call with the old hold counts as the same attempt.
+	Invoking(ctx context.Context, hs []Hold) ([]error, error)
 
 	// Wait records what a held run waits for, for explain. Release keeps this
 	// reason; the next claim or Invoking clears it. For a lost hold, or a run

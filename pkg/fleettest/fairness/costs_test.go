@@ -79,14 +79,21 @@ func TestCosts(t *testing.T) {
 	}
 }
 
-// TestDeliveriesOfABurstAreReceivedOnce is the short form.
-func TestDeliveriesOfABurstAreReceivedOnce(t *testing.T) {
+// TestBurstIsReceivedOnceAndSharesItsCalls is the short form. A single run takes
+// six requests and five round trips.
+func TestBurstIsReceivedOnceAndSharesItsCalls(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s, end := virtualSite(t)
 		defer end()
 		c := s.spend(t, load{runs: 500, tenants: 10})
 		if c.bounces() > 0.01 {
 			t.Errorf("%d deliveries served %d runs", c.deliveries, c.runs)
+		}
+		if n := c.each(c.trips); n > 0.6 {
+			t.Errorf("a run took %.2f round trips to Redis", n)
+		}
+		if n := c.each(int64(sum(c.requests))); n > 1.4 {
+			t.Errorf("a run took %.2f requests to SQS", n)
 		}
 	})
 }

@@ -134,9 +134,9 @@ func (l near) Renew(ctx context.Context, hs []ledger.Hold, ttl time.Duration) ([
 	return l.Ledger.Renew(ctx, hs, ttl)
 }
 
-func (l near) Invoking(ctx context.Context, h ledger.Hold) (ledger.Hold, error) {
+func (l near) Invoking(ctx context.Context, hs []ledger.Hold) ([]error, error) {
 	l.trip(ctx)
-	return l.Ledger.Invoking(ctx, h)
+	return l.Ledger.Invoking(ctx, hs)
 }
 
 func (l near) Wait(ctx context.Context, h ledger.Hold, reason string) error {

@@ -78,11 +78,11 @@ func (l *Ledger) Renew(ctx context.Context, hs []ledger.Hold, ttl time.Duration)
 }
 
 // Invoking, as ledger.Ledger has it.
-func (l *Ledger) Invoking(ctx context.Context, h ledger.Hold) (ledger.Hold, error) {
+func (l *Ledger) Invoking(ctx context.Context, hs []ledger.Hold) ([]error, error) {
 	if err := l.before("invoking"); err != nil {
-		return h, err
+		return nil, err
 	}
-	return l.Ledger.Invoking(ctx, h)
+	return l.Ledger.Invoking(ctx, hs)
 }
 
 // Release, as ledger.Ledger has it.

@@ -93,8 +93,8 @@ func (l *siteLedger) Renew(ctx context.Context, hs []ledger.Hold, ttl time.Durat
 	return redis(ctx, l.s, "ledger.Renew", ledger.ErrUnavailable, func(ctx context.Context) ([]error, error) { return l.Ledger.Renew(ctx, hs, ttl) })
 }
 
-func (l *siteLedger) Invoking(ctx context.Context, h ledger.Hold) (ledger.Hold, error) {
-	return redis(ctx, l.s, "ledger.Invoking", ledger.ErrUnavailable, func(ctx context.Context) (ledger.Hold, error) { return l.Ledger.Invoking(ctx, h) })
+func (l *siteLedger) Invoking(ctx context.Context, hs []ledger.Hold) ([]error, error) {
+	return redis(ctx, l.s, "ledger.Invoking", ledger.ErrUnavailable, func(ctx context.Context) ([]error, error) { return l.Ledger.Invoking(ctx, hs) })
 }
 
 func (l *siteLedger) Wait(ctx context.Context, h ledger.Hold, reason string) error {

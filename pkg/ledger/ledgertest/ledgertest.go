@@ -98,15 +98,17 @@ func (t tester) renew(h ledger.Hold, want error) {
 
 func (t tester) invoking(h ledger.Hold) ledger.Hold {
 	t.Helper()
-	h, err := t.Ledger.Invoking(t.ctx, h)
+	errs, err := t.Ledger.Invoking(t.ctx, []ledger.Hold{h})
 	t.ok(err)
-	return h
+	t.is(errs[0], nil, "Invoking")
+	return h.Begun()
 }
 
 func (t tester) notInvoking(h ledger.Hold) {
 	t.Helper()
-	_, err := t.Ledger.Invoking(t.ctx, h)
-	t.is(err, ledger.ErrLost, "Invoking")
+	errs, err := t.Ledger.Invoking(t.ctx, []ledger.Hold{h})
+	t.ok(err)
+	t.is(errs[0], ledger.ErrLost, "Invoking")
 }
 
 func (t tester) release(h ledger.Hold, executed bool) {
@@ -197,7 +199,7 @@ func CallAll(ctx context.Context, l ledger.Ledger, h ledger.Hold) map[string]err
 	_, errs["Accept"] = l.Accept(ctx, []ledger.Entry{h.Entry})
 	_, errs["Claim"] = l.Claim(ctx, []ledger.Claim{{Entry: h.Entry, Owner: "another"}}, ttl)
 	_, errs["Renew"] = l.Renew(ctx, []ledger.Hold{h}, ttl)
-	_, errs["Invoking"] = l.Invoking(ctx, h)
+	_, errs["Invoking"] = l.Invoking(ctx, []ledger.Hold{h})
 	errs["Wait"] = l.Wait(ctx, h, "a build")
 	errs["Release"] = l.Release(ctx, h, false)
 	_, errs["Finish"] = l.Finish(ctx, []ledger.Finish{{Hold: h, Status: run.Failed}})

@@ -231,9 +231,10 @@ func (t tester) work(r *rand.Rand, i int, owner string, late *sync.Map) bool {
 		_ = t.Ledger.Release(t.ctx, h, false)
 		return false
 	}
-	if h, err = t.Ledger.Invoking(t.ctx, h); err != nil {
+	if errs, err := t.Ledger.Invoking(t.ctx, []ledger.Hold{h}); err != nil || errs[0] != nil {
 		return false
 	}
+	h = h.Begun()
 	if r.IntN(3) == 0 {
 		late.Store(owner, h)
 		return false

@@ -154,22 +154,25 @@ func (l *Ledger) Renew(ctx context.Context, hs []ledger.Hold, ttl time.Duration)
 	return errs, nil
 }
 
-func (l *Ledger) Invoking(ctx context.Context, h ledger.Hold) (ledger.Hold, error) {
+func (l *Ledger) Invoking(ctx context.Context, hs []ledger.Hold) ([]error, error) {
 	now, unlock, err := l.enter(ctx)
 	if err != nil {
-		return h, err
+		return nil, err
 	}
 	defer unlock()
-	r := l.at(h.Entry.Key, now)
-	if r.lost(h) {
-		return h, ledger.ErrLost
+	errs := make([]error, len(hs))
+	for i, h := range hs {
+		r := l.at(h.Entry.Key, now)
+		if r.lost(h) {
+			errs[i] = ledger.ErrLost
+			continue
+		}
+		l.putBack(r, h, now)
+		r.enter(ledger.Invoking, now)
+		r.attempts = max(r.attempts, h.Begun().Attempts)
+		r.waiting = ""
 	}
-	l.putBack(r, h, now)
-	h.Attempts, h.Invoking = h.Attempts+1, true
-	r.enter(ledger.Invoking, now)
-	r.attempts = max(r.attempts, h.Attempts)
-	r.waiting = ""
-	return h, nil
+	return errs, nil
 }
 
 func (l *Ledger) Wait(ctx context.Context, h ledger.Hold, reason string) error {

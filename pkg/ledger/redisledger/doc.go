@@ -17,8 +17,8 @@
 //     loses the last grant and the new primary's clock is behind.
 //
 // A warm run needs five round trips (Accept, Claim, Invoking, Finish,
-// Published). Runs that are handled together share all of them but Invoking. A
-// call with more than 500 runs is split.
+// Published). Runs that are handled together share all of them. A call with more
+// than 500 runs is split.
 //
 // # What it needs of Redis
 //

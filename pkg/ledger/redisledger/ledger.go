@@ -111,16 +111,17 @@ func (l *Ledger) Renew(ctx context.Context, hs []ledger.Hold, ttl time.Duration)
 	return errs, nil
 }
 
-func (l *Ledger) Invoking(ctx context.Context, h ledger.Hold) (ledger.Hold, error) {
-	kept, err := l.one(ctx, scripts.invoking, func(c *call) { c.hold(h) })
+func (l *Ledger) Invoking(ctx context.Context, hs []ledger.Hold) ([]error, error) {
+	errs := make([]error, len(hs))
+	err := l.each(ctx, scripts.invoking, len(hs), func(c *call, i int) {
+		c.hold(hs[i])
+	}, func(i int, answer any) error {
+		return into(&errs[i], answer, lostOf)
+	})
 	if err != nil {
-		return h, fmt.Errorf("note invocation of run %s: %w", h.Entry.Key, err)
+		return nil, fmt.Errorf("note invocations: %w", err)
 	}
-	if kept == int64(0) {
-		return h, ledger.ErrLost
-	}
-	h.Attempts, h.Invoking = h.Attempts+1, true
-	return h, nil
+	return errs, nil
 }
 
 func (l *Ledger) Wait(ctx context.Context, h ledger.Hold, reason string) error {
