@@ -6,6 +6,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/alicebob/miniredis/v2"
 	"github.com/redis/go-redis/v9"
 
 	"github.com/scriptfleet/scriptfleet/pkg/fleettest/redistest"
@@ -45,6 +46,10 @@ func TestAGoodRedisIsLeftAsItWas(t *testing.T) {
 	if keys := c.Keys(t.Context(), "*").Val(); len(keys) > 0 {
 		t.Errorf("left: %v", keys)
 	}
+}
+
+func TestTheEmbeddedRedisIsGood(t *testing.T) {
+	nothing(t, "miniredis", New(redistest.Connect(t, miniredis.RunT(t).Addr()), "test"))
 }
 
 // The manual's permissions are enough, and of each one that is missing a try tells.
