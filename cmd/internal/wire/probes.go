@@ -61,15 +61,20 @@ func (f *Fleet) redisProbe() *redisprobe.Probe { return redisprobe.New(f.redis, 
 // keepsPart shows that Redis forgets nothing before its time. A process works
 // without that, and its books may be wrong.
 func (f *Fleet) keepsPart() probe.Part {
-	evictions := promauto.With(f.Registry).NewGauge(prometheus.GaugeOpts{
-		Name: "scriptfleet_redis_evicted_keys", Help: "Keys that Redis has evicted since it started, or since its statistics were reset.",
-	})
 	redis := f.redisProbe()
 	return probe.Part{Name: "redis-keeps", Every: keepsEvery, Within: redisWithin, Optional: true, Try: func(ctx context.Context) error {
 		evicted, err := redis.Keeps(ctx)
-		evictions.Set(float64(evicted))
+		f.evictedKeys.Set(float64(evicted))
 		return err
 	}}
+}
+
+// evictedKeys is the metric of keepsPart. A process has one, also if both a
+// dispatcher and a worker run in it.
+func evictedKeys(reg prometheus.Registerer) prometheus.Gauge {
+	return promauto.With(reg).NewGauge(prometheus.GaugeOpts{
+		Name: "scriptfleet_redis_evicted_keys", Help: "Keys that Redis has evicted since it started, or since its statistics were reset.",
+	})
 }
 
 // Evicted is how many keys Redis has evicted, and what to do about it.

@@ -44,6 +44,8 @@ type Fleet struct {
 	sqs     *sqs.Client
 	s3      *s3.Client
 	redis   *redis.Client
+
+	evictedKeys prometheus.Gauge // nil after Dial
 }
 
 // AWS loads the AWS SDK's configuration from the environment.
@@ -90,6 +92,7 @@ func open(settings config.Fleet, cfg aws.Config, log *zap.Logger, reg *prometheu
 		return nil, err
 	}
 	registerVersion(reg)
+	f.evictedKeys = evictedKeys(reg)
 	memoryMB := func(name string) int { return f.tenants.Limits(name).MemoryMB }
 	if f.Policy, err = settings.Policy(function.HandlerVersion(), memoryMB); err != nil {
 		f.Close()
