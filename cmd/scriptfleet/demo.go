@@ -23,7 +23,7 @@ import (
 type demoCommand struct {
 	JSON     bool          `name:"json" help:"Print every result event, one a line, instead of the table."`
 	Wait     time.Duration `default:"5m" min:"1s" max:"1d" help:"How long to wait for the results."`
-	LogLevel string        `default:"error" enum:"debug,info,warn,error" help:"What the fleet says on stderr."`
+	LogLevel string        `default:"error" enum:"debug,info,warn,error" help:"Log level of the fleet, on stderr."`
 }
 
 // Help is shown below the flags.

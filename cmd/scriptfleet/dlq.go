@@ -155,7 +155,7 @@ func (c *dlqShow) Run(ctx context.Context) error {
 type dlqRedrive struct {
 	letters
 	IDs []string `arg:"" optional:"" name:"letter" help:"Letters, as list names them."`
-	All bool     `help:"All letters that are there."`
+	All bool     `help:"All letters."`
 }
 
 // Help is shown below the flags.

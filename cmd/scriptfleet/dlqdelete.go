@@ -55,8 +55,8 @@ type dlqDelete struct {
 	letters
 	IDs    []string `arg:"" optional:"" name:"letter" help:"Letters, as list names them."`
 	Type   string   `placeholder:"TYPE" help:"All letters with this type of reason, as list shows it."`
-	All    bool     `help:"All letters that are there."`
-	DryRun bool     `help:"Only tell which would go."`
+	All    bool     `help:"All letters."`
+	DryRun bool     `help:"Only print which would be deleted."`
 }
 
 // Help is shown below the flags.

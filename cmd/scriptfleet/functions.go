@@ -96,7 +96,7 @@ type functionsBuild struct {
 	File         string        `arg:"" help:"The script; - reads it from standard input."`
 	Requirements string        `help:"File of requirements, in the form of requirements.txt." type:"existingfile"`
 	Runtime      string        `help:"Such as python3.12; the fleet's default if empty."`
-	Timeout      *int          `min:"1" max:"900" help:"Seconds; it is part of the function, so it has to be that of the runs to come."`
+	Timeout      *int          `min:"1" max:"900" help:"Seconds; part of the function, so later runs must use the same."`
 	Tenant       string        `required:"" help:"Tenant that the script belongs to."`
 	Wait         time.Duration `default:"10m" min:"1s" max:"1d" help:"How long to wait for the build."`
 }
@@ -156,7 +156,7 @@ type functionsRemove struct {
 	config.Redis
 	Older  time.Duration `default:"30d" min:"0s" max:"10000d" name:"older-than" help:"Remove functions that were made longer ago than this."`
 	Tenant string        `help:"Only those of this tenant."`
-	DryRun bool          `help:"Only tell which would go."`
+	DryRun bool          `help:"Only print which would be removed."`
 }
 
 // Help is shown below the flags.

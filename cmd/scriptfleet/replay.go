@@ -39,20 +39,20 @@ type replayCommand struct {
 	Herd      bool          `group:"A recorded day" help:"Send everything in the first second of its minute."`
 	MaxSleep  time.Duration `group:"A recorded day" default:"5s" min:"0s" max:"15m" help:"Longest that a function of the trace sleeps."`
 
-	Rate     *float64 `group:"When it is sent" xor:"pace" min:"0.001" max:"100000" help:"Requests a second; 100 by default."`
-	Speed    *float64 `group:"When it is sent" xor:"pace" min:"0.001" max:"100000" help:"As recorded (the events' time, the trace's minutes), so many times as fast."`
-	AtOnce   bool     `group:"When it is sent" xor:"pace" help:"Everything now."`
+	Rate     *float64 `group:"When it is sent" xor:"pace" min:"0.001" max:"100000" help:"Requests per second; 100 by default."`
+	Speed    *float64 `group:"When it is sent" xor:"pace" min:"0.001" max:"100000" help:"Keep the recorded times (of the events, or the minutes of the trace), this many times as fast."`
+	AtOnce   bool     `group:"When it is sent" xor:"pace" help:"Send everything at once."`
 	Arrivals string   `group:"When it is sent" default:"even" enum:"even,poisson" help:"even or poisson: how requests at a rate are spaced."`
-	Seed     uint64   `group:"When it is sent" default:"1" min:"0" max:"18446744073709551615" help:"Of what is drawn by chance."`
-	Senders  int      `group:"When it is sent" default:"32" min:"1" max:"10000" help:"Calls that send at a time, of up to ten requests each."`
+	Seed     uint64   `group:"When it is sent" default:"1" min:"0" max:"18446744073709551615" help:"Seed of all random choices."`
+	Senders  int      `group:"When it is sent" default:"32" min:"1" max:"10000" help:"Concurrent send calls, of up to ten requests each."`
 
-	Wait         time.Duration `group:"What is said of it" default:"5m" min:"0s" max:"1d" help:"How long to wait for results after the last send."`
-	Linger       time.Duration `group:"What is said of it" default:"2s" min:"0s" max:"1h" help:"How long to look for doubled results after the last one."`
-	Pollers      int           `group:"What is said of it" default:"8" min:"1" max:"1000" help:"Polls for results at a time."`
-	Report       string        `group:"What is said of it" type:"path" help:"Write the whole report to this file, as JSON."`
-	JSON         bool          `name:"json" group:"What is said of it" help:"Print the report as JSON instead of as tables."`
-	ExpectBuilds *int          `group:"What is said of it" min:"0" max:"1000000" help:"Fail unless exactly so many builds were made."`
-	LogLevel     string        `group:"What is said of it" default:"error" enum:"debug,info,warn,error" help:"What the embedded stack says on stderr."`
+	Wait         time.Duration `group:"Results and report" default:"5m" min:"0s" max:"1d" help:"How long to wait for results after the last send."`
+	Linger       time.Duration `group:"Results and report" default:"2s" min:"0s" max:"1h" help:"How long to look for doubled results after the last one."`
+	Pollers      int           `group:"Results and report" default:"8" min:"1" max:"1000" help:"Concurrent polls for results."`
+	Report       string        `group:"Results and report" type:"path" help:"Write the whole report to this file, as JSON."`
+	JSON         bool          `name:"json" group:"Results and report" help:"Print the report as JSON instead of as tables."`
+	ExpectBuilds *int          `group:"Results and report" min:"0" max:"1000000" help:"Fail unless exactly this many builds were made."`
+	LogLevel     string        `group:"Results and report" default:"error" enum:"debug,info,warn,error" help:"Log level of the embedded stack, on stderr."`
 
 	labelled bool // --run-label was given
 }

@@ -37,7 +37,7 @@ type runCommand struct {
 	Event        bool          `help:"Print the whole result event instead of the output alone."`
 	JSON         bool          `name:"json" help:"The same as --event."`
 	Wait         time.Duration `default:"20m" min:"1s" max:"1d" help:"How long to wait for the result."`
-	LogLevel     string        `default:"error" enum:"debug,info,warn,error" help:"What the embedded stack says on stderr."`
+	LogLevel     string        `default:"error" enum:"debug,info,warn,error" help:"Log level of the embedded stack, on stderr."`
 }
 
 // Help is shown below the flags.

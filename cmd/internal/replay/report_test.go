@@ -14,7 +14,7 @@ import (
 	"github.com/scriptfleet/scriptfleet/pkg/run"
 )
 
-var update = flag.Bool("update", false, "write testdata anew")
+var update = flag.Bool("update", false, "rewrite testdata")
 
 // recorded are books of a replay in which everything happened that can.
 func recorded(t *testing.T) Report {

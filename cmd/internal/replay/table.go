@@ -121,7 +121,7 @@ func (r *Report) printBooks(w io.Writer) {
 		fmt.Fprintf(w, "%s requests named no run: they are dead letters (scriptfleet dlq list --requests)\n", grouped(r.Unanswerable))
 	}
 	if r.Others > 0 {
-		fmt.Fprintf(w, "%s times a result of somebody else's was received and put back: their consumers may have waited for it\n", grouped(r.Others))
+		fmt.Fprintf(w, "%s times a result for another consumer was received and put back, which may have delayed it\n", grouped(r.Others))
 	}
 	if r.ReceiveErrors > 0 {
 		fmt.Fprintf(w, "Receiving failed %s times, at last with: %s\n", grouped(r.ReceiveErrors), r.ReceiveError)
