@@ -12,6 +12,7 @@ import (
 	"go.uber.org/zap"
 	"go.uber.org/zap/zaptest/observer"
 
+	"github.com/scriptfleet/scriptfleet/pkg/batch"
 	"github.com/scriptfleet/scriptfleet/pkg/builds"
 	"github.com/scriptfleet/scriptfleet/pkg/fleettest/inmemory"
 	"github.com/scriptfleet/scriptfleet/pkg/function"
@@ -235,6 +236,7 @@ func (b *bench) depth(q *memqueue.Queue, want queue.Depth) {
 
 func (b *bench) executions(want int) {
 	b.Helper()
+	time.Sleep(4 * batch.OnTheWay) // what comes together lingers
 	synctest.Wait()
 	if n := len(b.functions.Executions()); n != want {
 		b.Errorf("%d scripts were executed, want %d", n, want)
