@@ -73,7 +73,7 @@ func (b *booksBench) count(of string) int {
 func (b *booksBench) always(of string, want int) {
 	b.Helper()
 	for range 12 {
-		time.Sleep(5 * time.Second)
+		time.Sleep(20 * time.Second)
 		synctest.Wait()
 		if got := b.count(of); got != want {
 			b.Errorf("%s are %d, want %d", of, got, want)
@@ -146,10 +146,10 @@ func TestARunOnNoQueueIsMissingUntilItIsFinished(t *testing.T) {
 		ds := b.receive(10)
 		hold := b.claim(ds[0])
 		b.delete(ds[0]) // without a result
-		time.Sleep(5 * time.Second)
+		time.Sleep(20 * time.Second)
 		b.always("missing", 1)
 		b.finish(hold)
-		time.Sleep(5 * time.Second)
+		time.Sleep(20 * time.Second)
 		b.always("missing", 0)
 	})
 }
@@ -160,7 +160,7 @@ func TestADeadLetterIsNotMissing(t *testing.T) {
 		d := b.receive(10)[0]
 		b.letters.Send(context.Background(), []queue.Message{{Body: d.Body}})
 		b.delete(d)
-		time.Sleep(5 * time.Second)
+		time.Sleep(20 * time.Second)
 		b.always("missing", 0)
 	})
 }
@@ -169,17 +169,17 @@ func TestNothingIsSaidOfTheBooksWhileAPartOfThemCannotBeRead(t *testing.T) {
 	withBooks(t, func(b *booksBench) {
 		b.send(ask("lost"))
 		b.delete(b.receive(10)...)
-		time.Sleep(5 * time.Second)
+		time.Sleep(20 * time.Second)
 		b.always("missing", 1)
 		b.unread.away.Store(true)
-		time.Sleep(5 * time.Second)
+		time.Sleep(20 * time.Second)
 		b.always("missing", -1)
 		b.unread.away.Store(false)
 		b.partitionFaults[2].OnCall(refuse(memqueue.OpDepth))
-		time.Sleep(5 * time.Second)
+		time.Sleep(20 * time.Second)
 		b.always("missing", -1)
 		b.partitionFaults[2].OnCall(nil)
-		time.Sleep(5 * time.Second)
+		time.Sleep(20 * time.Second)
 		b.always("missing", 1)
 	})
 }

@@ -2,6 +2,7 @@ package dispatcher
 
 import (
 	"context"
+	"slices"
 	"sync"
 	"time"
 
@@ -51,22 +52,33 @@ func (d *depths) add(label string, q queue.Queue, tell func(queue.Depth)) {
 	}
 }
 
-// run reads all depths at the interval until ctx ends.
+// seldomEvery is how many intervals pass between two reads at most, while nothing
+// changes: each read is a request for each queue.
+const seldomEvery = 8
+
+// run reads all depths at the interval until ctx ends. While they stay the same
+// the interval doubles, up to seldomEvery times.
 func (d *depths) run(ctx context.Context, every time.Duration) {
-	tick := time.NewTicker(every)
-	defer tick.Stop()
+	interval := every
+	var before []queue.Depth
 	for {
-		d.pass(ctx)
+		seen := d.pass(ctx)
+		interval = min(2*interval, seldomEvery*every)
+		if seen == nil || !slices.Equal(seen, before) {
+			interval = every
+		}
+		before = seen
 		select {
 		case <-ctx.Done():
 			return
-		case <-tick.C:
+		case <-time.After(interval):
 		}
 	}
 }
 
-// pass reads all queues concurrently, between two reads of the books.
-func (d *depths) pass(ctx context.Context) {
+// pass reads all queues concurrently, between two reads of the books. It returns
+// their depths, or nil if one of them cannot be read.
+func (d *depths) pass(ctx context.Context) (all []queue.Depth) {
 	before := d.books.read(ctx)
 	seen := make([]*queue.Depth, len(d.watched))
 	var wg sync.WaitGroup
@@ -77,12 +89,14 @@ func (d *depths) pass(ctx context.Context) {
 	held := new(int)
 	for i, depth := range seen {
 		if depth == nil {
-			held = nil
+			all, held = nil, nil
 			break
 		}
+		all = append(all, *depth)
 		*held += holds(d.watched[i].label, *depth)
 	}
 	d.books.show(before, d.books.read(ctx), held)
+	return all
 }
 
 // look returns nil for a queue that cannot be read; its gauge keeps the last

@@ -286,6 +286,35 @@ func TestBatchThatFailsInPartIsSentInFull(t *testing.T) {
 	})
 }
 
+func TestQueuesAreReadSeldomWhileNothingChanges(t *testing.T) {
+	with(t, func(b *bench) {
+		var reads atomic.Int64
+		b.requestFaults.OnCall(func(op memqueue.Op, _ int) error {
+			if op == memqueue.OpDepth {
+				reads.Add(1)
+			}
+			return nil
+		})
+		within := func(d time.Duration) int64 {
+			reads.Store(0)
+			time.Sleep(d)
+			return reads.Load()
+		}
+		within(time.Minute)
+		if n := within(160 * time.Second); n < 9 || n > 11 {
+			t.Errorf("the queues of an idle fleet are read %d times in 160 s, want every 16 s", n)
+		}
+		b.send(ask("r"))
+		within(20 * time.Second) // it is noticed
+		b.send(ask("s"))
+		within(16 * time.Second)
+		b.send(ask("t"))
+		if n := within(16 * time.Second); n < 2 {
+			t.Errorf("the queues of a fleet that has just changed are read %d times in 16 s", n)
+		}
+	})
+}
+
 func TestLostDeleteIsMadeGoodByTheNextDelivery(t *testing.T) {
 	with(t, func(b *bench) {
 		b.requestFaults.OnDelete(func(queue.Delivery) bool { b.requestFaults.OnDelete(nil); return true })
