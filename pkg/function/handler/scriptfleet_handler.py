@@ -26,7 +26,7 @@ quick to import, so modules for errors, coroutines or commands are imported when
 they are needed.
 """
 
-from scriptfleet_own import (builtins as __builtins__, _signal, encode, environ, faulthandler, is_a, live_classes,
+from scriptfleet_own import (builtins as __builtins__, _signal, encode, environ, faulthandler, is_, is_a, live_classes,
                              live_modules, live_os, live_sys, live_time, monotonic, os, sys, time)
 from scriptfleet_capture import LOG_BYTES, Run, alarm, current, process, stderr, stdout
 from scriptfleet_errors import Failure, describe, told, type_name
@@ -80,6 +80,8 @@ class Surroundings:
         for live, names in self.modules:
             live.update(names)
         for kind, names in self.classes:
+            if all(map(is_, map(vars(kind).get, names), names.values())):
+                continue
             for name, value in names.items():
                 if vars(kind).get(name) is not value:
                     setattr(kind, name, value)
@@ -91,9 +93,10 @@ class Surroundings:
     def signals(self):
         for which, (delay, interval) in zip(TIMERS, self.timers):
             _signal.setitimer(which, delay, interval)
-        for n, handler in self.handlers.items():
-            if handler is not None and _signal.getsignal(n) is not handler:
-                _signal.signal(n, handler)
+        if not all(map(is_, map(_signal.getsignal, self.handlers), self.handlers.values())):
+            for n, handler in self.handlers.items():
+                if handler is not None and _signal.getsignal(n) is not handler:
+                    _signal.signal(n, handler)
         _signal.set_wakeup_fd(-1)
 
     def files(self):
@@ -110,7 +113,8 @@ class Surroundings:
             for name in now.keys() - self.environment.keys():
                 del environ[live_os.fsdecode(name)]
             for name, value in self.environment.items():
-                environ[live_os.fsdecode(name)] = live_os.fsdecode(value)
+                if now.get(name) != value:
+                    environ[live_os.fsdecode(name)] = live_os.fsdecode(value)
         if self.zone_left:
             if b"TZ" not in self.environment:
                 os.unsetenv("TZ")

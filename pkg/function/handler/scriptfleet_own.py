@@ -17,6 +17,7 @@ import sys
 import time
 import _signal
 import _thread
+from _operator import is_
 
 live_os, live_sys, live_time = os, sys, time  # as the script sees them
 live_modules = sys.modules["builtins"], json, json.decoder, json.encoder, json.scanner, os, time
