@@ -78,12 +78,8 @@ func canMake(parent, file string) bool {
 	return unix.Access(filepath.Join(dir, file), unix.W_OK) == nil
 }
 
-// newGroup makes a group, or returns nil for version 0. memory and beside (the
-// size of /tmp) are limits in bytes. The kernel charges both to the group. If
-// the group can report its anonymous memory, its limit is memory + beside and
-// watchMemory enforces memory; otherwise its limit is memory, for both
-// together.
-func newGroup(version int, memory, beside int64) (*group, error) {
+// newGroup makes a group without a limit, or returns nil for version 0.
+func newGroup(version int) (*group, error) {
 	if version == 0 {
 		return nil, nil
 	}
@@ -92,15 +88,29 @@ func newGroup(version int, memory, beside int64) (*group, error) {
 	if err := os.Mkdir(g.dir, 0o755); err != nil {
 		return nil, &startError{wallCgroup, err.Error()}
 	}
+	if version == 2 {
+		var err error
+		if g.self, err = os.Open(g.dir); err != nil {
+			g.remove()
+			return nil, &startError{wallCgroup, err.Error()}
+		}
+	}
+	return g, nil
+}
+
+// bound limits the group. memory and beside (the size of /tmp) are in bytes. The
+// kernel charges both to the group. If the group can report its anonymous memory,
+// its limit is memory + beside and watchMemory enforces memory; otherwise its
+// limit is memory, for both together.
+func (g *group) bound(memory, beside int64) error {
 	_, told := g.anonymous()
 	if g.watched = told && beside > 0; g.watched {
 		memory += beside
 	}
 	if err := g.limit(memory); err != nil {
-		g.remove()
-		return nil, &startError{wallCgroup, err.Error()}
+		return &startError{wallCgroup, err.Error()}
 	}
-	return g, nil
+	return nil
 }
 
 func (g *group) limit(bytes int64) error {
@@ -118,9 +128,7 @@ func (g *group) limit(bytes int64) error {
 		return err
 	}
 	_ = g.write("memory.swap.max", "0")
-	var err error
-	g.self, err = os.Open(g.dir)
-	return err
+	return nil
 }
 
 func (g *group) write(file, value string) error {

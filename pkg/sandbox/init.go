@@ -49,7 +49,7 @@ func runInit() {
 		say(event{Wall: failed.wall, Failure: failed.text})
 		unix.Exit(1)
 	}
-	letGo(pl.Spec.ExtraFiles)
+	letGo(pl.files)
 	say(event{Started: true})
 	k := keeper{main: pid, blind: pl.Walls.PIDNamespace && !pl.Walls.Proc}
 	go k.serve()
@@ -57,14 +57,24 @@ func runInit() {
 	select {}
 }
 
+// readPlan waits for the plan. The process's files come with it, or lie where
+// the init was started with them.
 func readPlan() (plan, error) {
-	buf := make([]byte, maxPlan)
-	n, err := unix.Read(controlFD, buf)
-	if err != nil {
-		return plan{}, err
-	}
 	var pl plan
-	return pl, json.Unmarshal(buf[:n], &pl)
+	text, files, err := receive(controlFD)
+	if err != nil {
+		return pl, err
+	}
+	if err := json.Unmarshal(text, &pl); err != nil {
+		return pl, err
+	}
+	if pl.files = append([]int{0}, files...); len(files) == 0 {
+		pl.files = append(pl.files, 1, 2)
+		for n := range pl.Spec.ExtraFiles {
+			pl.files = append(pl.files, firstFD+n)
+		}
+	}
+	return pl, nil
 }
 
 // start sets up the walls from the outermost to the innermost and then starts
@@ -100,9 +110,9 @@ func (pl *plan) start() (pid int, err error) {
 // exec starts the process from this thread, so that it inherits the thread's
 // walls.
 func (pl *plan) exec() (int, error) {
-	files := []uintptr{0, 1, 2}
-	for n := range pl.Spec.ExtraFiles {
-		files = append(files, uintptr(firstFD+n))
+	files := make([]uintptr, len(pl.files))
+	for n, fd := range pl.files {
+		files[n] = uintptr(fd)
 	}
 	dir, env := pl.Spec.Dir, pl.Spec.Env
 	if pl.Scratch != "" {
@@ -130,7 +140,7 @@ func (pl *plan) exec() (int, error) {
 
 // letGo closes the init's copies of the process's files, so that the other ends
 // see EOF when the process closes its own.
-func letGo(extra int) {
+func letGo(files []int) {
 	null, err := unix.Open("/dev/null", unix.O_RDWR|unix.O_CLOEXEC, 0)
 	if err == nil {
 		for fd := range 3 {
@@ -138,8 +148,10 @@ func letGo(extra int) {
 		}
 		_ = unix.Close(null)
 	}
-	for n := range extra {
-		_ = unix.Close(firstFD + n)
+	for _, fd := range files {
+		if fd > 2 {
+			_ = unix.Close(fd)
+		}
 	}
 }
 

@@ -51,11 +51,21 @@ func start(ctx context.Context, s Spec, walls Report) (*Process, error) {
 		return nil, fmt.Errorf("start sandbox: %w", err)
 	}
 	s = s.withDefaults()
-	p := &Process{walls: walls, memory: s.MemoryBytes, uid: hostUID(s.Binds), frozen: make(chan int64, 1), gone: make(chan struct{}), panicked: s.Panicked}
+	p := newProcess(walls, hostUID(s.Binds))
 	if err := p.launch(s); err != nil {
 		p.cleanup()
 		return nil, err
 	}
+	return p.await(ctx, s)
+}
+
+func newProcess(walls Report, uid int) *Process {
+	return &Process{walls: walls, uid: uid, frozen: make(chan int64, 1), gone: make(chan struct{})}
+}
+
+// await returns once the init, which has its plan, has started the process.
+func (p *Process) await(ctx context.Context, s Spec) (*Process, error) {
+	p.panicked = s.Panicked
 	started := make(chan error, 1)
 	go p.watch(started)
 	if err := <-started; err != nil {
@@ -70,30 +80,40 @@ func start(ctx context.Context, s Spec, walls Report) (*Process, error) {
 	return p, nil
 }
 
-// launch starts the init, sets its memory limit, and sends it the plan.
+// launch starts the init with the process's files, and sends it the plan.
 func (p *Process) launch(s Spec) error {
+	if s.MemoryBytes > 0 {
+		if err := p.makeGroup(); err != nil {
+			return err
+		}
+	}
+	p.cmd = p.command(s.Network)
+	p.cmd.Stdin, p.cmd.Stdout, p.cmd.Stderr = s.Stdin, s.Stdout, s.Stderr
+	if err := p.begin(s.ExtraFiles...); err != nil {
+		return err
+	}
+	return p.instruct(s)
+}
+
+// command starts the init.
+func (p *Process) command(network bool) *exec.Cmd {
+	return &exec.Cmd{
+		Path: "/proc/self/exe", Args: []string{initName},
+		Env:         []string{"GOMAXPROCS=1", "GOTRACEBACK=none"},
+		SysProcAttr: attributes(p.walls, network, p.uid),
+		WaitDelay:   2 * time.Second,
+	}
+}
+
+// begin starts the init, in the group if there is one.
+func (p *Process) begin(extra ...*os.File) error {
 	ours, theirs, err := socketpair()
 	if err != nil {
 		return err
 	}
 	defer theirs.Close()
 	p.control = ours
-	pl, err := p.prepare(s)
-	if err != nil {
-		return err
-	}
-	text, err := json.Marshal(pl)
-	if err != nil || len(text) > maxPlan {
-		return fmt.Errorf("start sandbox: arguments and environment are too large (%d bytes): %w", len(text), err)
-	}
-	p.cmd = &exec.Cmd{
-		Path: "/proc/self/exe", Args: []string{initName},
-		Env:   []string{"GOMAXPROCS=1", "GOTRACEBACK=none"},
-		Stdin: s.Stdin, Stdout: s.Stdout, Stderr: s.Stderr,
-		ExtraFiles:  append([]*os.File{theirs}, s.ExtraFiles...),
-		SysProcAttr: attributes(p.walls, s.Network, p.uid),
-		WaitDelay:   2 * time.Second,
-	}
+	p.cmd.ExtraFiles = append([]*os.File{theirs}, extra...)
 	if p.group != nil {
 		p.group.enterOnClone(p.cmd.SysProcAttr)
 	}
@@ -106,14 +126,35 @@ func (p *Process) launch(s Spec) error {
 			return &startError{wallCgroup, err.Error()}
 		}
 	}
-	if _, err := p.control.Write(text); err != nil {
+	return nil
+}
+
+// instruct sets the memory limit of an init that waits, and sends it its plan
+// and, unless it was started with them, the process's files 1, 2, 3 and so on.
+func (p *Process) instruct(s Spec, files ...*os.File) error {
+	pl, err := p.prepare(s)
+	if err != nil {
+		p.abandon()
+		return err
+	}
+	text, err := json.Marshal(pl)
+	if err != nil || len(text) > maxPlan {
+		p.abandon()
+		return fmt.Errorf("start sandbox: arguments and environment are too large (%d bytes): %w", len(text), err)
+	}
+	if err := send(p.control, text, files); err != nil {
 		p.abandon()
 		return fmt.Errorf("start sandbox: hand over plan: %w", err)
 	}
 	return nil
 }
 
-// prepare makes the sandbox's directories, group and files on the host.
+func (p *Process) makeGroup() (err error) {
+	p.group, err = newGroup(p.walls.MemoryCgroup)
+	return err
+}
+
+// prepare makes the sandbox's directories on the host and limits its group.
 func (p *Process) prepare(s Spec) (plan, error) {
 	pl := plan{Walls: p.walls, Spec: wireSpec{
 		Path: s.Path, Args: s.Args, Env: s.Env, Dir: s.Dir, Binds: s.Binds, Network: s.Network,
@@ -127,12 +168,11 @@ func (p *Process) prepare(s Spec) (plan, error) {
 		}
 	}
 	if s.MemoryBytes > 0 {
-		var err error
-		if p.group, err = newGroup(p.walls.MemoryCgroup, s.MemoryBytes+initBytes, p.beside(s)); err != nil {
-			return pl, err
-		}
+		p.memory = s.MemoryBytes
 		if p.group == nil {
 			pl.Data = s.MemoryBytes
+		} else if err := p.group.bound(s.MemoryBytes+initBytes, p.beside(s)); err != nil {
+			return pl, err
 		}
 	}
 	if !p.walls.MountNamespace {

@@ -4,8 +4,10 @@ package sandbox
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"os"
+	"runtime"
 
 	"golang.org/x/sys/unix"
 )
@@ -16,6 +18,7 @@ type plan struct {
 	Walls   Report
 	UID     int    // uid to switch to; 0 if init already runs as the sandbox's uid
 	Data    int64  // RLIMIT_DATA, if no cgroup limits the memory
+	files   []int  // of the process, by their numbers in the init
 	Scratch string // replaces /tmp if there is no mount namespace
 }
 
@@ -67,6 +70,9 @@ func (e *startError) Error() string {
 // maxPlan bounds a plan: the control socket must carry it in one message.
 const maxPlan = 128 << 10
 
+// maxFiles is the number of files that a plan may bring.
+const maxFiles = 64
+
 // socketpair makes the control socket, which keeps messages apart
 // (SOCK_SEQPACKET). The first end is the starter's and uses the runtime's
 // poller, so it blocks no thread; the second is the init's.
@@ -92,4 +98,42 @@ func readEvent(f *os.File) (event, error) {
 		return event{}, fmt.Errorf("read event: %w", err)
 	}
 	return e, nil
+}
+
+// send writes a plan, with the files of the process if the init has not got them.
+func send(control *os.File, text []byte, files []*os.File) error {
+	var rights []byte
+	if len(files) > 0 {
+		fds := make([]int, len(files))
+		for n, f := range files {
+			fds[n] = int(f.Fd())
+		}
+		rights = unix.UnixRights(fds...)
+	}
+	conn, err := control.SyscallConn()
+	if err != nil {
+		return err
+	}
+	var sent error
+	err = conn.Write(func(fd uintptr) bool {
+		sent = unix.Sendmsg(int(fd), text, rights, nil, 0)
+		return sent != unix.EAGAIN
+	})
+	runtime.KeepAlive(files)
+	return errors.Join(err, sent)
+}
+
+// receive is the other end of send.
+func receive(fd int) (text []byte, files []int, err error) {
+	text, rights := make([]byte, maxPlan), make([]byte, unix.CmsgSpace(4*maxFiles))
+	n, of, _, _, err := unix.Recvmsg(fd, text, rights, unix.MSG_CMSG_CLOEXEC)
+	if err != nil || of == 0 {
+		return text[:max(n, 0)], nil, err
+	}
+	parts, err := unix.ParseSocketControlMessage(rights[:of])
+	if err != nil || len(parts) != 1 {
+		return nil, nil, errors.Join(errors.New("read files of the process"), err)
+	}
+	files, err = unix.ParseUnixRights(&parts[0])
+	return text[:n], files, err
 }

@@ -63,7 +63,7 @@ type outcome struct {
 
 // start starts an environment's process and returns during its init phase. sdk
 // is the directory of boto3, or "".
-func (p *program) start(ctx context.Context, sdk string, guard panics.Guard) (*environment, error) {
+func (p *program) start(ctx context.Context, spares *sandbox.Spares, sdk string, guard panics.Guard) (*environment, error) {
 	began := time.Now()
 	fds, err := unix.Socketpair(unix.AF_UNIX, unix.SOCK_STREAM|unix.SOCK_CLOEXEC, 0)
 	if err != nil {
@@ -84,7 +84,7 @@ func (p *program) start(ctx context.Context, sdk string, guard panics.Guard) (*e
 	log.printf("INIT_START Runtime Version: %s\tRuntime Version ARN: \n", p.interpreter.Version)
 	spec := p.spec(sdk, theirs, out)
 	spec.Panicked = func(caught *panics.Error) { guard.Report(caught) }
-	proc, err := sandbox.Start(ctx, spec)
+	proc, err := spares.Start(ctx, spec)
 	if err != nil {
 		ours.Close()
 		return nil, err

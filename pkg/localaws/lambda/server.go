@@ -58,6 +58,7 @@ type Server struct {
 	files  *files
 	store  *store
 	starts *starter
+	spares *sandbox.Spares
 	sdks   sdks
 	faults *Faults
 
@@ -75,6 +76,10 @@ type Server struct {
 	warm      int            // environments that run or start
 	closed    bool
 }
+
+// spareInits is how many cold starts at the same time find an init ready. Each
+// takes about 11 MiB.
+const spareInits = 2
 
 //go:embed bootstrap.py
 var bootstrap []byte
@@ -99,6 +104,7 @@ func New(cfg Config, deps Deps) (*Server, error) {
 		s.end()
 		return nil, err
 	}
+	s.spares = sandbox.NewSpares(spareInits)
 	s.log.Info("lambda endpoint", zap.Stringer("sandbox", sandbox.Probe()), zap.Strings("pythons", deps.Interpreters.Minors()), zap.Int("functions", len(s.functions)))
 	go s.reapIdle()
 	return s, nil
@@ -187,6 +193,7 @@ func (s *Server) Close(ctx context.Context) error {
 	go func() {
 		s.starts.wg.Wait()
 		s.work.Wait()
+		s.spares.Close()
 		close(done)
 	}()
 	select {
