@@ -7,8 +7,8 @@ import (
 	"github.com/scriptfleet/scriptfleet/pkg/lasting"
 )
 
-// outage is that of a service: it pauses what needs the service, and logs when it
-// begins and when it is over.
+// outage is the outage of a service: it pauses what needs the service, and logs
+// its beginning and its end.
 type outage struct {
 	breaker.Breaker
 	fault *lasting.Fault
@@ -18,13 +18,13 @@ func newOutage(log *zap.Logger, begins, ends string) *outage {
 	return &outage{fault: lasting.New(log, begins, ends)}
 }
 
-// met notes a call that failed because of it.
+// met records a call that failed because of the outage.
 func (o *outage) met(err error) {
 	o.Open(err)
 	o.fault.Met(err)
 }
 
-// over notes a call that succeeded.
+// over records a call that succeeded.
 func (o *outage) over() {
 	o.Close()
 	o.fault.Over()

@@ -220,7 +220,7 @@ func (b *bench) noMore(within time.Duration) {
 	}
 }
 
-// settle waits until what lingers, notes and deletes, has gone.
+// settle waits until the batched notes and deletes are sent.
 func settle() {
 	time.Sleep(600 * time.Millisecond)
 	synctest.Wait()

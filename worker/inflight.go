@@ -213,8 +213,8 @@ func (in *inflight) letGo(h *held) {
 	in.forget(h.tenant())
 }
 
-// answered gives back the room that a delivery takes. What is left of it, the note
-// and the delete, lingers for others and delays no run.
+// answered returns the room of a delivery whose result is published. Its note
+// and its delete wait to be batched with others, and delay no run.
 func (in *inflight) answered(h *held) {
 	in.mu.Lock()
 	defer in.mu.Unlock()

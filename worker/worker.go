@@ -20,8 +20,8 @@
 //     the attempt before the invocation is sent.
 //   - The result is written down, published, and only then is the delivery
 //     deleted: the order that package outbox keeps, which says what a crash in
-//     between repeats. Notes and deletes wait for company for some hundreds of
-//     milliseconds, and meanwhile take no room; a stop waits for them.
+//     between repeats. Notes and deletes wait some hundreds of milliseconds
+//     to be batched, and meanwhile take no room; a stop waits for them.
 //   - Waiting for a build takes no turn: such a delivery is parked, within bounds
 //     of number and bytes, and put back above them.
 //   - The heartbeat renews what is in hand, in batches and only where needed: the

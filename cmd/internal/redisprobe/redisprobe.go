@@ -1,4 +1,4 @@
-// Package redisprobe tries whether a Redis does all that a fleet needs of it.
+// Package redisprobe tests whether a Redis supports everything that a fleet needs.
 package redisprobe
 
 import (
@@ -21,21 +21,22 @@ var (
 	probe = redis.NewScript(probeLua)
 )
 
-// Probe tries one Redis.
+// Probe tests one Redis.
 type Probe struct {
 	client  redis.UniversalClient
 	keys    []string
 	channel string // that of package redisrecords
 }
 
-// New makes a Probe for the fleet with the prefix.
+// New returns a Probe for the fleet with the prefix.
 func New(client redis.UniversalClient, prefix string) *Probe {
 	key := prefix + ":probe:"
 	return &Probe{client: client, keys: []string{key + "string", key + "hash", key + "set"}, channel: prefix + ":builds"}
 }
 
-// Try is nil while Redis carries out what the fleet's scripts do: it answers, is
-// the primary, takes writes, is no cluster, and the user has the permissions.
+// Try returns nil if Redis executes the commands of the fleet's scripts: it answers,
+// is the primary, accepts writes, is not a cluster, and the user has the
+// permissions.
 func (p *Probe) Try(ctx context.Context) error {
 	err := p.try(ctx)
 	if err == nil {
@@ -58,7 +59,7 @@ func (p *Probe) try(ctx context.Context) error {
 	return err
 }
 
-// Channels is nil unless the user may not publish and subscribe.
+// Channels returns an error if the user may not publish and subscribe.
 func (p *Probe) Channels(ctx context.Context) error {
 	sub := p.client.Subscribe(ctx, p.channel)
 	defer func() { _ = sub.Close() }()
@@ -72,9 +73,9 @@ func (p *Probe) Channels(ctx context.Context) error {
 	return nil
 }
 
-// Keeps is nil while Redis keeps every key until its time: what is evicted is
-// missing from the books, and may run again. A server that does not tell is taken
-// to keep them. It returns how many keys it has evicted, too.
+// Keeps returns how many keys Redis has evicted, and an error if it evicts keys or
+// may do so: a run whose key is evicted is missing from the books, and may run
+// again. A server that does not report its policy counts as one that keeps keys.
 func (p *Probe) Keeps(ctx context.Context) (evicted int64, err error) {
 	e, err := p.eviction(ctx)
 	return e.evicted, e.judge(err)

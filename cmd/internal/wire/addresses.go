@@ -9,8 +9,8 @@ import (
 	"github.com/redis/go-redis/v9"
 )
 
-// Addresses that operators set may hold passwords, and what is wrong with one may
-// be its password: so errors name the setting, and never quote what stands there.
+// An address in the settings may contain a password, and the password may be what
+// cannot be parsed: so errors name the setting, and never quote its value.
 var (
 	errRedisForm = errors.New("--redis-url (REDIS_URL) can't be read: write it as redis://user:password@host:6379/0, rediss:// for TLS, " +
 		"with %XX in place of each character of the password that is neither a letter, a digit, nor one of - . _ ~")
@@ -18,7 +18,7 @@ var (
 	errRedisRest   = errors.New("--redis-url (REDIS_URL) has a database or a parameter that can't be read: write it as redis://user:password@host:6379/0")
 )
 
-// redisOptions reads the address of Redis.
+// redisOptions parses the address of Redis.
 func redisOptions(text string) (*redis.Options, error) {
 	u, err := url.Parse(text)
 	switch {
@@ -34,15 +34,15 @@ func redisOptions(text string) (*redis.Options, error) {
 	return options, nil
 }
 
-// isHostOf tells whether the host is what stands behind the last @: else a
-// password that has a / or a ? in it is taken for a host, which errors name.
+// isHostOf tells whether the host is the text after the last @. Otherwise a part of
+// a password with / or ? in it was parsed as the host, and errors would quote it.
 func isHostOf(u *url.URL, text string) bool {
 	at := strings.LastIndexByte(text, '@')
 	return at < 0 || u.User != nil && strings.HasPrefix(text[at+1:], u.Host)
 }
 
-// checkEndpoints refuses addresses of AWS that can't be read, or that hold a
-// password, for the SDK's errors quote them.
+// checkEndpoints refuses addresses of AWS that cannot be parsed or that contain a
+// password, because the SDK's errors quote them.
 func checkEndpoints(environment []string) error {
 	for _, line := range environment {
 		name, value, _ := strings.Cut(line, "=")

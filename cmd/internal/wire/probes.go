@@ -58,8 +58,8 @@ func (f *Fleet) reach() []probe.Part {
 
 func (f *Fleet) redisProbe() *redisprobe.Probe { return redisprobe.New(f.redis, f.Settings.Prefix) }
 
-// keepsPart shows that Redis forgets nothing before its time. A process works
-// without that, and its books may be wrong.
+// keepsPart tests that Redis evicts no key before its TTL. A process works without
+// that, but the books may be wrong.
 func (f *Fleet) keepsPart() probe.Part {
 	redis := f.redisProbe()
 	return probe.Part{Name: "redis-keeps", Every: keepsEvery, Within: redisWithin, Optional: true, Try: func(ctx context.Context) error {
@@ -77,11 +77,12 @@ func evictedKeys(reg prometheus.Registerer) prometheus.Gauge {
 	})
 }
 
-// Evicted is how many keys Redis has evicted, and what to do about it.
+// Evicted returns how many keys Redis has evicted, and an error that says what to
+// do about it.
 func (f *Fleet) Evicted(ctx context.Context) (int64, error) { return f.redisProbe().Keeps(ctx) }
 
-// channelsPart shows that builds can be told of; without that they are asked for.
-// Each try is a signal to every worker.
+// channelsPart tests that a finished build can be published to waiting workers;
+// without that they poll. Each try is a message to every worker.
 func (f *Fleet) channelsPart() probe.Part {
 	return probe.Part{Name: "redis-channels", Every: channelsEvery, Within: redisWithin, Optional: true, Try: f.redisProbe().Channels}
 }

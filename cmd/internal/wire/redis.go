@@ -39,8 +39,8 @@ func (f *Fleet) openRedis() error {
 	return nil
 }
 
-// trust has the certificate of Redis checked by the authorities in a file, where
-// one is set, instead of the system's.
+// trust makes the client check Redis' certificate with the authorities in a file,
+// if one is set, instead of the system's.
 func trust(options *redis.Options, file string) error {
 	if file == "" {
 		return nil
