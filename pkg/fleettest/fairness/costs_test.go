@@ -103,16 +103,15 @@ func (s *site) spend(t *testing.T, l load) (c spent) {
 	f := s.open(t, plain)
 	defer f.close()
 	requests, results := s.outer(t, f, queue.NamesOf(f.prefix, partitions).Requests), s.outer(t, f, queue.NamesOf(f.prefix, partitions).Results)
-	names := make([]string, l.tenants)
-	for i := range names {
-		names[i] = fmt.Sprint("tenant-", i)
-		f.known(t, names[i], warmSource)
+	names := equals(l.tenants)
+	for _, name := range names {
+		f.known(t, name, warmSource)
 	}
 	await(t.Context(), time.Second)
 
 	requestsBefore, tripsBefore, commandsBefore := s.counted.so(t)
 	began := time.Now()
-	f.even(t.Context(), requests, names, l)
+	f.even(t.Context(), requests, names, l, runTakes)
 	c.took = take(t.Context(), results, l.runs).Sub(began)
 	await(t.Context(), time.Second)
 	requestsAfter, tripsAfter, commandsAfter := s.counted.so(t)
@@ -161,9 +160,18 @@ func (s *site) outer(t *testing.T, f *fleet, name string) queue.Queue {
 	return q
 }
 
+// equals are the names of n tenants that send the same.
+func equals(n int) []string {
+	names := make([]string, n)
+	for i := range names {
+		names[i] = fmt.Sprint("equal-", i)
+	}
+	return names
+}
+
 // even sends the runs of equal tenants in turn: all at once, or each at its
 // scheduled time.
-func (f *fleet) even(ctx context.Context, requests queue.Queue, names []string, l load) {
+func (f *fleet) even(ctx context.Context, requests queue.Queue, names []string, l load, takes time.Duration) {
 	var sends sync.WaitGroup
 	defer sends.Wait()
 	due, together := time.Now(), queue.MaxBatch
@@ -178,7 +186,7 @@ func (f *fleet) even(ctx context.Context, requests queue.Queue, names []string, 
 		var ms []queue.Message
 		for i := from; i < min(from+together, l.runs); i++ {
 			name := names[i%len(names)]
-			ms = append(ms, queue.Message{Body: event(name, nextID(), warmSource, -1, runTakes), Group: name})
+			ms = append(ms, queue.Message{Body: event(name, nextID(), warmSource, -1, takes), Group: name})
 		}
 		sends.Go(func() { requests.Send(ctx, ms) })
 	}

@@ -29,6 +29,8 @@
 //
 //	flood        1,000 times as many: 500 runs a second
 //	slow         the same, of scripts 100 times slower: 10 s
+//	2, 10, 50 equals  not one tenant but so many, that send 3,000 runs of 100 ms
+//	             at once together: none of them is the one that floods
 //	new scripts  1,000 runs of as many new scripts within two seconds, while each
 //	             quiet tenant has one new script too
 //

@@ -36,6 +36,7 @@ type scenario struct {
 	takes  time.Duration
 	fresh  bool // every run has its own script
 	within time.Duration
+	equals int // so many tenants send the total at once, in place of one at the rate
 }
 
 const quietCount = 20
@@ -43,6 +44,9 @@ const quietCount = 20
 var (
 	flood = scenario{name: "flood", rate: 500, total: math.MaxInt, takes: quietTakes, within: 10 * time.Second}
 	slow  = scenario{name: "slow", rate: 500, total: math.MaxInt, takes: 100 * quietTakes, within: 10 * time.Second}
+	two   = scenario{name: "2 equals", equals: 2, total: 3000, takes: quietTakes, within: 5 * time.Second}
+	ten   = scenario{name: "10 equals", equals: 10, total: 3000, takes: quietTakes, within: 5 * time.Second}
+	fifty = scenario{name: "50 equals", equals: 50, total: 3000, takes: quietTakes, within: 5 * time.Second}
 	fresh = scenario{name: "new scripts", rate: 500, total: 1000, takes: quietTakes, fresh: true, within: 10 * time.Second}
 )
 
@@ -71,6 +75,9 @@ func lines() []line {
 		{flood, "nothing", nil},
 		{slow, "nothing", nil},
 		{fresh, "nothing", nil},
+		{two, "nothing", nil},
+		{ten, "nothing", nil},
+		{fifty, "nothing", nil},
 		{flood, "shards", shards},
 		{flood, "fair delivery", fair},
 		{flood, "shards, fair delivery", func(s *settings) { shards(s); fair(s) }},
@@ -160,7 +167,7 @@ func (s *site) measure(t *testing.T, l line, tenants []string, beside *fleet) (m
 	}
 	f := s.open(t, set)
 	defer f.close()
-	f.prepare(t, tenants)
+	f.prepare(t, append(equals(l.scenario.equals), tenants...))
 	ctx, stop := context.WithCancel(t.Context())
 	var load sync.WaitGroup
 	load.Go(func() { f.quiet(ctx, tenants) })
@@ -200,6 +207,10 @@ func (f *fleet) prepare(t *testing.T, tenants []string) {
 }
 
 func (f *fleet) flood(ctx context.Context, sc scenario) {
+	if sc.equals > 0 {
+		f.even(ctx, f.requests, equals(sc.equals), load{runs: sc.total}, sc.takes)
+		return
+	}
 	source := func() string { return warmSource }
 	if sc.fresh {
 		source = func() string { return "# flood " + nextID() }
