@@ -4,6 +4,7 @@ package sandbox
 
 import (
 	"context"
+	"errors"
 	"os"
 	"slices"
 	"sync"
@@ -76,10 +77,11 @@ func (s *Spares) Start(ctx context.Context, spec Spec) (*Process, error) {
 	select {
 	case p := <-s.ready:
 		full := spec.withDefaults()
-		if p.instruct(full, files...) == nil {
-			return p.await(ctx, full)
-		}
-		p.cleanup() // the init has ended, for example
+		if p.instruct(full, files...) != nil {
+			p.cleanup()
+		} else if started, err := p.await(ctx, full); !errors.Is(err, os.ErrProcessDone) {
+			return started, err
+		} // else the init had ended, or was about to
 	default:
 	}
 	return Start(ctx, spec)
