@@ -7,6 +7,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"os/exec"
+	"strconv"
 	"strings"
 	"sync"
 	"time"
@@ -50,7 +51,8 @@ func (p Packager) compileAll(ctx context.Context, s run.Script) ([]file, error) 
 	}
 	var files []file
 	if !s.Runtime.Shell {
-		c, err := compile(ctx, python, []byte(s.Source))
+		answers, err := compile(ctx, python, []byte(s.Source))
+		c := answers[0]
 		switch {
 		case err != nil:
 			return nil, err
@@ -75,7 +77,7 @@ func (p Packager) newer(ctx context.Context, python interpreter.Interpreter, sou
 	if !ok || newest.Minor == python.Minor {
 		return ""
 	}
-	if c, err := compile(ctx, newest, []byte(source)); err != nil || len(c.pyc) == 0 {
+	if answers, err := compile(ctx, newest, []byte(source)); err != nil || len(answers[0].pyc) == 0 {
 		return ""
 	}
 	return fmt.Sprintf(" Python %s compiles it: choose a newer runtime, or write it for Python %s.", newest.Minor, python.Minor)
@@ -97,23 +99,29 @@ func compileHandler(ctx context.Context, python interpreter.Interpreter) ([]file
 	if files, ok := handlers.Load(python); ok {
 		return files.([]file), nil
 	}
-	var files []file
-	for _, f := range handlerFiles() {
-		c, err := compile(ctx, python, f.body)
-		if err != nil {
-			return nil, err
-		}
-		files = c.file(files, f.name)
+	sources := handlerFiles()
+	bodies := make([][]byte, len(sources))
+	for i, f := range sources {
+		bodies[i] = f.body
 	}
-	if len(files) == len(handlerFiles()) {
+	answers, err := compile(ctx, python, bodies...)
+	if err != nil {
+		return nil, err
+	}
+	var files []file
+	for i, c := range answers {
+		files = c.file(files, sources[i].name)
+	}
+	if len(files) == len(sources) {
 		handlers.Store(python, files)
 	}
 	return files, nil
 }
 
-// compile compiles the source. Its only error is that of ctx; where the
-// compiler fails, it returns the zero value.
-func compile(ctx context.Context, python interpreter.Interpreter, source []byte) (compiled, error) {
+// compile compiles the sources in one process, and returns as many answers. Its
+// only error is that of ctx; where the compiler fails, they are zero values.
+func compile(ctx context.Context, python interpreter.Interpreter, sources ...[]byte) ([]compiled, error) {
+	answers := make([]compiled, len(sources))
 	limited, cancel := context.WithTimeout(ctx, compileTimeout)
 	defer cancel()
 	// -S and -s: no site packages of this machine are imported. The fixed hash
@@ -121,16 +129,40 @@ func compile(ctx context.Context, python interpreter.Interpreter, source []byte)
 	cmd := exec.CommandContext(limited, python.Path, "-S", "-s", "-B", "-W", "ignore", "-c", compiler)
 	cmd.Env = []string{"PYTHONHASHSEED=0"}
 	cmd.Dir = "/"
-	cmd.Stdin = bytes.NewReader(source)
+	cmd.Stdin = bytes.NewReader(framed(sources))
 	cmd.WaitDelay = time.Second
 	out, err := cmd.Output()
 	if ctx.Err() != nil {
-		return compiled{}, fmt.Errorf("compile script: %w", context.Cause(ctx))
+		return answers, fmt.Errorf("compile script: %w", context.Cause(ctx))
 	}
-	if err != nil {
-		return compiled{}, nil
+	if parts := unframed(out); err == nil && len(parts) == len(answers) {
+		for i, part := range parts {
+			answers[i] = readCompiled(part)
+		}
 	}
-	return readCompiled(out), nil
+	return answers, nil
+}
+
+// framed puts a line with the lengths of the parts before them.
+func framed(parts [][]byte) []byte {
+	lengths := make([]string, len(parts))
+	for i, part := range parts {
+		lengths[i] = strconv.Itoa(len(part))
+	}
+	return append([]byte(strings.Join(lengths, " ")+"\n"), bytes.Join(parts, nil)...)
+}
+
+// unframed returns the parts; none where they are not as long as announced.
+func unframed(data []byte) (parts [][]byte) {
+	lengths, rest, _ := bytes.Cut(data, []byte("\n"))
+	for _, field := range strings.Fields(string(lengths)) {
+		n, err := strconv.Atoi(field)
+		if err != nil || n < 0 || n > len(rest) {
+			return nil
+		}
+		parts, rest = append(parts, rest[:n]), rest[n:]
+	}
+	return parts
 }
 
 func readCompiled(out []byte) compiled {

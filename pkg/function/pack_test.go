@@ -184,6 +184,18 @@ func BenchmarkPack(b *testing.B) {
 	}
 }
 
+// BenchmarkPackFirst is the first pack of a process, which compiles the handler.
+func BenchmarkPackFirst(b *testing.B) {
+	newest, _ := interpreters(b).Newest()
+	p := Packager{Interpreters: interpreters(b)}
+	for b.Loop() {
+		handlers.Clear()
+		if err := pack(p, newest.Minor, "def main(input): return input\n"); err != nil {
+			b.Fatal(err)
+		}
+	}
+}
+
 func TestTheHandlersVersionChangesWithWhatAFunctionHolds(t *testing.T) {
 	files := contents(run.Script{})
 	version := versionOf(files)
