@@ -60,7 +60,15 @@ func (w *Worker) freeSlots(h *held) {
 	asks := h.slots
 	h.slots = nil
 	h.mu.Unlock()
-	w.giveSlots(h.work, asks)
+	if len(asks) > 0 {
+		_, _ = w.gives.Do(uncut(h.work), asks)
+	}
+}
+
+// flushGives gives back the slots of many runs in one call.
+func (w *Worker) flushGives(ctx context.Context, runs [][]slot.Ask) ([]struct{}, []error) {
+	w.giveSlots(ctx, slices.Concat(runs...))
+	return make([]struct{}, len(runs)), nil
 }
 
 // giveSlots gives slots back. A slot that it cannot give back expires after

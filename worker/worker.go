@@ -159,6 +159,7 @@ type Worker struct {
 	outbox *outbox.Outbox
 	begins *batch.Batcher[ledger.Hold, struct{}]
 	slots  *batch.Batcher[slot.Ask, bool]
+	gives  *batch.Batcher[[]slot.Ask, struct{}]
 }
 
 // New returns a Worker; Run starts it.
@@ -189,6 +190,7 @@ func New(cfg Config, deps Deps) *Worker {
 	})
 	w.begins = batch.New(batch.Config[ledger.Hold]{Max: 100, Concurrency: 2, Linger: batch.OnTheWay, ByRate: true, Guard: w.guard}, w.flushBegins)
 	w.slots = batch.New(batch.Config[slot.Ask]{Max: 100, Concurrency: 2, Linger: batch.OnTheWay, ByRate: true, Guard: w.guard}, w.flushSlots)
+	w.gives = batch.New(batch.Config[[]slot.Ask]{Max: 100, Concurrency: 2, Linger: batch.OnTheWay, ByRate: true, Guard: w.guard}, w.flushGives)
 	return w
 }
 
