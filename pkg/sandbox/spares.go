@@ -8,6 +8,8 @@ import (
 	"os"
 	"slices"
 	"sync"
+	"sync/atomic"
+	"time"
 )
 
 // Spares are inits that wait for their plan. A start with a spare saves the start
@@ -19,7 +21,13 @@ type Spares struct {
 	ready chan *Process
 	stop  context.CancelFunc
 	made  sync.WaitGroup
+	asked atomic.Int64 // when the last process was started, in Unix nanoseconds
 }
+
+// quiet is how long no process was started before a spare is made: to move one
+// into a cgroup holds up every fork of the machine for milliseconds, and the
+// start under way would pay for it.
+const quiet = 250 * time.Millisecond
 
 // NewSpares keeps n spares ready (at least 1) until Close.
 func NewSpares(n int) *Spares {
@@ -34,7 +42,7 @@ func NewSpares(n int) *Spares {
 // make makes spares until ctx ends, or until one cannot be made: then each start
 // makes its own init, and reports the reason.
 func (s *Spares) make(ctx context.Context) {
-	for ctx.Err() == nil {
+	for s.awaitQuiet(ctx) {
 		p, err := newSpare(s.walls)
 		if err != nil {
 			return
@@ -43,6 +51,20 @@ func (s *Spares) make(ctx context.Context) {
 		case s.ready <- p:
 		case <-ctx.Done():
 			p.discard()
+		}
+	}
+}
+
+// awaitQuiet returns false once ctx has ended.
+func (s *Spares) awaitQuiet(ctx context.Context) bool {
+	for {
+		left := quiet - time.Since(time.Unix(0, s.asked.Load()))
+		if left <= 0 || ctx.Err() != nil {
+			return ctx.Err() == nil
+		}
+		select {
+		case <-ctx.Done():
+		case <-time.After(left):
 		}
 	}
 }
@@ -70,6 +92,7 @@ func (p *Process) discard() {
 
 // Start is like the function Start, which it falls back to.
 func (s *Spares) Start(ctx context.Context, spec Spec) (*Process, error) {
+	s.asked.Store(time.Now().UnixNano())
 	files, fits := filesOf(spec)
 	if !fits || ctx.Err() != nil {
 		return Start(ctx, spec)
