@@ -5,7 +5,7 @@ for i = 3, #KEYS do
   local s = kept[1] or ''
   if string.sub(s, 1, 1) ~= 'p' then
     -- Still open: the record of its Finish was lost, and a new record was made.
-    if close(ARGV[i + 2], redis.call('HGET', KEYS[i], 'T')) then
+    if string.sub(s, 1, 1) ~= 'd' and close(ARGV[i + 2], redis.call('HGET', KEYS[i], 'T')) then
       redis.call('HINCRBY', FINISHED, '', 1)
     end
     redis.call('DEL', KEYS[i])
