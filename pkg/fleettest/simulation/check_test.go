@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/scriptfleet/scriptfleet/pkg/builds"
 	"github.com/scriptfleet/scriptfleet/pkg/ledger"
@@ -55,6 +56,23 @@ func (f *fleet) checkResults() error {
 	return nil
 }
 
+// countable is the least attempt that a result must show after these executions.
+// Each counts, but those before Redis last lost its data count as one together:
+// the ledger takes a run that it does not know for one that was tried once.
+func (f *fleet) countable(executed []*invocation) int {
+	// An execution counts in the ledger a moment before it begins.
+	const counting = time.Second
+	before, after := 0, 0
+	for _, i := range executed {
+		if f.forgotSince(i.at - counting) {
+			before = 1
+		} else {
+			after++
+		}
+	}
+	return before + after
+}
+
 // wrong describes an error in a result, or is "".
 func (f *fleet) wrong(q *request, res run.Result, executed []*invocation) string {
 	if why := f.wrongStatus(q, res, len(executed)); why != "" {
@@ -65,7 +83,7 @@ func (f *fleet) wrong(q *request, res run.Result, executed []*invocation) string
 		return "it is another request's"
 	case len(executed) > 0 && !d.MayHaveExecuted && !f.forgotten(q):
 		return "it does not say that the script may have run"
-	case d.Attempt < min(2, len(executed)) && !f.forgotten(q), d.Attempt < len(executed) && !f.forgotSince(q.at):
+	case d.Attempt < f.countable(executed) && !f.forgotten(q):
 		return fmt.Sprintf("it does not tell of %d executions", len(executed))
 	case d.Error == nil && d.Status != run.Succeeded:
 		return "it does not say why"
