@@ -113,7 +113,7 @@ func (c *redisChild) awaitVersion(ended <-chan error) (string, error) {
 		}
 		select {
 		case err := <-ended:
-			return "", fmt.Errorf("start %s: it ended at once (%v)", c.path, err)
+			return "", fmt.Errorf("start %s: it ended at once (%v)", c.path, err) //nolint:errorlint // nil where it exits with 0
 		case <-late:
 			return "", fmt.Errorf("start %s: no answer within %s: %w", c.path, redisReadyWithin, err)
 		case <-time.After(2 * time.Millisecond):
