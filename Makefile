@@ -24,7 +24,7 @@ demo test chaos vet lint bench fuzz: export GOFLAGS := -buildvcs=false $(GOFLAGS
 # VERSION=v1.2.3 names a release; else the binaries name their commit.
 RELEASE := github.com/scriptfleet/scriptfleet/pkg/version.release
 
-.PHONY: help setup build demo test chaos vet lint bench fuzz clean
+.PHONY: help setup build demo test chaos simulate vet lint bench bench-fairness bench-tenants bench-costs fuzz clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## */\1\t/' | \
