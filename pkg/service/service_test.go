@@ -8,6 +8,8 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"github.com/scriptfleet/scriptfleet/pkg/fleettest/process"
 )
 
 func TestTheIntakeStopsFirstAndTheWorkIsLetFinish(t *testing.T) {
@@ -71,6 +73,7 @@ func TestASignalStopsTheIntakeAndASecondTheWork(t *testing.T) {
 }
 
 func TestATerminalThatClosesStopsTheIntakeAndHurriesNothing(t *testing.T) {
+	process.HeedHangups()
 	err := Run(t.Context(), time.Hour, Part{"worker", func(intake, work context.Context) error {
 		kill(t, syscall.SIGHUP)
 		<-intake.Done()

@@ -5,7 +5,9 @@ package process
 
 import (
 	"errors"
+	"os"
 	"os/exec"
+	"os/signal"
 	"runtime"
 	"sync"
 	"syscall"
@@ -21,9 +23,18 @@ type Child struct {
 	kill sync.Once
 }
 
+// HeedHangups undoes that this process ignores SIGHUP, as under nohup: what it
+// starts would ignore it too. The process itself goes on to take no notice of it.
+var HeedHangups = sync.OnceFunc(func() {
+	if signal.Ignored(syscall.SIGHUP) {
+		signal.Notify(make(chan os.Signal, 1), syscall.SIGHUP)
+	}
+})
+
 // Launch starts a command that ends at the latest with the test's process. To
 // end it earlier, call Kill.
 func Launch(cmd *exec.Cmd) (*Child, error) {
+	HeedHangups()
 	cmd.SysProcAttr = dieWithParent()
 	exited, started := make(chan struct{}), make(chan error)
 	c := &Child{Exited: exited}
