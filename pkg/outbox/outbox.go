@@ -45,6 +45,7 @@ import (
 	"go.uber.org/zap"
 
 	"github.com/scriptfleet/scriptfleet/pkg/batch"
+	"github.com/scriptfleet/scriptfleet/pkg/lasting"
 	"github.com/scriptfleet/scriptfleet/pkg/ledger"
 	"github.com/scriptfleet/scriptfleet/pkg/panics"
 	"github.com/scriptfleet/scriptfleet/pkg/queue"
@@ -101,6 +102,7 @@ type Outbox struct {
 	claims    *batch.Batcher[ledger.Claim, ledger.Answer]
 	finishes  *batch.Batcher[ledger.Finish, struct{}]
 	published *batch.Batcher[run.Key, struct{}]
+	noting    *lasting.Fault // of published
 }
 
 // noteWithin is how long a note waits for the notes of other runs.
@@ -119,6 +121,8 @@ func New(claimTTL time.Duration, deps Deps) *Outbox {
 	}
 	return &Outbox{
 		deps: deps,
+		noting: lasting.New(deps.Log, "cannot note in the ledger that a result is published; another delivery of the run would publish it again",
+			"published results can be noted in the ledger again"),
 		claims: batch.New(batch.Config[ledger.Claim]{Max: 100, Concurrency: 2, Linger: batch.OnTheWay, ByRate: true, Guard: deps.Guard},
 			func(ctx context.Context, cs []ledger.Claim) ([]ledger.Answer, []error) {
 				ctx, cancel := context.WithTimeout(ctx, ledgerTimeout)
@@ -272,7 +276,9 @@ func (o *Outbox) publish(ctx context.Context, key run.Key, res run.Result, store
 	o.deps.Sent(res.Data.Status)
 	out()
 	if _, err := o.published.Do(context.WithoutCancel(ctx), key); err != nil {
-		o.deps.Log.Warn("cannot note in the ledger that a result is published; another delivery of the run would publish it again", zap.String("run", string(key)), zap.Error(err))
+		o.noting.Met(err, zap.String("run", string(key)))
+	} else {
+		o.noting.Over()
 	}
 	return nil
 }
