@@ -100,7 +100,12 @@ func (p *Process) findMain() {
 // killWhile kills the listed processes until the list is empty. It returns
 // false if it gives up, because processes start faster than they can be listed.
 // Zombies are not counted: their parents reap them.
+//
+// A list that is read from /proc misses a process that starts and forks while it
+// is read. So once there was one to kill, the list must be empty several times in
+// a row.
 func killWhile(left func() []int) bool {
+	empty, needed := 0, 1
 	for range 1000 {
 		pids := left()
 		killed := 0
@@ -110,7 +115,9 @@ func killWhile(left func() []int) bool {
 				_ = syscall.Kill(pid, syscall.SIGKILL)
 			}
 		}
-		if killed == 0 {
+		if killed > 0 {
+			empty, needed = 0, 10
+		} else if empty++; empty == needed {
 			return true
 		}
 		time.Sleep(200 * time.Microsecond)
