@@ -17,9 +17,10 @@ func interruptible(ctx context.Context) (context.Context, context.CancelFunc) {
 // errInterrupted is the error of a command that a signal ended.
 var errInterrupted = errors.New("interrupted")
 
-// interrupted is errInterrupted if a signal has ended ctx, and else err.
+// interrupted is errInterrupted if a signal has ended ctx, and else err. An err
+// that is errInterrupted already keeps what it says.
 func interrupted(ctx context.Context, err error) error {
-	if err != nil && errors.Is(ctx.Err(), context.Canceled) {
+	if err != nil && !errors.Is(err, errInterrupted) && errors.Is(ctx.Err(), context.Canceled) {
 		return errInterrupted
 	}
 	return err

@@ -142,7 +142,8 @@ func seconds(n *int) int {
 }
 
 // execute sends the request to the configured fleet, or to an embedded one.
-func (c *runCommand) execute(ctx context.Context, request run.Request, log *zap.Logger, line *progress.Line) (run.Result, error) {
+func (c *runCommand) execute(ctx context.Context, request run.Request, log *zap.Logger, line *progress.Line) (res run.Result, err error) {
+	defer func() { err = interrupted(ctx, err) }()
 	fleet, stop, err := connect(ctx, embedded.Options{
 		Fleet: c.Fleet, Worker: c.Worker, Log: log,
 		Process:  config.Process{PollWait: 200 * time.Millisecond, Drain: time.Second},
