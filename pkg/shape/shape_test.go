@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"strings"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -57,21 +58,39 @@ func TestOnlyWhatLosesWorkIsADifference(t *testing.T) {
 
 // board is a Board in memory.
 type board struct {
+	mu   sync.Mutex
 	all  map[string]Process
 	away bool
 }
 
+// change changes what stands on the board, beside a Watch that reads it.
+func (b *board) change(f func()) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	f()
+}
+
 func (b *board) Announce(ctx context.Context, p Process, _ time.Duration) ([]Process, error) {
-	if b.away {
+	away := false
+	b.change(func() {
+		if away = b.away; !away {
+			b.all[p.String()] = p
+		}
+	})
+	if away {
 		return nil, errors.New("away")
 	}
-	b.all[p.String()] = p
 	return b.Processes(ctx)
 }
 
-func (b *board) Leave(_ context.Context, p Process) error { delete(b.all, p.String()); return nil }
+func (b *board) Leave(_ context.Context, p Process) error {
+	b.change(func() { delete(b.all, p.String()) })
+	return nil
+}
 
 func (b *board) Processes(context.Context) (ps []Process, err error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
 	for _, p := range b.all {
 		ps = append(ps, p)
 	}
@@ -90,18 +109,17 @@ func TestAProcessThatDiffersIsNotReadyAndSaysSoOnce(t *testing.T) {
 		if err := w.Ready(); err != nil {
 			t.Errorf("alone: %v", err)
 		}
-		b.all["d"] = sends8
+		b.change(func() { b.all["d"] = sends8 })
 		time.Sleep(3 * Every)
 		if err := w.Ready(); err == nil || said.Len() != 1 {
 			t.Errorf("beside a dispatcher with more: %v, said %v", err, said.All())
 		}
-		b.away = true
-		delete(b.all, "d")
+		b.change(func() { b.away = true; delete(b.all, "d") })
 		time.Sleep(3 * Every)
 		if w.Ready() == nil {
 			t.Error("what was seen is forgotten while Redis is away")
 		}
-		b.away = false
+		b.change(func() { b.away = false })
 		time.Sleep(2 * Every)
 		if err := w.Ready(); err != nil || said.Len() != 2 {
 			t.Errorf("alone again: %v, said %v", err, said.All())
