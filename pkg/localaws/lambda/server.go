@@ -106,7 +106,7 @@ func New(cfg Config, deps Deps) (*Server, error) {
 	}
 	s.log.Info("lambda endpoint", zap.Stringer("sandbox", sandbox.Probe()), zap.Strings("pythons", deps.Interpreters.Minors()), zap.Int("functions", len(s.functions)))
 	s.spares = sandbox.NewSpares(spareInits) // what starts comes last: nothing ends it if New fails
-	s.work.Go(s.reapIdle) // so that work is not done while it may begin more
+	s.work.Go(s.reapIdle)                    // so that work is not done while it may begin more
 	return s, nil
 }
 
