@@ -14,17 +14,17 @@ FUZZ_TIME ?= 20s
 SEEDS ?= 10000
 LINT := go tool -modfile=.ci/tools/go.mod golangci-lint
 # Folders that begin with a dot are not part of ./...
-PACKAGES := ./... ./.ci/report
+PACKAGES := ./... ./.ci/report ./.ci/bench
 BENCHED = $$(git grep -l '^func Benchmark' -- '*_test.go' | xargs -n 1 dirname | sort -u | sed 's|^|./|')
 
 # git refuses a clone that another user owns, and go build then fails to stamp the
 # version, which only a release needs.
-demo test chaos vet lint bench fuzz: export GOFLAGS := -buildvcs=false $(GOFLAGS)
+demo test chaos vet lint bench bench-update bench-packages fuzz: export GOFLAGS := -buildvcs=false $(GOFLAGS)
 
 # VERSION=v1.2.3 names a release; else the binaries name their commit.
 RELEASE := github.com/scriptfleet/scriptfleet/pkg/version.release
 
-.PHONY: help setup build demo test chaos simulate vet lint bench bench-fairness bench-tenants bench-costs fuzz clean
+.PHONY: help setup build demo test chaos simulate vet lint bench bench-update bench-packages bench-peers bench-fairness bench-tenants bench-costs fuzz clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## */\1\t/' | \
@@ -65,7 +65,13 @@ vet:
 lint: ## golangci-lint, as .golangci.yml has it (its first run compiles it)
 	$(LINT) run $(PACKAGES)
 
-bench: ## the benchmarks of all packages
+bench: ## every goal beside its figure: about 15 minutes (BENCH=burst,delay for some)
+	@go run ./.ci/bench $(if $(BENCH),-only $(BENCH))
+
+bench-update: ## the same, and write the figures to BENCHMARKS.md and README.md
+	@go run ./.ci/bench -update $(if $(BENCH),-only $(BENCH))
+
+bench-packages: ## the benchmarks of all packages
 	go test -run '^$$' -bench . -benchmem ./...
 
 bench-fairness: ## effect of a flooding tenant on twenty quiet ones, by mechanism

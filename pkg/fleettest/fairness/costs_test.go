@@ -69,12 +69,16 @@ func TestCosts(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
 			s, end := virtualSite(t)
 			defer end()
-			show(t, "in virtual time", l, s.spend(t, l))
+			c := s.spend(t, l)
+			show(t, "in virtual time", l, c)
+			c.record(t, l)
 		})
 	}
 	if *wall {
 		for _, l := range loads {
-			show(t, "on this machine", l, realSite(t).spend(t, l))
+			c := realSite(t).spend(t, l)
+			show(t, "on this machine", l, c)
+			c.record(t, l)
 		}
 	}
 }

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"math"
 	"os"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -20,7 +21,7 @@ import (
 var (
 	full   = flag.Bool("fairness", false, "measure the flood, and print the table (make bench-fairness)")
 	wall   = flag.Bool("wall", true, "measure with the real parts too, by the wall's clock")
-	filter = flag.String("measure", "", "measure only the lines whose name contains this")
+	filter = flag.String("measure", "", "measure only the lines whose name contains one of these, separated by commas")
 )
 
 func TestMain(m *testing.M) {
@@ -129,7 +130,9 @@ func TestFairness(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
 			s, end := virtualSite(t)
 			defer end()
-			show.line(l, s.measure(t, l, tenants, nil))
+			m := s.measure(t, l, tenants, nil)
+			show.line(l, m)
+			l.record(t, m)
 		})
 	}
 	show.builds()
@@ -245,7 +248,11 @@ func (b *table) builds() {
 	b.fresh = nil
 }
 
-func (l line) chosen() bool { return strings.Contains(l.scenario.name+": "+l.off, *filter) }
+func (l line) chosen() bool {
+	return slices.ContainsFunc(strings.Split(*filter, ","), func(part string) bool {
+		return strings.Contains(l.scenario.name+": "+l.off, part)
+	})
+}
 
 func both(w waits) string {
 	if len(w.all) == 0 {

@@ -1,0 +1,191 @@
+// Bench measures what the fleet costs and how fast it is, one measurement after
+// the other, and prints each figure beside its goal.
+//
+//	go run ./.ci/bench                 all measurements
+//	go run ./.ci/bench -only burst     one of them, or several: burst,delay
+//	go run ./.ci/bench -update         also writes BENCHMARKS.md and README.md
+//	go run ./.ci/bench -json           prints the figures as JSON
+//
+// Counts are exact, and come from tests in virtual time where there are such.
+// Times depend on the machine and on its other load, which is written down with
+// each figure. A figure that misses its goal is no failure of the program; a
+// measurement that cannot be made is.
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"os/signal"
+	"runtime"
+	"slices"
+	"strings"
+	"syscall"
+	"time"
+
+	"github.com/scriptfleet/scriptfleet/pkg/fleettest/program"
+	"github.com/scriptfleet/scriptfleet/pkg/sandbox"
+)
+
+// measurement makes some of the figures.
+type measurement struct {
+	name  string
+	about string
+	most  time.Duration // after which it is given up
+	run   func(context.Context, *bench) error
+}
+
+var measurements = []measurement{
+	{"costs", "requests, round trips and commands a run", 4 * time.Minute, costs},
+	{"quiet", "a quiet tenant beside floods, in virtual time", 3 * time.Minute, quiet},
+}
+
+// bench is a run of the program.
+type bench struct {
+	dir      string // for temporary files
+	where    where
+	figures  figures
+	recorded []string // names, of this run
+	out      io.Writer
+	verbose  bool
+}
+
+func (b *bench) record(name string, value float64) {
+	b.figures[name] = b.where.figure(value)
+	b.recorded = append(b.recorded, name)
+}
+
+// say prints details, if they are asked for.
+func (b *bench) say(format string, args ...any) {
+	if b.verbose {
+		fmt.Fprintf(b.out, format, args...)
+	}
+}
+
+func main() {
+	sandbox.Main()
+	only := flag.String("only", "", "make only these `measurements`, separated by commas")
+	write := flag.Bool("update", false, "write the figures to "+figuresFile+", BENCHMARKS.md and README.md")
+	asJSON := flag.Bool("json", false, "print the figures as JSON")
+	verbose := flag.Bool("v", false, "print what each measurement says")
+	flag.Usage = usage
+	flag.Parse()
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	if err := run(ctx, *only, *write, *asJSON, *verbose); err != nil {
+		fmt.Fprintln(os.Stderr, "bench:", err)
+		os.Exit(1)
+	}
+}
+
+func usage() {
+	out := flag.CommandLine.Output()
+	fmt.Fprintln(out, "usage: go run ./.ci/bench [-only NAME,…] [-update] [-json] [-v]\n\nMeasurements:")
+	for _, m := range measurements {
+		fmt.Fprintf(out, "  %-10s %s\n", m.name, m.about)
+	}
+	fmt.Fprintln(out, "\nFlags:")
+	flag.PrintDefaults()
+}
+
+func run(ctx context.Context, only string, write, asJSON, verbose bool) (err error) {
+	chosen, err := choose(only)
+	if err != nil {
+		return err
+	}
+	root, err := program.Root()
+	if err != nil {
+		return err
+	}
+	if err := os.Chdir(root); err != nil {
+		return err
+	}
+	b := &bench{where: here(commit(ctx), runtime.NumCPU()), out: os.Stderr, verbose: verbose}
+	if b.figures, err = readFigures(figuresFile); err != nil {
+		return err
+	}
+	if b.dir, err = os.MkdirTemp("", "bench-"); err != nil {
+		return err
+	}
+	defer os.RemoveAll(b.dir)
+
+	failed := b.measure(ctx, chosen)
+	if write {
+		if err := b.update(); err != nil {
+			return err
+		}
+	}
+	if asJSON {
+		return errors.Join(failed, b.printJSON(os.Stdout))
+	}
+	print(os.Stdout, b.figures, b.recorded)
+	return failed
+}
+
+// choose returns the measurements of these names; all without a name.
+func choose(only string) ([]measurement, error) {
+	if only == "" {
+		return measurements, nil
+	}
+	var chosen []measurement
+	for name := range strings.SplitSeq(only, ",") {
+		i := slices.IndexFunc(measurements, func(m measurement) bool { return m.name == name })
+		if i < 0 {
+			return nil, fmt.Errorf("there is no measurement %q; -h lists them", name)
+		}
+		chosen = append(chosen, measurements[i])
+	}
+	return chosen, nil
+}
+
+// measure makes all measurements, whether or not one fails.
+func (b *bench) measure(ctx context.Context, chosen []measurement) (failed error) {
+	for i, m := range chosen {
+		fmt.Fprintf(b.out, "%d of %d: %s: %s …\n", i+1, len(chosen), m.name, m.about)
+		began := time.Now()
+		limited, cancel := context.WithTimeout(ctx, m.most)
+		err := m.run(limited, b)
+		cancel()
+		if err != nil {
+			fmt.Fprintf(b.out, "    failed: %v\n", err)
+			failed = errors.Join(failed, fmt.Errorf("%s: %w", m.name, err))
+		}
+		fmt.Fprintf(b.out, "    %.0f s\n", time.Since(began).Seconds())
+		if ctx.Err() != nil {
+			return failed
+		}
+	}
+	return failed
+}
+
+// update writes what was measured to the files that show it.
+func (b *bench) update() error {
+	if err := b.figures.write(figuresFile); err != nil {
+		return err
+	}
+	return update("BENCHMARKS.md", "goals", markdown(b.figures))
+}
+
+func (b *bench) printJSON(out io.Writer) error {
+	measured := figures{}
+	for _, name := range b.recorded {
+		measured[name] = b.figures[name]
+	}
+	encoder := json.NewEncoder(out)
+	encoder.SetIndent("", "  ")
+	return encoder.Encode(measured)
+}
+
+// commit is the commit that is measured, with a + if there are changes to it.
+func commit(ctx context.Context) string {
+	out, err := exec.CommandContext(ctx, "git", "describe", "--always", "--dirty=+", "--exclude", "*").Output()
+	if err != nil {
+		return "unknown"
+	}
+	return strings.TrimSpace(string(out))
+}

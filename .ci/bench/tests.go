@@ -1,0 +1,50 @@
+package main
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"encoding/json"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+)
+
+// test runs a test that measures, and takes over what it has recorded (package
+// figures).
+func (b *bench) test(ctx context.Context, pkg string, args ...string) error {
+	file := filepath.Join(b.dir, "figures")
+	defer os.Remove(file)
+	args = append([]string{"test", "-buildvcs=false", pkg, "-timeout", "15m", "-figures", file}, args...)
+	out, err := exec.CommandContext(ctx, "go", args...).CombinedOutput()
+	if err != nil {
+		return fmt.Errorf("go test %s: %w\n%s", pkg, err, out[max(0, len(out)-4000):])
+	}
+	b.say("%s", out)
+	content, err := os.ReadFile(file)
+	if err != nil {
+		return fmt.Errorf("%s has recorded nothing: %w", pkg, err)
+	}
+	for lines := bufio.NewScanner(bytes.NewReader(content)); lines.Scan(); {
+		var got struct {
+			Name  string
+			Value float64
+		}
+		if err := json.Unmarshal(lines.Bytes(), &got); err != nil {
+			return fmt.Errorf("read what %s has recorded: %w", pkg, err)
+		}
+		b.record(got.Name, got.Value)
+	}
+	return nil
+}
+
+const fairness = "./pkg/fleettest/fairness"
+
+func costs(ctx context.Context, b *bench) error {
+	return b.test(ctx, fairness, "-run", "^TestCosts$", "-costs")
+}
+
+func quiet(ctx context.Context, b *bench) error {
+	return b.test(ctx, fairness, "-run", "^TestFairness$", "-fairness", "-wall=false", "-measure", "flood: nothing,equals: nothing")
+}
