@@ -6,7 +6,8 @@
 // The states of a record:
 //
 //	queued ──▶ claimed ──▶ invoking ──▶ done ──▶ published
-//	  ▲           │            │
+//	  ▲  │        │         ▲  │
+//	  │  └────────│─────────┘  │  claimed and begun in one call
 //	  └───────────┴────────────┘  released
 //
 // A claim that runs out does not change the state. It makes the run claimable.
@@ -38,7 +39,8 @@
 //
 // A method whose outcome is unknown (a broken connection, a deadline) may be
 // called again with the same arguments. It counts nothing twice, and Claim
-// gives the same owner the same grant.
+// gives the same owner the same grant. A Claim with Begin is repeated with Begin,
+// and only by an owner that has not got its answer.
 //
 // # Two deliveries of a run that is Done
 //
@@ -91,6 +93,10 @@ type Entry struct {
 type Claim struct {
 	Entry Entry
 	Owner string // of one delivery in one worker; no two deliveries share an owner
+	// Begin counts the first attempt with the grant, as Invoking does, if the run
+	// has had none and is not cancelled. Hold.Invoking of the answer tells whether
+	// it was counted. A run without a record is only claimed.
+	Begin bool
 }
 
 // Answer is the answer to a Claim.
@@ -105,8 +111,9 @@ type Answer struct {
 	// HeldFor is the time until its claim runs out unless it is renewed.
 	HeldBy  string
 	HeldFor time.Duration
-	// Attempts is the number of attempts before this claim: calls of Invoking
-	// that no Release took back, plus one for a run without a record. If it is
+	// Attempts is the number of attempts before this claim: those counted by
+	// Invoking or Claim that no Release took back, plus one for a run without a
+	// record. If it is
 	// above zero, the script may have executed. State does not tell that: a
 	// released run is Queued.
 	Attempts int
@@ -130,7 +137,8 @@ type Hold struct {
 	// Attempts is the number of attempts, the holder's own included. It is put
 	// back with the record if the ledger loses it.
 	Attempts int
-	// Invoking is set by Ledger.Invoking: the holder made the last attempt.
+	// Invoking is set once Ledger.Invoking or Claim.Begin has counted an attempt:
+	// the holder made the last one.
 	Invoking bool
 }
 
@@ -195,6 +203,11 @@ type Ledger interface {
 	// new count. A second call with the old hold counts as the same attempt.
 	Invoking(ctx context.Context, hs []Hold) ([]error, error)
 
+	// Together makes calls that share one round trip. Each does what its method
+	// does, in the order of the fields of Calls. If Together fails, any of them
+	// may have taken effect; all may be repeated.
+	Together(ctx context.Context, cs Calls) (Answers, error)
+
 	// Wait records what a held run waits for, for explain. Release keeps this
 	// reason; the next claim or Invoking clears it. For a lost hold, or a run
 	// without a record, Wait records nothing and returns nil.
@@ -248,6 +261,27 @@ type Finish struct {
 	Hold   Hold
 	Status run.Status
 	Result []byte // the event, or its claim check
+}
+
+// Calls are calls of Finish, Published, Claim and Invoking, by many runs.
+type Calls struct {
+	Finishes  []Finish
+	Published []run.Key
+	Claims    []Claim
+	ClaimTTL  time.Duration
+	Invoking  []Hold
+}
+
+// Len is the number of calls.
+func (c Calls) Len() int {
+	return len(c.Finishes) + len(c.Published) + len(c.Claims) + len(c.Invoking)
+}
+
+// Answers are the answers to Calls, one for each.
+type Answers struct {
+	Finishes []error
+	Claims   []Answer
+	Invoking []error
 }
 
 // EntryOf returns the entry of a run.

@@ -72,9 +72,10 @@ func leftUnder(ctx context.Context, client *redis.Client, key string) string {
 		if n := client.ZCount(ctx, key, now, "+inf").Val(); n > 0 {
 			return fmt.Sprintf("%d of %s", n, key)
 		}
-	case strings.Contains(key, ":run:"):
-		if owner := client.HGet(ctx, key, "owner").Val(); owner != "" {
-			return "claim " + key + " of " + owner
+	case strings.Contains(key, ":runs:"): // its first letter is the state
+		record := client.Get(ctx, key).Val()
+		if strings.HasPrefix(record, "c") || strings.HasPrefix(record, "i") {
+			return "claim " + key + " as " + strings.ReplaceAll(record, "\n", " ")
 		}
 	}
 	return ""

@@ -33,7 +33,7 @@ const (
 // Env and calls test with it, inside a synctest bubble if the implementation is
 // in memory.
 func Run(t *testing.T, run func(t *testing.T, test func(t *testing.T, e Env))) {
-	for _, tests := range []map[string]func(*testing.T, Env){lifeClaims, cancelClaims, ownerClaims, forgetClaims, lookClaims, raceClaims} {
+	for _, tests := range []map[string]func(*testing.T, Env){lifeClaims, cancelClaims, ownerClaims, beginClaims, forgetClaims, lookClaims, raceClaims} {
 		for name, test := range tests {
 			t.Run(name, func(t *testing.T) { run(t, test) })
 		}
@@ -64,7 +64,18 @@ func (t tester) accept(key string) ledger.State {
 
 func (t tester) claim(key, owner string) ledger.Answer {
 	t.Helper()
-	a, err := t.Ledger.Claim(t.ctx, []ledger.Claim{{Entry: entry(key), Owner: owner}}, ttl)
+	return t.ask(ledger.Claim{Entry: entry(key), Owner: owner})
+}
+
+// begin claims a run, to begin it at once.
+func (t tester) begin(key, owner string) ledger.Answer {
+	t.Helper()
+	return t.ask(ledger.Claim{Entry: entry(key), Owner: owner, Begin: true})
+}
+
+func (t tester) ask(c ledger.Claim) ledger.Answer {
+	t.Helper()
+	a, err := t.Ledger.Claim(t.ctx, []ledger.Claim{c}, ttl)
 	t.ok(err)
 	return a[0]
 }
@@ -200,6 +211,7 @@ func CallAll(ctx context.Context, l ledger.Ledger, h ledger.Hold) map[string]err
 	_, errs["Claim"] = l.Claim(ctx, []ledger.Claim{{Entry: h.Entry, Owner: "another"}}, ttl)
 	_, errs["Renew"] = l.Renew(ctx, []ledger.Hold{h}, ttl)
 	_, errs["Invoking"] = l.Invoking(ctx, []ledger.Hold{h})
+	_, errs["Together"] = l.Together(ctx, ledger.Calls{Published: keys})
 	errs["Wait"] = l.Wait(ctx, h, "a build")
 	errs["Release"] = l.Release(ctx, h, false)
 	_, errs["Finish"] = l.Finish(ctx, []ledger.Finish{{Hold: h, Status: run.Failed}})

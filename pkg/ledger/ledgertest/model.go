@@ -127,33 +127,38 @@ func (m *machine) accept(r *rapid.T) {
 func (m *machine) claim(r *rapid.T) {
 	key, model := m.run(r)
 	m.owners++
-	m.ask(r, key, fmt.Sprint("w", m.owners), model)
+	m.ask(r, key, fmt.Sprint("w", m.owners), rapid.Bool().Draw(r, "begin"), model)
 }
 
 func (m *machine) reclaim(r *rapid.T) {
 	h, model := m.anyHold(r)
-	m.ask(r, string(h.Entry.Key), h.Owner, model)
+	m.ask(r, string(h.Entry.Key), h.Owner, h.Invoking, model)
 }
 
-func (m *machine) ask(r *rapid.T, key, owner string, model *modelRun) {
-	got := m.tester.claim(key, owner)
+func (m *machine) ask(r *rapid.T, key, owner string, begin bool, model *modelRun) {
+	got := m.tester.ask(ledger.Claim{Entry: entry(key), Owner: owner, Begin: begin})
 	want := ledger.Answer{State: model.state, Attempts: model.attempts, Claims: model.claims, Cancelled: model.cancelled}
 	repeated := model.state == ledger.Claimed && model.hold.Owner == owner
+	again := begin && model.state == ledger.Invoking && model.hold.Owner == owner && model.attempts == 1
 	switch {
 	case model.state == ledger.Done || model.state == ledger.Published:
 		if model.state == ledger.Published {
 			want.Claims = 0
 		}
 		equal(r, "the result", string(got.Result), model.result)
-	case model.held() && model.until > m.now && !repeated:
+	case model.held() && model.until > m.now && !repeated && !again:
 		want.HeldBy = model.hold.Owner
 		if d := got.HeldFor - (model.until - m.now); d > 0 || d < -20*time.Second {
 			r.Fatalf("held for %s, want about %s", got.HeldFor, model.until-m.now)
 		}
 	default:
-		m.grant(r, model, got, repeated, owner)
+		begun := again || begin && model.state != ledger.Unknown && model.attempts == 0 && !model.cancelled
+		m.grant(r, model, got, repeated || again, begun, owner)
 		want.State, want.Granted, want.Claims = model.before, true, model.claims
 		want.Fresh, want.Attempts = want.State == ledger.Unknown, model.attempts
+		if begun {
+			want.Attempts = 0
+		}
 	}
 	got.Result, got.HeldFor, want.Hold = nil, 0, got.Hold
 	if fmt.Sprintf("%+v", got) != fmt.Sprintf("%+v", want) {
@@ -161,11 +166,14 @@ func (m *machine) ask(r *rapid.T, key, owner string, model *modelRun) {
 	}
 }
 
-func (m *machine) grant(r *rapid.T, model *modelRun, got ledger.Answer, repeated bool, owner string) {
+func (m *machine) grant(r *rapid.T, model *modelRun, got ledger.Answer, repeated, begun bool, owner string) {
 	if model.state == ledger.Unknown {
 		model.attempts = 1 // the lost record may have had an attempt
 	}
-	want := ledger.Hold{Entry: got.Hold.Entry, Owner: owner, Fence: got.Hold.Fence, Attempts: model.attempts}
+	if begun {
+		model.attempts = 1
+	}
+	want := ledger.Hold{Entry: got.Hold.Entry, Owner: owner, Fence: got.Hold.Fence, Attempts: model.attempts, Invoking: begun}
 	if repeated {
 		want.Fence = model.hold.Fence
 	} else {
@@ -173,6 +181,9 @@ func (m *machine) grant(r *rapid.T, model *modelRun, got ledger.Answer, repeated
 		model.claims++
 		model.waiting = ""
 		m.risen(r, got.Hold)
+	}
+	if begun {
+		model.state = ledger.Invoking
 	}
 	equal(r, "the hold", got.Hold, want)
 	model.hold, model.released, model.until = &want, false, m.now+ttl

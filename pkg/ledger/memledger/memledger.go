@@ -105,8 +105,11 @@ func (l *Ledger) claim(c ledger.Claim, now time.Time, ttl time.Duration) ledger.
 	switch {
 	case r.state == ledger.Done || r.state == ledger.Published:
 		return ledger.Answer{State: r.state, Attempts: r.attempts, Claims: r.claims, Cancelled: r.cancelled, Result: slices.Clone(r.result)}
-	case r.state == ledger.Claimed && r.owner == c.Owner:
+	case c.Begin && r.state == ledger.Invoking && r.owner == c.Owner && r.attempts == 1:
 		// A repeated call: the same grant.
+		r.until = now.Add(ttl)
+		return begun(r.granted(c, 0))
+	case r.state == ledger.Claimed && r.owner == c.Owner:
 		r.until = now.Add(ttl)
 	case r.held() && r.until.After(now):
 		return ledger.Answer{State: r.state, Attempts: r.attempts, Claims: r.claims, Cancelled: r.cancelled,
@@ -114,11 +117,17 @@ func (l *Ledger) claim(c ledger.Claim, now time.Time, ttl time.Duration) ledger.
 	default:
 		l.grant(r, c, now, ttl)
 	}
-	return ledger.Answer{
-		State: r.before, Granted: true, Fresh: r.before == ledger.Unknown,
-		Hold:     ledger.Hold{Entry: c.Entry, Owner: c.Owner, Fence: r.fence, Attempts: r.attempts},
-		Attempts: r.attempts, Claims: r.claims, Cancelled: r.cancelled,
+	if c.Begin && r.attempts == 0 && !r.cancelled {
+		r.state, r.attempts = ledger.Invoking, 1
+		return begun(r.granted(c, 0))
 	}
+	return r.granted(c, r.attempts)
+}
+
+// begun is the answer to a claim that has counted its attempt.
+func begun(a ledger.Answer) ledger.Answer {
+	a.Hold = a.Hold.Begun()
+	return a
 }
 
 func (l *Ledger) grant(r *record, c ledger.Claim, now time.Time, ttl time.Duration) {
@@ -173,6 +182,21 @@ func (l *Ledger) Invoking(ctx context.Context, hs []ledger.Hold) ([]error, error
 		r.waiting = ""
 	}
 	return errs, nil
+}
+
+// Together makes the calls one after the other.
+func (l *Ledger) Together(ctx context.Context, cs ledger.Calls) (a ledger.Answers, err error) {
+	if a.Finishes, err = l.Finish(ctx, cs.Finishes); err != nil {
+		return ledger.Answers{}, err
+	}
+	if err = l.Published(ctx, cs.Published); err != nil {
+		return ledger.Answers{}, err
+	}
+	if a.Claims, err = l.Claim(ctx, cs.Claims, cs.ClaimTTL); err != nil {
+		return ledger.Answers{}, err
+	}
+	a.Invoking, err = l.Invoking(ctx, cs.Invoking)
+	return a, err
 }
 
 func (l *Ledger) Wait(ctx context.Context, h ledger.Hold, reason string) error {

@@ -37,6 +37,15 @@ func (r *record) holds(h ledger.Hold) bool {
 	return r.held() && r.owner == h.Owner && r.fence == h.Fence
 }
 
+// granted is the answer to a claim that was granted.
+func (r *record) granted(c ledger.Claim, attempts int) ledger.Answer {
+	return ledger.Answer{
+		State: r.before, Granted: true, Fresh: r.before == ledger.Unknown,
+		Hold:     ledger.Hold{Entry: c.Entry, Owner: c.Owner, Fence: r.fence, Attempts: attempts},
+		Attempts: attempts, Claims: r.claims, Cancelled: r.cancelled,
+	}
+}
+
 // lost tells whether h is lost, by the rules of package ledger.
 func (r *record) lost(h ledger.Hold) bool {
 	if r.state == ledger.Done || r.state == ledger.Published {

@@ -4,13 +4,14 @@ import (
 	"fmt"
 	"math"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/scriptfleet/scriptfleet/pkg/ledger"
 	"github.com/scriptfleet/scriptfleet/pkg/run"
 )
 
-// letters are the states as Redis has them (see lua/prelude.lua).
+// letters are the states as Redis has them (see lua/record.lua).
 var letters = map[string]ledger.State{
 	"":  ledger.Unknown,
 	"q": ledger.Queued,
@@ -20,10 +21,15 @@ var letters = map[string]ledger.State{
 	"p": ledger.Published,
 }
 
-func into[T any](to *T, answer any, read func(any) (T, error)) (err error) {
-	*to, err = read(answer)
-	return err
+// into makes a reader that stores what read makes of an answer.
+func into[T any](to *T, read func(any) (T, error)) func(answer any) error {
+	return func(answer any) (err error) {
+		*to, err = read(answer)
+		return err
+	}
 }
+
+func ignore(any) error { return nil }
 
 func stateOf(answer any) (ledger.State, error) {
 	letter, ok := answer.(string)
@@ -46,21 +52,21 @@ func lostOf(answer any) (lost, err error) {
 	return nil, fmt.Errorf("redis answers %v for a hold", answer)
 }
 
-// answerOf reads what lua/claim.lua returns.
+// answerOf reads what a claim answers (told in lua/calls.lua).
 func answerOf(c ledger.Claim, answer any) (ledger.Answer, error) {
 	v, ok := answer.([]any)
-	if !ok || len(v) != 9 {
+	if !ok || len(v) != 10 {
 		return ledger.Answer{}, fmt.Errorf("redis answers %v for a claim", answer)
 	}
 	r := reader{v: v}
 	a := ledger.Answer{
 		State:     r.state(0),
 		Granted:   r.number(1) == 1,
-		HeldBy:    r.text(3),
+		HeldBy:    text(r.text(3)),
 		HeldFor:   time.Duration(r.number(4)) * time.Millisecond,
 		Attempts:  int(r.number(5)),
 		Claims:    int(r.number(6)),
-		Cancelled: r.number(7) == 1,
+		Cancelled: r.text(7) == "1",
 	}
 	if result := r.text(8); result != "" {
 		a.Result = []byte(result)
@@ -68,6 +74,9 @@ func answerOf(c ledger.Claim, answer any) (ledger.Answer, error) {
 	if a.Granted {
 		a.Fresh = a.State == ledger.Unknown
 		a.Hold = ledger.Hold{Entry: c.Entry, Owner: c.Owner, Fence: r.number(2), Attempts: a.Attempts}
+		if r.number(9) == 1 {
+			a.Hold = a.Hold.Begun()
+		}
 	}
 	return a, r.err
 }
@@ -116,25 +125,50 @@ func (r *reader) fail(i int) {
 	}
 }
 
-// recordOf reads a record's hash; now is the server's time. A field that is
-// missing or invalid becomes zero, since the record is only shown to people.
-func recordOf(k run.Key, hash map[string]string, now time.Time) ledger.Record {
-	r := ledger.Record{
-		Entry: ledger.Entry{Key: k, Tenant: hash["T"], Source: hash["S"], ID: hash["I"],
-			Action: hash["A"], Script: run.ScriptHash(hash["H"])},
-		Waiting:   hash["w"],
-		Cancelled: hash["x"] == "1",
+// Lines of a record: see lua/record.lua.
+const (
+	lineState = iota
+	lineSince
+	lineAttempts
+	lineOwner
+	lineFence
+	lineTill
+	lineClaims
+	lineBefore
+	lineCancelled
+	lineWaiting
+	lineTenant
+	lineSource
+	lineID
+	lineAction
+	lineScript
+	lines
+)
+
+// recordOf reads a record; now is the server's time. A number that is invalid
+// becomes zero, since the record is only shown to people.
+func recordOf(k run.Key, stored string, now time.Time) ledger.Record {
+	r := ledger.Record{Entry: ledger.Entry{Key: k}}
+	v := strings.SplitN(stored, "\n", lines+1)
+	if len(v) <= lineAttempts {
+		return r
 	}
-	if s := hash["s"]; s != "" {
+	if s := v[lineState]; s != "" {
 		r.State, r.Status = letters[s[:1]], run.Status(s[1:])
 	}
-	r.Attempts, _ = strconv.Atoi(hash["a"])
-	if seconds, err := strconv.ParseFloat(hash["t"], 64); err == nil {
+	r.Attempts, _ = strconv.Atoi(v[lineAttempts])
+	if seconds, err := strconv.ParseFloat(v[lineSince], 64); err == nil {
 		r.Since = time.UnixMilli(int64(math.Round(seconds * 1000)))
 	}
+	if len(v) < lines { // published
+		return r
+	}
+	r.Entry.Tenant, r.Entry.Source, r.Entry.ID = text(v[lineTenant]), text(v[lineSource]), text(v[lineID])
+	r.Entry.Action, r.Entry.Script = text(v[lineAction]), run.ScriptHash(text(v[lineScript]))
+	r.Waiting, r.Cancelled = text(v[lineWaiting]), v[lineCancelled] == "1"
 	if r.State == ledger.Claimed || r.State == ledger.Invoking {
-		r.Owner = hash["o"]
-		end, _ := strconv.ParseInt(hash["u"], 10, 64)
+		r.Owner = text(v[lineOwner])
+		end, _ := strconv.ParseInt(v[lineTill], 10, 64)
 		r.ClaimLeft = max(0, time.UnixMilli(end).Sub(now))
 	}
 	return r

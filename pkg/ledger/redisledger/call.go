@@ -3,8 +3,8 @@ package redisledger
 import (
 	"context"
 	_ "embed"
-	"errors"
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/redis/go-redis/v9"
@@ -14,119 +14,89 @@ import (
 )
 
 var (
-	//go:embed lua/prelude.lua
-	prelude string
-	//go:embed lua/accept.lua
-	acceptLua string
-	//go:embed lua/claim.lua
-	claimLua string
-	//go:embed lua/renew.lua
-	renewLua string
-	//go:embed lua/invoking.lua
-	invokingLua string
-	//go:embed lua/wait.lua
-	waitLua string
-	//go:embed lua/release.lua
-	releaseLua string
-	//go:embed lua/finish.lua
-	finishLua string
-	//go:embed lua/published.lua
-	publishedLua string
-	//go:embed lua/cancel.lua
-	cancelLua string
+	//go:embed lua/record.lua
+	recordLua string
+	//go:embed lua/books.lua
+	booksLua string
+	//go:embed lua/calls.lua
+	callsLua string
+
+	// script is called by its digest (EVALSHA). go-redis sends its text to a
+	// server that does not have it yet, as after a restart.
+	script = redis.NewScript(recordLua + booksLua + callsLua)
 )
 
-// scripts are called by their digest (EVALSHA). go-redis sends the text of a
-// script that the server does not have yet, as after a restart.
-var scripts = struct {
-	accept, claim, renew, invoking, wait, release, finish, published, cancel *redis.Script
-}{
-	accept:    redis.NewScript(prelude + acceptLua),
-	claim:     redis.NewScript(prelude + claimLua),
-	renew:     redis.NewScript(prelude + renewLua),
-	invoking:  redis.NewScript(prelude + invokingLua),
-	wait:      redis.NewScript(prelude + waitLua),
-	release:   redis.NewScript(prelude + releaseLua),
-	finish:    redis.NewScript(prelude + finishLua),
-	published: redis.NewScript(prelude + publishedLua),
-	cancel:    redis.NewScript(prelude + cancelLua),
-}
+// inOneScript is the greatest number of calls in one script. Redis serves no
+// other client while a script runs; 500 calls take about 5 ms.
+const inOneScript = 500
 
-// call collects the KEYS and ARGV of a script, in the order that
-// lua/prelude.lua describes.
-type call struct {
+// calls collects the KEYS and ARGV of one script, as lua/record.lua describes
+// them.
+type calls struct {
 	ledger *Ledger
 	keys   []string
 	args   []any
+	read   []func(answer any) error // the answer to each call
 }
 
-func (l *Ledger) call(records int, ttl time.Duration) *call {
-	c := &call{ledger: l, keys: make([]string, 0, 2+records), args: make([]any, 0, 4+12*records)}
-	c.keys = append(c.keys, l.open, l.finished)
-	c.add(millis(l.cfg.Keep), millis(l.cfg.Remember), millis(l.cfg.PutBack), millis(ttl))
+func (l *Ledger) calls(n int, ttl time.Duration) *calls {
+	c := &calls{ledger: l, keys: make([]string, 0, 3+n), args: make([]any, 0, 4+10*n), read: make([]func(any) error, 0, n)}
+	c.keys = append(c.keys, l.open, l.finished, l.backlogs)
+	c.args = append(c.args, millis(l.cfg.Keep), millis(l.cfg.Remember), millis(l.cfg.PutBack), millis(ttl))
 	return c
 }
 
-func (c *call) add(args ...any) { c.args = append(c.args, args...) }
-
-func (c *call) record(k run.Key) { c.keys = append(c.keys, c.ledger.records+string(k)) }
-
-func (c *call) entry(e ledger.Entry) {
-	c.record(e.Key)
-	c.add(string(e.Key), e.Tenant, e.Source, e.ID, e.Action, string(e.Script))
+// call adds one call. read takes its answer.
+func (c *calls) call(name string, k run.Key, read func(answer any) error) {
+	c.keys = append(c.keys, c.ledger.records+string(k))
+	c.args = append(c.args, name)
+	c.read = append(c.read, read)
 }
 
-func (c *call) hold(h ledger.Hold) {
+func (c *calls) add(args ...any) { c.args = append(c.args, args...) }
+
+func (c *calls) entry(e ledger.Entry) {
+	tenant := line(e.Tenant)
+	c.add(string(e.Key), tenant, tenant+"\n"+line(e.Source)+"\n"+line(e.ID)+"\n"+line(e.Action)+"\n"+line(string(e.Script)))
+}
+
+func (c *calls) hold(h ledger.Hold) {
 	c.entry(h.Entry)
-	c.add(h.Owner, h.Fence, h.Attempts, flag(h.Invoking))
+	c.add(line(h.Owner), h.Fence, h.Attempts, flag(h.Invoking))
 }
 
-// one calls a script about one record.
-func (l *Ledger) one(ctx context.Context, s *redis.Script, put func(*call)) (any, error) {
-	ctx, cancel := context.WithTimeout(ctx, l.cfg.Timeout)
+// run sends the calls in one script.
+func (c *calls) run(ctx context.Context) error {
+	if len(c.read) == 0 {
+		return nil
+	}
+	ctx, cancel := context.WithTimeout(ctx, c.ledger.cfg.Timeout)
 	defer cancel()
-	c := l.call(1, 0)
-	put(c)
-	answer, err := s.Run(ctx, l.client, c.keys, c.args...).Result()
-	return answer, reach(err)
-}
-
-// each calls a script about n records. put adds the keys and arguments of the
-// i-th record, read takes its answer.
-func (l *Ledger) each(ctx context.Context, s *redis.Script, n int, put func(c *call, i int), read func(i int, answer any) error) error {
-	return l.eachFor(ctx, 0, s, n, put, read)
-}
-
-func (l *Ledger) eachFor(ctx context.Context, ttl time.Duration, s *redis.Script, n int, put func(c *call, i int), read func(i int, answer any) error) error {
-	for from := 0; from < n; from += inOneCall {
-		to := min(from+inOneCall, n)
-		c := l.call(to-from, ttl)
-		for i := from; i < to; i++ {
-			put(c, i)
-		}
-		if err := l.turn(ctx, s, c, from, to, read); err != nil {
+	answer, err := script.Run(ctx, c.ledger.client, c.keys, c.args...).Result()
+	if err != nil {
+		return reach(err)
+	}
+	list, ok := answer.([]any)
+	if !ok || len(list) != len(c.read) {
+		return fmt.Errorf("redis answers %T for %d calls", answer, len(c.read))
+	}
+	for i, a := range list {
+		if err := c.read[i](a); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-func (l *Ledger) turn(ctx context.Context, s *redis.Script, c *call, from, to int, read func(i int, answer any) error) error {
-	ctx, cancel := context.WithTimeout(ctx, l.cfg.Timeout)
-	defer cancel()
-	answer, err := s.Run(ctx, l.client, c.keys, c.args...).Result()
-	if read == nil && errors.Is(err, redis.Nil) {
-		return nil
-	}
-	if err != nil {
-		return reach(err)
-	}
-	list, ok := answer.([]any)
-	if !ok || len(list) != to-from {
-		return fmt.Errorf("redis answers %T for %d records", answer, to-from)
-	}
-	for i, a := range list {
-		if err := read(from+i, a); err != nil {
+// each makes n calls, in scripts of inOneScript. put adds the i-th call.
+func (l *Ledger) each(ctx context.Context, ttl time.Duration, n int, put func(c *calls, i int)) error {
+	for from := 0; from < n; from += inOneScript {
+		to := min(from+inOneScript, n)
+		c := l.calls(to-from, ttl)
+		for i := from; i < to; i++ {
+			put(c, i)
+		}
+		if err := c.run(ctx); err != nil {
 			return err
 		}
 	}
@@ -144,3 +114,12 @@ func flag(b bool) string {
 func millis(d time.Duration) int64 {
 	return int64((d + time.Millisecond - 1) / time.Millisecond)
 }
+
+// line escapes text so that it is one line of a record; text reads it again.
+func line(text string) string { return toLine.Replace(text) }
+func text(line string) string { return toText.Replace(line) }
+
+var (
+	toLine = strings.NewReplacer("%", "%25", "\n", "%0A")
+	toText = strings.NewReplacer("%25", "%", "%0A", "\n")
+)

@@ -89,7 +89,7 @@ func TestFencesKeepAllTheirDigits(t *testing.T) {
 
 func TestPrefixesAreApart(t *testing.T) {
 	client := redistest.Connect(t, redistest.Start(t).Addr)
-	for _, c := range [][2]string{{"a", "x:run:y"}, {"a:run:x", "y"}, {"a%3Arun%3Ax", "y"}} {
+	for _, c := range [][2]string{{"a", "x:runs:y"}, {"a:runs:x", "y"}, {"a%3Aruns%3Ax", "y"}} {
 		claim(t, New(Config{Prefix: c[0]}, client), c[1], c[0])
 	}
 }
@@ -103,21 +103,21 @@ func TestAPublishedRunIsKeptSmall(t *testing.T) {
 		if _, err := l.Finish(t.Context(), []ledger.Finish{{Hold: h, Status: status, Result: make([]byte, 10_000)}}); err != nil {
 			t.Fatal(err)
 		}
-		open := client.MemoryUsage(t.Context(), "scriptfleet:run:"+key).Val()
+		open := client.MemoryUsage(t.Context(), "scriptfleet:runs:"+key).Val()
 		if err := l.Published(t.Context(), []run.Key{run.Key(key)}); err != nil {
 			t.Fatal(err)
 		}
-		used := client.MemoryUsage(t.Context(), "scriptfleet:run:"+key).Val()
-		if used > 136 || used == 0 {
+		used := client.MemoryUsage(t.Context(), "scriptfleet:runs:"+key).Val()
+		if used > 120 || used == 0 {
 			t.Errorf("a run that %s takes %d bytes once it is published", status, used)
 		}
-		if ttl := client.PTTL(t.Context(), "scriptfleet:run:"+key).Val(); ttl <= 95*time.Hour || ttl > 96*time.Hour {
+		if ttl := client.PTTL(t.Context(), "scriptfleet:runs:"+key).Val(); ttl <= 95*time.Hour || ttl > 96*time.Hour {
 			t.Errorf("and is kept for %s", ttl)
 		}
 		t.Logf("%s: %d bytes done, %d published", status, open, used)
 	}
 	claim(t, l, "abcdefghijklmnopqrstuvwxyz", "01JD0000000000000000000000")
-	t.Logf("claimed: %d bytes", client.MemoryUsage(t.Context(), "scriptfleet:run:abcdefghijklmnopqrstuvwxyz").Val())
+	t.Logf("claimed: %d bytes", client.MemoryUsage(t.Context(), "scriptfleet:runs:abcdefghijklmnopqrstuvwxyz").Val())
 }
 
 func claim(t testing.TB, l *Ledger, key, owner string) ledger.Hold {

@@ -19,8 +19,7 @@ type Config struct {
 	// Prefix begins every Redis key. Default scriptfleet.
 	Prefix string
 	// Keep is how long the record of a run that is not published is kept, after
-	// the run was last accepted, claimed or finished. Default 14 days, the
-	// longest that SQS keeps a message.
+	// its last change. Default 14 days, the longest that SQS keeps a message.
 	Keep time.Duration
 	// Remember is how long the record of a published run is kept, and the mark
 	// of a cancellation whose run has no record. Default 4 days.
@@ -37,15 +36,11 @@ type Ledger struct {
 	cfg    Config
 	client redis.UniversalClient
 
-	open, finished string // keys of the sorted set and the hash
-	records        string // the beginning of the keys of the records
+	open, finished, backlogs string // see KEYS in lua/record.lua
+	records                  string // the beginning of the keys of the records
 }
 
 var _ ledger.Ledger = (*Ledger)(nil)
-
-// inOneCall is the greatest number of records in one script. Redis serves no
-// other client while a script runs; 500 records take about 5 ms.
-const inOneCall = 500
 
 // New returns the ledger under cfg.Prefix.
 func New(cfg Config, client redis.UniversalClient) *Ledger {
@@ -60,7 +55,8 @@ func New(cfg Config, client redis.UniversalClient) *Ledger {
 	// collide.
 	prefix := strings.NewReplacer("%", "%25", ":", "%3A").Replace(cfg.Prefix)
 	return &Ledger{cfg: cfg, client: client,
-		open: prefix + ":open", finished: prefix + ":finished", records: prefix + ":run:"}
+		open: prefix + ":open", finished: prefix + ":finished", backlogs: prefix + ":open:tenants",
+		records: prefix + ":runs:"}
 }
 
 func orDefault(d *time.Duration, value time.Duration) {
@@ -71,10 +67,9 @@ func orDefault(d *time.Duration, value time.Duration) {
 
 func (l *Ledger) Accept(ctx context.Context, es []ledger.Entry) ([]ledger.State, error) {
 	states := make([]ledger.State, len(es))
-	err := l.each(ctx, scripts.accept, len(es), func(c *call, i int) {
+	err := l.each(ctx, 0, len(es), func(c *calls, i int) {
+		c.call("accept", es[i].Key, into(&states[i], stateOf))
 		c.entry(es[i])
-	}, func(i int, answer any) error {
-		return into(&states[i], answer, stateOf)
 	})
 	if err != nil {
 		return nil, fmt.Errorf("accept runs: %w", err)
@@ -83,27 +78,18 @@ func (l *Ledger) Accept(ctx context.Context, es []ledger.Entry) ([]ledger.State,
 }
 
 func (l *Ledger) Claim(ctx context.Context, cs []ledger.Claim, ttl time.Duration) ([]ledger.Answer, error) {
-	answers := make([]ledger.Answer, len(cs))
-	err := l.eachFor(ctx, ttl, scripts.claim, len(cs), func(c *call, i int) {
-		c.entry(cs[i].Entry)
-		c.add(cs[i].Owner)
-	}, func(i int, answer any) error {
-		var err error
-		answers[i], err = answerOf(cs[i], answer)
-		return err
-	})
+	answers, err := l.Together(ctx, ledger.Calls{Claims: cs, ClaimTTL: ttl})
 	if err != nil {
 		return nil, fmt.Errorf("claim runs: %w", err)
 	}
-	return answers, nil
+	return answers.Claims, nil
 }
 
 func (l *Ledger) Renew(ctx context.Context, hs []ledger.Hold, ttl time.Duration) ([]error, error) {
 	errs := make([]error, len(hs))
-	err := l.eachFor(ctx, ttl, scripts.renew, len(hs), func(c *call, i int) {
+	err := l.each(ctx, ttl, len(hs), func(c *calls, i int) {
+		c.call("renew", hs[i].Entry.Key, into(&errs[i], lostOf))
 		c.hold(hs[i])
-	}, func(i int, answer any) error {
-		return into(&errs[i], answer, lostOf)
 	})
 	if err != nil {
 		return nil, fmt.Errorf("renew claims: %w", err)
@@ -112,71 +98,97 @@ func (l *Ledger) Renew(ctx context.Context, hs []ledger.Hold, ttl time.Duration)
 }
 
 func (l *Ledger) Invoking(ctx context.Context, hs []ledger.Hold) ([]error, error) {
-	errs := make([]error, len(hs))
-	err := l.each(ctx, scripts.invoking, len(hs), func(c *call, i int) {
-		c.hold(hs[i])
-	}, func(i int, answer any) error {
-		return into(&errs[i], answer, lostOf)
-	})
+	answers, err := l.Together(ctx, ledger.Calls{Invoking: hs})
 	if err != nil {
 		return nil, fmt.Errorf("note invocations: %w", err)
 	}
-	return errs, nil
+	return answers.Invoking, nil
 }
 
 func (l *Ledger) Wait(ctx context.Context, h ledger.Hold, reason string) error {
-	_, err := l.one(ctx, scripts.wait, func(c *call) {
-		c.hold(h)
-		c.add(reason)
-	})
-	if err != nil {
+	c := l.calls(1, 0)
+	c.call("wait", h.Entry.Key, ignore)
+	c.hold(h)
+	c.add(line(reason))
+	if err := c.run(ctx); err != nil {
 		return fmt.Errorf("note what run %s waits for: %w", h.Entry.Key, err)
 	}
 	return nil
 }
 
 func (l *Ledger) Release(ctx context.Context, h ledger.Hold, executed bool) error {
-	_, err := l.one(ctx, scripts.release, func(c *call) {
-		c.hold(h)
-		c.add(flag(executed))
-	})
-	if err != nil {
+	c := l.calls(1, 0)
+	c.call("release", h.Entry.Key, ignore)
+	c.hold(h)
+	c.add(flag(executed))
+	if err := c.run(ctx); err != nil {
 		return fmt.Errorf("release run %s: %w", h.Entry.Key, err)
 	}
 	return nil
 }
 
 func (l *Ledger) Finish(ctx context.Context, fs []ledger.Finish) ([]error, error) {
-	errs := make([]error, len(fs))
-	err := l.each(ctx, scripts.finish, len(fs), func(c *call, i int) {
-		c.hold(fs[i].Hold)
-		c.add(string(fs[i].Status), fs[i].Result)
-	}, func(i int, answer any) error {
-		return into(&errs[i], answer, lostOf)
-	})
+	answers, err := l.Together(ctx, ledger.Calls{Finishes: fs})
 	if err != nil {
 		return nil, fmt.Errorf("finish runs: %w", err)
 	}
-	return errs, nil
+	return answers.Finishes, nil
 }
 
 func (l *Ledger) Published(ctx context.Context, keys []run.Key) error {
-	err := l.each(ctx, scripts.published, len(keys), func(c *call, i int) {
-		c.record(keys[i])
-		c.add(string(keys[i]))
-	}, nil)
-	if err != nil {
+	if _, err := l.Together(ctx, ledger.Calls{Published: keys}); err != nil {
 		return fmt.Errorf("note published results: %w", err)
 	}
 	return nil
 }
 
+// Together makes the calls in one script, in parts of inOneScript.
+func (l *Ledger) Together(ctx context.Context, cs ledger.Calls) (ledger.Answers, error) {
+	n := cs.Len()
+	answers := ledger.Answers{
+		Claims:   make([]ledger.Answer, len(cs.Claims)),
+		Invoking: make([]error, len(cs.Invoking)),
+		Finishes: make([]error, len(cs.Finishes)),
+	}
+	err := l.each(ctx, cs.ClaimTTL, n, func(c *calls, i int) {
+		if i < len(cs.Finishes) {
+			f := cs.Finishes[i]
+			c.call("finish", f.Hold.Entry.Key, into(&answers.Finishes[i], lostOf))
+			c.hold(f.Hold)
+			c.add(string(f.Status), f.Result)
+			return
+		}
+		if i -= len(cs.Finishes); i < len(cs.Published) {
+			c.call("published", cs.Published[i], ignore)
+			c.add(string(cs.Published[i]))
+			return
+		}
+		if i -= len(cs.Published); i < len(cs.Claims) {
+			claim := cs.Claims[i]
+			c.call("claim", claim.Entry.Key, func(a any) (err error) {
+				answers.Claims[i], err = answerOf(claim, a)
+				return err
+			})
+			c.entry(claim.Entry)
+			c.add(line(claim.Owner), flag(claim.Begin))
+			return
+		}
+		i -= len(cs.Claims)
+		c.call("invoking", cs.Invoking[i].Entry.Key, into(&answers.Invoking[i], lostOf))
+		c.hold(cs.Invoking[i])
+	})
+	return answers, err
+}
+
 func (l *Ledger) Cancel(ctx context.Context, e ledger.Entry) (ledger.State, error) {
-	letter, err := l.one(ctx, scripts.cancel, func(c *call) { c.entry(e) })
-	if err != nil {
+	var before ledger.State
+	c := l.calls(1, 0)
+	c.call("cancel", e.Key, into(&before, stateOf))
+	c.entry(e)
+	if err := c.run(ctx); err != nil {
 		return ledger.Unknown, fmt.Errorf("cancel run %s: %w", e.Key, err)
 	}
-	return stateOf(letter)
+	return before, nil
 }
 
 // reach wraps ErrUnavailable around an error of a Redis that is out of reach.

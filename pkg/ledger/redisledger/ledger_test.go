@@ -48,10 +48,12 @@ func age(t *testing.T, c *redis.Client, d time.Duration) {
 	t.Helper()
 	const script = `
 local d = tonumber(ARGV[1])
-for _, key in ipairs(redis.call('KEYS', 'test:run:*')) do
-  local till, since = redis.call('HGET', key, 'u'), redis.call('HGET', key, 't')
-  if till then redis.call('HINCRBY', key, 'u', -d) end
-  redis.call('HSET', key, 't', string.format('%.3f', since - d / 1000))
+for _, key in ipairs(redis.call('KEYS', 'test:runs:*')) do
+  local state, since, rest = string.match(redis.call('GET', key), '^([^\n]*)\n([^\n]*)\n(.*)$')
+  rest = string.gsub(rest, '^([^\n]*\n[^\n]*\n[^\n]*\n)(%d+)', function(before, till)
+    return before .. string.format('%.0f', till - d)
+  end)
+  redis.call('SET', key, table.concat({ state, string.format('%.3f', since - d / 1000), rest }, '\n'), 'KEEPTTL')
   redis.call('PEXPIRE', key, redis.call('PTTL', key) - d)
 end
 for _, member in ipairs(redis.call('ZRANGE', 'test:open', 0, -1)) do

@@ -2,7 +2,6 @@ package redisledger
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"strconv"
 	"time"
@@ -14,23 +13,13 @@ import (
 )
 
 func (l *Ledger) Cancelled(ctx context.Context, keys []run.Key) ([]bool, error) {
-	ctx, cancel := context.WithTimeout(ctx, l.cfg.Timeout)
-	defer cancel()
-	marks := make([]bool, len(keys))
-	cmds, err := l.client.Pipelined(ctx, func(p redis.Pipeliner) error {
-		for _, k := range keys {
-			p.HGet(ctx, l.records+string(k), "x")
-		}
-		return nil
-	})
-	if err != nil && !errors.Is(err, redis.Nil) {
-		return nil, fmt.Errorf("ask which runs are cancelled: %w", reach(err))
+	records, err := l.look(ctx, keys)
+	if err != nil {
+		return nil, fmt.Errorf("ask which runs are cancelled: %w", err)
 	}
-	for i, c := range cmds {
-		if c.Err() != nil && !errors.Is(c.Err(), redis.Nil) {
-			return nil, fmt.Errorf("ask whether run %s is cancelled: %w", keys[i], reach(c.Err()))
-		}
-		marks[i] = c.(*redis.StringCmd).Val() == "1"
+	marks := make([]bool, len(keys))
+	for i, r := range records {
+		marks[i] = r.Cancelled
 	}
 	return marks, nil
 }
@@ -54,8 +43,8 @@ func (l *Ledger) Open(ctx context.Context, limit int) ([]ledger.Record, error) {
 		return nil, fmt.Errorf("list open runs: %w", err)
 	}
 	records := make([]ledger.Record, 0, len(open))
-	for from := 0; from < len(open); from += inOneCall {
-		turn := open[from:min(from+inOneCall, len(open))]
+	for from := 0; from < len(open); from += inOneScript {
+		turn := open[from:min(from+inOneScript, len(open))]
 		keys := make([]run.Key, len(turn))
 		for i, z := range turn {
 			keys[i] = run.Key(z.Member.(string))
@@ -85,23 +74,28 @@ func (l *Ledger) oldest(ctx context.Context, limit int) ([]redis.Z, error) {
 }
 
 func (l *Ledger) look(ctx context.Context, keys []run.Key) ([]ledger.Record, error) {
+	if len(keys) == 0 {
+		return nil, nil
+	}
 	ctx, cancel := context.WithTimeout(ctx, l.cfg.Timeout)
 	defer cancel()
+	names := make([]string, len(keys))
+	for i, k := range keys {
+		names[i] = l.records + string(k)
+	}
 	var now *redis.TimeCmd
-	hashes := make([]*redis.MapStringStringCmd, len(keys))
+	var found *redis.SliceCmd
 	_, err := l.client.Pipelined(ctx, func(p redis.Pipeliner) error {
-		now = p.Time(ctx)
-		for i, k := range keys {
-			hashes[i] = p.HGetAll(ctx, l.records+string(k))
-		}
+		now, found = p.Time(ctx), p.MGet(ctx, names...)
 		return nil
 	})
 	if err != nil {
 		return nil, reach(err)
 	}
 	records := make([]ledger.Record, len(keys))
-	for i, h := range hashes {
-		records[i] = recordOf(keys[i], h.Val(), now.Val())
+	for i, v := range found.Val() {
+		stored, _ := v.(string) // nil for an unknown run
+		records[i] = recordOf(keys[i], stored, now.Val())
 	}
 	return records, nil
 }
@@ -137,7 +131,11 @@ func (l *Ledger) Backlogs(ctx context.Context, tenants []string) ([]int, error) 
 	}
 	ctx, cancel := context.WithTimeout(ctx, l.cfg.Timeout)
 	defer cancel()
-	found, err := l.client.HMGet(ctx, l.open+":tenants", tenants...).Result()
+	names := make([]string, len(tenants))
+	for i, t := range tenants {
+		names[i] = line(t)
+	}
+	found, err := l.client.HMGet(ctx, l.backlogs, names...).Result()
 	if err != nil {
 		return nil, fmt.Errorf("read backlogs: %w", reach(err))
 	}

@@ -7,6 +7,7 @@ local text, hash, set = KEYS[1], KEYS[2], KEYS[3]
 redis.call('TIME')
 redis.call('SET', text, '1', 'PX', 60000)
 redis.call('GET', text)
+redis.call('MGET', text)
 redis.call('PERSIST', text)
 redis.call('PEXPIRE', text, 60000)
 redis.call('PTTL', text)
