@@ -22,6 +22,7 @@ type commands struct {
 	Local     localCommand     `cmd:"" help:"Run the embedded stack until Ctrl-C, and print what points other processes at it."`
 	Run       runCommand       `cmd:"" help:"Run one script and print what main returned."`
 	Replay    replayCommand    `cmd:"" help:"Send a batch of requests at a rate; report latency, builds, and what was lost or doubled."`
+	Report    reportCommand    `cmd:"" help:"Show the report of a replay again, beside another, or as a page."`
 	Explain   explainCommand   `cmd:"" help:"Tell where a run is, and what it waits for."`
 	DLQ       dlqCommand       `cmd:"" name:"dlq" help:"List, show, redrive and delete dead letters."`
 	Functions functionsCommand `cmd:"" help:"List, build ahead and remove functions."`

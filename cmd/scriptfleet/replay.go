@@ -3,12 +3,9 @@ package main
 import (
 	"context"
 	"crypto/rand"
-	"encoding/json"
 	"errors"
-	"fmt"
 	"os"
 	"strings"
-	"syscall"
 	"time"
 
 	"go.uber.org/zap"
@@ -37,6 +34,7 @@ type replayCommand struct {
 	Minutes   string        `group:"A recorded day" placeholder:"A:B" help:"Minutes of the trace as it names them, B excluded; all by default."`
 	Scale     float64       `group:"A recorded day" default:"1" min:"0.0001" max:"10000" help:"What the trace's counts are multiplied by."`
 	Herd      bool          `group:"A recorded day" help:"Send everything in the first second of its minute."`
+	Owners    int           `group:"A recorded day" default:"0" min:"0" max:"1000000" help:"Only so many of the trace's owners, drawn by the seed; 0 for all."`
 	MaxSleep  time.Duration `group:"A recorded day" default:"5s" min:"0s" max:"15m" help:"Longest that a function of the trace sleeps."`
 
 	Rate     *float64 `group:"When it is sent" xor:"pace" min:"0.001" max:"100000" help:"Requests per second; 100 by default."`
@@ -46,13 +44,12 @@ type replayCommand struct {
 	Seed     uint64   `group:"When it is sent" default:"1" min:"0" max:"18446744073709551615" help:"Seed of all random choices."`
 	Senders  int      `group:"When it is sent" default:"32" min:"1" max:"10000" help:"Concurrent send calls, of up to ten requests each."`
 
-	Wait         time.Duration `group:"Results and report" default:"5m" min:"0s" max:"1d" help:"How long to wait for results after the last send."`
-	Linger       time.Duration `group:"Results and report" default:"2s" min:"0s" max:"1h" help:"How long to look for doubled results after the last one."`
-	Pollers      int           `group:"Results and report" default:"8" min:"1" max:"1000" help:"Concurrent polls for results."`
-	Report       string        `group:"Results and report" type:"path" help:"Write the whole report to this file, as JSON."`
-	JSON         bool          `name:"json" group:"Results and report" help:"Print the report as JSON instead of as tables."`
-	ExpectBuilds *int          `group:"Results and report" min:"0" max:"1000000" help:"Fail unless exactly this many builds were made."`
-	LogLevel     string        `group:"Results and report" default:"error" enum:"debug,info,warn,error" help:"Log level of the embedded stack, on stderr."`
+	Wait    time.Duration `group:"Results and report" default:"5m" min:"0s" max:"1d" help:"How long to wait for results after the last send."`
+	Linger  time.Duration `group:"Results and report" default:"2s" min:"0s" max:"1h" help:"How long to look for doubled results after the last one."`
+	Pollers int           `group:"Results and report" default:"8" min:"1" max:"1000" help:"Concurrent polls for results."`
+	outcome
+	ExpectBuilds *int   `group:"Results and report" min:"0" max:"1000000" help:"Fail unless exactly this many builds were made."`
+	LogLevel     string `group:"Results and report" default:"error" enum:"debug,info,warn,error" help:"Log level of the embedded stack, on stderr."`
 
 	labelled bool // --run-label was given
 }
@@ -61,7 +58,7 @@ type replayCommand struct {
 func (replayCommand) Help() string {
 	return `Sends requests open-loop: when each is due is fixed before the first is sent, and latency counts from then. Every request gets an id of this replay's own. Where AWS_ENDPOINT_URL or REDIS_URL is set, the fleet there is sent to; else an embedded one.
 
-Exits 0 only if every run got one result and every request could be sent, else 1 and says which did not.
+Exits 0 if every run got one result, every request could be sent and each objective is met. Otherwise it says what was not so, and exits 3 if runs were lost, else 4 if one got two results that differ, else 1 for any other fault, else 5 for an objective.
 
 Examples:
 
@@ -69,7 +66,8 @@ Examples:
   scriptfleet replay requests.jsonl --speed 10                     # ten times as fast as recorded
   scriptfleet replay --generate tenants=20,scripts=40,requests=2000 --rate 200 --expect-builds 40
   scriptfleet replay --generate tenants=1,scripts=1,requests=500 --at-once --expect-builds 1
-  scriptfleet replay --trace invocations_per_minute.csv --durations durations_ms.csv --minutes 540:545`
+  scriptfleet replay requests.jsonl --rate 200 --compare report.json --objective 'p99<500ms' --html page.html
+  scriptfleet replay --trace invocations_per_minute.csv --durations durations_ms.csv --minutes 540:545 --owners 50`
 }
 
 func (c *replayCommand) Run(ctx context.Context) error {
@@ -81,6 +79,10 @@ func (c *replayCommand) Run(ctx context.Context) error {
 	if err != nil {
 		return exitError{exitUsage, err}
 	}
+	judge, err := c.open()
+	if err != nil {
+		return exitError{exitUsage, err}
+	}
 	log, err := telemetry.NewLogger(c.LogLevel, "auto")
 	if err != nil {
 		return exitError{exitUsage, err}
@@ -88,19 +90,15 @@ func (c *replayCommand) Run(ctx context.Context) error {
 	ctx, stop := interruptible(ctx)
 	defer stop()
 	line := progress.Stderr()
-	file, err := c.openReport()
-	if err != nil {
-		return exitError{exitUsage, err}
-	}
 	report, err := c.replay(ctx, plan, log, line)
 	line.Stop()
 	if err != nil {
-		return errors.Join(interrupted(ctx, err), file.discard())
+		return errors.Join(interrupted(ctx, err), judge.discard())
 	}
 	if c.ExpectBuilds != nil {
 		report.ExpectBuilds(*c.ExpectBuilds)
 	}
-	return errors.Join(c.print(report, file), report.Err())
+	return judge.end(report)
 }
 
 // replay performs the plan on the configured fleet, or on an embedded one.
@@ -159,70 +157,4 @@ func showProgress(ctx context.Context, r *replay.Replay, line *progress.Line) {
 			line.Print(os.Stderr, "%s", r.Progress())
 		}
 	}
-}
-
-// print prints the report, also if writing the file failed.
-func (c *replayCommand) print(report replay.Report, file *reportFile) error {
-	text, err := json.MarshalIndent(report, "", "  ")
-	if err != nil {
-		return fmt.Errorf("encode the report: %w", err)
-	}
-	text = append(text, '\n')
-	if c.JSON {
-		_, err = os.Stdout.Write(text)
-	} else {
-		var table strings.Builder
-		if err = report.Print(&table); err == nil {
-			err = printFitted(table.String())
-		}
-	}
-	return errors.Join(err, file.write(text))
-}
-
-// reportFile is the report's file. It is opened before the first request, so
-// that a wrong path fails before the replay. Nil means no file.
-type reportFile struct {
-	*os.File
-	made bool // it did not exist before
-}
-
-func (c *replayCommand) openReport() (*reportFile, error) {
-	if c.Report == "" {
-		return nil, nil
-	}
-	_, err := os.Stat(c.Report)
-	made := errors.Is(err, os.ErrNotExist)
-	f, err := os.OpenFile(c.Report, os.O_WRONLY|os.O_CREATE, 0o644)
-	if err != nil {
-		return nil, fmt.Errorf("open --report: %w", err)
-	}
-	return &reportFile{f, made}, nil
-}
-
-func (f *reportFile) write(text []byte) error {
-	if f == nil {
-		return nil
-	}
-	err := f.Truncate(0)
-	if errors.Is(err, syscall.EINVAL) {
-		err = nil // a pipe has no size
-	}
-	if err == nil {
-		_, err = f.Write(text)
-	}
-	if err = errors.Join(err, f.Close()); err != nil {
-		return fmt.Errorf("write --report: %w", err)
-	}
-	return nil
-}
-
-// discard restores the previous state of the file.
-func (f *reportFile) discard() error {
-	switch {
-	case f == nil:
-		return nil
-	case f.made:
-		return errors.Join(f.Close(), os.Remove(f.Name()))
-	}
-	return f.Close()
 }

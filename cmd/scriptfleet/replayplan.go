@@ -47,8 +47,8 @@ func (c *replayCommand) checkSource() error {
 	switch {
 	case given != 1:
 		return errors.New("give one of FILE, --generate and --trace")
-	case c.Trace == "" && (c.Durations != "" || c.Minutes != "" || c.Herd):
-		return errors.New("--durations, --minutes and --herd are of --trace")
+	case c.Trace == "" && (c.Durations != "" || c.Minutes != "" || c.Herd || c.Owners > 0):
+		return errors.New("--durations, --minutes, --owners and --herd are of --trace")
 	case c.Invalid && c.File == "":
 		return errors.New("--allow-invalid is of FILE")
 	case c.Trace != "" && (c.Rate != nil || c.AtOnce):
@@ -86,7 +86,7 @@ func (c *replayCommand) set() string {
 }
 
 func (c *replayCommand) tracePlan() (_ replay.Plan, err error) {
-	o := replay.TraceOptions{Scale: c.Scale, Speed: 1, Herd: c.Herd, Seed: c.Seed, MaxSleep: c.MaxSleep, Set: c.set()}
+	o := replay.TraceOptions{Scale: c.Scale, Speed: 1, Herd: c.Herd, Seed: c.Seed, MaxSleep: c.MaxSleep, Owners: c.Owners, Set: c.set()}
 	if c.Speed != nil {
 		o.Speed = *c.Speed
 	}

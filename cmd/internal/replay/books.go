@@ -89,6 +89,7 @@ func (b *Books) entry(s Send, now time.Time) *entry {
 		e = &entry{key: key, send: s, sentAt: now}
 		b.runs[key] = e
 		b.order = append(b.order, e)
+		b.figures.timeline.at(now.Sub(b.start)).sent++
 		b.figures.tenant(s.Event.Tenant).Runs++
 	}
 	return e
@@ -113,6 +114,7 @@ func (b *Books) answered(due Plan, errs []error, took time.Duration) {
 		}
 		if e != nil && e.failed == e.sends && !e.answered {
 			b.failed++
+			b.figures.timeline.at(b.lastSend.Sub(b.start)).failed++
 		}
 		b.sendErrors++
 		if b.firstSendError == nil {
@@ -171,6 +173,7 @@ func (b *Books) takeFirst(e *entry, r run.Result, content uint64, at time.Time) 
 		b.before-- // it was published once more
 	} else if e.failed == e.sends {
 		b.failed-- // the send succeeded after all
+		b.figures.timeline.at(at.Sub(b.start)).failed--
 	}
 	e.answered, e.content = true, content
 	b.results++
@@ -178,7 +181,7 @@ func (b *Books) takeFirst(e *entry, r run.Result, content uint64, at time.Time) 
 	if r.Data.Attempt > 1 {
 		note(&b.reruns, r.ID)
 	}
-	b.figures.result(r, at.Sub(b.start.Add(e.send.At)))
+	b.figures.result(r, e.send.At, at.Sub(b.start))
 	b.checkComplete()
 }
 

@@ -16,6 +16,7 @@ import (
 const (
 	stageTransit = "transit"
 	stageTotal   = "total"
+	stageLatency = "latency" // all of it
 )
 
 var stages = []struct {
@@ -40,6 +41,7 @@ type figures struct {
 	outcomes                 map[run.BuildOutcome]int
 	scripts                  map[run.ScriptHash]*script
 	tenants                  map[string]*tenant
+	timeline                 *timeline
 	coldStarts, attempted    int
 	ahead                    int // builds that no run of the script requested
 }
@@ -49,9 +51,12 @@ type script struct {
 	built  int
 }
 
+// tenant has all values of its runs: 4 bytes for each stage of a run, less than
+// a histogram for each stage of each of many tenants, and exact.
 type tenant struct {
 	Runs, Results, Built int
-	waits, latencies     []float64 // in ms
+	waits, latencies     []float64          // in ms
+	stages               map[string][]int32 // in ms, without zeros
 }
 
 func newFigures() *figures {
@@ -59,7 +64,7 @@ func newFigures() *figures {
 		latency: newHistogram(), lateness: newHistogram(), calls: newHistogram(),
 		stages:   map[string]*histogram{stageTransit: newHistogram()},
 		statuses: map[run.Status]int{}, outcomes: map[run.BuildOutcome]int{},
-		scripts: map[run.ScriptHash]*script{}, tenants: map[string]*tenant{},
+		scripts: map[run.ScriptHash]*script{}, tenants: map[string]*tenant{}, timeline: newTimeline(),
 	}
 	for _, s := range stages {
 		f.stages[s.name] = newHistogram()
@@ -73,29 +78,42 @@ func (f *figures) call(d time.Duration) { f.calls.record(d) }
 func (f *figures) tenant(name string) *tenant {
 	t := f.tenants[name]
 	if t == nil {
-		t = &tenant{}
+		t = &tenant{stages: map[string][]int32{}}
 		f.tenants[name] = t
 	}
 	return t
 }
 
-// result counts the first result of a run.
-func (f *figures) result(r run.Result, latency time.Duration) {
+// result counts the first result of a run that was due and answered at these
+// times since the beginning.
+func (f *figures) result(r run.Result, due, answered time.Duration) {
+	latency := answered - due
 	f.statuses[r.Data.Status]++
+	f.timeline.at(answered).result(r)
 	f.latency.record(latency)
+	f.timeline.at(due).stage(stageLatency).record(latency)
+	t := f.tenant(r.Tenant)
+	t.Results++
 	timings := r.Data.Timings
 	for _, s := range stages {
-		f.stages[s.name].record(ms(s.of(timings)))
+		f.stage(t, s.name, due, ms(s.of(timings)))
 	}
-	f.stages[stageTransit].record(latency - ms(timings.Total))
+	f.stage(t, stageTransit, due, max(0, latency-ms(timings.Total)))
 	if r.Data.Attempt > 1 {
 		f.attempted++
 	}
-	t := f.tenant(r.Tenant)
-	t.Results++
 	t.waits = append(t.waits, float64(timings.Intake+timings.Queue+timings.BuildWait+timings.Build+timings.Init))
 	t.latencies = append(t.latencies, toMS(latency))
 	f.build(r, t)
+}
+
+// stage counts the time that a run of t spent in a stage.
+func (f *figures) stage(t *tenant, name string, due, spent time.Duration) {
+	f.stages[name].record(spent)
+	f.timeline.at(due).stage(name).record(spent)
+	if n := min(spent, longest).Milliseconds(); n > 0 {
+		t.stages[name] = append(t.stages[name], int32(n))
+	}
 }
 
 func (f *figures) build(r run.Result, t *tenant) {
@@ -154,6 +172,28 @@ func (h *histogram) record(d time.Duration) {
 	d = min(max(d, 0), longest)
 	h.sum += d
 	_ = h.h.RecordValue(d.Microseconds()) // the value is within the bounds
+}
+
+// marks are the percentiles of a distribution.
+var marks = []float64{0, 5, 10, 25, 50, 75, 90, 95, 97.5, 99, 99.5, 99.75, 99.9, 99.95, 99.99, 100}
+
+// Mark is a percentile, and the milliseconds that it is at.
+type Mark struct {
+	Percent float64 `json:"percent"`
+	MS      float64 `json:"ms"`
+}
+
+// distribution are the marks that so many values can tell: p99.9 of 100 values
+// is their maximum.
+func (h *histogram) distribution() []Mark {
+	n := float64(h.h.TotalCount())
+	all := []Mark{}
+	for _, percent := range marks {
+		if n > 0 && (percent == 100 || (100-percent)/100*n >= 1) {
+			all = append(all, Mark{percent, float64(h.h.ValueAtPercentile(percent)) / 1000})
+		}
+	}
+	return all
 }
 
 func (h *histogram) percentiles() Percentiles {

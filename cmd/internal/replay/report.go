@@ -42,6 +42,9 @@ type Report struct {
 
 	Latency Percentiles            `json:"latency_ms"` // from due to received
 	Stages  map[string]Percentiles `json:"stages_ms"`
+	// Distributions are the percentiles of the latency and of each stage.
+	Distributions map[string][]Mark `json:"distributions_ms"`
+	Timeline      Timeline          `json:"timeline"`
 
 	Builds     BuildReport    `json:"builds"`
 	ColdStarts int            `json:"cold_starts"`
@@ -54,6 +57,9 @@ type Report struct {
 	Unexpected RunList `json:"unexpected"`
 	Reruns     RunList `json:"attempts_over_one"`
 	Repeated   int     `json:"repeated"`
+
+	Objectives []Verdict   `json:"objectives,omitempty"`
+	Compared   *Comparison `json:"compared,omitempty"`
 
 	OK      bool   `json:"ok"`
 	Failure string `json:"failure,omitempty"`
@@ -89,6 +95,8 @@ type TenantReport struct {
 	WaitMax    float64 `json:"wait_max_ms"`
 	LatencyP50 float64 `json:"latency_p50_ms"`
 	LatencyP99 float64 `json:"latency_p99_ms"`
+	// Stages are those on which its runs spent time.
+	Stages map[string]Brief `json:"stages_ms"`
 }
 
 // RunList counts runs, and names the first of them.
@@ -111,6 +119,7 @@ func (b *Books) report(interrupted bool) Report {
 		Lateness: f.lateness.percentiles(), SendCalls: f.calls.percentiles(),
 		Latency: f.latency.percentiles(), Stages: map[string]Percentiles{},
 		Builds: f.buildReport(), ColdStarts: f.coldStarts, Tenants: f.tenantReports(),
+		Distributions: map[string][]Mark{stageLatency: f.latency.distribution()}, Timeline: f.timeline.report(),
 		Lost: RunList{Runs: []run.Key{}}, InFlight: RunList{Runs: []run.Key{}},
 		Before: b.before, Unanswerable: b.unanswerable,
 		Doubled:    RunList{b.doubled, list(b.doubledRuns)},
@@ -119,7 +128,7 @@ func (b *Books) report(interrupted bool) Report {
 		Repeated:   b.repeated,
 	}
 	for name, h := range f.stages {
-		r.Stages[name] = h.percentiles()
+		r.Stages[name], r.Distributions[name] = h.percentiles(), h.distribution()
 	}
 	if interrupted {
 		r.InFlight = b.unanswered()
@@ -161,12 +170,30 @@ func (f *figures) tenantReports() []TenantReport {
 			Tenant: name, Runs: t.Runs, Results: t.Results, Built: t.Built,
 			WaitP50: percentile(waits, 50), WaitP99: percentile(waits, 99), WaitMax: percentile(waits, 100),
 			LatencyP50: percentile(latencies, 50), LatencyP99: percentile(latencies, 99),
+			Stages: t.stageReports(),
 		})
 	}
 	slices.SortFunc(reports, func(a, b TenantReport) int {
 		return cmp.Or(cmp.Compare(b.Runs, a.Runs), cmp.Compare(a.Tenant, b.Tenant))
 	})
 	return reports
+}
+
+func (t *tenant) stageReports() map[string]Brief {
+	all := make(map[string]Brief, len(t.stages))
+	for name, values := range t.stages {
+		spent := make([]float64, t.Results) // the runs that spent none have 0
+		sum := 0.0
+		for i, n := range values {
+			spent[i] = float64(n)
+			sum += spent[i]
+		}
+		slices.Sort(spent)
+		all[name] = Brief{
+			Mean: rounded(sum / float64(t.Results)), P50: percentile(spent, 50), P99: percentile(spent, 99), Max: percentile(spent, 100),
+		}
+	}
+	return all
 }
 
 func rate(n int, over time.Duration) float64 {

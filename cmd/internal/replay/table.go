@@ -18,6 +18,15 @@ func (r *Report) Print(w io.Writer) error {
 	r.printBuilds(&b)
 	r.printTenants(&b)
 	r.printBooks(&b)
+	if r.Compared != nil {
+		r.Compared.print(&b)
+	}
+	for i, v := range r.Objectives {
+		if i == 0 {
+			b.WriteByte('\n')
+		}
+		fmt.Fprintf(&b, "objective %s\n", v)
+	}
 	_, err := io.WriteString(w, b.String())
 	return err
 }

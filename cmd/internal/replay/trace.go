@@ -37,6 +37,7 @@ type TraceOptions struct {
 	Herd     bool    // all requests of a minute in its first second
 	Seed     uint64
 	MaxSleep time.Duration
+	Owners   int    // so many of the trace's owners, drawn by the seed; 0: all
 	Set      string // set of scripts: see [Generate]
 }
 
@@ -148,8 +149,15 @@ func (t *Trace) Plan(o TraceOptions) (Plan, error) {
 		return nil, fmt.Errorf("minutes %d:%d are none of the trace's %d:%d", o.From, o.To, t.minutes[0], t.minutes[len(t.minutes)-1]+1)
 	}
 	random := source(o.Seed)
+	owners, err := t.drawOwners(o)
+	if err != nil {
+		return nil, err
+	}
 	var plan Plan
 	for _, f := range t.functions {
+		if !owners[f.owner] {
+			continue
+		}
 		events, err := f.events(o)
 		if err != nil {
 			return nil, err
@@ -173,6 +181,29 @@ func (t *Trace) Plan(o TraceOptions) (Plan, error) {
 		plan[i].Seq = i
 	}
 	return plan, nil
+}
+
+// drawOwners returns the owners whose functions are replayed.
+func (t *Trace) drawOwners(o TraceOptions) (map[string]bool, error) {
+	drawn := map[string]bool{}
+	var all []string
+	for _, f := range t.functions {
+		if !drawn[f.owner] {
+			drawn[f.owner] = true
+			all = append(all, f.owner)
+		}
+	}
+	switch {
+	case o.Owners == 0:
+		return drawn, nil
+	case o.Owners > len(all):
+		return nil, fmt.Errorf("%d owners are more than the trace's %d", o.Owners, len(all))
+	}
+	clear(drawn)
+	for _, i := range source(o.Seed).Perm(len(all))[:o.Owners] {
+		drawn[all[i]] = true
+	}
+	return drawn, nil
 }
 
 func spread(u float64, herd bool) time.Duration {

@@ -130,3 +130,30 @@ func TestTraceSaysWhatIsWrongWithIt(t *testing.T) {
 		}
 	}
 }
+
+func TestSoManyOwnersOfATraceAreDrawnByTheSeed(t *testing.T) {
+	owners := func(seed uint64) string {
+		plan, err := trace(t).Plan(TraceOptions{Scale: 1, Speed: 1, Owners: 1, Seed: seed})
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, s := range plan {
+			if s.Event.Tenant != plan[0].Event.Tenant {
+				t.Fatalf("%s and %s are two owners", s.Event.Tenant, plan[0].Event.Tenant)
+			}
+		}
+		return plan[0].Event.Tenant
+	}
+	drawn := map[string]bool{}
+	for seed := range uint64(20) {
+		if drawn[owners(seed)] = true; owners(seed) != owners(seed) {
+			t.Errorf("seed %d draws others each time", seed)
+		}
+	}
+	if len(drawn) != 2 {
+		t.Errorf("20 seeds drew only %v", drawn)
+	}
+	if _, err := trace(t).Plan(TraceOptions{Scale: 1, Speed: 1, Owners: 3}); err == nil || !strings.Contains(err.Error(), "the trace's 2") {
+		t.Errorf("more than there are: %v", err)
+	}
+}

@@ -39,6 +39,11 @@ func (r *Report) judge() {
 	if want := r.Builds.Expected; want != nil && *want != r.Builds.Built {
 		add(1, "%d builds were made, not %d", r.Builds.Built, *want)
 	}
+	for _, o := range r.Objectives {
+		if !o.Met {
+			add(1, "%s", o)
+		}
+	}
 	r.OK = len(faults) == 0
 	r.Failure = strings.Join(faults, "; ")
 	if hint := append(list(r.Lost.Runs), r.Doubled.Runs...); len(hint) > 0 {
