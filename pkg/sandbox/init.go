@@ -129,13 +129,19 @@ func (pl *plan) exec() (int, error) {
 	if err != nil {
 		return 0, fmt.Errorf("%s in %s: %w", pl.Spec.Path, dir, err)
 	}
-	if pl.Data > 0 && pl.Walls.Rlimits {
-		// The process gets it from here: in the init it would break Go's
-		// allocator.
-		limit := unix.Rlimit{Cur: uint64(pl.Data), Max: uint64(pl.Data)}
-		_ = unix.Prlimit(pid, unix.RLIMIT_DATA, &limit, nil)
+	if pl.Walls.Rlimits && !pl.Spec.Open {
+		limitData(pid, pl.Data)
 	}
 	return pid, nil
+}
+
+// limitData sets RLIMIT_DATA of the process from outside: in the init it would
+// break Go's allocator. A limit of 0 is none.
+func limitData(pid int, bytes int64) {
+	if bytes > 0 {
+		limit := unix.Rlimit{Cur: uint64(bytes), Max: uint64(bytes)}
+		_ = unix.Prlimit(pid, unix.RLIMIT_DATA, &limit, nil)
+	}
 }
 
 // letGo closes the init's copies of the process's files, so that the other ends
@@ -167,11 +173,12 @@ type keeper struct {
 }
 
 // serve executes the starter's commands. When the starter ends, or orders a
-// kill, everything in the sandbox ends.
+// kill, everything in the sandbox ends. It runs on a thread without walls, so it
+// can still mount.
 func (k keeper) serve() {
-	var buf [1]byte
+	buf := make([]byte, maxRest)
 	for {
-		n, err := unix.Read(controlFD, buf[:])
+		n, err := unix.Read(controlFD, buf)
 		switch {
 		case errors.Is(err, unix.EINTR):
 		case err != nil || n == 0 || buf[0] == cmdKill:
@@ -187,8 +194,23 @@ func (k keeper) serve() {
 			say(event{Frozen: true, Peak: status.peak})
 		case buf[0] == cmdThaw:
 			_ = unix.Kill(k.main, unix.SIGCONT)
+		case buf[0] == cmdRest:
+			e := event{Completed: true}
+			if err := k.complete(buf[1:n]); err != nil {
+				e.Failure = err.Error()
+			}
+			say(e)
 		}
 	}
+}
+
+func (k keeper) complete(text []byte) error {
+	var r rest
+	if err := json.Unmarshal(text, &r); err != nil {
+		return err
+	}
+	limitData(k.main, r.Data)
+	return r.complete()
 }
 
 // reap collects every process that ends here. When the main process ends, it

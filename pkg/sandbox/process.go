@@ -25,14 +25,16 @@ type Process struct {
 	group   *group // nil without a cgroup
 	scratch string
 	walls   Report
-	memory  int64       // bytes; 0: no limit
-	uid     int         // on the host, if the starter is root
-	main    *os.Process // the process that the init started; nil while unknown on the host
+	memory  atomic.Int64 // limit in bytes; 0: none
+	tmp     int64        // size of /tmp in bytes
+	uid     int          // on the host, if the starter is root
+	main    *os.Process  // the process that the init started; nil while unknown on the host
 
-	frozen chan int64    // replies to freeze: peak memory in bytes
-	gone   chan struct{} // closed once all processes ended and exit is set
-	exit   Exit
-	killed sync.Once
+	frozen    chan int64    // replies to freeze: peak memory in bytes
+	completed chan error    // reply to Complete
+	gone      chan struct{} // closed once all processes ended and exit is set
+	exit      Exit
+	killed    sync.Once
 
 	halted  atomic.Bool // it is frozen
 	overran atomic.Bool // the warden killed it for its memory
@@ -60,7 +62,7 @@ func start(ctx context.Context, s Spec, walls Report) (*Process, error) {
 }
 
 func newProcess(walls Report, uid int) *Process {
-	return &Process{walls: walls, uid: uid, frozen: make(chan int64, 1), gone: make(chan struct{})}
+	return &Process{walls: walls, uid: uid, frozen: make(chan int64, 1), completed: make(chan error, 1), gone: make(chan struct{})}
 }
 
 // await returns once the init, which has its plan, has started the process.
@@ -72,8 +74,8 @@ func (p *Process) await(ctx context.Context, s Spec) (*Process, error) {
 		p.Kill()
 		return nil, err
 	}
-	if p.group != nil && p.group.watched {
-		go p.guarded(func() { p.watchMemory(s.MemoryBytes + initBytes) })
+	if !s.Open {
+		p.beginWarden()
 	}
 	stop := context.AfterFunc(ctx, p.Kill)
 	go func() { <-p.gone; stop() }()
@@ -159,7 +161,7 @@ func (p *Process) prepare(s Spec) (plan, error) {
 	pl := plan{Walls: p.walls, Spec: wireSpec{
 		Path: s.Path, Args: s.Args, Env: s.Env, Dir: s.Dir, Binds: s.Binds, Network: s.Network,
 		MaxProcesses: s.MaxProcesses, MaxFileBytes: s.MaxFileBytes, MaxOpenFiles: s.MaxOpenFiles,
-		TmpBytes: s.TmpBytes, ExtraFiles: len(s.ExtraFiles),
+		TmpBytes: s.TmpBytes, ExtraFiles: len(s.ExtraFiles), Open: s.Open,
 	}}
 	if p.walls.Root {
 		pl.UID = insideUID
@@ -167,13 +169,10 @@ func (p *Process) prepare(s Spec) (plan, error) {
 			pl.UID = p.uid
 		}
 	}
-	if s.MemoryBytes > 0 {
-		p.memory = s.MemoryBytes
-		if p.group == nil {
-			pl.Data = s.MemoryBytes
-		} else if err := p.group.bound(s.MemoryBytes+initBytes, p.beside(s)); err != nil {
-			return pl, err
-		}
+	p.tmp = s.TmpBytes
+	var err error
+	if pl.Data, err = p.limitMemory(s.MemoryBytes); err != nil {
+		return pl, err
 	}
 	if !p.walls.MountNamespace {
 		dir, err := os.MkdirTemp("", "sandbox-")
@@ -186,13 +185,33 @@ func (p *Process) prepare(s Spec) (plan, error) {
 	return pl, p.give(s.Binds)
 }
 
+// limitMemory limits the group, or returns the RLIMIT_DATA that stands in for
+// it.
+func (p *Process) limitMemory(bytes int64) (data int64, err error) {
+	p.memory.Store(bytes)
+	switch {
+	case bytes == 0:
+		return 0, nil
+	case p.group == nil:
+		return bytes, nil
+	}
+	return 0, p.group.bound(bytes+initBytes, p.beside())
+}
+
 // beside is the part of /tmp that counts towards the group's limit, in bytes:
 // its size if it is a tmpfs, else 0.
-func (p *Process) beside(s Spec) int64 {
+func (p *Process) beside() int64 {
 	if p.walls.MountNamespace {
-		return s.TmpBytes
+		return p.tmp
 	}
 	return 0
+}
+
+// beginWarden watches the memory if the group's own limit cannot.
+func (p *Process) beginWarden() {
+	if p.group != nil && p.group.watched {
+		go p.guarded(func() { p.watchMemory(p.memory.Load() + initBytes) })
+	}
 }
 
 // give makes the sandbox's uid the owner of the writable binds.
@@ -255,6 +274,10 @@ func (p *Process) readEvents(started chan<- error, last *event) {
 		case e.Started:
 			p.findMain()
 			started <- nil
+		case e.Completed && e.Failure != "":
+			p.completed <- &startError{wallMount, e.Failure}
+		case e.Completed:
+			p.completed <- nil
 		case e.Frozen:
 			p.frozen <- e.Peak
 		default:
@@ -282,7 +305,7 @@ func (p *Process) judge(last event, err error) Exit {
 	if p.group != nil {
 		exit.OutOfMemory = p.overran.Load() || p.group.killedSome()
 		if exit.PeakMemory == 0 {
-			exit.PeakMemory = min(max(0, p.group.peak()-initBytes), p.memory) // includes files in /tmp
+			exit.PeakMemory = min(max(0, p.group.peak()-initBytes), p.memory.Load()) // includes files in /tmp
 		}
 	}
 	return exit

@@ -12,8 +12,9 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// old is where the host's root is mounted while the new root is made.
-const old = "/.old"
+// old is where the host's root is mounted while the new root is made. A process
+// that is open cannot reach it: the init alone can enter the folder above.
+const old = "/.old/root"
 
 // makeRoot gives the sandbox its own root: a tmpfs with only the paths that a
 // script needs, all read-only except /tmp and the writable binds.
@@ -46,6 +47,19 @@ func (pl *plan) makeRoot() error {
 			return err
 		}
 	}
+	if pl.Spec.Open {
+		return nil
+	}
+	return seal()
+}
+
+// complete adds the binds that an open process lacks, and closes its root.
+func (r rest) complete() error {
+	for _, b := range r.Binds {
+		if err := bind(b); err != nil {
+			return err
+		}
+	}
 	return seal()
 }
 
@@ -61,7 +75,7 @@ func pivot() error {
 	if err := unix.Mount("tmpfs", at, "tmpfs", unix.MS_NOSUID|unix.MS_NODEV, "size=4m,mode=755"); err != nil {
 		return fmt.Errorf("mount root: %w", err)
 	}
-	if err := os.Mkdir(at+old, 0o700); err != nil {
+	if err := os.MkdirAll(at+old, 0o700); err != nil {
 		return err
 	}
 	if err := unix.PivotRoot(at, at+old); err != nil {
@@ -245,18 +259,18 @@ func makeTmp(size int64) error {
 	if err := unix.Mount("tmpfs", "/tmp", "tmpfs", unix.MS_NOSUID|unix.MS_NODEV, options); err != nil {
 		return fmt.Errorf("mount /tmp: %w", err)
 	}
-	return os.MkdirAll("/var", 0o755)
+	if err := os.MkdirAll("/var", 0o755); err != nil {
+		return err
+	}
+	return os.Symlink("/tmp", "/var/tmp")
 }
 
 // seal unmounts the host's root and makes the new root read-only.
 func seal() error {
-	if err := os.Symlink("/tmp", "/var/tmp"); err != nil {
-		return err
-	}
 	if err := unix.Unmount(old, unix.MNT_DETACH); err != nil {
 		return fmt.Errorf("let go of the host's root: %w", err)
 	}
-	if err := os.Remove(old); err != nil {
+	if err := errors.Join(os.Remove(old), os.Remove(filepath.Dir(old))); err != nil {
 		return err
 	}
 	if err := unix.Mount("", "/", "", unix.MS_REMOUNT|unix.MS_BIND|unix.MS_RDONLY|unix.MS_NOSUID|unix.MS_NODEV, ""); err != nil {

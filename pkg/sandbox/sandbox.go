@@ -43,7 +43,9 @@
 // The program starts itself again as PID 1 of the new namespaces ([Main]). That
 // init makes the root, applies the walls to one locked thread, starts the
 // process from that thread, reaps ended processes, and answers its starter over
-// a socket: freeze, thaw, exit. The walls are set by direct system calls: a
+// a socket: freeze, thaw, exit. A process that is started with Spec.Open may wait
+// for its last binds; until then the host's root is mounted where the init alone
+// can reach it, if the starter is root. The walls are set by direct system calls: a
 // library that applies them to all threads hangs in a new PID namespace.
 package sandbox
 
@@ -103,6 +105,11 @@ type Spec struct {
 	// Panicked is told of a panic of ours beside the process, which kills it and
 	// is Exit.Err. It may be nil.
 	Panicked func(*panics.Error)
+
+	// Open starts the process before all its binds and its limit of memory are
+	// known: the root stays open until Process.Complete. The program must not run
+	// any code of a tenant until then. It needs a mount namespace.
+	Open bool
 
 	Network      bool  // share the host's network; otherwise loopback only
 	MemoryBytes  int64 // of all processes together; 0: no limit

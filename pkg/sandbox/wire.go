@@ -34,25 +34,34 @@ type wireSpec struct {
 	MaxOpenFiles int
 	TmpBytes     int64
 	ExtraFiles   int
+	Open         bool
 }
 
-// The init's commands, one byte each.
+// rest is what completes an open process.
+type rest struct {
+	Binds []Bind
+	Data  int64 // RLIMIT_DATA, if no cgroup limits the memory
+}
+
+// The init's commands, one message each.
 const (
 	cmdFreeze = 'f' // stop the process, kill its descendants; the reply is an event with Frozen
 	cmdThaw   = 't' // continue the process; no reply
 	cmdKill   = 'k' // kill everything and exit; no reply
+	cmdRest   = 'r' // followed by a rest: complete the root; the reply is an event with Completed
 )
 
 // event is a message of the init to the starter.
 type event struct {
-	Started bool
-	Frozen  bool
-	Exited  bool
-	Code    int
-	Signal  int
-	Peak    int64 // bytes
+	Started   bool
+	Completed bool
+	Frozen    bool
+	Exited    bool
+	Code      int
+	Signal    int
+	Peak      int64 // bytes
 
-	// Set if the start failed: the wall that failed, and why.
+	// Set if the start, or the completion, failed: the wall that failed, and why.
 	Wall    wall
 	Failure string
 }

@@ -1,7 +1,8 @@
 """Runs a function's handler as Lambda's own Python runtime does.
 
 Speaks the Runtime API over the inherited file descriptor 3, which belongs to
-this environment alone. Imports as little as it can: each module that a handler
+this environment alone. Its first message is the function: the interpreter may
+have started before there was one. Imports as little as it can: each module that a handler
 does not need itself is time of every cold start.
 """
 import json
@@ -51,6 +52,14 @@ class RuntimeAPI:
         if not data:
             os._exit(0)  # the process that started this environment has ended
         self.pending += data
+
+
+    def function(self):
+        """Waits for the function that this environment is for: one line of JSON."""
+        while b"\n" not in self.pending:
+            self.more()
+        line, _, self.pending = self.pending.partition(b"\n")
+        return json.loads(line)
 
 
 class NoSharedMemory:
@@ -151,10 +160,12 @@ def invoke(handler, event, context):
 def main():
     api, env = RuntimeAPI(), os.environ
     minor = "python%d.%d" % sys.version_info[:2]
-    layers, sdk = sys.argv[1:]
-    sys.path[:1] = [env["LAMBDA_TASK_ROOT"]] + ([layers + "/python/lib/" + minor + "/site-packages", layers + "/python"] if layers else [])
+    function = api.function()
+    env.update(function["variables"] or {})
+    os.chdir(function["task"])
+    layers, sdk = function["layers"], function["sdk"]
+    sys.path[:1] = [function["task"]] + ([layers + "/python/lib/" + minor + "/site-packages", layers + "/python"] if layers else [])
     sys.path += [sdk + "/python"] if sdk else []
-    del sys.argv[1:]
     sys.meta_path.insert(0, NoSharedMemory)
     handler, failed = load(env["_HANDLER"])
     if failed:

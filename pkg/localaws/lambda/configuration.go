@@ -57,6 +57,12 @@ var roleARN = sync.OnceValue(func() *regexp.Regexp {
 	return regexp.MustCompile(`^arn:aws[a-z-]*:iam::\d{12}:role/[a-zA-Z_0-9+=,.@\-_/]+$`)
 })
 
+// Lambda's least sizes of a function's memory and /tmp, which are its defaults.
+const (
+	leastMemoryMB = 128
+	leastTmpMB    = 512
+)
+
 // newFunction validates the input of CreateFunction, in the order of the
 // fields.
 func (s *Server) newFunction(in createInput) (*function, error) {
@@ -66,7 +72,7 @@ func (s *Server) newFunction(in createInput) (*function, error) {
 	}
 	f := &function{
 		Name: name, ARN: s.functionARN(name), Runtime: in.Runtime, Handler: in.Handler, Role: in.Role, Description: in.Description,
-		Timeout: or(in.Timeout, 3), MemorySize: or(in.MemorySize, 128), Ephemeral: max(in.EphemeralStorage.Size, 512),
+		Timeout: or(in.Timeout, 3), MemorySize: or(in.MemorySize, leastMemoryMB), Ephemeral: max(in.EphemeralStorage.Size, leastTmpMB),
 		Variables: in.Environment.Variables, Tags: in.Tags, Architectures: in.Architectures,
 		Modified: time.Now().UTC(), Revision: newID(), State: statePending, StateReasonCode: "Creating", StateReason: "The function is being created.",
 	}
@@ -90,10 +96,10 @@ func (s *Server) newFunction(in createInput) (*function, error) {
 		return nil, validation("role", f.Role)
 	case f.Timeout < 1 || f.Timeout > 900:
 		return nil, rangeError("timeout", f.Timeout, 1, 900)
-	case f.MemorySize < 128 || f.MemorySize > 10240:
-		return nil, rangeError("memorySize", f.MemorySize, 128, 10240)
+	case f.MemorySize < leastMemoryMB || f.MemorySize > 10240:
+		return nil, rangeError("memorySize", f.MemorySize, leastMemoryMB, 10240)
 	case f.Ephemeral > 10240:
-		return nil, rangeError("ephemeralStorage.size", f.Ephemeral, 512, 10240)
+		return nil, rangeError("ephemeralStorage.size", f.Ephemeral, leastTmpMB, 10240)
 	case len(f.Description) > 256:
 		return nil, invalid("Description must have length less than or equal to 256")
 	case len(f.Layers) > 5:

@@ -35,6 +35,10 @@
 //   - none became free for as long as a start takes. As many are then started as
 //     the machine has processors, and again once those have started.
 //
+// A start takes an interpreter that waits in its sandbox, if there is one of the
+// runtime (see blanks). A function with environment variables or a larger /tmp
+// does not.
+//
 // The wait counts neither towards the function's timeout nor its billing. The
 // starts of all functions share as many slots as the machine has processors; a
 // start gives its slot back after half a second.

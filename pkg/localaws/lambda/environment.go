@@ -3,10 +3,13 @@ package lambda
 import (
 	"bufio"
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
 	"os"
 	"path/filepath"
+	"slices"
 	"sync"
 	"time"
 
@@ -61,10 +64,27 @@ type outcome struct {
 	dead          bool // the environment cannot be used again
 }
 
-// start starts an environment's process and returns during its init phase. sdk
-// is the directory of boto3, or "".
-func (p *program) start(ctx context.Context, spares *sandbox.Spares, sdk string, guard panics.Guard) (*environment, error) {
+// start starts an environment and returns during its init phase. It takes an
+// interpreter that waits, if there is one. sdk is the directory of boto3, or "".
+func (s *Server) start(p *program, sdk string) (*environment, error) {
 	began := time.Now()
+	if e := s.blanks.take(p); e != nil {
+		if err := e.become(p, sdk, began); err == nil {
+			return e, nil
+		}
+		e.kill() // it may have ended while it waited
+	}
+	e, err := launch(s.life, s.spares, p.spec(sdk), s.guardOf(p.name))
+	if err != nil {
+		return nil, err
+	}
+	_ = e.begin(p, sdk, nil, began) // if the process has ended, init finds out how
+	return e, nil
+}
+
+// launch starts the process of an environment. It adds the Runtime API and the
+// log to the spec.
+func launch(ctx context.Context, spares *sandbox.Spares, spec sandbox.Spec, guard panics.Guard) (*environment, error) {
 	fds, err := unix.Socketpair(unix.AF_UNIX, unix.SOCK_STREAM|unix.SOCK_CLOEXEC, 0)
 	if err != nil {
 		return nil, fmt.Errorf("make runtime socket: %w", err)
@@ -81,41 +101,89 @@ func (p *program) start(ctx context.Context, spares *sandbox.Spares, sdk string,
 		return nil, err
 	}
 	defer out.Close()
-	log.printf("INIT_START Runtime Version: %s\tRuntime Version ARN: \n", p.interpreter.Version)
-	spec := p.spec(sdk, theirs, out)
+	spec.ExtraFiles, spec.Stdout, spec.Stderr = []*os.File{theirs}, out, out
 	spec.Panicked = func(caught *panics.Error) { guard.Report(caught) }
 	proc, err := spares.Start(ctx, spec)
 	if err != nil {
 		ours.Close()
 		return nil, err
 	}
-	return &environment{program: p, proc: proc, api: ours, reader: bufio.NewReaderSize(ours, 64<<10), log: log, started: began}, nil
+	return &environment{proc: proc, api: ours, reader: bufio.NewReaderSize(ours, 64<<10), log: log}, nil
+}
+
+// begin tells the waiting runtime its function. The variables are those that the
+// process does not have yet.
+func (e *environment) begin(p *program, sdk string, variables map[string]string, began time.Time) error {
+	e.program, e.started = p, began
+	e.log.printf("INIT_START Runtime Version: %s\tRuntime Version ARN: \n", p.interpreter.Version)
+	text, err := json.Marshal(struct {
+		Task      string            `json:"task"`
+		Layers    string            `json:"layers"`
+		SDK       string            `json:"sdk"`
+		Variables map[string]string `json:"variables"`
+	}{p.task().Path(), path(p.layer()), path(boto(sdk)), variables})
+	if err != nil {
+		return fmt.Errorf("tell the runtime its function: %w", err)
+	}
+	_ = e.api.SetWriteDeadline(began.Add(initPatience))
+	_, err = e.api.Write(append(text, '\n'))
+	return err
+}
+
+// The binds of a function's code, its layers, and boto3. One without a source is
+// left out, and its path is "".
+func (p *program) task() sandbox.Bind  { return sandbox.Bind{Source: p.code, Target: taskRoot} }
+func (p *program) layer() sandbox.Bind { return sandbox.Bind{Source: p.layers, Target: "/opt"} }
+func boto(sdk string) sandbox.Bind     { return sandbox.Bind{Source: sdk, Target: "/var/lang/sdk"} }
+
+const taskRoot = "/var/task"
+
+func path(b sandbox.Bind) string {
+	if b.Source == "" {
+		return ""
+	}
+	return b.Path()
+}
+
+func (p *program) binds(sdk string) []sandbox.Bind {
+	return slices.DeleteFunc([]sandbox.Bind{p.task(), p.layer(), boto(sdk)}, func(b sandbox.Bind) bool { return b.Source == "" })
 }
 
 // spec is the sandbox of the process. A function can write to /tmp only, whose
 // size is separate from the memory.
-func (p *program) spec(sdk string, api, out *os.File) sandbox.Spec {
-	task := sandbox.Bind{Source: p.code, Target: "/var/task"}
-	runtime := sandbox.Bind{Source: p.bootstrap, Target: "/var/runtime"}
-	binds := []sandbox.Bind{task, runtime, {Source: p.interpreter.Prefix}}
-	args := []string{"-u", "-B", "-s", filepath.Join(runtime.Path(), "bootstrap.py")}
-	for _, b := range []sandbox.Bind{{Source: p.layers, Target: "/opt"}, {Source: sdk, Target: "/var/lang/sdk"}} {
-		path := ""
-		if b.Source != "" {
-			binds, path = append(binds, b), b.Path()
-		}
-		args = append(args, path)
-	}
+func (p *program) spec(sdk string) sandbox.Spec {
+	s := bare(p.interpreter, p.bootstrap)
+	s.Env, s.Dir, s.Binds = list(p.environ()), p.task().Path(), append(s.Binds, p.binds(sdk)...)
+	s.MemoryBytes, s.TmpBytes = int64(p.memoryMB)<<20, int64(p.tmpMB)<<20
+	return s
+}
+
+// bare is the sandbox of an interpreter without a function.
+func bare(python interpreter.Interpreter, bootstrap string) sandbox.Spec {
+	runtime := runtimeBind(bootstrap)
 	return sandbox.Spec{
-		Path: p.interpreter.Path, Args: args, Env: p.environ(task.Path(), runtime.Path()), Dir: task.Path(), Binds: binds,
-		Network: true, MemoryBytes: int64(p.memoryMB) << 20, TmpBytes: int64(p.tmpMB) << 20, MaxProcesses: 512,
-		ExtraFiles: []*os.File{api}, Stdout: out, Stderr: out,
+		Path: python.Path, Args: []string{"-u", "-B", "-s", filepath.Join(runtime.Path(), "bootstrap.py")},
+		Binds: []sandbox.Bind{runtime, {Source: python.Prefix}}, Network: true, MaxProcesses: 512,
 	}
+}
+
+func runtimeBind(bootstrap string) sandbox.Bind {
+	return sandbox.Bind{Source: bootstrap, Target: "/var/runtime"}
+}
+
+// list is an environment in the form of exec.
+func list(variables map[string]string) []string {
+	env := make([]string, 0, len(variables))
+	for name, value := range variables {
+		env = append(env, name+"="+value)
+	}
+	return env
 }
 
 // environ is the complete environment: Lambda's variables, then the function's.
 // It has no credentials: a function's role has no permissions.
-func (p *program) environ(task, runtime string) []string {
+func (p *program) environ() map[string]string {
+	task := p.task().Path()
 	vars := map[string]string{
 		"AWS_DEFAULT_REGION": p.region, "AWS_REGION": p.region,
 		"AWS_EXECUTION_ENV":               "AWS_Lambda_" + p.runtime,
@@ -125,21 +193,21 @@ func (p *program) environ(task, runtime string) []string {
 		"AWS_LAMBDA_INITIALIZATION_TYPE":  "on-demand",
 		"AWS_LAMBDA_LOG_GROUP_NAME":       "/aws/lambda/" + p.name,
 		"AWS_LAMBDA_LOG_STREAM_NAME":      time.Now().UTC().Format("2006/01/02/") + "[" + latest + "]" + newID(),
-		"LAMBDA_TASK_ROOT":                task, "LAMBDA_RUNTIME_DIR": runtime, "_HANDLER": p.handler,
+		"LAMBDA_TASK_ROOT":                task, "LAMBDA_RUNTIME_DIR": runtimeBind(p.bootstrap).Path(), "_HANDLER": p.handler,
+	}
+	maps.Copy(vars, atStart(p.interpreter, task))
+	maps.Copy(vars, p.variables)
+	return vars
+}
+
+// atStart are the variables that an interpreter, or its linker, reads when it
+// starts.
+func atStart(python interpreter.Interpreter, task string) map[string]string {
+	return map[string]string{
 		"LANG": "en_US.UTF-8", "TZ": ":UTC",
-		"PATH":            filepath.Dir(p.interpreter.Path) + ":/usr/local/bin:/usr/bin:/bin:/opt/bin",
+		"PATH":            filepath.Dir(python.Path) + ":/usr/local/bin:/usr/bin:/bin:/opt/bin",
 		"LD_LIBRARY_PATH": task + ":" + task + "/lib:/opt/lib",
 	}
-	env := make([]string, 0, len(vars)+len(p.variables))
-	for name, value := range vars {
-		if _, own := p.variables[name]; !own {
-			env = append(env, name+"="+value)
-		}
-	}
-	for name, value := range p.variables {
-		env = append(env, name+"="+value)
-	}
-	return env
 }
 
 // errInit is a failed init phase, with the runtime's answer.

@@ -188,7 +188,7 @@ def main(e, c):
         os.setsid(); os.execv("/bin/sh", ["sh", "-c", "sleep 300; : " + e])
     time.sleep(0.05)
     return "left"
-`)
+`, alone)
 	if out, err := b.invoke("forks", fmt.Sprintf("%q", marker)); err != nil || string(out.Payload) != `"left"` {
 		t.Fatal(out, err)
 	}
@@ -203,6 +203,12 @@ def main(e, c):
 	if string(after.Payload) == "0" {
 		t.Error("the thread never ran: the test proves nothing")
 	}
+}
+
+// alone makes a function for whose runtime no interpreters are kept waiting: it
+// has a variable of its own.
+func alone(in *lambda.CreateFunctionInput) {
+	in.Environment = &types.Environment{Variables: map[string]string{"COLOUR": "blue"}}
 }
 
 // runtimeStates returns the kernel's state of each runtime of this process; T
@@ -252,9 +258,7 @@ def main(e, c):
         except OSError: pass
     pids = [p for p in os.listdir("/proc") if p.isdigit()]
     return [found, len(pids), os.getuid(), sorted(os.listdir("/var/task"))]
-`, b.server.cfg.Dir), func(in *lambda.CreateFunctionInput) {
-		in.Environment = &types.Environment{Variables: map[string]string{"COLOUR": "blue"}}
-	})
+`, b.server.cfg.Dir), alone)
 	out, err := b.invoke("curious", "{}")
 	if err != nil || string(out.Payload) != `[[], 1, 1000, ["app.py"]]` {
 		t.Errorf("%s %v", out.Payload, err)

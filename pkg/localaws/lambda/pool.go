@@ -282,7 +282,7 @@ func (p *pool) coldStart() supply {
 // initialise starts a process and waits for the end of its init phase. late is
 // true if that took longer than patience.
 func (p *pool) initialise(patience time.Duration) (got supply, late bool) {
-	env, err := p.program.start(p.server.life, p.server.spares, p.server.sdk(p.program), p.server.guardOf(p.program.name))
+	env, err := p.server.start(p.program, p.server.sdk(p.program))
 	if err != nil {
 		p.server.log.Error("start environment", zap.String("function", p.program.name), zap.Error(err))
 		return supply{err: fmt.Errorf("start environment: %w", err)}, false

@@ -59,6 +59,7 @@ type Server struct {
 	store  *store
 	starts *starter
 	spares *sandbox.Spares
+	blanks *blanks
 	sdks   sdks
 	faults *Faults
 
@@ -105,6 +106,7 @@ func New(cfg Config, deps Deps) (*Server, error) {
 		return nil, err
 	}
 	s.log.Info("lambda endpoint", zap.Stringer("sandbox", sandbox.Probe()), zap.Strings("pythons", deps.Interpreters.Minors()), zap.Int("functions", len(s.functions)))
+	s.blanks = newBlanks(s)
 	s.spares = sandbox.NewSpares(spareInits) // what starts comes last: nothing ends it if New fails
 	s.work.Go(s.reapIdle)                    // so that work is not done while it may begin more
 	return s, nil
@@ -193,6 +195,7 @@ func (s *Server) Close(ctx context.Context) error {
 	go func() {
 		s.starts.wg.Wait()
 		s.work.Wait()
+		s.blanks.close()
 		s.spares.Close()
 		close(done)
 	}()
