@@ -45,9 +45,6 @@ var exportedFor = map[string][]string{
 	"tests give the embedded stack a place, roles and policies of their own": {
 		"pkg/localaws.Config.CacheDir", "pkg/localaws.Config.Region", "pkg/localaws.Config.Roles", "pkg/localaws/auth.AllowAll",
 	},
-	"a tenant's own package index is to become a setting of the tenant": {
-		"pkg/layer.Deps.PrivateIndex", "pkg/run.PolicyConfig.PrivateIndex",
-	},
 }
 
 // A thing that is exported and used by tests only is a feature without users:
