@@ -1,6 +1,7 @@
 package ledger
 
 import (
+	"strings"
 	"time"
 
 	"github.com/scriptfleet/scriptfleet/pkg/run"
@@ -23,7 +24,7 @@ type Summary struct {
 	ErrorType  string
 	Runtime    string
 	Attempt    int
-	Worker     string // who finished it
+	Worker     string // the process that finished it
 	Build      run.BuildOutcome
 	ColdStart  bool
 	Timings    run.Timings
@@ -31,9 +32,10 @@ type Summary struct {
 
 // SummaryOf is the summary of a result that the holder of h finishes.
 func SummaryOf(h Hold, res run.Result) Summary {
+	process, _, _ := strings.Cut(h.Owner, "/") // after it stands the delivery
 	s := Summary{
 		Run: h.Entry.Key, Tenant: h.Entry.Tenant, Source: h.Entry.Source, ID: h.Entry.ID, Action: h.Entry.Action,
-		At: res.Time.Truncate(time.Millisecond), Status: res.Data.Status, Attempt: res.Data.Attempt, Worker: h.Owner,
+		At: res.Time.Truncate(time.Millisecond), Status: res.Data.Status, Attempt: res.Data.Attempt, Worker: process,
 		Build: res.Data.Build.Outcome, Timings: res.Data.Timings,
 	}
 	if e := res.Data.Error; e != nil {

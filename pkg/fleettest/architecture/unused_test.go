@@ -31,6 +31,7 @@ var exportedFor = map[string][]string{
 		"pkg/credential.AssumerConfig.MaxKept", "pkg/credential.SessionsConfig.MaxKept",
 		"pkg/layer.Config.CacheBytes", "pkg/layer.Config.Downloads", "pkg/layer.Config.MaxUnpackedBytes", "pkg/layer.Config.Timeout",
 		"pkg/ledger/redisledger.Config.Keep", "pkg/ledger/redisledger.Config.PutBack", "pkg/ledger/redisledger.Config.Remember",
+		"pkg/ledger/redisledger.Config.Recent", "pkg/ledger/redisledger.Config.RecentFor",
 		"pkg/ledger/redisledger.Config.Timeout", "pkg/slot/redisslot.Config.Timeout",
 		"pkg/localaws/lambda.Config.CodeStorage", "pkg/localaws/lambda.Config.ControlRate", "pkg/localaws/lambda.Config.GetFunctionRate",
 		"pkg/localaws/lambda.Config.IdleTimeout", "pkg/localaws/lambda.Config.MaxConcurrency", "pkg/localaws/lambda.Config.MaxWarm",
