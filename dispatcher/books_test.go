@@ -86,10 +86,7 @@ func (b *booksBench) always(of string, want int) {
 func (b *booksBench) receive(most int) (ds []queue.Delivery) {
 	b.Helper()
 	for _, q := range b.partitions {
-		if len(ds) == most {
-			break
-		}
-		got, err := q.Receive(context.Background(), queue.Poll{Max: min(10, most-len(ds)), Visibility: 24 * time.Second})
+		got, err := q.Receive(context.Background(), queue.Poll{Max: min(10, most-len(ds)+1), Visibility: 24 * time.Second})
 		if err != nil {
 			b.Fatal(err)
 		}

@@ -75,7 +75,6 @@ func newBench(t *testing.T, cfg dispatcher.Config, change ...func(*dispatcher.De
 	core, logs := observer.New(zap.InfoLevel)
 	b.logs = logs
 	deps := dispatcher.Deps{
-		Turns:    func() int { return 10_000 }, // so that only the tenants' own budgets are short
 		Requests: b.requests, Partitions: partitions, Side: b.side, Results: b.results, DeadLetter: b.dead,
 		Ledger: b.ledger, Tenants: b, Policy: inmemory.Policy, Log: zap.New(core), Registerer: b.metrics,
 	}
@@ -109,7 +108,7 @@ func (b *bench) Admit(tenant string) *run.Error {
 }
 
 func (b *bench) Limits(string) tenant.Limits {
-	return tenant.Limits{Partitions: b.shard, MaxBacklog: b.backlog, MaxRunning: tenant.NoCap}
+	return tenant.Limits{Partitions: b.shard, MaxBacklog: b.backlog}
 }
 
 func ask(id string, change ...func(*run.Request)) run.Request {
@@ -236,7 +235,5 @@ func (all faultsOfAll) OnEntry(do func(memqueue.Op, int) error) {
 // oneEach gives each tenant one partition, and no limit of its backlog.
 type oneEach struct{}
 
-func (oneEach) Admit(string) *run.Error { return nil }
-func (oneEach) Limits(string) tenant.Limits {
-	return tenant.Limits{Partitions: 1, MaxBacklog: 1 << 30, MaxRunning: tenant.NoCap}
-}
+func (oneEach) Admit(string) *run.Error     { return nil }
+func (oneEach) Limits(string) tenant.Limits { return tenant.Limits{Partitions: 1, MaxBacklog: 1 << 30} }

@@ -203,18 +203,18 @@ func (w *Worker) Run(intake, work context.Context) error {
 	heart.Go(func() { w.guard.Loop(beating, "heartbeat", func() { w.heartbeat(beating) }) })
 
 	var receivers sync.WaitGroup
-	receive := func(s *source) {
+	receive := func(s *source, room func(context.Context) int) {
 		receivers.Go(func() {
-			w.guard.Loop(intake, s.queue.Name(), func() { w.receive(intake, work, s) })
+			w.guard.Loop(intake, s.queue.Name(), func() { w.receive(intake, work, s, room) })
 		})
 	}
 	for _, q := range w.deps.Partitions {
-		receive(w.newSource(q))
+		receive(w.newSource(q), w.inflight.room)
 	}
 	if w.deps.Side != nil {
 		s := w.newSource(w.deps.Side)
-		s.room, s.look = sideFactor, lookSideEvery
-		receive(s)
+		s.look = lookSideEvery
+		receive(s, w.inflight.leftOver)
 	}
 	receivers.Go(func() {
 		w.guard.Loop(intake, "dead letters", func() { w.deadLetters(intake, work) })

@@ -11,9 +11,9 @@ import (
 
 	"go.uber.org/zap"
 
-	"github.com/scriptfleet/scriptfleet/cmd/internal/client"
 	"github.com/scriptfleet/scriptfleet/cmd/internal/embedded"
 	"github.com/scriptfleet/scriptfleet/cmd/internal/progress"
+	"github.com/scriptfleet/scriptfleet/pkg/client"
 	"github.com/scriptfleet/scriptfleet/pkg/config"
 	"github.com/scriptfleet/scriptfleet/pkg/run"
 	"github.com/scriptfleet/scriptfleet/pkg/sandbox"
@@ -108,13 +108,13 @@ func (p *play) collect(ctx context.Context, cl *client.Client, line *progress.Li
 	consuming, stop := context.WithCancel(ctx)
 	defer stop()
 	p.progress(line)
-	err := cl.Consume(consuming, func(r client.Received) bool {
+	err := cl.Consume(consuming, func(_ context.Context, r client.Received) error {
 		p.take(r.Result)
 		p.progress(line)
 		if p.complete() {
 			stop()
 		}
-		return true
+		return nil
 	})
 	if err != nil {
 		return err

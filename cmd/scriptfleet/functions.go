@@ -34,7 +34,7 @@ func (functionsList) Help() string {
 	return `Examples:
 
   scriptfleet functions list --tenant acme
-  scriptfleet functions list --json | jq -r .function`
+  scriptfleet functions list --json | jq length`
 }
 
 func (c *functionsList) Run(ctx context.Context) error {
@@ -49,12 +49,12 @@ func (c *functionsList) Run(ctx context.Context) error {
 	}
 	found = ofTenant(found, c.Prefix, c.Tenant)
 	if c.JSON {
-		return printLines(found, shownAs)
+		return printJSON(shownAs(found))
 	}
 	return printTable(func(w io.Writer) {
-		row(w, "FUNCTION", "RUNTIME", "MADE", "CODE")
+		fmt.Fprintln(w, "FUNCTION\tRUNTIME\tMADE\tCODE")
 		for _, f := range found {
-			row(w, f.Name, f.Runtime, f.LastModified.Local().Format(time.DateTime), fmt.Sprint(f.CodeBytes, " bytes"))
+			fmt.Fprintf(w, "%s\t%s\t%s\t%d bytes\n", f.Name, f.Runtime, f.LastModified.Local().Format(time.DateTime), f.CodeBytes)
 		}
 	})
 }
@@ -82,8 +82,12 @@ type shownFunction struct {
 	CodeBytes int64     `json:"code_bytes"`
 }
 
-func shownAs(f function.Info) shownFunction {
-	return shownFunction{f.Name, f.Runtime, f.LastModified, f.CodeBytes}
+func shownAs(found []function.Info) []shownFunction {
+	shown := make([]shownFunction, len(found))
+	for i, f := range found {
+		shown[i] = shownFunction{f.Name, f.Runtime, f.LastModified, f.CodeBytes}
+	}
+	return shown
 }
 
 type functionsBuild struct {
@@ -196,7 +200,7 @@ func (c *functionsRemove) Run(ctx context.Context) error {
 		}
 	}
 	if c.JSON {
-		return printLines(removed, shownAs)
+		return printJSON(shownAs(removed))
 	}
 	return nil
 }

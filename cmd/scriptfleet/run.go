@@ -13,10 +13,10 @@ import (
 	"github.com/google/uuid"
 	"go.uber.org/zap"
 
-	"github.com/scriptfleet/scriptfleet/cmd/internal/client"
 	"github.com/scriptfleet/scriptfleet/cmd/internal/embedded"
 	"github.com/scriptfleet/scriptfleet/cmd/internal/progress"
 	"github.com/scriptfleet/scriptfleet/cmd/internal/wire"
+	"github.com/scriptfleet/scriptfleet/pkg/client"
 	"github.com/scriptfleet/scriptfleet/pkg/config"
 	"github.com/scriptfleet/scriptfleet/pkg/ledger"
 	"github.com/scriptfleet/scriptfleet/pkg/run"
@@ -203,13 +203,13 @@ func await(ctx context.Context, cl *client.Client, key run.Key) (run.Result, err
 	consuming, stop := context.WithCancel(ctx)
 	defer stop()
 	var res *run.Result
-	err := cl.Consume(consuming, func(r client.Received) bool {
+	err := cl.Consume(consuming, func(_ context.Context, r client.Received) error {
 		if r.ID != key {
-			return false
+			return client.ErrNotMine
 		}
 		res = &r.Result
 		stop()
-		return true
+		return nil
 	})
 	switch {
 	case res != nil:

@@ -200,9 +200,8 @@ func (o *Outbox) Finish(ctx context.Context, hold ledger.Hold, res run.Result, w
 	if err != nil {
 		return err
 	}
-	summary := ledger.SummaryOf(hold, res)
 	err = o.repeat(ctx, func() error {
-		_, err := o.finishes.Do(context.WithoutCancel(ctx), ledger.Finish{Hold: hold, Status: res.Data.Status, Result: body, Summary: &summary})
+		_, err := o.finishes.Do(context.WithoutCancel(ctx), ledger.Finish{Hold: hold, Status: res.Data.Status, Result: body})
 		return err
 	})
 	if err != nil {

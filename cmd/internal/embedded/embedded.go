@@ -13,8 +13,8 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"go.uber.org/zap"
 
-	"github.com/scriptfleet/scriptfleet/cmd/internal/client"
 	"github.com/scriptfleet/scriptfleet/cmd/internal/wire"
+	"github.com/scriptfleet/scriptfleet/pkg/client"
 	"github.com/scriptfleet/scriptfleet/pkg/config"
 	"github.com/scriptfleet/scriptfleet/pkg/function"
 	"github.com/scriptfleet/scriptfleet/pkg/interpreter"

@@ -8,7 +8,7 @@ import (
 	"testing/synctest"
 	"time"
 
-	"github.com/scriptfleet/scriptfleet/cmd/internal/client"
+	"github.com/scriptfleet/scriptfleet/pkg/client"
 	"github.com/scriptfleet/scriptfleet/pkg/queue"
 	"github.com/scriptfleet/scriptfleet/pkg/run"
 )
@@ -64,7 +64,7 @@ func (f *fleet) publish(r run.Request) {
 	}
 }
 
-func (f *fleet) Consume(ctx context.Context, take func(client.Received) bool) error {
+func (f *fleet) Consume(ctx context.Context, handle client.Handler) error {
 	if err := f.failOnce; err != nil {
 		f.failOnce = nil
 		return err
@@ -74,7 +74,7 @@ func (f *fleet) Consume(ctx context.Context, take func(client.Received) bool) er
 		case <-ctx.Done():
 			return nil
 		case r := <-f.results:
-			if !take(client.Received{Result: r, At: time.Now()}) {
+			if handle(ctx, client.Received{Result: r, At: time.Now()}) != nil {
 				f.back = append(f.back, r)
 			}
 		}

@@ -29,7 +29,7 @@ import (
 	"sync"
 	"time"
 
-	"github.com/scriptfleet/scriptfleet/cmd/internal/client"
+	"github.com/scriptfleet/scriptfleet/pkg/client"
 	"github.com/scriptfleet/scriptfleet/pkg/ledger"
 	"github.com/scriptfleet/scriptfleet/pkg/queue"
 	"github.com/scriptfleet/scriptfleet/pkg/run"
@@ -52,7 +52,7 @@ type Queue interface {
 
 // Results receives the results; see [client.Client.Consume].
 type Results interface {
-	Consume(ctx context.Context, take func(client.Received) (mine bool)) error
+	Consume(ctx context.Context, handle client.Handler) error
 }
 
 // Ledger returns what the fleet has recorded of a run.
@@ -152,8 +152,11 @@ func (r *Replay) lookUp(ctx context.Context) {
 // end because of them.
 func (r *Replay) consume(ctx context.Context) {
 	for ctx.Err() == nil {
-		err := r.deps.Results.Consume(ctx, func(rec client.Received) bool {
-			return r.books.take(rec.Result, rec.At)
+		err := r.deps.Results.Consume(ctx, func(_ context.Context, rec client.Received) error {
+			if !r.books.take(rec.Result, rec.At) {
+				return client.ErrNotMine
+			}
+			return nil
 		})
 		if err != nil {
 			r.books.receiveFailed(err)

@@ -93,8 +93,8 @@ func open(settings config.Fleet, cfg aws.Config, log *zap.Logger, reg *prometheu
 	}
 	registerVersion(reg)
 	f.evictedKeys = evictedKeys(reg)
-	of := config.OfTenants{MemoryMB: func(name string) int { return f.tenants.Limits(name).MemoryMB }, PrivateIndex: f.indexName}
-	if f.Policy, err = settings.Policy(function.HandlerVersion(), of); err != nil {
+	memoryMB := func(name string) int { return f.tenants.Limits(name).MemoryMB }
+	if f.Policy, err = settings.Policy(function.HandlerVersion(), memoryMB); err != nil {
 		f.Close()
 		return nil, err
 	}
@@ -116,7 +116,7 @@ func Dial(settings config.Fleet, cfg aws.Config, log *zap.Logger, reg *prometheu
 		Settings: settings, Log: log, Registry: reg,
 		aws: cfg,
 		sqs: sqsqueue.NewClient(cfg),
-		s3:  s3.NewFromConfig(cfg, func(o *s3.Options) { o.UsePathStyle = os.Getenv("AWS_ENDPOINT_URL") != "" || cfg.BaseEndpoint != nil }),
+		s3:  s3store.NewClient(cfg),
 	}
 	var err error
 	if f.tenants, err = tenant.New(tenant.Config{Path: settings.TenantsFile}, tenant.Deps{Log: log, Registerer: reg}); err != nil {
@@ -170,20 +170,19 @@ func (f *Fleet) Names() queue.Names { return queue.NamesOf(f.Settings.Prefix, f.
 
 // Requests, Results, RequestsDLQ, PartitionDLQ, Side and Partitions open the
 // fleet's queues. If a bucket is set, bodies that are too large for a queue
-// travel through it. Each kind of queue has its own key prefix in the bucket,
-// so a pointer on one queue cannot name an object of another.
+// travel through it.
 func (f *Fleet) Requests(ctx context.Context) (queue.Queue, error) {
-	return f.open(ctx, f.Names().Requests, claimcheck.Config{Prefix: f.Settings.Prefix + "/requests", Foreign: true})
+	return f.open(ctx, f.Names().Requests, claimcheck.Requests(f.Settings.Prefix))
 }
 
 // Results is the queue with the results for stories.
 func (f *Fleet) Results(ctx context.Context) (queue.Queue, error) {
-	return f.open(ctx, f.Names().Results, claimcheck.Config{Prefix: f.Settings.Prefix + "/results"})
+	return f.open(ctx, f.Names().Results, claimcheck.Results(f.Settings.Prefix))
 }
 
 // RequestsDLQ is the queue of requests without a tenant or an identity.
 func (f *Fleet) RequestsDLQ(ctx context.Context) (queue.Queue, error) {
-	return f.open(ctx, f.Names().RequestsDLQ, claimcheck.Config{Prefix: f.Settings.Prefix + "/requests", Foreign: true})
+	return f.open(ctx, f.Names().RequestsDLQ, claimcheck.Requests(f.Settings.Prefix))
 }
 
 // PartitionDLQ is the queue of deliveries that no worker could settle.
@@ -210,7 +209,7 @@ func (f *Fleet) Partitions(ctx context.Context) ([]queue.Queue, error) {
 }
 
 func (f *Fleet) partition(ctx context.Context, name string) (queue.Queue, error) {
-	return f.open(ctx, name, claimcheck.Config{Prefix: f.Settings.Prefix + "/runs"})
+	return f.open(ctx, name, claimcheck.Runs(f.Settings.Prefix))
 }
 
 func (f *Fleet) open(ctx context.Context, name string, cfg claimcheck.Config) (queue.Queue, error) {

@@ -12,7 +12,9 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"os"
 
+	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/s3"
 	"github.com/aws/aws-sdk-go-v2/service/s3/types"
 
@@ -26,6 +28,14 @@ type API interface {
 }
 
 var _ API = (*s3.Client)(nil)
+
+// NewClient returns a client of S3. At an endpoint other than AWS's, it puts the
+// bucket into the path, since a bucket's name in front of such a host resolves
+// to nothing.
+func NewClient(cfg aws.Config) *s3.Client {
+	own := cfg.BaseEndpoint != nil || os.Getenv("AWS_ENDPOINT_URL") != ""
+	return s3.NewFromConfig(cfg, func(o *s3.Options) { o.UsePathStyle = own })
+}
 
 // Store is a claimcheck.Store in a bucket.
 type Store struct {

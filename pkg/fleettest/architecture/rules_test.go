@@ -27,7 +27,7 @@ type rule struct {
 // Contracts and policy: the running parts use only these.
 var contracts = []string{
 	"pkg/run", "pkg/queue", "pkg/lease", "pkg/ledger", "pkg/slot", "pkg/ratelimit", "pkg/function", "pkg/builds",
-	"pkg/credential", "pkg/claimcheck", "pkg/partition", "pkg/fair", "pkg/batch", "pkg/breaker", "pkg/probe", "pkg/shape", "pkg/secret",
+	"pkg/credential", "pkg/claimcheck", "pkg/partition", "pkg/fair", "pkg/batch", "pkg/breaker", "pkg/probe", "pkg/shape",
 }
 
 // Adapters, each with its SDK.
@@ -36,7 +36,6 @@ var adapters = map[string]string{
 	"pkg/function/awslambda":       aws,
 	"pkg/credential/awssts":        aws,
 	"pkg/claimcheck/s3store":       aws,
-	"pkg/secret/awssecrets":        aws,
 	"pkg/lease/redislease":         redis,
 	"pkg/shape/redisshape":         redis,
 	"pkg/ledger/redisledger":       redis,
@@ -46,9 +45,9 @@ var adapters = map[string]string{
 	"pkg/redisfault":               redis, // what the adapters of Redis share: its classes of error
 }
 
-// sdksByNature may import any SDK: they assemble the program, serve AWS's API,
-// or start servers for tests.
-var sdksByNature = []string{"cmd/...", "pkg/localaws/...", "pkg/fleettest/..."}
+// sdksByNature may import any SDK: they assemble the program or a story's end of
+// the queues, serve AWS's API, or start servers for tests.
+var sdksByNature = []string{"cmd/...", "pkg/client", "pkg/localaws/...", "pkg/fleettest/..."}
 
 var rules = []rule{{
 	of: []string{"dispatcher", "worker"}, forbid: []string{aws + "...", redis + "...", miniredis + "/..."}, transitive: true,

@@ -31,13 +31,15 @@ var exportedFor = map[string][]string{
 		"pkg/credential.AssumerConfig.MaxKept", "pkg/credential.SessionsConfig.MaxKept",
 		"pkg/layer.Config.CacheBytes", "pkg/layer.Config.Downloads", "pkg/layer.Config.MaxUnpackedBytes", "pkg/layer.Config.Timeout",
 		"pkg/ledger/redisledger.Config.Keep", "pkg/ledger/redisledger.Config.PutBack", "pkg/ledger/redisledger.Config.Remember",
-		"pkg/ledger/redisledger.Config.Recent", "pkg/ledger/redisledger.Config.RecentFor",
 		"pkg/ledger/redisledger.Config.Timeout", "pkg/slot/redisslot.Config.Timeout",
 		"pkg/localaws/lambda.Config.CodeStorage", "pkg/localaws/lambda.Config.ControlRate", "pkg/localaws/lambda.Config.GetFunctionRate",
 		"pkg/localaws/lambda.Config.IdleTimeout", "pkg/localaws/lambda.Config.MaxConcurrency", "pkg/localaws/lambda.Config.MaxWarm",
 		"pkg/localaws/lambda.Config.PendingFor", "pkg/localaws.Config.Lambda",
 		"pkg/ratelimit/redisratelimit.Config.AwayFor", "pkg/ratelimit/redisratelimit.Config.Patience", "pkg/ratelimit/redisratelimit.Config.Workers",
 		"pkg/run.PolicyConfig.DefaultTimeoutSeconds", "pkg/run.PolicyConfig.Runtimes", "pkg/tenant.Config.Every",
+	},
+	"a queue's own function sets them; tests set others": {
+		"pkg/claimcheck.Config.Foreign", "pkg/claimcheck.Config.Prefix",
 	},
 	"chaos makes the embedded stack fail": {
 		"pkg/localaws.Stack.LambdaFaults", "pkg/localaws.Stack.QueueFaults", "pkg/localaws/faults.Set.Clear",
@@ -46,7 +48,13 @@ var exportedFor = map[string][]string{
 	"tests give the embedded stack a place, roles and policies of their own": {
 		"pkg/localaws.Config.CacheDir", "pkg/localaws.Config.Region", "pkg/localaws.Config.Roles", "pkg/localaws/auth.AllowAll",
 	},
+	"a tenant's own package index is to become a setting of the tenant": {
+		"pkg/layer.Deps.PrivateIndex", "pkg/run.PolicyConfig.PrivateIndex",
+	},
 }
+
+// published is the package that programs of others use.
+const published = "pkg/client"
 
 // A thing that is exported and used by tests only is a feature without users:
 // use it in the program, unexport it, or remove it. Code for tests belongs in a
@@ -263,7 +271,7 @@ func (c *checked) interfaces() []*types.Interface {
 func (c *checked) unused() (found []string) {
 	c.faces = c.interfaces()
 	for name, p := range c.pkgs {
-		if !strings.HasPrefix(name, "pkg/") || isInMemory(name) {
+		if !strings.HasPrefix(name, "pkg/") || isInMemory(name) || name == published {
 			continue
 		}
 		for _, id := range p.Scope().Names() {

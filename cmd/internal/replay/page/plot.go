@@ -2,7 +2,6 @@ package page
 
 import (
 	"fmt"
-	"math"
 	"strings"
 )
 
@@ -62,21 +61,11 @@ type series struct {
 	values      []float64
 }
 
-// path is a line through points, with a gap where one has no place. A point
-// between two gaps is a dot.
+// path is a line through points.
 func path(xs, ys []float64) string {
 	var b strings.Builder
-	drawing := false
 	for i := range xs {
-		switch {
-		case math.IsNaN(ys[i]):
-			drawing = false
-		case drawing:
-			fmt.Fprintf(&b, "L%.1f,%.1f", xs[i], ys[i])
-		default:
-			fmt.Fprintf(&b, "M%.1f,%.1fh0", xs[i], ys[i])
-			drawing = true
-		}
+		fmt.Fprintf(&b, "%c%.1f,%.1f", "ML"[min(i, 1)], xs[i], ys[i])
 	}
 	return b.String()
 }
