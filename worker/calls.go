@@ -17,8 +17,6 @@ import (
 const (
 	// optionalTimeout bounds a call that a run can do without.
 	optionalTimeout = 2 * time.Second
-	// ledgerTimeout bounds a call that a run cannot do without.
-	ledgerTimeout = 5 * time.Second
 	// slotTTL is how long a tenant's slot outlives its worker.
 	slotTTL = 30 * time.Second
 )
@@ -95,15 +93,4 @@ func (w *Worker) flushSlots(ctx context.Context, asks []slot.Ask) ([]bool, []err
 	}
 	w.faults.slots.Over()
 	return taken, nil
-}
-
-// flushBegins counts the attempts of many runs in one call of the ledger.
-func (w *Worker) flushBegins(ctx context.Context, hs []ledger.Hold) ([]struct{}, []error) {
-	ctx, cancel := context.WithTimeout(ctx, ledgerTimeout)
-	defer cancel()
-	errs, err := w.deps.Ledger.Invoking(ctx, hs)
-	if err != nil {
-		errs = slices.Repeat([]error{err}, len(hs))
-	}
-	return nil, errs
 }

@@ -68,7 +68,7 @@ func (w *Worker) begin(h *held) error {
 		if h.lapsed(claimTTL) {
 			return errLapsed
 		}
-		_, err := w.begins.Do(h.wait, hold)
+		err := w.outbox.Begin(h.wait, hold)
 		if err == nil {
 			hold = hold.Begun()
 			break

@@ -157,7 +157,6 @@ type Worker struct {
 	budget   *budget
 
 	outbox *outbox.Outbox
-	begins *batch.Batcher[ledger.Hold, struct{}]
 	slots  *batch.Batcher[slot.Ask, bool]
 	gives  *batch.Batcher[[]slot.Ask, struct{}]
 }
@@ -188,7 +187,6 @@ func New(cfg Config, deps Deps) *Worker {
 		},
 		Again: w.again, Sent: w.metrics.result, MaxBytes: deps.Results.MaxBytes(), Log: w.log, Guard: w.guard,
 	})
-	w.begins = batch.New(batch.Config[ledger.Hold]{Max: 100, Concurrency: 2, Linger: batch.OnTheWay, ByRate: true, Guard: w.guard}, w.flushBegins)
 	w.slots = batch.New(batch.Config[slot.Ask]{Max: 100, Concurrency: 2, Linger: batch.OnTheWay, ByRate: true, Guard: w.guard}, w.flushSlots)
 	w.gives = batch.New(batch.Config[[]slot.Ask]{Max: 100, Concurrency: 2, Linger: batch.OnTheWay, ByRate: true, Guard: w.guard}, w.flushGives)
 	return w

@@ -203,10 +203,10 @@ type Ledger interface {
 	// new count. A second call with the old hold counts as the same attempt.
 	Invoking(ctx context.Context, hs []Hold) ([]error, error)
 
-	// Together makes calls that share one round trip. Each does what its method
-	// does, in the order of the fields of Calls. If Together fails, any of them
-	// may have taken effect; all may be repeated.
-	Together(ctx context.Context, cs Calls) (Answers, error)
+	// Together makes calls that share round trips. Each does what its method does,
+	// in the order of the fields of Calls, and has an error of its own: that of its
+	// element, or that of its method.
+	Together(ctx context.Context, cs Calls) Answers
 
 	// Wait records what a held run waits for, for explain. Release keeps this
 	// reason; the next claim or Invoking clears it. For a lost hold, or a run
@@ -279,9 +279,20 @@ func (c Calls) Len() int {
 
 // Answers are the answers to Calls, one for each.
 type Answers struct {
-	Finishes []error
-	Claims   []Answer
-	Invoking []error
+	Finishes  []error
+	Published []error
+	Claims    []Answer
+	ClaimErrs []error
+	Invoking  []error
+}
+
+// NewAnswers returns answers to cs without errors.
+func NewAnswers(cs Calls) Answers {
+	return Answers{
+		Finishes: make([]error, len(cs.Finishes)), Published: make([]error, len(cs.Published)),
+		Claims: make([]Answer, len(cs.Claims)), ClaimErrs: make([]error, len(cs.Claims)),
+		Invoking: make([]error, len(cs.Invoking)),
+	}
 }
 
 // EntryOf returns the entry of a run.

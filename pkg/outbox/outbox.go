@@ -28,8 +28,8 @@
 //	                                               event with the same id
 //	note           the run as published            deletes
 //
-// Notes and deletes are sent in batches, up to noteWithin and a moment after the
-// result is published. If the process dies in between, the last rows of the
+// Notes and deletes are sent in batches: notes with other calls of the ledger, or
+// noteWithin after the result is published. If the process dies in between, the last rows of the
 // table apply to all runs of the batch. A stop waits for both.
 //
 // A call whose answer is lost is repeated in the same way, and the ledger
@@ -44,7 +44,6 @@ import (
 
 	"go.uber.org/zap"
 
-	"github.com/scriptfleet/scriptfleet/pkg/batch"
 	"github.com/scriptfleet/scriptfleet/pkg/lasting"
 	"github.com/scriptfleet/scriptfleet/pkg/ledger"
 	"github.com/scriptfleet/scriptfleet/pkg/panics"
@@ -66,9 +65,7 @@ func (e *HeldError) Error() string { return "outbox: " + e.By + " has the run" }
 
 // Ledger is the part of [ledger.Ledger] that an outbox uses.
 type Ledger interface {
-	Claim(ctx context.Context, cs []ledger.Claim, ttl time.Duration) ([]ledger.Answer, error)
-	Finish(ctx context.Context, fs []ledger.Finish) ([]error, error)
-	Published(ctx context.Context, keys []run.Key) error
+	Together(ctx context.Context, cs ledger.Calls) ledger.Answers
 }
 
 // Deps of an outbox.
@@ -97,19 +94,10 @@ type Deps struct {
 // answer the caller then does not get, and no other owner could claim the run
 // until it ran out. Each call of the ledger has a timeout of its own.
 type Outbox struct {
-	deps Deps
-
-	claims    *batch.Batcher[ledger.Claim, ledger.Answer]
-	finishes  *batch.Batcher[ledger.Finish, struct{}]
-	published *batch.Batcher[run.Key, struct{}]
-	noting    *lasting.Fault // of published
+	deps   Deps
+	calls  *calls
+	noting *lasting.Fault
 }
-
-// noteWithin is how long a note waits for the notes of other runs.
-const noteWithin = 200 * time.Millisecond
-
-// ledgerTimeout bounds one call of the ledger for a batch of runs.
-const ledgerTimeout = 5 * time.Second
 
 // New returns an outbox whose claims last claimTTL.
 func New(claimTTL time.Duration, deps Deps) *Outbox {
@@ -120,44 +108,10 @@ func New(claimTTL time.Duration, deps Deps) *Outbox {
 		deps.Sent = func(run.Status) {}
 	}
 	return &Outbox{
-		deps: deps,
+		deps: deps, calls: newCalls(deps.Ledger, claimTTL, deps.Guard),
 		noting: lasting.New(deps.Log, "cannot note in the ledger that a result is published; another delivery of the run would publish it again",
 			"published results can be noted in the ledger again"),
-		claims: batch.New(batch.Config[ledger.Claim]{Max: 100, Concurrency: 2, Linger: batch.OnTheWay, ByRate: true, Guard: deps.Guard},
-			func(ctx context.Context, cs []ledger.Claim) ([]ledger.Answer, []error) {
-				ctx, cancel := context.WithTimeout(ctx, ledgerTimeout)
-				defer cancel()
-				answers, err := deps.Ledger.Claim(ctx, cs, claimTTL)
-				return answers, same(err, len(cs))
-			}),
-		finishes: batch.New(batch.Config[ledger.Finish]{
-			Max: 100, MaxWeight: 4 << 20, Weight: func(f ledger.Finish) int { return len(f.Result) }, Concurrency: 2,
-			Linger: batch.OnTheWay, ByRate: true, Guard: deps.Guard,
-		}, func(ctx context.Context, fs []ledger.Finish) ([]struct{}, []error) {
-			ctx, cancel := context.WithTimeout(ctx, ledgerTimeout)
-			defer cancel()
-			errs, err := deps.Ledger.Finish(ctx, fs)
-			if err != nil {
-				errs = same(err, len(fs))
-			}
-			return nil, errs
-		}),
-		published: batch.New(batch.Config[run.Key]{Max: 100, Concurrency: 2, Linger: noteWithin, Guard: deps.Guard},
-			func(ctx context.Context, keys []run.Key) ([]struct{}, []error) {
-				ctx, cancel := context.WithTimeout(ctx, ledgerTimeout)
-				defer cancel()
-				return nil, same(deps.Ledger.Published(ctx, keys), len(keys))
-			}),
 	}
-}
-
-// same returns err for each of n entries.
-func same(err error, n int) []error {
-	errs := make([]error, n)
-	for i := range errs {
-		errs[i] = err
-	}
-	return errs
 }
 
 // Grant is a claim that was granted.
@@ -173,7 +127,7 @@ func (o *Outbox) Claim(ctx context.Context, c ledger.Claim) (Grant, error) {
 	var g Grant
 	err := o.repeat(ctx, func() (err error) {
 		g.Sent = time.Now()
-		g.Answer, err = o.claims.Do(context.WithoutCancel(ctx), c)
+		g.Answer, err = o.calls.do(context.WithoutCancel(ctx), call{claim: &c})
 		return err
 	})
 	switch {
@@ -189,6 +143,13 @@ func (o *Outbox) Claim(ctx context.Context, c ledger.Claim) (Grant, error) {
 	return g, nil
 }
 
+// Begin counts an attempt of a claimed run in the ledger, once. From then on the
+// script may have executed.
+func (o *Outbox) Begin(ctx context.Context, hold ledger.Hold) error {
+	_, err := o.calls.do(ctx, call{begin: &hold})
+	return err
+}
+
 // Finish stores the result of a claimed run in the ledger, publishes it, and
 // notes that it is published. Between the first two steps it calls written with
 // the stored result, which may be a replacement of res; the claim has ended by
@@ -201,7 +162,7 @@ func (o *Outbox) Finish(ctx context.Context, hold ledger.Hold, res run.Result, w
 		return err
 	}
 	err = o.repeat(ctx, func() error {
-		_, err := o.finishes.Do(context.WithoutCancel(ctx), ledger.Finish{Hold: hold, Status: res.Data.Status, Result: body})
+		_, err := o.calls.do(context.WithoutCancel(ctx), call{finish: &ledger.Finish{Hold: hold, Status: res.Data.Status, Result: body}})
 		return err
 	})
 	if err != nil {
@@ -275,7 +236,7 @@ func (o *Outbox) publish(ctx context.Context, key run.Key, res run.Result, store
 	}
 	o.deps.Sent(res.Data.Status)
 	out()
-	if _, err := o.published.Do(context.WithoutCancel(ctx), key); err != nil {
+	if err := o.calls.note(key, len(stored)); err != nil {
 		o.noting.Met(err, zap.String("run", string(key)))
 	} else {
 		o.noting.Over()

@@ -139,6 +139,11 @@ func (l near) Invoking(ctx context.Context, hs []ledger.Hold) ([]error, error) {
 	return l.Ledger.Invoking(ctx, hs)
 }
 
+func (l near) Together(ctx context.Context, cs ledger.Calls) ledger.Answers {
+	l.trip(ctx)
+	return l.Ledger.Together(ctx, cs)
+}
+
 func (l near) Wait(ctx context.Context, h ledger.Hold, reason string) error {
 	l.trip(ctx)
 	return l.Ledger.Wait(ctx, h, reason)

@@ -85,6 +85,11 @@ func (l *Ledger) Invoking(ctx context.Context, hs []ledger.Hold) ([]error, error
 	return l.Ledger.Invoking(ctx, hs)
 }
 
+// Together, as ledger.Ledger has it; each call can fail by itself.
+func (l *Ledger) Together(ctx context.Context, cs ledger.Calls) ledger.Answers {
+	return ledger.Apart(ctx, l, cs)
+}
+
 // Release, as ledger.Ledger has it.
 func (l *Ledger) Release(ctx context.Context, h ledger.Hold, executed bool) error {
 	if err := l.before("release"); err != nil {

@@ -72,9 +72,15 @@ func (l *siteLedger) Backlogs(ctx context.Context, tenants []string) ([]int, err
 
 func (l *siteLedger) Claim(ctx context.Context, cs []ledger.Claim, ttl time.Duration) ([]ledger.Answer, error) {
 	as, err := redis(ctx, l.s, "ledger.Claim", ledger.ErrUnavailable, func(ctx context.Context) ([]ledger.Answer, error) { return l.Ledger.Claim(ctx, cs, ttl) })
+	l.claims(cs, as)
+	return as, err
+}
+
+// claims logs the answers to claims, and changes them where a mechanism is off.
+func (l *siteLedger) claims(cs []ledger.Claim, as []ledger.Answer) {
 	for i := range as {
-		l.s.f.log(l.s.name, "claims %s: granted %t, state %q, attempts %d, fresh %t, held by %q", cs[i].Entry.ID, as[i].Granted,
-			as[i].State, as[i].Attempts, as[i].Fresh, as[i].HeldBy)
+		l.s.f.log(l.s.name, "claims %s: granted %t, begun %t, state %q, attempts %d, fresh %t, held by %q", cs[i].Entry.ID, as[i].Granted,
+			as[i].Hold.Invoking, as[i].State, as[i].Attempts, as[i].Fresh, as[i].HeldBy)
 		if l.s.f.off == suspicion && as[i].Fresh {
 			as[i].Attempts, as[i].Hold.Attempts = 0, 0
 		}
@@ -83,7 +89,23 @@ func (l *siteLedger) Claim(ctx context.Context, cs []ledger.Claim, ttl time.Dura
 				Hold: ledger.Hold{Entry: cs[i].Entry, Owner: cs[i].Owner, Fence: time.Now().UnixMicro()}}
 		}
 	}
-	return as, err
+}
+
+// Together is one call of Redis: it fails, or its answer is lost, as a whole.
+func (l *siteLedger) Together(ctx context.Context, cs ledger.Calls) ledger.Answers {
+	as, err := redis(ctx, l.s, "ledger.Together", ledger.ErrUnavailable, func(ctx context.Context) (ledger.Answers, error) { return l.Ledger.Together(ctx, cs), nil })
+	if err != nil {
+		as = ledger.NewAnswers(cs)
+		for _, errs := range [][]error{as.Finishes, as.Published, as.ClaimErrs, as.Invoking} {
+			for i := range errs {
+				errs[i] = err
+			}
+		}
+		return as
+	}
+	l.claims(cs.Claims, as.Claims)
+	l.finishes(cs.Finishes, as.Finishes)
+	return as
 }
 
 func (l *siteLedger) Renew(ctx context.Context, hs []ledger.Hold, ttl time.Duration) ([]error, error) {
@@ -109,13 +131,18 @@ func (l *siteLedger) Release(ctx context.Context, h ledger.Hold, executed bool) 
 
 func (l *siteLedger) Finish(ctx context.Context, fs []ledger.Finish) ([]error, error) {
 	errs, err := redis(ctx, l.s, "ledger.Finish", ledger.ErrUnavailable, func(ctx context.Context) ([]error, error) { return l.Ledger.Finish(ctx, fs) })
+	l.finishes(fs, errs)
+	return errs, err
+}
+
+// finishes does for finishes what claims does for claims.
+func (l *siteLedger) finishes(fs []ledger.Finish, errs []error) {
 	for i := range errs {
 		l.s.f.log(l.s.name, "finishes %s as %s: %v", fs[i].Hold.Entry.ID, fs[i].Status, errs[i])
 		if l.s.f.off == ledgerFence {
 			errs[i] = nil
 		}
 	}
-	return errs, err
 }
 
 func (l *siteLedger) Published(ctx context.Context, keys []run.Key) error {

@@ -211,7 +211,12 @@ func CallAll(ctx context.Context, l ledger.Ledger, h ledger.Hold) map[string]err
 	_, errs["Claim"] = l.Claim(ctx, []ledger.Claim{{Entry: h.Entry, Owner: "another"}}, ttl)
 	_, errs["Renew"] = l.Renew(ctx, []ledger.Hold{h}, ttl)
 	_, errs["Invoking"] = l.Invoking(ctx, []ledger.Hold{h})
-	_, errs["Together"] = l.Together(ctx, ledger.Calls{Published: keys})
+	answers := l.Together(ctx, ledger.Calls{
+		Finishes: []ledger.Finish{{Hold: h, Status: run.Failed}}, Published: keys,
+		Claims: []ledger.Claim{{Entry: h.Entry, Owner: "another"}}, ClaimTTL: ttl, Invoking: []ledger.Hold{h},
+	})
+	errs["Together, Finish"], errs["Together, Published"] = answers.Finishes[0], answers.Published[0]
+	errs["Together, Claim"], errs["Together, Invoking"] = answers.ClaimErrs[0], answers.Invoking[0]
 	errs["Wait"] = l.Wait(ctx, h, "a build")
 	errs["Release"] = l.Release(ctx, h, false)
 	_, errs["Finish"] = l.Finish(ctx, []ledger.Finish{{Hold: h, Status: run.Failed}})

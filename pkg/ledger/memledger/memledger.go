@@ -184,19 +184,8 @@ func (l *Ledger) Invoking(ctx context.Context, hs []ledger.Hold) ([]error, error
 	return errs, nil
 }
 
-// Together makes the calls one after the other.
-func (l *Ledger) Together(ctx context.Context, cs ledger.Calls) (a ledger.Answers, err error) {
-	if a.Finishes, err = l.Finish(ctx, cs.Finishes); err != nil {
-		return ledger.Answers{}, err
-	}
-	if err = l.Published(ctx, cs.Published); err != nil {
-		return ledger.Answers{}, err
-	}
-	if a.Claims, err = l.Claim(ctx, cs.Claims, cs.ClaimTTL); err != nil {
-		return ledger.Answers{}, err
-	}
-	a.Invoking, err = l.Invoking(ctx, cs.Invoking)
-	return a, err
+func (l *Ledger) Together(ctx context.Context, cs ledger.Calls) ledger.Answers {
+	return ledger.Apart(ctx, l, cs)
 }
 
 func (l *Ledger) Wait(ctx context.Context, h ledger.Hold, reason string) error {

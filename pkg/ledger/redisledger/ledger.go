@@ -78,11 +78,12 @@ func (l *Ledger) Accept(ctx context.Context, es []ledger.Entry) ([]ledger.State,
 }
 
 func (l *Ledger) Claim(ctx context.Context, cs []ledger.Claim, ttl time.Duration) ([]ledger.Answer, error) {
-	answers, err := l.Together(ctx, ledger.Calls{Claims: cs, ClaimTTL: ttl})
+	answers := make([]ledger.Answer, len(cs))
+	err := l.each(ctx, ttl, len(cs), func(c *calls, i int) { c.claim(cs[i], &answers[i]) })
 	if err != nil {
 		return nil, fmt.Errorf("claim runs: %w", err)
 	}
-	return answers.Claims, nil
+	return answers, nil
 }
 
 func (l *Ledger) Renew(ctx context.Context, hs []ledger.Hold, ttl time.Duration) ([]error, error) {
@@ -98,11 +99,12 @@ func (l *Ledger) Renew(ctx context.Context, hs []ledger.Hold, ttl time.Duration)
 }
 
 func (l *Ledger) Invoking(ctx context.Context, hs []ledger.Hold) ([]error, error) {
-	answers, err := l.Together(ctx, ledger.Calls{Invoking: hs})
+	errs := make([]error, len(hs))
+	err := l.each(ctx, 0, len(hs), func(c *calls, i int) { c.invoking(hs[i], &errs[i]) })
 	if err != nil {
 		return nil, fmt.Errorf("note invocations: %w", err)
 	}
-	return answers.Invoking, nil
+	return errs, nil
 }
 
 func (l *Ledger) Wait(ctx context.Context, h ledger.Hold, reason string) error {
@@ -128,56 +130,20 @@ func (l *Ledger) Release(ctx context.Context, h ledger.Hold, executed bool) erro
 }
 
 func (l *Ledger) Finish(ctx context.Context, fs []ledger.Finish) ([]error, error) {
-	answers, err := l.Together(ctx, ledger.Calls{Finishes: fs})
+	errs := make([]error, len(fs))
+	err := l.each(ctx, 0, len(fs), func(c *calls, i int) { c.finish(fs[i], &errs[i]) })
 	if err != nil {
 		return nil, fmt.Errorf("finish runs: %w", err)
 	}
-	return answers.Finishes, nil
+	return errs, nil
 }
 
 func (l *Ledger) Published(ctx context.Context, keys []run.Key) error {
-	if _, err := l.Together(ctx, ledger.Calls{Published: keys}); err != nil {
+	err := l.each(ctx, 0, len(keys), func(c *calls, i int) { c.published(keys[i]) })
+	if err != nil {
 		return fmt.Errorf("note published results: %w", err)
 	}
 	return nil
-}
-
-// Together makes the calls in one script, in parts of inOneScript.
-func (l *Ledger) Together(ctx context.Context, cs ledger.Calls) (ledger.Answers, error) {
-	n := cs.Len()
-	answers := ledger.Answers{
-		Claims:   make([]ledger.Answer, len(cs.Claims)),
-		Invoking: make([]error, len(cs.Invoking)),
-		Finishes: make([]error, len(cs.Finishes)),
-	}
-	err := l.each(ctx, cs.ClaimTTL, n, func(c *calls, i int) {
-		if i < len(cs.Finishes) {
-			f := cs.Finishes[i]
-			c.call("finish", f.Hold.Entry.Key, into(&answers.Finishes[i], lostOf))
-			c.hold(f.Hold)
-			c.add(string(f.Status), f.Result)
-			return
-		}
-		if i -= len(cs.Finishes); i < len(cs.Published) {
-			c.call("published", cs.Published[i], ignore)
-			c.add(string(cs.Published[i]))
-			return
-		}
-		if i -= len(cs.Published); i < len(cs.Claims) {
-			claim := cs.Claims[i]
-			c.call("claim", claim.Entry.Key, func(a any) (err error) {
-				answers.Claims[i], err = answerOf(claim, a)
-				return err
-			})
-			c.entry(claim.Entry)
-			c.add(line(claim.Owner), flag(claim.Begin))
-			return
-		}
-		i -= len(cs.Claims)
-		c.call("invoking", cs.Invoking[i].Entry.Key, into(&answers.Invoking[i], lostOf))
-		c.hold(cs.Invoking[i])
-	})
-	return answers, err
 }
 
 func (l *Ledger) Cancel(ctx context.Context, e ledger.Entry) (ledger.State, error) {
