@@ -2,64 +2,157 @@ package dispatcher
 
 import (
 	"context"
+	"slices"
 	"sync"
 	"time"
 
 	"go.uber.org/zap"
 
 	"github.com/scriptfleet/scriptfleet/pkg/lasting"
+	"github.com/scriptfleet/scriptfleet/pkg/tenant"
 )
 
-// backlogs estimates how many runs of each tenant are open: the ledger's last
-// count, plus what this dispatcher has sent since. Each look asks the ledger in
-// one call for the tenants that have sent since the last one; so it costs no
-// call per run, and none for an idle tenant. A tenant can exceed its budget by
-// what all dispatchers send between two looks.
+// backlogs estimates how many runs of each tenant are open, and decides by that
+// which runs go to a partition and which to the side partition: those of a
+// tenant over its budget. What stands on the partitions makes every tenant
+// wait, so all budgets together are about what the workers can hold in hand.
+// The tenant's own limit is the most, and cappedFactor times as many runs as it
+// may execute at a time. Below that a run may go to a partition while
+//
+//	open runs of the tenant ≤ budgetFactor × (capacity - runs in front)
+//
+// where the runs in front are those of all tenants within their budgets. So a
+// budget shrinks with the number of tenants that have a backlog. Example: of a
+// capacity of 192, one tenant gets 128, two get 77 each, ten 18, fifty 4. A
+// tenant with fewer than minBudget open runs is always within its budget.
+//
+// The capacity is roomPerTurn runs for each turn of the fleet's workers, and
+// those that end within frontFor at the present rate: with short runs, more are
+// on their way to the workers and back than execute.
+//
+// The counts are the ledger's last ones, plus what this dispatcher has sent
+// since, minus what has probably ended since: at the rate that the last two
+// counts tell. Each look asks the ledger in one call for the tenants that have
+// sent since the last one, or have open runs; so it costs no call per run, and
+// none for an idle tenant. A tenant can exceed its budget by what all
+// dispatchers send between two looks.
 type backlogs struct {
 	ledger Ledger
+	turns  func() int
 	away   *lasting.Fault
+	soon   chan struct{} // asks for the next look, of capacity one
 
-	mu   sync.Mutex
-	open map[string]*backlog
+	mu     sync.Mutex
+	open   map[string]*backlog
+	looked time.Time
+	ended  float64 // runs of all tenants, per second
+	front  float64 // estimate of the runs in front
+	all    float64 // estimate of the open runs
 }
 
+// backlog is the estimate for a tenant.
 type backlog struct {
-	open int // the ledger's count
-	sent int // since then
+	open  int     // the ledger's count
+	sent  int     // since then
+	ended float64 // per second
 }
 
-// look is the interval between two looks.
-const look = time.Second
+const (
+	// look is the interval between two looks, lookSoon while budgets are short.
+	look     = time.Second
+	lookSoon = 50 * time.Millisecond
 
-func newBacklogs(l Ledger, log *zap.Logger) *backlogs {
-	return &backlogs{ledger: l, away: lasting.New(log, "cannot read the tenants' backlogs; going by the old ones", "the tenants' backlogs can be read again"), open: map[string]*backlog{}}
+	budgetFactor = 2
+	minBudget    = 3
+	cappedFactor = 2
+	// roomPerTurn is what a worker takes in hand for each of its turns.
+	roomPerTurn = 3
+	// someTurns stands for an unknown number of turns: those of one worker.
+	someTurns = 32
+	frontFor  = 100 * time.Millisecond
+	// highFactor is how many times the capacity is open when backlogs are high.
+	highFactor = 4
+)
+
+func newBacklogs(l Ledger, turns func() int, log *zap.Logger) *backlogs {
+	return &backlogs{
+		ledger: l, turns: turns, soon: make(chan struct{}, 1), open: map[string]*backlog{}, looked: time.Now(),
+		away: lasting.New(log, "cannot read the tenants' backlogs; going by the old ones", "the tenants' backlogs can be read again"),
+	}
 }
 
 // over counts one more run of the tenant, and tells whether the tenant is now
 // over its budget.
-func (b *backlogs) over(tenant string, budget int) bool {
+func (b *backlogs) over(name string, limits tenant.Limits) bool {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	t := b.open[tenant]
+	since := time.Since(b.looked).Seconds()
+	t := b.open[name]
 	if t == nil {
 		t = &backlog{}
-		b.open[tenant] = t
+		b.open[name] = t
 	}
 	t.sent++
-	return t.open+t.sent > budget
+	b.all++
+	free := b.capacity() - left(b.front, b.ended, since)
+	atOnce := cappedFactor*float64(limits.MaxRunning) + t.ended*frontFor.Seconds()
+	budget := min(float64(limits.MaxBacklog), max(minBudget, min(atOnce, budgetFactor*free)))
+	if free < b.capacity()/2 {
+		b.lookSoon()
+	}
+	if left(float64(t.open+t.sent), t.ended, since) > budget {
+		return true
+	}
+	b.front++
+	return false
+}
+
+// left is what is left of n runs of which some end each second.
+func left(n, ended, seconds float64) float64 { return max(0, n-ended*seconds) }
+
+// capacity is how many runs may be in front. The caller holds mu.
+func (b *backlogs) capacity() float64 {
+	turns := 0
+	if b.turns != nil {
+		turns = b.turns()
+	}
+	if turns == 0 {
+		turns = someTurns
+	}
+	return float64(roomPerTurn*turns) + b.ended*frontFor.Seconds()
+}
+
+// high tells whether so many runs are open, or are about to be, that the workers
+// will not have taken all of them soon.
+func (b *backlogs) high(soon int) bool {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return float64(soon)+left(b.all, b.ended, time.Since(b.looked).Seconds()) > highFactor*b.capacity()
+}
+
+// lookSoon makes the next look come soon. The caller holds mu.
+func (b *backlogs) lookSoon() {
+	select {
+	case b.soon <- struct{}{}:
+	default:
+	}
 }
 
 // run looks until ctx ends.
 func (b *backlogs) run(ctx context.Context) {
-	tick := time.NewTicker(look)
-	defer tick.Stop()
 	for {
 		select {
 		case <-ctx.Done():
 			return
-		case <-tick.C:
-			b.look(ctx)
+		case <-time.After(lookSoon):
 		}
+		select {
+		case <-ctx.Done():
+			return
+		case <-b.soon:
+		case <-time.After(look - lookSoon):
+		}
+		b.look(ctx)
 	}
 }
 
@@ -73,24 +166,66 @@ func (b *backlogs) look(ctx context.Context) {
 		tenants, before = append(tenants, name), append(before, t.sent)
 	}
 	b.mu.Unlock()
-	if len(tenants) == 0 {
-		return
-	}
-	open, err := b.ledger.Backlogs(ctx, tenants)
-	if err != nil {
-		if ctx.Err() == nil {
-			b.away.Met(err)
+	asked := time.Now()
+	var open []int
+	if len(tenants) > 0 {
+		var err error
+		if open, err = b.ledger.Backlogs(ctx, tenants); err != nil {
+			if ctx.Err() == nil {
+				b.away.Met(err)
+			}
+			return
 		}
-		return
+		b.away.Over()
 	}
-	b.away.Over()
 	b.mu.Lock()
 	defer b.mu.Unlock()
+	b.saw(asked, tenants, before, open)
+}
+
+// saw takes over the ledger's counts of the tenants, of which before was sent
+// when it was asked. The caller holds mu.
+func (b *backlogs) saw(asked time.Time, tenants []string, before, open []int) {
+	passed := max(asked.Sub(b.looked), time.Millisecond).Seconds()
+	b.looked = asked
+	ended, sent := 0, 0
 	for i, name := range tenants {
 		t := b.open[name]
+		n := max(0, t.open+before[i]-open[i])
+		ended += n
+		t.ended = mean(t.ended, float64(n)/passed, passed)
 		t.open, t.sent = open[i], t.sent-before[i]
+		sent += t.sent
 		if t.open == 0 && t.sent == 0 {
 			delete(b.open, name)
 		}
 	}
+	b.ended = mean(b.ended, float64(ended)/passed, passed)
+	slices.Sort(open)
+	b.front = inFront(open, b.capacity()) + float64(sent)
+	b.all = float64(sent)
+	for _, n := range open {
+		b.all += float64(n)
+	}
+}
+
+// mean moves the mean of a rate towards its latest value: with look, all the way.
+func mean(before, latest, passed float64) float64 {
+	return before + (latest-before)*min(1, max(0.1, passed/look.Seconds()))
+}
+
+// inFront is how many of the tenants' open runs, in ascending order, are within
+// their budgets. Each tenant has as many in front as it has open, or as its
+// budget allows; and the budgets follow from the sum: see backlogs.
+func inFront(open []int, capacity float64) float64 {
+	within := 0.0 // of the tenants below their budget
+	for i, n := range open {
+		above := float64(len(open) - i)
+		budget := max(minBudget, budgetFactor*(capacity-within)/(1+budgetFactor*above))
+		if budget <= float64(n) {
+			return within + above*budget
+		}
+		within += float64(n)
+	}
+	return within
 }

@@ -37,16 +37,16 @@ import (
 
 // Config configures a Dispatcher. A zero value means the noted default.
 type Config struct {
-	Pollers        int           // concurrent polls of the requests queue; default 4
+	Pollers        int           // limit of concurrent polls of the requests queue; default 64
 	PollWait       time.Duration // of one long poll; default 10 s
 	DepthEvery     time.Duration // interval of reading the queues' depths; default 2 s
-	MaxInHand      int           // limit of requests in hand; default 500
+	MaxInHand      int           // limit of requests in hand, at work or in line for that; default 4,000
 	MaxInHandBytes int           // limit of their bodies together, at which no new poll begins; default 16 MiB
 }
 
 func (c Config) withDefaults() Config {
 	if c.Pollers == 0 {
-		c.Pollers = 4
+		c.Pollers = 64
 	}
 	if c.PollWait == 0 {
 		c.PollWait = 10 * time.Second
@@ -55,7 +55,7 @@ func (c Config) withDefaults() Config {
 		c.DepthEvery = 2 * time.Second
 	}
 	if c.MaxInHand == 0 {
-		c.MaxInHand = 500
+		c.MaxInHand = 4000
 	}
 	if c.MaxInHandBytes == 0 {
 		c.MaxInHandBytes = 16 << 20
@@ -90,6 +90,10 @@ type Deps struct {
 	Side                queue.Queue // side partition, for tenants over their backlog budget; may be nil
 	PartitionDeadLetter queue.Queue // only its depth is read; may be nil
 
+	// Turns returns how many runs the fleet's workers can execute at a time, as
+	// far as is known; 0, or a nil Turns, if it is not.
+	Turns func() int
+
 	Ledger     Ledger
 	Tenants    Tenants
 	Policy     *run.Policy
@@ -108,6 +112,7 @@ type Dispatcher struct {
 	depths   *depths
 	backlogs *backlogs
 	room     *room
+	polls    *queue.Polls
 
 	ledgerAway   *outage // ledgerAway and requestsAway pause the intake
 	requestsAway *outage
@@ -123,8 +128,9 @@ type Dispatcher struct {
 	deadLetter *way
 }
 
-// calls is the limit of concurrent calls of each kind to one queue.
-const calls = 2
+// calls is the limit of concurrent calls of each kind to one queue: at 10 ms a
+// call and ten requests each, 4,000 requests a second.
+const calls = 4
 
 // New returns a Dispatcher; Run starts it.
 func New(cfg Config, deps Deps) *Dispatcher {
@@ -138,10 +144,11 @@ func New(cfg Config, deps Deps) *Dispatcher {
 		metrics:      metrics,
 		guard:        guard,
 		depths:       newDepths(newBooks(deps.Ledger, deps.Registerer), deps.Registerer, guard),
-		backlogs:     newBacklogs(deps.Ledger, log),
+		backlogs:     newBacklogs(deps.Ledger, deps.Turns, log),
 		ledgerAway:   newOutage(log, "intake pauses", "intake goes on"),
 		requestsAway: newOutage(log, "intake pauses", "intake goes on"),
 		room:         newRoom(cfg.MaxInHand, cfg.MaxInHandBytes),
+		polls:        queue.NewPolls(cfg.Pollers),
 		delete:       queue.NewDeleter(deps.Requests, 2*calls, guard),
 		extend:       queue.NewExtender(deps.Requests, 1, guard),
 		results:      newWay(log, deps.Results, nil, guard),
@@ -153,7 +160,7 @@ func New(cfg Config, deps Deps) *Dispatcher {
 		MaxBytes: deps.Results.MaxBytes(), Log: d.log, Guard: guard,
 	})
 	d.accept = batch.New(batch.Config[ledger.Entry]{Max: 100, Concurrency: 2, Linger: batch.OnTheWay, ByRate: true, Guard: guard}, d.flushAccepts)
-	d.route = newRouter(len(deps.Partitions), func(p int) bool { return d.partitions[p].away.Paused() })
+	d.route = newRouter(len(deps.Partitions), d)
 	for p, q := range deps.Partitions {
 		label := strconv.Itoa(p)
 		d.partitions = append(d.partitions, newWay(log, q, d.metrics.sent.WithLabelValues(label).Inc, guard))
@@ -179,9 +186,7 @@ func (d *Dispatcher) Run(intake, work context.Context) error {
 	}
 	loop("backlogs", func() { d.backlogs.run(intake) })
 	loop("depths", func() { d.depths.run(intake, d.cfg.DepthEvery) })
-	for range d.cfg.Pollers {
-		loop("poll", func() { d.poll(intake, work, &wg) })
-	}
+	loop("poll", func() { d.poll(intake, work, &wg) })
 	wg.Wait()
 	return nil
 }

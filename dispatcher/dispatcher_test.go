@@ -14,7 +14,6 @@ import (
 
 	"github.com/scriptfleet/scriptfleet/pkg/fleettest/inmemory"
 	"github.com/scriptfleet/scriptfleet/pkg/ledger"
-	"github.com/scriptfleet/scriptfleet/pkg/partition"
 	"github.com/scriptfleet/scriptfleet/pkg/queue"
 	"github.com/scriptfleet/scriptfleet/pkg/queue/memqueue"
 	"github.com/scriptfleet/scriptfleet/pkg/run"
@@ -36,33 +35,6 @@ func TestRequestGoesToItsTenantsShardAsItCame(t *testing.T) {
 			t.Errorf("the ledger has %+v, %v", rec, err)
 		}
 		b.nothingLeft()
-	})
-}
-
-func TestRunsOfATenantGoToTheEmptierOfItsPartitionsAndToNoOther(t *testing.T) {
-	with(t, func(b *bench) {
-		shard := partition.Shard("acme", 4, 2)
-		for i := range 20 {
-			b.send(ask(fmt.Sprint(i)))
-		}
-		for p, q := range b.partitions {
-			d, _ := q.Depth(context.Background())
-			want := 0
-			if p == shard[0] || p == shard[1] {
-				want = 10
-			}
-			if d.Visible != want {
-				t.Errorf("partition %d of shard %v has %d runs, want %d", p, shard, d.Visible, want)
-			}
-		}
-		b.take(b.partitions[shard[0]])
-		time.Sleep(3 * time.Second) // until it has read the depths
-		for i := range 8 {
-			b.send(ask(fmt.Sprint("later-", i)))
-		}
-		if d, _ := b.partitions[shard[0]].Depth(context.Background()); d.Visible != 8 {
-			t.Errorf("the emptied partition got %d of 8 runs", d.Visible)
-		}
 	})
 }
 

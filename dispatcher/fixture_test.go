@@ -75,6 +75,7 @@ func newBench(t *testing.T, cfg dispatcher.Config, change ...func(*dispatcher.De
 	core, logs := observer.New(zap.InfoLevel)
 	b.logs = logs
 	deps := dispatcher.Deps{
+		Turns:    func() int { return 10_000 }, // so that only the tenants' own budgets are short
 		Requests: b.requests, Partitions: partitions, Side: b.side, Results: b.results, DeadLetter: b.dead,
 		Ledger: b.ledger, Tenants: b, Policy: inmemory.Policy, Log: zap.New(core), Registerer: b.metrics,
 	}
@@ -108,7 +109,7 @@ func (b *bench) Admit(tenant string) *run.Error {
 }
 
 func (b *bench) Limits(string) tenant.Limits {
-	return tenant.Limits{Partitions: b.shard, MaxBacklog: b.backlog}
+	return tenant.Limits{Partitions: b.shard, MaxBacklog: b.backlog, MaxRunning: tenant.NoCap}
 }
 
 func ask(id string, change ...func(*run.Request)) run.Request {
@@ -235,5 +236,7 @@ func (all faultsOfAll) OnEntry(do func(memqueue.Op, int) error) {
 // oneEach gives each tenant one partition, and no limit of its backlog.
 type oneEach struct{}
 
-func (oneEach) Admit(string) *run.Error     { return nil }
-func (oneEach) Limits(string) tenant.Limits { return tenant.Limits{Partitions: 1, MaxBacklog: 1 << 30} }
+func (oneEach) Admit(string) *run.Error { return nil }
+func (oneEach) Limits(string) tenant.Limits {
+	return tenant.Limits{Partitions: 1, MaxBacklog: 1 << 30, MaxRunning: tenant.NoCap}
+}

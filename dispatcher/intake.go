@@ -14,50 +14,108 @@ import (
 	"github.com/scriptfleet/scriptfleet/pkg/queue"
 )
 
-// visibility is much longer than one dispatch takes; after it a request comes
-// again whose dispatcher has died.
-const visibility = 30 * time.Second
+const (
+	// visibility is much longer than one dispatch takes; after it a request comes
+	// again whose dispatcher has died.
+	visibility = 30 * time.Second
+	// lineWithin is how long a request may wait for its turn. It is then put back,
+	// while it is still ours for longer than its dispatch takes.
+	lineWithin = visibility / 2
+)
 
-// poll receives requests as room allows until intake ends. Each request has its
-// own goroutine, so the next poll waits for room, not for the slowest request
-// of the last poll. The requests of the last poll are handled like all others:
+// errLine is the reason for putting a request back that has waited too long.
+var errLine = errors.New("dispatcher: the request has waited too long for its turn")
+
+// poll receives requests as room allows until intake ends. What it receives
+// waits in room's line, from where tenants have turns; each request at work has
+// its own goroutine. The requests of the last poll are handled like all others:
 // that takes no longer than putting them back.
+//
+// This is the long poll. While polls come full, others that do not wait are made
+// beside it: see queue.Polls.
 func (d *Dispatcher) poll(intake, work context.Context, inHand *sync.WaitGroup) {
 	for d.requestsAway.Wait(intake) == nil && d.ledgerAway.Wait(intake) == nil {
 		n := d.room.reserve(intake)
 		if n == 0 {
 			return // intake has ended
 		}
-		ds, err := d.receive(intake, n)
+		full, err := d.receive(intake, n, d.cfg.PollWait)
 		if err != nil {
-			if intake.Err() == nil {
-				d.requestsAway.met(err)
-			}
 			continue
 		}
-		d.requestsAway.over()
-		d.metrics.received.Add(float64(len(ds)))
-		for _, delivery := range ds {
-			inHand.Go(func() {
-				defer d.room.gone(delivery)
-				// After a panic in the answer too, the request comes again when its
-				// visibility runs out.
-				d.catch(delivery, func() { d.handle(work, delivery) })
-			})
-		}
+		d.serve(work, inHand)
+		d.pollMore(intake, work, inHand, full)
 	}
 }
 
-// receive polls once, for at most the n requests that were reserved.
-func (d *Dispatcher) receive(intake context.Context, n int) (ds []queue.Delivery, err error) {
+// pollMore begins the further polls that are needed. Each is repeated while it
+// is needed and comes full.
+func (d *Dispatcher) pollMore(intake, work context.Context, inHand *sync.WaitGroup, full bool) {
+	for range d.polls.Came(full) {
+		inHand.Go(func() {
+			defer d.polls.Ended()
+			d.guard.Catch(func() {
+				for again := true; again && intake.Err() == nil; {
+					n := d.room.tryReserve()
+					if n == 0 {
+						return
+					}
+					again, _ = d.receive(intake, n, 0)
+					d.serve(work, inHand)
+					d.pollMore(intake, work, inHand, again)
+				}
+			}, nil)
+		})
+	}
+}
+
+// receive polls once, for the n requests that were reserved, and puts what
+// comes in line. It tells whether the poll came full.
+func (d *Dispatcher) receive(intake context.Context, n int, wait time.Duration) (full bool, err error) {
+	var ds []queue.Delivery
 	defer func() { d.room.arrived(n, ds) }()
-	return d.deps.Requests.Receive(intake, queue.Poll{Max: n, Wait: d.cfg.PollWait, Visibility: visibility})
+	ds, err = d.deps.Requests.Receive(intake, queue.Poll{Max: n, Wait: wait, Visibility: visibility})
+	if err != nil {
+		if intake.Err() == nil {
+			d.requestsAway.met(err)
+		}
+		return false, err
+	}
+	d.requestsAway.over()
+	d.metrics.received.Add(float64(len(ds)))
+	return len(ds) == n, nil
+}
+
+// serve puts the requests to work whose turn it is.
+func (d *Dispatcher) serve(work context.Context, inHand *sync.WaitGroup) {
+	for {
+		delivery, ok := d.room.next()
+		if !ok {
+			return
+		}
+		inHand.Go(func() {
+			defer d.room.gone(delivery)
+			done := sync.OnceFunc(func() {
+				d.room.done()
+				d.serve(work, inHand)
+			})
+			defer done()
+			// After a panic in the answer too, the request comes again when its
+			// visibility runs out.
+			d.catch(delivery, func() { d.handle(work, delivery, done) })
+		})
+	}
 }
 
 // handle moves one request to its next queue and deletes it from this one. On
-// any error the request comes again after a delay.
-func (d *Dispatcher) handle(ctx context.Context, delivery queue.Delivery) {
-	outcome, err := d.dispatch(ctx, delivery)
+// any error the request comes again after a delay. It calls done once the
+// request is moved: its delete waits for others, and delays no request.
+func (d *Dispatcher) handle(ctx context.Context, delivery queue.Delivery, done func()) {
+	outcome, err := outcomePutBack, errLine
+	if time.Since(delivery.ReceivedAt) < lineWithin {
+		outcome, err = d.dispatch(ctx, delivery)
+	}
+	done()
 	if errors.Is(err, ledger.ErrUnavailable) {
 		d.ledgerAway.met(err)
 	}
@@ -80,7 +138,7 @@ func (d *Dispatcher) handle(ctx context.Context, delivery queue.Delivery) {
 func (d *Dispatcher) putBack(ctx context.Context, delivery queue.Delivery, why error) {
 	level := zap.WarnLevel
 	var held *outbox.HeldError
-	if errors.Is(why, ledger.ErrUnavailable) || errors.Is(why, errAway) || errors.As(why, &held) {
+	if errors.Is(why, ledger.ErrUnavailable) || errors.Is(why, errAway) || errors.Is(why, errLine) || errors.As(why, &held) {
 		level = zap.DebugLevel
 	}
 	d.log.Log(level, "request is put back", zap.String("message", delivery.MessageID),

@@ -6,35 +6,50 @@ import (
 	"sync"
 	"time"
 
+	"github.com/scriptfleet/scriptfleet/pkg/fair"
 	"github.com/scriptfleet/scriptfleet/pkg/queue"
 )
 
-// room is how many more requests, and how many more bytes of bodies, the
-// dispatcher may take in hand.
+// room is what the dispatcher may have in hand: requests at work, and those that
+// wait in line for that.
+//
+// The line is a look-ahead: many requests are received before their turn, so
+// that those of a tenant with few are found behind those of a tenant with many.
+// The tenants (by the message's group, which is the sender's to set; requests
+// without one have the turn of one tenant together) take turns, and a tenant
+// that had nothing in line is next.
 //
 // A poll reserves room for the largest number of requests that it may return.
 // Their size is known only afterwards: a poll begins while at least one byte is
 // free, so the bodies in hand can exceed MaxInHandBytes by the results of the
 // running polls, 10 requests each.
 //
-// A way may hold as much room as is left free, and more only for the time
-// behind. So one stuck way holds at most half of the room, two hold a third
+// A way may hold as much room at work as is left free, and more only for the
+// time behind. So one stuck way holds at most half of the room, two hold a third
 // each, and room is always left for other tenants' requests. A way that has not
 // sent its first request within that time takes no more.
 type room struct {
-	least int // number of free requests at which a poll begins
+	least int // number of requests for which there must be room when a poll begins
 
 	mu      sync.Mutex
-	free    int
+	inHand  int           // how many more may be received
+	free    int           // how many more may be at work
 	bytes   int           // free bytes; negative once a poll has returned more
-	changed chan struct{} // closed and replaced when room becomes free
+	changed chan struct{} // closed and replaced when something may be received
+	line    *fair.Queue[queue.Delivery]
 }
+
+// atWork is how many of the requests in hand are at work at a time, as a
+// divisor: enough for ten calls of each kind, and so few that a request which is
+// next does not wait long for the processor.
+const atWork = 8
 
 func newRoom(requests, bytes int) *room {
 	return &room{
 		// A call costs the same for one request as for ten.
-		least: max(1, min(queue.MaxBatch, requests/4)),
-		free:  requests, bytes: bytes, changed: make(chan struct{}),
+		least:  max(1, min(queue.MaxBatch, requests/4)),
+		inHand: requests, free: max(queue.MaxBatch, requests/atWork), bytes: bytes,
+		changed: make(chan struct{}), line: fair.New[queue.Delivery](),
 	}
 }
 
@@ -43,13 +58,11 @@ func newRoom(requests, bytes int) *room {
 func (r *room) reserve(ctx context.Context) int {
 	for ctx.Err() == nil {
 		r.mu.Lock()
-		n, changed := min(r.free, queue.MaxBatch), r.changed
-		if n >= r.least && r.bytes > 0 {
-			r.free -= n
-			r.mu.Unlock()
+		changed := r.changed
+		r.mu.Unlock()
+		if n := r.tryReserve(); n > 0 {
 			return n
 		}
-		r.mu.Unlock()
 		select {
 		case <-changed:
 		case <-ctx.Done():
@@ -58,22 +71,70 @@ func (r *room) reserve(ctx context.Context) int {
 	return 0
 }
 
-// arrived returns the room that a poll reserved and did not use.
-func (r *room) arrived(reserved int, ds []queue.Delivery) {
-	size := 0
-	for i := range ds {
-		size += len(ds[i].Body)
+// tryReserve returns 0 if there is no room for a poll now.
+func (r *room) tryReserve() int {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	n := min(r.inHand, queue.MaxBatch)
+	if n < r.least || r.bytes <= 0 {
+		return 0
 	}
-	r.add(reserved-len(ds), -size)
+	r.inHand -= n
+	return n
+}
+
+// arrived puts what a poll returned in line, and returns the room that it
+// reserved and did not use.
+func (r *room) arrived(reserved int, ds []queue.Delivery) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for _, d := range ds {
+		r.bytes -= len(d.Body)
+		r.line.Push(d.Group, 1, d)
+	}
+	if len(ds) < reserved {
+		r.returns(reserved-len(ds), 0)
+	}
+}
+
+// next takes the next request from the line, if it may be at work now.
+func (r *room) next() (d queue.Delivery, ok bool) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.free <= 0 {
+		return d, false
+	}
+	if d, ok = r.line.Next(); ok {
+		r.free--
+		r.line.Charge(d.Group, 1)
+	}
+	return d, ok
+}
+
+// waiting is how many requests wait in line.
+func (r *room) waiting() int {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.line.Len()
+}
+
+// done ends a request's work.
+func (r *room) done() {
+	r.mu.Lock()
+	r.free++
+	r.mu.Unlock()
 }
 
 // gone returns a request's room.
-func (r *room) gone(d queue.Delivery) { r.add(1, len(d.Body)) }
-
-func (r *room) add(requests, bytes int) {
+func (r *room) gone(d queue.Delivery) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	r.free += requests
+	r.returns(1, len(d.Body))
+}
+
+// returns wakes the polls that wait for room. The caller holds mu.
+func (r *room) returns(requests, bytes int) {
+	r.inHand += requests
 	r.bytes += bytes
 	close(r.changed)
 	r.changed = make(chan struct{})
@@ -110,6 +171,15 @@ func (r *room) leave(w *way, place *list.Element, size int) {
 	defer r.mu.Unlock()
 	w.line.Remove(place)
 	w.bytes -= size
+}
+
+// slow tells whether the first in line of a way has waited for longer than
+// slowFor.
+func (r *room) slow(w *way) bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	first := w.line.Front()
+	return first != nil && time.Since(first.Value.(time.Time)) >= slowFor
 }
 
 // answers records that a way has sent something.

@@ -11,13 +11,20 @@ import (
 	"github.com/scriptfleet/scriptfleet/pkg/queue/memqueue"
 )
 
+// add changes what may be at work.
+func (r *room) add(requests, bytes int) {
+	r.mu.Lock()
+	r.free, r.bytes = r.free+requests, r.bytes+bytes
+	r.mu.Unlock()
+}
+
 // Stuck ways take all requests of a short time, and after that hold no more
 // than their share.
 func TestStuckWaysLeaveRoomForTheRest(t *testing.T) {
 	const requests, bytes, size = 500, 16 << 20, 4 << 10
 	for stuck := 1; stuck <= 8; stuck++ {
 		synctest.Test(t, func(t *testing.T) {
-			r := newRoom(requests, bytes)
+			r := newRoom(atWork*requests, bytes)
 			ways := make([]*way, stuck)
 			for i := range ways {
 				ways[i] = newWay(zap.NewNop(), memqueue.New("q", memqueue.Options{}), nil, panics.Guard{})

@@ -23,6 +23,14 @@ const sendWithin = 10 * time.Second
 // requests may enter. In that time SQS sends more than the default MaxInHand.
 const behind = 500 * time.Millisecond
 
+// slowFor is how long the first in line of a partition may wait before runs are
+// spread over all partitions.
+const slowFor = 100 * time.Millisecond
+
+// untriedFor is how long after a failure only tenants whose shard has the
+// partition try it again.
+const untriedFor = time.Minute
+
 // errAway is the reason for putting a request back whose next queue accepts
 // nothing now.
 var errAway = errors.New("dispatcher: the queue is away or behind")
@@ -109,15 +117,24 @@ func (d *Dispatcher) sendBy(ctx context.Context, w *way, m queue.Message) error 
 	return fmt.Errorf("%w: %w", errAway, err)
 }
 
-// place chooses the tenant's way: the emptier partition of its shard; or, once
-// the tenant is over its backlog budget, the side partition, for which workers
-// use only left-over room.
+// place chooses the tenant's way: a partition of its shard; or, once the tenant
+// is over its budget of open runs, the side partition, for which workers use
+// only left-over room. See backlogs and router.
 func (d *Dispatcher) place(tenant string) *way {
 	limits := d.deps.Tenants.Limits(tenant)
-	if d.backlogs.over(tenant, limits.MaxBacklog) && d.side != nil {
+	if d.backlogs.over(tenant, limits) && d.side != nil {
 		return d.side
 	}
 	return d.partitions[d.route.choose(tenant, limits.Partitions)]
+}
+
+// The methods of routes:
+
+func (d *Dispatcher) high() bool      { return d.backlogs.high(d.room.waiting()) }
+func (d *Dispatcher) away(p int) bool { return d.partitions[p].away.Paused() }
+func (d *Dispatcher) fails(p int) bool {
+	w := d.partitions[p]
+	return w.away.within(untriedFor) || d.room.slow(w)
 }
 
 // flushAccepts accepts many runs in the ledger in one round trip.

@@ -138,7 +138,9 @@ type inflight struct {
 
 	mu          sync.Mutex
 	all         map[*held]struct{}
-	active      int // neither parked nor kept
+	active      int // neither parked nor kept nor leaving
+	leaving     int // past their execution
+	reserved    int // for polls under way
 	kept        []*held
 	parked      int
 	parkedBytes int
@@ -218,14 +220,14 @@ func (in *inflight) letGo(h *held) {
 func (in *inflight) answered(h *held) {
 	in.mu.Lock()
 	defer in.mu.Unlock()
-	s := in.of(h.tenant())
 	if h.active {
 		h.active = false
+		s := in.of(h.tenant())
 		in.active, s.active = in.active-1, s.active-1
 	}
 	if h.leaving {
 		h.leaving = false
-		s.leaving--
+		in.leaving--
 	}
 	in.tell()
 }
@@ -259,26 +261,20 @@ func (in *inflight) unpark(h *held) {
 	in.parkedBytes, s.parkedBytes = in.parkedBytes-size, s.parkedBytes-size
 }
 
-// room waits until the worker may take more deliveries in hand, and returns how
-// many. It returns 0 once ctx has ended.
-func (in *inflight) room(ctx context.Context) int {
-	return in.until(ctx, func(active int) int { return roomFactor*in.concurrency - active })
-}
-
 // roomFactor is how many deliveries may be in hand for each turn: one that
-// executes, and two that wait.
-const roomFactor = 3
+// executes, and two that wait. From the side partition only sideFactor are
+// taken: the rest of the room is for the partitions.
+const (
+	roomFactor = 3
+	sideFactor = 2
+)
 
-// leftOver is the room for the side partition: turns for which nothing in hand
-// waits.
-func (in *inflight) leftOver(ctx context.Context) int {
-	return in.until(ctx, func(active int) int { return in.concurrency - active })
-}
-
-func (in *inflight) until(ctx context.Context, room func(active int) int) int {
+// room waits until the worker may take more deliveries in hand, of factor for
+// each turn, and returns how many. It returns 0 once ctx has ended.
+func (in *inflight) room(ctx context.Context, factor int) int {
 	for ctx.Err() == nil {
 		in.mu.Lock()
-		n, changed := room(in.active), in.changed
+		n, changed := in.free(factor), in.changed
 		in.mu.Unlock()
 		if n > 0 {
 			return n
@@ -289,6 +285,27 @@ func (in *inflight) until(ctx context.Context, room func(active int) int) int {
 		}
 	}
 	return 0
+}
+
+// free is how many more deliveries may be in hand. The caller holds mu.
+func (in *inflight) free(factor int) int { return factor*in.concurrency - in.active - in.reserved }
+
+// reserve reserves room for a full poll, if there is.
+func (in *inflight) reserve(factor int) bool {
+	in.mu.Lock()
+	defer in.mu.Unlock()
+	if in.free(factor) < queue.MaxBatch {
+		return false
+	}
+	in.reserved += queue.MaxBatch
+	return true
+}
+
+func (in *inflight) unreserve() {
+	in.mu.Lock()
+	defer in.mu.Unlock()
+	in.reserved -= queue.MaxBatch
+	in.tell()
 }
 
 // each calls f with a snapshot of the deliveries in hand.

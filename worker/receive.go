@@ -19,6 +19,8 @@ type source struct {
 	delete *queue.Deleter
 	extend *queue.Extender
 	away   *lasting.Fault
+	polls  *queue.Polls
+	room   int           // see inflight.room
 	look   time.Duration // see lookEvery
 }
 
@@ -26,7 +28,8 @@ func (w *Worker) newSource(q queue.Queue) *source {
 	log := w.log.With(zap.String("queue", q.Name()))
 	return &source{
 		queue: q, delete: queue.NewDeleter(q, 2, w.guard), extend: queue.NewExtender(q, 1, w.guard),
-		away: lasting.New(log, "cannot receive; trying again", "receiving again"), look: lookEvery,
+		away:  lasting.New(log, "cannot receive; trying again", "receiving again"),
+		polls: queue.NewPolls(roomFactor * w.cfg.Concurrency / queue.MaxBatch), room: roomFactor, look: lookEvery,
 	}
 }
 
@@ -35,49 +38,85 @@ func (w *Worker) newSource(q queue.Queue) *source {
 // returns is put back at once, like every delivery in hand when the worker
 // stops.
 //
-// Room is checked before a poll and not reserved for it, because most polls
+// Room is checked before a long poll and not reserved for it, because most polls
 // wait at empty partitions. Several polls may use the same room, so up to
 // MaxBatch deliveries per partition more than the room can be in hand, waiting.
+// While polls come full, others that do not wait are made beside the long one:
+// see queue.Polls. For those, room is reserved.
 //
 // Deliveries above their tenant's share are kept: see kept.go. After that the
 // partition is asked only for as many as this tenant may have, and for one
 // delivery every lookEvery: SQS's fair delivery returns other tenants'
 // deliveries first.
-func (w *Worker) receive(intake, work context.Context, s *source, room func(context.Context) int) {
+func (w *Worker) receive(intake, work context.Context, s *source) {
 	crowd, pause := "", false // the tenant that fills the partition, and whether it still does
 	for w.breaker.Wait(intake) == nil {
-		n := min(room(intake), queue.MaxBatch)
+		n := min(w.inflight.room(intake, s.room), queue.MaxBatch)
 		if n == 0 {
 			return // intake has ended
 		}
 		if pause {
 			n = min(n, w.inflight.crowded(intake, crowd, jittered(s.look)))
 		}
-		ds, err := s.queue.Receive(intake, queue.Poll{
-			Max: n, Wait: w.cfg.PollWait, Visibility: w.cfg.Visibility,
-		})
+		got, err := w.poll(intake, work, s, n, w.cfg.PollWait)
 		if err != nil {
-			if intake.Err() == nil {
-				s.away.Met(err)
-				w.breaker.Open(err)
-			}
 			continue
 		}
-		s.away.Over()
-		w.metrics.received.Add(float64(len(ds)))
-		over := false
-		for _, d := range ds {
-			if !w.offer(intake, work, s, d) {
-				crowd, over = d.Group, true
-			}
-		}
 		switch {
-		case over:
-			pause = true
-		case len(ds) < n:
+		case got.over:
+			crowd, pause = got.crowd, true
+		case got.n < n:
 			pause = false // the partition is empty
 		}
+		w.pollMore(intake, work, s, got.n == queue.MaxBatch && !pause)
 	}
+}
+
+// pollMore begins the further polls that are needed. Each is repeated while it
+// is needed, comes full, and there is room for it.
+func (w *Worker) pollMore(intake, work context.Context, s *source, full bool) {
+	for range s.polls.Came(full) {
+		w.inflight.wg.Go(func() {
+			defer s.polls.Ended()
+			w.guard.Catch(func() {
+				for again := true; again && intake.Err() == nil && w.inflight.reserve(s.room); {
+					got, err := w.poll(intake, work, s, queue.MaxBatch, 0)
+					w.inflight.unreserve()
+					again = err == nil && got.n == queue.MaxBatch && !got.over
+					w.pollMore(intake, work, s, again)
+				}
+			}, nil)
+		})
+	}
+}
+
+// polled is what a poll brought: how many deliveries, and the tenant of those
+// above their share.
+type polled struct {
+	n     int
+	over  bool
+	crowd string
+}
+
+// poll receives once, and takes what comes into hand.
+func (w *Worker) poll(intake, work context.Context, s *source, n int, wait time.Duration) (got polled, err error) {
+	ds, err := s.queue.Receive(intake, queue.Poll{Max: n, Wait: wait, Visibility: w.cfg.Visibility})
+	if err != nil {
+		if intake.Err() == nil {
+			s.away.Met(err)
+			w.breaker.Open(err)
+		}
+		return got, err
+	}
+	s.away.Over()
+	w.metrics.received.Add(float64(len(ds)))
+	got.n = len(ds)
+	for _, d := range ds {
+		if !w.offer(intake, work, s, d) {
+			got.over, got.crowd = true, d.Group
+		}
+	}
+	return got, nil
 }
 
 // offer takes a delivery into hand, or keeps it, or puts it back. It returns

@@ -18,9 +18,8 @@ import (
 // parked, one tenant gets three quarters. Deliveries above the share are kept
 // undecoded (see kept.go): no claim, no attempt, no round trip to the ledger.
 type share struct {
-	active  int // in hand, neither parked nor kept
-	leaving int // of the active ones, those past their execution
-	running int // of the active ones, those with the fleet's slots
+	active  int // in hand, neither parked nor kept nor leaving
+	running int // those with the fleet's slots
 
 	kept                int // above the share
 	parked, parkedBytes int
@@ -83,7 +82,7 @@ func (in *inflight) left(tenant string) int {
 	// activeFactor + 1, so a third of the difference may be taken, rounded up.
 	n = (n + activeFactor) / (1 + activeFactor)
 	if time.Now().Before(s.cappedUntil) {
-		n = min(n, s.running+s.leaving+max(4, in.concurrency/4)-s.active)
+		n = min(n, s.running+max(4, in.concurrency/4)-s.active)
 	}
 	return n
 }
@@ -111,12 +110,20 @@ func (in *inflight) crowded(ctx context.Context, tenant string, pause time.Durat
 	}
 }
 
-// leaves records that a delivery is past its execution.
+// leaves records that a delivery is past its execution: what is left of it
+// needs no turn, so it takes no room. As many may be leaving as may be active;
+// above that, the room waits for the results queue.
 func (in *inflight) leaves(h *held) {
 	in.mu.Lock()
 	defer in.mu.Unlock()
-	in.of(h.tenant()).leaving++
-	h.leaving = true
+	if !h.active || in.leaving == roomFactor*in.concurrency {
+		return
+	}
+	h.active, h.leaving = false, true
+	in.leaving++
+	in.active--
+	in.of(h.tenant()).active--
+	in.tell()
 }
 
 // hasSlots records that a run has its tenant's slots in the fleet.

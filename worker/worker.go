@@ -201,18 +201,18 @@ func (w *Worker) Run(intake, work context.Context) error {
 	heart.Go(func() { w.guard.Loop(beating, "heartbeat", func() { w.heartbeat(beating) }) })
 
 	var receivers sync.WaitGroup
-	receive := func(s *source, room func(context.Context) int) {
+	receive := func(s *source) {
 		receivers.Go(func() {
-			w.guard.Loop(intake, s.queue.Name(), func() { w.receive(intake, work, s, room) })
+			w.guard.Loop(intake, s.queue.Name(), func() { w.receive(intake, work, s) })
 		})
 	}
 	for _, q := range w.deps.Partitions {
-		receive(w.newSource(q), w.inflight.room)
+		receive(w.newSource(q))
 	}
 	if w.deps.Side != nil {
 		s := w.newSource(w.deps.Side)
-		s.look = lookSideEvery
-		receive(s, w.inflight.leftOver)
+		s.room, s.look = sideFactor, lookSideEvery
+		receive(s)
 	}
 	receivers.Go(func() {
 		w.guard.Loop(intake, "dead letters", func() { w.deadLetters(intake, work) })

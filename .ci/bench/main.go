@@ -43,11 +43,15 @@ type measurement struct {
 var measurements = []measurement{
 	{"costs", "requests, round trips and commands a run", 4 * time.Minute, costs},
 	{"quiet", "a quiet tenant beside floods, in virtual time", 3 * time.Minute, quiet},
+	{"burst", "runs a second and CPU a run of a burst, real processes", 3 * time.Minute, burst},
+	{"delay", "added delay at 20 runs a second, real processes", 2 * time.Minute, delay},
+	{"first", "first runs, and their calls of the control plane, real processes", 2 * time.Minute, first},
 }
 
 // bench is a run of the program.
 type bench struct {
 	dir      string // for temporary files
+	bin      string // folder of the binaries, once they are built
 	where    where
 	figures  figures
 	recorded []string // names, of this run
@@ -77,7 +81,7 @@ func main() {
 	flag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
-	if err := run(ctx, *only, *write, *asJSON, *verbose); err != nil {
+	if err := start(ctx, *only, *write, *asJSON, *verbose); err != nil {
 		fmt.Fprintln(os.Stderr, "bench:", err)
 		os.Exit(1)
 	}
@@ -93,7 +97,7 @@ func usage() {
 	flag.PrintDefaults()
 }
 
-func run(ctx context.Context, only string, write, asJSON, verbose bool) (err error) {
+func start(ctx context.Context, only string, write, asJSON, verbose bool) (err error) {
 	chosen, err := choose(only)
 	if err != nil {
 		return err

@@ -222,7 +222,7 @@ func (b books) print(w io.Writer) {
 		fmt.Fprintf(w, "\nnote: %s\n", b.note)
 	}
 	if b.Oldest != nil {
-		fmt.Fprintf(w, "\noldest open run: %s of %s, %s since %s\n", b.Oldest.Run, b.Oldest.Tenant, b.Oldest.State, b.Oldest.Since.Local().Format(time.DateTime))
+		fmt.Fprintf(w, "\noldest open run: %s of %s, %s since %s\n", b.Oldest.Run, printable(b.Oldest.Tenant), b.Oldest.State, b.Oldest.Since.Local().Format(time.DateTime))
 	}
 }
 

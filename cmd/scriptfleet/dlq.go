@@ -98,7 +98,7 @@ func (dlqList) Help() string {
 	return `Examples:
 
   scriptfleet dlq list
-  scriptfleet dlq list --requests --json | jq -r '.[].reason'`
+  scriptfleet dlq list --requests --json | jq -r .reason`
 }
 
 func (c *dlqList) Run(ctx context.Context) error {
@@ -111,12 +111,12 @@ func (c *dlqList) Run(ctx context.Context) error {
 		return err
 	}
 	if c.JSON {
-		return printJSON(found)
+		return printLines(found, asIs[letter])
 	}
 	return printTable(func(w io.Writer) {
-		fmt.Fprintln(w, "LETTER\tSINCE\tTENANT\tREQUEST\tTYPE\tREASON")
+		row(w, "LETTER", "SINCE", "TENANT", "REQUEST", "TYPE", "REASON")
 		for _, l := range found {
-			fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\t%s\n", l.ID, l.Since.Local().Format(time.DateTime), l.Tenant, l.Run, l.Type, l.Reason)
+			row(w, l.ID, l.Since.Local().Format(time.DateTime), l.Tenant, l.Run, l.Type, l.Reason)
 		}
 	})
 }
@@ -147,9 +147,8 @@ func (c *dlqShow) Run(ctx context.Context) error {
 	case c.JSON:
 		return printJSON(found)
 	}
-	fmt.Fprintf(os.Stderr, "%s since %s: %s %s\n", found.ID, found.Since.Local().Format(time.DateTime), found.Type, found.Reason)
-	fmt.Println(found.Body)
-	return nil
+	fmt.Fprintf(os.Stderr, "%s since %s: %s %s\n", found.ID, found.Since.Local().Format(time.DateTime), printable(found.Type), printable(found.Reason))
+	return printFitted(found.Body + "\n")
 }
 
 type dlqRedrive struct {
@@ -188,7 +187,7 @@ func (c *dlqRedrive) Run(ctx context.Context) error {
 	})
 	switch {
 	case c.JSON:
-		return errors.Join(err, printJSON(sent))
+		return errors.Join(err, printLines(sent, asIs[redriven]))
 	case err == nil && len(sent) == 0:
 		fmt.Println(c.none())
 	}

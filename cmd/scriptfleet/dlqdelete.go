@@ -98,7 +98,7 @@ func (c *dlqDelete) Run(ctx context.Context) error {
 		return nil
 	})
 	if c.JSON {
-		return errors.Join(err, printJSON(gone))
+		return errors.Join(err, printLines(gone, asIs[deletedLetter]))
 	}
 	did := "deleted"
 	if c.DryRun {

@@ -182,9 +182,9 @@ func explain(r ledger.Record) explanation {
 }
 
 func (e explanation) print(w io.Writer) {
-	fmt.Fprintf(w, "run      %s\n", e.Run)
+	fmt.Fprintf(w, "run      %s\n", printable(string(e.Run)))
 	if e.Tenant != "" {
-		fmt.Fprintf(w, "request  %s of %s, %s\n", e.ID, e.Tenant, e.Source)
+		fmt.Fprintf(w, "request  %s of %s, %s\n", printable(e.ID), printable(e.Tenant), printable(e.Source))
 	}
 	fmt.Fprintf(w, "state    %s", e.State)
 	if !e.Since.IsZero() {
@@ -192,10 +192,10 @@ func (e explanation) print(w io.Writer) {
 	}
 	fmt.Fprintln(w)
 	if e.Worker != "" {
-		fmt.Fprintf(w, "worker   %s\n", e.Worker)
+		fmt.Fprintf(w, "worker   %s\n", printable(e.Worker))
 	}
 	if e.Attempts > 0 {
 		fmt.Fprintf(w, "attempts %d\n", e.Attempts)
 	}
-	fmt.Fprintf(w, "\n%s\n", e.Text)
+	fmt.Fprintf(w, "\n%s\n", printableLines(e.Text))
 }

@@ -22,7 +22,7 @@ import (
 // only the flags that it uses.
 type operator struct {
 	config.Named
-	JSON bool `name:"json" help:"Print JSON."`
+	JSON bool `name:"json" help:"Print JSON, one object a line (scriptfleet schema)."`
 }
 
 // open connects to the fleet of the AWS SDK's configuration: environment,
@@ -86,15 +86,22 @@ func connect(ctx context.Context, o embedded.Options, line *progress.Line) (_ *w
 	return stack.Fleet, func() { _ = stack.Abandon(ctx) }, nil
 }
 
-func printJSON(v any) error {
+// printJSON prints one object on one line.
+func printJSON(v any) error { return printLines([]any{v}, asIs[any]) }
+
+// printLines prints one object a line, as the published schemas describe them.
+func printLines[T, S any](all []T, shown func(T) S) error {
 	enc := json.NewEncoder(os.Stdout)
 	enc.SetEscapeHTML(false)
-	enc.SetIndent("", "  ")
-	if err := enc.Encode(v); err != nil {
-		return fmt.Errorf("print JSON: %w", err)
+	for _, one := range all {
+		if err := enc.Encode(shown(one)); err != nil {
+			return fmt.Errorf("print JSON: %w", err)
+		}
 	}
 	return nil
 }
+
+func asIs[T any](v T) T { return v }
 
 // differences are contradictions between the settings of the fleet's processes,
 // or between theirs and this command's.

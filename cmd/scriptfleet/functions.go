@@ -34,7 +34,7 @@ func (functionsList) Help() string {
 	return `Examples:
 
   scriptfleet functions list --tenant acme
-  scriptfleet functions list --json | jq length`
+  scriptfleet functions list --json | jq -r .function`
 }
 
 func (c *functionsList) Run(ctx context.Context) error {
@@ -49,12 +49,12 @@ func (c *functionsList) Run(ctx context.Context) error {
 	}
 	found = ofTenant(found, c.Prefix, c.Tenant)
 	if c.JSON {
-		return printJSON(shownAs(found))
+		return printLines(found, shownAs)
 	}
 	return printTable(func(w io.Writer) {
-		fmt.Fprintln(w, "FUNCTION\tRUNTIME\tMADE\tCODE")
+		row(w, "FUNCTION", "RUNTIME", "MADE", "CODE")
 		for _, f := range found {
-			fmt.Fprintf(w, "%s\t%s\t%s\t%d bytes\n", f.Name, f.Runtime, f.LastModified.Local().Format(time.DateTime), f.CodeBytes)
+			row(w, f.Name, f.Runtime, f.LastModified.Local().Format(time.DateTime), fmt.Sprint(f.CodeBytes, " bytes"))
 		}
 	})
 }
@@ -82,12 +82,8 @@ type shownFunction struct {
 	CodeBytes int64     `json:"code_bytes"`
 }
 
-func shownAs(found []function.Info) []shownFunction {
-	shown := make([]shownFunction, len(found))
-	for i, f := range found {
-		shown[i] = shownFunction{f.Name, f.Runtime, f.LastModified, f.CodeBytes}
-	}
-	return shown
+func shownAs(f function.Info) shownFunction {
+	return shownFunction{f.Name, f.Runtime, f.LastModified, f.CodeBytes}
 }
 
 type functionsBuild struct {
@@ -200,7 +196,7 @@ func (c *functionsRemove) Run(ctx context.Context) error {
 		}
 	}
 	if c.JSON {
-		return printJSON(shownAs(removed))
+		return printLines(removed, shownAs)
 	}
 	return nil
 }

@@ -23,6 +23,7 @@ type commands struct {
 	Run       runCommand       `cmd:"" help:"Run one script and print what main returned."`
 	Replay    replayCommand    `cmd:"" help:"Send a batch of requests at a rate; report latency, builds, and what was lost or doubled."`
 	Report    reportCommand    `cmd:"" help:"Show the report of a replay again, beside another, or as a page."`
+	Runs      runsCommand      `cmd:"" help:"List recent runs, and show where the time of one went."`
 	Explain   explainCommand   `cmd:"" help:"Tell where a run is, and what it waits for."`
 	DLQ       dlqCommand       `cmd:"" name:"dlq" help:"List, show, redrive and delete dead letters."`
 	Functions functionsCommand `cmd:"" help:"List, build ahead and remove functions."`
@@ -73,7 +74,7 @@ func execute(ctx context.Context, args []string) int {
 		exit.code = exitUsage
 	}
 	if exit.err != nil {
-		fmt.Fprintln(os.Stderr, "scriptfleet:", gone(exit.err))
+		fmt.Fprintln(os.Stderr, "scriptfleet:", printableLines(gone(exit.err).Error()))
 	}
 	return exit.code
 }

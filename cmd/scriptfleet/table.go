@@ -27,7 +27,7 @@ func printFitted(text string) error {
 	if width, _, err := term.GetSize(int(os.Stdout.Fd())); err == nil && width > 20 {
 		text = cut(text, width)
 	}
-	_, err := fmt.Print(text)
+	_, err := fmt.Print(printableLines(text))
 	return err
 }
 

@@ -74,8 +74,8 @@ type Process struct {
 
 // Dispatcher are the settings of a dispatcher.
 type Dispatcher struct {
-	Pollers     int `default:"4" min:"1" max:"100" help:"Polls of the requests queue at a time."`
-	MaxInHand   int `default:"500" min:"10" max:"100000" help:"Requests that the dispatcher has in hand at a time."`
+	Pollers     int `default:"64" min:"1" max:"100" help:"Polls of the requests queue at a time, at most: there are as few as keep up with it."`
+	MaxInHand   int `default:"4000" min:"10" max:"100000" help:"Requests that the dispatcher has in hand at a time. An eighth of them is at work; the others wait in line, where tenants take turns."`
 	MaxInHandMB int `name:"max-in-hand-mb" default:"16" min:"1" max:"100000" help:"MiB of requests that the dispatcher has in hand at a time."`
 }
 
@@ -96,9 +96,14 @@ type Worker struct {
 	UV            string        `name:"uv" help:"Path of uv, or none for pip; by default uv from the PATH, else one that is fetched from the package index."`
 }
 
-// Policy returns the operator's rules for requests. tenantMemoryMB returns the
-// memory that is set for a tenant, or 0 if none is.
-func (f Fleet) Policy(handlerVersion string, tenantMemoryMB func(tenant string) int) (*run.Policy, error) {
+// OfTenants are the settings of tenants that change the rules for requests.
+type OfTenants struct {
+	MemoryMB     func(tenant string) int    // 0 for Fleet.MemoryMB
+	PrivateIndex func(tenant string) string // the name of the tenant's own package index, or ""
+}
+
+// Policy returns the operator's rules for requests.
+func (f Fleet) Policy(handlerVersion string, of OfTenants) (*run.Policy, error) {
 	return run.NewPolicy(run.PolicyConfig{
 		MaxTimeoutSeconds: f.MaxTimeout,
 		DefaultRuntime:    f.DefaultRuntime,
@@ -106,7 +111,8 @@ func (f Fleet) Policy(handlerVersion string, tenantMemoryMB func(tenant string) 
 		AllowRetired:      f.AllowRetired,
 		MemoryMB:          f.MemoryMB,
 		Arch:              f.Arch,
-		TenantMemoryMB:    tenantMemoryMB,
+		TenantMemoryMB:    of.MemoryMB,
+		PrivateIndex:      of.PrivateIndex,
 		Index:             f.Index,
 		Handler:           handlerVersion,
 	})

@@ -102,13 +102,10 @@ func TestATenantsOwnIndexIsTheOnlyOneAsked(t *testing.T) {
 	t.Parallel()
 	url, asked := hangingIndex(t)
 	b := builder(t, Config{Timeout: 3 * time.Second})
-	b.deps.PrivateIndex = func(tenant string) string {
-		if tenant == "acme" {
-			return url
-		}
-		return ""
-	}
-	_, err := b.Layer(t.Context(), script(t, python(t), "six==1.17.0"))
+	b.deps.PrivateIndex = func(context.Context, run.Script) (PrivateIndex, error) { return PrivateIndex{URL: url}, nil }
+	s := script(t, python(t), "six==1.17.0")
+	s.PrivateIndex = url
+	_, err := b.Layer(t.Context(), s)
 	wantError(t, err, TypeBuildTimeout, run.OwnerOperator, true)
 	if len(asked) == 0 {
 		t.Error("the tenant's index was not asked")

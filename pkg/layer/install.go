@@ -18,6 +18,7 @@ type installer struct {
 	uv           string // path of uv, set for each build; empty means pip
 	downloads    string
 	index        indexSettings
+	private      bool // index has a tenant's own
 	interpreters interpreter.Set
 }
 
@@ -81,6 +82,7 @@ func (in installer) uvFlags(s run.Script, w workshop) []string {
 		"--only-binary", ":all:",
 		"--cache-dir", downloads,
 		"--link-mode", link,
+		"--index-strategy", "first-index",
 		"--no-config", "--no-python-downloads", "--no-progress", "--color", "never",
 	}
 	if python, ok := in.anyPython(s.Runtime.Python); ok {

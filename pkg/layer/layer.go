@@ -41,10 +41,10 @@ type Deps struct {
 	Registerer   prometheus.Registerer // nil registers no metrics
 	Interpreters interpreter.Set
 
-	// PrivateIndex returns the URL of a tenant's own package index, or "". The
-	// env's hash must have been made with the same URL: such a layer belongs to
-	// that tenant alone. May be nil.
-	PrivateIndex func(tenant string) string
+	// PrivateIndex returns the package index of a script whose PrivateIndex
+	// names one: such a layer belongs to that tenant alone. It is nil where no
+	// tenant has one.
+	PrivateIndex func(ctx context.Context, s run.Script) (PrivateIndex, error)
 
 	// Progress is called with each line of a build's log. It must not block;
 	// builds call it concurrently. May be nil.
@@ -94,9 +94,6 @@ func New(cfg Config, deps Deps) (*Builder, error) {
 	uv, err := newUVSource(cfg, deps.Log)
 	if err != nil {
 		return nil, fmt.Errorf("make layer builder: %w", err)
-	}
-	if deps.PrivateIndex == nil {
-		deps.PrivateIndex = func(string) string { return "" }
 	}
 	b := &Builder{cfg: cfg, deps: deps, installer: newInstaller(cfg, deps.Interpreters), uv: uv, cache: c, meters: newMeters(deps.Registerer)}
 	uv.fetch = b.fetchUV

@@ -111,11 +111,11 @@ func (b *Builder) install(ctx context.Context, s run.Script, work workshop, log 
 	if installer.uv, err = b.uv.get(ctx, log); err != nil {
 		return nil, err
 	}
-	if url := b.deps.PrivateIndex(s.Tenant); url != "" {
-		installer.index = installer.index.only(url)
+	if installer, err = installer.of(ctx, s, b.deps.PrivateIndex); err != nil {
+		return nil, err
 	}
 	if err := installer.install(ctx, s, work, log); err != nil {
-		return nil, err
+		return nil, installer.ofPrivate(err, s)
 	}
 	if err := dropBytecode(work.target); err != nil {
 		return nil, err

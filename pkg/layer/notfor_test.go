@@ -3,15 +3,17 @@ package layer
 import (
 	"strings"
 	"testing"
+
+	"github.com/scriptfleet/scriptfleet/pkg/fleettest/pypitest"
 )
 
 func TestAPackageThatIsNotForThePythonIsNamedInTheLog(t *testing.T) {
 	t.Parallel()
 	minor := python(t)
-	index := serve(t,
-		wheel{name: "old-tool", version: "3.6", requires: []string{"new-tool"}, files: map[string]string{
+	index := pypitest.Serve(t,
+		pypitest.Wheel{Name: "old-tool", Version: "3.6", Requires: []string{"new-tool"}, Files: map[string]string{
 			"oldtool/__init__.py": "x = '\\d'\n", "oldtool/stream.py": "\ndef start(async): pass\n", "oldtool/tests/bad.py": "print 1\n"}},
-		wheel{name: "new-tool", version: "1", files: map[string]string{"newtool.py": "x = '\\d'\n"}})
+		pypitest.Wheel{Name: "new-tool", Version: "1", Files: map[string]string{"newtool.py": "x = '\\d'\n"}})
 	l := mustBuild(t, builder(t, Config{Index: index}), script(t, minor, "old-tool==3.6"))
 	want := "warning: old-tool 3.6 is not written for Python " + minor + " (oldtool/stream.py, line 2: invalid syntax); if the script imports that, require a newer version of old-tool"
 	if !strings.Contains(l.Log, want) {

@@ -4,6 +4,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/scriptfleet/scriptfleet/pkg/fleettest/pypitest"
 	"github.com/scriptfleet/scriptfleet/pkg/run"
 )
 
@@ -13,10 +14,10 @@ import (
 func TestAModuleOfPythonsIsLeftOutWhereAnotherPackageBringsIt(t *testing.T) {
 	t.Parallel()
 	minor := python(t)
-	index := serve(t,
-		wheel{name: "old-tool", version: "2.1", requires: []string{"enum34"}, files: map[string]string{
+	index := pypitest.Serve(t,
+		pypitest.Wheel{Name: "old-tool", Version: "2.1", Requires: []string{"enum34"}, Files: map[string]string{
 			"oldtool/__init__.py": "", "platform.py": "", "xml/oldtool.py": "", "cgi/oldtool.py": ""}},
-		wheel{name: "enum34", version: "1.1", files: map[string]string{"enum/__init__.py": "", "enum/LICENSE": ""}})
+		pypitest.Wheel{Name: "enum34", Version: "1.1", Files: map[string]string{"enum/__init__.py": "", "enum/LICENSE": ""}})
 	for _, uv := range []string{"", NoUV} {
 		l := mustBuild(t, builder(t, Config{UV: uv, Index: index}), script(t, minor, "old-tool==2.1"))
 		var names []string
@@ -38,7 +39,7 @@ func TestAModuleOfPythonsIsLeftOutWhereAnotherPackageBringsIt(t *testing.T) {
 
 func TestARequirementThatOnlyShadowsPythonIsTheAuthorsToRemove(t *testing.T) {
 	t.Parallel()
-	index := serve(t, wheel{name: "typing", version: "3.10", files: map[string]string{"typing.py": ""}})
+	index := pypitest.Serve(t, pypitest.Wheel{Name: "typing", Version: "3.10", Files: map[string]string{"typing.py": ""}})
 	for _, uv := range []string{"", NoUV} {
 		_, err := builder(t, Config{UV: uv, Index: index}).Layer(t.Context(), script(t, python(t), "typing>=3"))
 		e := wantError(t, err, TypePartOfPython, run.OwnerAuthor, false)

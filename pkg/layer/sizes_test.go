@@ -10,6 +10,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/scriptfleet/scriptfleet/pkg/fleettest/pypitest"
 	"github.com/scriptfleet/scriptfleet/pkg/run"
 )
 
@@ -76,11 +77,11 @@ func TestVersionsThatPipOnlyTriesTakeNoRoomInALayer(t *testing.T) {
 	const limit = 8 << 20
 	noise := make([]byte, 7<<20)
 	_, _ = rand.Read(noise)
-	wheels := []wheel{{name: "base", version: "1"}, {name: "base", version: "2"}}
+	wheels := []pypitest.Wheel{{Name: "base", Version: "1"}, {Name: "base", Version: "2"}}
 	for n := range 16 {
-		wheels = append(wheels, wheel{name: "wide", version: fmt.Sprintf("1.%d", n), requires: []string{"base<2"}, files: map[string]string{"wide.bin": string(noise)}})
+		wheels = append(wheels, pypitest.Wheel{Name: "wide", Version: fmt.Sprintf("1.%d", n), Requires: []string{"base<2"}, Files: map[string]string{"wide.bin": string(noise)}})
 	}
-	b := builder(t, Config{UV: NoUV, Index: serve(t, wheels...), MaxUnpackedBytes: limit})
+	b := builder(t, Config{UV: NoUV, Index: pypitest.Serve(t, wheels...), MaxUnpackedBytes: limit})
 	l, err := b.Layer(t.Context(), script(t, python(t), "wide>=1", "base==2"))
 	var e *run.Error
 	if !errors.As(err, &e) || e.Type != TypeRequirementConflict || !strings.Contains(e.Message, "wide 1.15 needs base<2 (none of the 16 versions") {

@@ -12,6 +12,8 @@ import (
 
 	"go.uber.org/zap"
 	"go.uber.org/zap/zaptest/observer"
+
+	"github.com/scriptfleet/scriptfleet/pkg/fleettest/pypitest"
 )
 
 func TestAUVThatDoesNotWorkIsRefusedAtStart(t *testing.T) {
@@ -61,7 +63,7 @@ func TestAMachineWithoutUVFetchesItOnce(t *testing.T) {
 }
 
 func TestAnotherUVThanThePinnedOneIsNotRun(t *testing.T) {
-	index := serve(t, wheel{name: "uv", version: uvVersion, files: map[string]string{"uv-" + uvVersion + ".data/scripts/uv": "#!/bin/sh\necho uv 0.0\n"}})
+	index := pypitest.Serve(t, pypitest.Wheel{Name: "uv", Version: uvVersion, Files: map[string]string{"uv-" + uvVersion + ".data/scripts/uv": "#!/bin/sh\necho uv 0.0\n"}})
 	b, logs := withoutUV(t, Config{CacheDir: t.TempDir(), Index: index})
 	l, err := b.Layer(t.Context(), script(t, python(t), "scriptfleet-none"))
 	if err == nil || !strings.Contains(l.Log, "uv could not be fetched") || !strings.Contains(l.Log, "with pip") {

@@ -254,6 +254,13 @@ type Ledger interface {
 	// Backlogs returns how many open runs each of the tenants has. If Redis
 	// loses single records, for example by eviction, the count may be too high.
 	Backlogs(ctx context.Context, tenants []string) ([]int, error)
+
+	// Recent returns the summaries that are kept of a tenant's finished runs, the
+	// newest first. They are for people: how many are kept, and for how long, is
+	// bounded for each tenant, and a ledger that was lost has none.
+	Recent(ctx context.Context, tenant string) ([]Summary, error)
+	// RecentTenants lists the tenants of which summaries are kept, in order.
+	RecentTenants(ctx context.Context) ([]string, error)
 }
 
 // Finish is the result of a held run.
@@ -261,6 +268,9 @@ type Finish struct {
 	Hold   Hold
 	Status run.Status
 	Result []byte // the event, or its claim check
+	// Summary is kept for Recent; nil for none. A call that is repeated keeps it
+	// once.
+	Summary *Summary
 }
 
 // Calls are calls of Finish, Published, Claim and Invoking, by many runs.

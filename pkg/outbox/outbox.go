@@ -161,8 +161,9 @@ func (o *Outbox) Finish(ctx context.Context, hold ledger.Hold, res run.Result, w
 	if err != nil {
 		return err
 	}
+	summary := ledger.SummaryOf(hold, res)
 	err = o.repeat(ctx, func() error {
-		_, err := o.calls.do(context.WithoutCancel(ctx), call{finish: &ledger.Finish{Hold: hold, Status: res.Data.Status, Result: body}})
+		_, err := o.calls.do(context.WithoutCancel(ctx), call{finish: &ledger.Finish{Hold: hold, Status: res.Data.Status, Result: body, Summary: &summary}})
 		return err
 	})
 	if err != nil {

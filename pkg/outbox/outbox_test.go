@@ -139,6 +139,9 @@ func (w *world) settledAs(status run.Status) {
 	if err != nil || books.Accepted != 1 || books.Open != 0 || !maps.Equal(books.Finished, map[run.Status]int64{status: 1}) {
 		w.Errorf("the books are %+v, %v", books, err)
 	}
+	if recent, err := w.Recent(context.Background(), theRun.Tenant); err != nil || len(recent) != 1 || recent[0].Run != theRun.Key || recent[0].Status != status {
+		w.Errorf("the recent runs are %+v, %v", recent, err)
+	}
 	rec, err := w.Lookup(context.Background(), theRun.Key)
 	if err != nil || rec.State != ledger.Published {
 		w.Errorf("the ledger has %+v, %v", rec, err)

@@ -22,7 +22,7 @@ func (p *Policy) script(r *Request, now time.Time) (Script, *Error) {
 	if s.Requirements, bad = requirements(offer, r.Data.Requirements); bad != nil {
 		return Script{}, bad
 	}
-	if p.c.PrivateIndex != nil {
+	if p.c.PrivateIndex != nil && offer.Requirements == "" { // a runtime's own requirements are the operator's
 		s.PrivateIndex = p.c.PrivateIndex(r.Tenant)
 	}
 	s.EnvHash = envHash(s, p.c.Index)

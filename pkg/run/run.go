@@ -97,7 +97,7 @@ type Script struct {
 	TimeoutSeconds int
 	MemoryMB       int
 	Arch           string // x86_64 or arm64, as Lambda names them
-	PrivateIndex   string // name of the tenant's own package index; empty for PolicyConfig.Index
+	PrivateIndex   string // name of the tenant's own package index; empty for PolicyConfig.Index alone
 	EnvHash        EnvHash
 	Hash           ScriptHash
 }

@@ -34,7 +34,8 @@ type Process struct {
 	Name       string `json:"name"` // unique among those of the role
 	Partitions int    `json:"partitions"`
 	Bucket     string `json:"bucket"`
-	Version    string `json:"version"` // of the handler in its functions
+	Version    string `json:"version"`         // of the handler in its functions
+	Turns      int    `json:"turns,omitempty"` // runs that a worker executes at a time; not compared
 }
 
 // Board is the list of the fleet's processes.

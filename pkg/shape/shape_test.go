@@ -124,6 +124,16 @@ func TestAProcessThatDiffersIsNotReadyAndSaysSoOnce(t *testing.T) {
 		if err := w.Ready(); err != nil || said.Len() != 2 {
 			t.Errorf("alone again: %v, said %v", err, said.All())
 		}
+		b.change(func() {
+			for _, name := range []string{"w1", "w2"} {
+				b.all[name] = with(reads8, func(p *Process) { p.Name, p.Partitions, p.Turns = name, 4, 32 })
+			}
+		})
+		time.Sleep(2 * Every)
+		if n := w.Turns(); n != 64 {
+			t.Errorf("two workers of 32 turns have %d", n)
+		}
+		b.change(func() { clear(b.all) })
 		stop()
 		<-ended
 		if len(b.all) != 0 {

@@ -25,6 +25,7 @@ type Watch struct {
 
 	mu      sync.Mutex
 	differs []string
+	turns   int
 }
 
 // New returns a Watch of p.
@@ -59,6 +60,14 @@ func (w *Watch) Ready() error {
 	return errors.Join(all...)
 }
 
+// Turns returns how many runs the workers on the board can execute at a time; 0
+// if that is not known. While Redis is out of reach, it returns the last answer.
+func (w *Watch) Turns() int {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.turns
+}
+
 func (w *Watch) look(ctx context.Context) {
 	ctx, cancel := context.WithTimeout(ctx, Every)
 	defer cancel()
@@ -74,9 +83,13 @@ func (w *Watch) look(ctx context.Context) {
 		}
 	}
 	slices.Sort(differs)
+	turns := 0
+	for _, p := range all {
+		turns += p.Turns
+	}
 	w.mu.Lock()
 	before := w.differs
-	w.differs = differs
+	w.differs, w.turns = differs, turns
 	w.mu.Unlock()
 	w.tell(before, differs)
 }

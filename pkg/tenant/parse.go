@@ -112,6 +112,8 @@ func (p parser) tenant(name, path string) (*entry, given, error) {
 			more.externalID, err = p.externalID(path)
 		case "credentials":
 			more.credentials, err = p.credentials(path)
+		case "package_index":
+			e.index, err = p.packageIndex(path)
 		default:
 			err = unknownField(path)
 		}

@@ -5,7 +5,8 @@
 //	  "defaults": { "max_running": 50, "weight": 1, "max_backlog": 10000, "partitions": 2 },
 //	  "tenants": { "acme": { "max_running": 200, "weight": 4,
 //	                         "external_id": "5f0c…",
-//	                         "credentials": { "aws-prod": { "role_arn": "arn:aws:iam::123456789012:role/scriptfleet" } } } } }
+//	                         "credentials": { "aws-prod": { "role_arn": "arn:aws:iam::123456789012:role/scriptfleet" } },
+//	                         "package_index": { "url": "https://pypi.acme.example/simple/", "secret": "env:ACME_INDEX" } } } }
 //
 // The rules:
 //
@@ -42,7 +43,8 @@ type Settings struct {
 // entry is a tenant's entry. It is kept small, since a file may have 100,000.
 type entry struct {
 	Limits
-	more *secrets // nil for a tenant without credentials
+	more  *secrets // nil for a tenant without credentials
+	index *Index   // nil for a tenant without a package index of its own
 }
 
 type secrets struct {

@@ -32,7 +32,8 @@ const example = `{
   "unknown": "refuse",
   "tenants": {
     "acme": { "max_running": 200, "weight": 4, "external_id": "5f0c1d2e3f405162",
-              "credentials": { "aws-prod": { "role_arn": "arn:aws:iam::123456789012:role/scriptfleet" } } },
+              "credentials": { "aws-prod": { "role_arn": "arn:aws:iam::123456789012:role/scriptfleet" } },
+              "package_index": { "url": "https://pypi.acme.example/simple/", "secret": "env:ACME_INDEX", "public": "never" } },
     "quiet": {}
   },
   "defaults": { "max_running": 7, "memory_mb": 512 }
@@ -58,6 +59,27 @@ func TestATenantHasItsOwnThenTheFilesThenOurDefaults(t *testing.T) {
 	}
 	if none := new(Settings); none.Limits("anybody") != Defaults || none.Admit("anybody") != nil {
 		t.Errorf("no file: %+v", none.Limits("anybody"))
+	}
+}
+
+func TestATenantHasItsOwnPackageIndexAlone(t *testing.T) {
+	s, err := Parse([]byte(example))
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := Index{URL: "https://pypi.acme.example/simple/", Secret: "env:ACME_INDEX"}
+	if got, ok := s.Index("acme"); !ok || got != want {
+		t.Errorf("acme: %+v", got)
+	}
+	if got, ok := s.Index("quiet"); ok {
+		t.Errorf("quiet: %+v", got)
+	}
+	s, err = Parse([]byte(`{"tenants":{"acme":{"package_index":{"url":"https://pypi.acme.example/simple/"}}}}`))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if open, _ := s.Index("acme"); !open.Public || open.Name() == want.Name() {
+		t.Errorf("by default: %+v, named %q", open, open.Name())
 	}
 }
 
@@ -97,6 +119,12 @@ func TestATenantFindsItsOwnCredentialsAlone(t *testing.T) {
 
 // faulty maps faulty files to the field that the error has to name.
 var faulty = map[string]string{
+	`{"tenants":{"acme":{"package_index":{"secret":"env:A"}}}}`:                                  "tenants.acme.package_index.url",
+	`{"tenants":{"acme":{"package_index":{"url":"https://u:p@a.example/simple/"}}}}`:             "tenants.acme.package_index.url",
+	`{"tenants":{"acme":{"package_index":{"url":"ftp://a.example/"}}}}`:                          "tenants.acme.package_index.url",
+	`{"tenants":{"acme":{"package_index":{"url":"https://a.example/","secret":"hunter2"}}}}`:     "tenants.acme.package_index.secret",
+	`{"tenants":{"acme":{"package_index":{"url":"https://a.example/","public":"first"}}}}`:       "tenants.acme.package_index.public",
+	`{"tenants":{"acme":{"package_index":{"url":"https://a.example/","token":"hunter2"}}}}`:      "tenants.acme.package_index.token",
 	`{"tenants":{"acme":{"max_runing":1}}}`:                                                      "tenants.acme.max_runing",
 	`{"tenants":{"acme":{"max_running":"20"}}}`:                                                  "tenants.acme.max_running",
 	`{"tenants":{"acme":{"max_running":-1}}}`:                                                    "tenants.acme.max_running",

@@ -31,7 +31,7 @@ type Probe struct {
 // New returns a Probe for the fleet with the prefix.
 func New(client redis.UniversalClient, prefix string) *Probe {
 	key := prefix + ":probe:"
-	return &Probe{client: client, keys: []string{key + "string", key + "hash", key + "set"}, channel: prefix + ":builds"}
+	return &Probe{client: client, keys: []string{key + "string", key + "hash", key + "set", key + "list"}, channel: prefix + ":builds"}
 }
 
 // Try returns nil if Redis executes the commands of the fleet's scripts: it answers,

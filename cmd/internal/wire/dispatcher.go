@@ -44,16 +44,17 @@ func (f *Fleet) Dispatcher(ctx context.Context, p config.Process, d config.Dispa
 	if err != nil {
 		return Running{}, err
 	}
+	watch := f.watch(shape.Dispatcher, processName(), 0)
 	running := dispatcher.New(dispatcher.Config{
 		Pollers: d.Pollers, PollWait: p.PollWait, MaxInHand: d.MaxInHand, MaxInHandBytes: d.MaxInHandMB << 20,
 	}, dispatcher.Deps{
 		Requests: requests, Partitions: partitions, Results: results, DeadLetter: dlq,
-		Side: side, PartitionDeadLetter: partitionDLQ,
+		Side: side, PartitionDeadLetter: partitionDLQ, Turns: watch.Turns,
 		Ledger: f.Ledger, Tenants: f.Tenants(), Policy: f.Policy, Log: f.Log, Registerer: f.Registry,
 	})
 	part := Running{service.Part{Name: "dispatcher", Run: running.Run}, running.Ready, append([]probe.Part{
 		f.keepsPart(), queuePart("requests-queue", requests), queuePart("partition-queues", partitions...), queuePart("side-queue", side),
 		queuePart("results-queue", results), queuePart("requests-dlq", dlq),
 	}, f.s3Part("requests")...)}
-	return f.announced(shape.Dispatcher, processName(), part), nil
+	return announced(watch, part), nil
 }

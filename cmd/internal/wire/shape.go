@@ -21,10 +21,17 @@ func (f *Fleet) Process(role shape.Role, name string) shape.Process {
 	}
 }
 
+// watch watches how a process with this one's settings fits the fleet. A worker
+// says how many turns it has.
+func (f *Fleet) watch(role shape.Role, name string, turns int) *shape.Watch {
+	p := f.Process(role, name)
+	p.Turns = turns
+	return shape.New(p, f.Shape(), f.Log.Named(string(role)))
+}
+
 // announced wraps a part: while it runs, its record is in Shape, and it is not
 // ready while its settings do not fit those of the others.
-func (f *Fleet) announced(role shape.Role, name string, r Running) Running {
-	watch := shape.New(f.Process(role, name), f.Shape(), f.Log.Named(string(role)))
+func announced(watch *shape.Watch, r Running) Running {
 	run, ready := r.Part.Run, r.Ready
 	r.Part.Run = func(intake, work context.Context) error {
 		watching, stop := context.WithCancel(context.WithoutCancel(work))

@@ -93,8 +93,8 @@ func open(settings config.Fleet, cfg aws.Config, log *zap.Logger, reg *prometheu
 	}
 	registerVersion(reg)
 	f.evictedKeys = evictedKeys(reg)
-	memoryMB := func(name string) int { return f.tenants.Limits(name).MemoryMB }
-	if f.Policy, err = settings.Policy(function.HandlerVersion(), memoryMB); err != nil {
+	of := config.OfTenants{MemoryMB: func(name string) int { return f.tenants.Limits(name).MemoryMB }, PrivateIndex: f.indexName}
+	if f.Policy, err = settings.Policy(function.HandlerVersion(), of); err != nil {
 		f.Close()
 		return nil, err
 	}

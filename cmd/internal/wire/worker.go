@@ -90,7 +90,7 @@ func (f *Fleet) Worker(ctx context.Context, p config.Process, w config.Worker, p
 			queuePart("partition-dlq", dlq), f.lambdaPart(), f.installerPart(layers), f.keepsPart(), f.channelsPart(),
 		}, f.stsParts(w), f.s3Part("runs")),
 	}
-	return f.announced(shape.Worker, w.Name, part), nil
+	return announced(f.watch(shape.Worker, w.Name, w.Concurrency), part), nil
 }
 
 // Functions returns the fleet's functions, for up to concurrency concurrent
@@ -123,7 +123,7 @@ func (f *Fleet) layers(ctx context.Context, w config.Worker, progress func(run.E
 		return nil, nil, fmt.Errorf("find a folder for built layers: %w; give --cache-dir", err)
 	}
 	layers, err := layer.New(layer.Config{CacheDir: w.CacheDir, UV: w.UV, Index: f.Settings.Index},
-		layer.Deps{Log: f.Log, Registerer: f.Registry, Interpreters: interpreters, Progress: progress})
+		layer.Deps{Log: f.Log, Registerer: f.Registry, Interpreters: interpreters, PrivateIndex: f.privateIndex, Progress: progress})
 	if err != nil {
 		return nil, nil, fmt.Errorf("prepare layer builds: %w", err)
 	}

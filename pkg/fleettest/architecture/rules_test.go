@@ -27,7 +27,7 @@ type rule struct {
 // Contracts and policy: the running parts use only these.
 var contracts = []string{
 	"pkg/run", "pkg/queue", "pkg/lease", "pkg/ledger", "pkg/slot", "pkg/ratelimit", "pkg/function", "pkg/builds",
-	"pkg/credential", "pkg/claimcheck", "pkg/partition", "pkg/fair", "pkg/batch", "pkg/breaker", "pkg/probe", "pkg/shape",
+	"pkg/credential", "pkg/claimcheck", "pkg/partition", "pkg/fair", "pkg/batch", "pkg/breaker", "pkg/probe", "pkg/shape", "pkg/secret",
 }
 
 // Adapters, each with its SDK.
@@ -36,6 +36,7 @@ var adapters = map[string]string{
 	"pkg/function/awslambda":       aws,
 	"pkg/credential/awssts":        aws,
 	"pkg/claimcheck/s3store":       aws,
+	"pkg/secret/awssecrets":        aws,
 	"pkg/lease/redislease":         redis,
 	"pkg/shape/redisshape":         redis,
 	"pkg/ledger/redisledger":       redis,

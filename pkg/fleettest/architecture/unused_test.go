@@ -31,6 +31,7 @@ var exportedFor = map[string][]string{
 		"pkg/credential.AssumerConfig.MaxKept", "pkg/credential.SessionsConfig.MaxKept",
 		"pkg/layer.Config.CacheBytes", "pkg/layer.Config.Downloads", "pkg/layer.Config.MaxUnpackedBytes", "pkg/layer.Config.Timeout",
 		"pkg/ledger/redisledger.Config.Keep", "pkg/ledger/redisledger.Config.PutBack", "pkg/ledger/redisledger.Config.Remember",
+		"pkg/ledger/redisledger.Config.Recent", "pkg/ledger/redisledger.Config.RecentFor",
 		"pkg/ledger/redisledger.Config.Timeout", "pkg/slot/redisslot.Config.Timeout",
 		"pkg/localaws/lambda.Config.CodeStorage", "pkg/localaws/lambda.Config.ControlRate", "pkg/localaws/lambda.Config.GetFunctionRate",
 		"pkg/localaws/lambda.Config.IdleTimeout", "pkg/localaws/lambda.Config.MaxConcurrency", "pkg/localaws/lambda.Config.MaxWarm",
@@ -47,9 +48,6 @@ var exportedFor = map[string][]string{
 	},
 	"tests give the embedded stack a place, roles and policies of their own": {
 		"pkg/localaws.Config.CacheDir", "pkg/localaws.Config.Region", "pkg/localaws.Config.Roles", "pkg/localaws/auth.AllowAll",
-	},
-	"a tenant's own package index is to become a setting of the tenant": {
-		"pkg/layer.Deps.PrivateIndex", "pkg/run.PolicyConfig.PrivateIndex",
 	},
 }
 

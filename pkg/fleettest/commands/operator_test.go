@@ -64,11 +64,7 @@ func TestDeadLettersAreDeletedOneManyAndByReasonWithoutRedis(t *testing.T) {
 		Type string `json:"error_type"`
 	}
 	list := func() (all []letter) {
-		got := scriptfleet(t, env, "dlq", "list", "--requests", "--json", "--look", "1s")
-		if err := json.Unmarshal([]byte(got.Stdout), &all); err != nil {
-			t.Fatalf("%v: %s%s", err, got.Stdout, got.Stderr)
-		}
-		return all
+		return lines[letter](t, scriptfleet(t, env, "dlq", "list", "--requests", "--json", "--look", "1s"))
 	}
 	var all []letter
 	wait.Until(t, within, "the letters do not come", func() bool { all = list(); return len(all) == 4 })
@@ -90,6 +86,19 @@ func TestDeadLettersAreDeletedOneManyAndByReasonWithoutRedis(t *testing.T) {
 	})
 	scriptfleet(t, env, "dlq", "delete", "--requests").says(t, 2, "say which")
 	scriptfleet(t, append(env, "SCRIPTFLEET_ALL=true"), "dlq", "delete", "--requests").says(t, 2, "say which")
+}
+
+// lines are the objects that a command printed, one a line.
+func lines[T any](t *testing.T, got told) (all []T) {
+	t.Helper()
+	for line := range strings.Lines(got.Stdout) {
+		var one T
+		if err := json.Unmarshal([]byte(line), &one); err != nil {
+			t.Fatalf("%v: %s%s", err, got.Stdout, got.Stderr)
+		}
+		all = append(all, one)
+	}
+	return all
 }
 
 func types[T any](all []T, of func(T) string) (names []string) {
@@ -140,6 +149,21 @@ func TestExplainFindsAnOpenRunByTheIDOfItsRequest(t *testing.T) {
 		got := scriptfleet(t, l.env, "explain", event.ID)
 		return strings.Contains(got.Stdout, "published") && strings.Contains(got.Stdout, "attempts 1")
 	})
+	type shown struct{ Run, Tenant, Status string }
+	for _, args := range [][]string{{"list", "--tenant", "local"}, {"list", "--status", "succeeded", "--within", "1h"}, {"show", event.ID}} {
+		if all := lines[shown](t, scriptfleet(t, l.env, append(append([]string{"runs"}, args...), "--json")...)); !slices.Equal(all, []shown{{event.ID, "local", "succeeded"}}) {
+			t.Errorf("runs %s: %+v", args, all)
+		}
+	}
+	if got := scriptfleet(t, l.env, "runs", "show", event.ID); !strings.Contains(got.Stdout, "execute") || !strings.Contains(got.Stdout, "█") {
+		t.Errorf("runs show: %s%s", got.Stdout, got.Stderr)
+	}
+	scriptfleet(t, l.env, "runs", "show", "request-7").says(t, 1, "it has not ended")
+	for _, none := range [][]string{{"--tenant", "acme"}, {"--status", "failed"}, {"--action", "x"}, {"--script", "zzz"}} {
+		if got := scriptfleet(t, l.env, append([]string{"runs"}, none...)...); !strings.Contains(got.Stdout, "No such run has ended") {
+			t.Errorf("runs %s: %s%s", none, got.Stdout, got.Stderr)
+		}
+	}
 	if got := scriptfleet(t, l.env, "explain", "unheard-of"); got.Code != 1 || !strings.Contains(got.Stdout, "add --tenant and --source") {
 		t.Errorf("exit code %d: %s%s", got.Code, got.Stdout, got.Stderr)
 	}

@@ -32,7 +32,7 @@ func TestOperatorsMayDoWhatTheirCommandsCallAndNoMore(t *testing.T) {
 	l.send(t, "junk", "more junk")
 	var letters []struct{ ID string }
 	wait.Until(t, within, "the letters do not come", func() bool {
-		_ = json.Unmarshal([]byte(scriptfleet(t, l.env, "dlq", "list", "--requests", "--json", "--look", "1s").Stdout), &letters)
+		letters = lines[struct{ ID string }](t, scriptfleet(t, l.env, "dlq", "list", "--requests", "--json", "--look", "1s"))
 		return len(letters) == 2
 	})
 	for _, args := range [][]string{

@@ -115,6 +115,25 @@ func TestFloodLeavesQuietTenantsTheirTurn(t *testing.T) {
 	wait.Until(t, within, "no run of the flood begins", func() bool { return f.begun.floods() > 0 })
 }
 
+// TestTenEqualFloodsLeaveAQuietTenantItsTurn asserts promise 5 where no tenant is
+// the one that floods. In virtual time the figures are those of the mechanisms:
+// without budgets or without further polls of the requests queue the worst of
+// the quiet runs waits for seconds.
+func TestTenEqualFloodsLeaveAQuietTenantItsTurn(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s, end := virtualSite(t)
+		defer end()
+		m := s.measure(t, line{scenario: ten}, quietTenants(quietCount), nil)
+		alone, beside := m.before.percentile(0.99), m.flooded.percentile(0.99)
+		if beside > 4*alone || m.flooded.unbegun > 0 {
+			t.Errorf("a quiet tenant waits %s, and %s alone; %d of its runs did not begin", beside, alone, m.flooded.unbegun)
+		}
+		if m.runsPerSecond < 550 {
+			t.Errorf("the floods get on at %.0f runs a second, of the 600 that the workers can execute", m.runsPerSecond)
+		}
+	})
+}
+
 // TestFairness measures, first in virtual time and then in real time.
 func TestFairness(t *testing.T) {
 	if !*full {

@@ -102,6 +102,7 @@ func (s *site) open(t *testing.T, set settings) *fleet {
 	kept := s.parts(f.prefix)
 	d := dispatcher.New(dispatcher.Config{PollWait: set.pollWait}, dispatcher.Deps{
 		Requests: f.requests, Partitions: parts, Side: side, Results: results, DeadLetter: requestsDead,
+		Turns:  func() int { return set.workers * concurrency },
 		Ledger: kept.ledger, Tenants: set, Policy: policy, Log: zap.NewNop(), Registerer: prometheus.NewRegistry(),
 	})
 	f.running.Go(func() { _ = d.Run(ctx, ctx) })

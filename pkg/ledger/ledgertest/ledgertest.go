@@ -13,8 +13,8 @@ import (
 	"github.com/scriptfleet/scriptfleet/pkg/run"
 )
 
-// Env is one implementation under test. It is empty, and configured with Keep
-// and Remember below.
+// Env is one implementation under test. It is empty, and configured with the
+// constants below.
 type Env struct {
 	Ledger ledger.Ledger
 	Pass   func(d time.Duration) // moves the ledger's clock by d
@@ -26,6 +26,9 @@ const (
 	Keep     = 14 * 24 * time.Hour
 	Remember = 4 * 24 * time.Hour
 
+	Recent    = 8
+	RecentFor = time.Hour
+
 	ttl = 30 * time.Second
 )
 
@@ -33,7 +36,7 @@ const (
 // Env and calls test with it, inside a synctest bubble if the implementation is
 // in memory.
 func Run(t *testing.T, run func(t *testing.T, test func(t *testing.T, e Env))) {
-	for _, tests := range []map[string]func(*testing.T, Env){lifeClaims, cancelClaims, ownerClaims, beginClaims, forgetClaims, lookClaims, raceClaims} {
+	for _, tests := range []map[string]func(*testing.T, Env){lifeClaims, cancelClaims, ownerClaims, beginClaims, forgetClaims, lookClaims, recentClaims, raceClaims} {
 		for name, test := range tests {
 			t.Run(name, func(t *testing.T) { run(t, test) })
 		}
@@ -227,5 +230,7 @@ func CallAll(ctx context.Context, l ledger.Ledger, h ledger.Hold) map[string]err
 	_, errs["Open"] = l.Open(ctx, 1)
 	_, errs["Books"] = l.Books(ctx)
 	_, errs["Backlogs"] = l.Backlogs(ctx, []string{h.Entry.Tenant})
+	_, errs["Recent"] = l.Recent(ctx, h.Entry.Tenant)
+	_, errs["RecentTenants"] = l.RecentTenants(ctx)
 	return errs
 }

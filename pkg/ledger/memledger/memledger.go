@@ -25,6 +25,10 @@ type Config struct {
 	// PutBack is the TTL of a claim that Invoking puts back into a lost record.
 	// Default 10 s.
 	PutBack time.Duration
+	// Recent is how many summaries of finished runs are kept of each tenant, and
+	// RecentFor is how long, after its last one. Defaults 200 and 3 days.
+	Recent    int
+	RecentFor time.Duration
 }
 
 // Ledger implements ledger.Ledger.
@@ -37,7 +41,8 @@ type Ledger struct {
 	tenants  map[run.Key]string    // the tenant of each open run
 	backlogs map[string]int        // how many open runs each tenant has
 	finished map[run.Status]int64
-	fence    int64 // the greatest granted so far; Forget keeps it
+	recent   map[string]*recent // by tenant
+	fence    int64              // the greatest granted so far; Forget keeps it
 }
 
 var _ ledger.Ledger = (*Ledger)(nil)
@@ -53,6 +58,12 @@ func New(cfg Config) *Ledger {
 	if cfg.PutBack == 0 {
 		cfg.PutBack = 10 * time.Second
 	}
+	if cfg.Recent == 0 {
+		cfg.Recent = 200
+	}
+	if cfg.RecentFor == 0 {
+		cfg.RecentFor = 3 * 24 * time.Hour
+	}
 	l := &Ledger{cfg: cfg}
 	l.Forget()
 	return l
@@ -66,7 +77,7 @@ func (l *Ledger) Forget() {
 	l.records = map[run.Key]*record{}
 	l.open = map[run.Key]time.Time{}
 	l.tenants, l.backlogs = map[run.Key]string{}, map[string]int{}
-	l.finished = map[run.Status]int64{}
+	l.finished, l.recent = map[run.Status]int64{}, map[string]*recent{}
 }
 
 func (l *Ledger) Accept(ctx context.Context, es []ledger.Entry) ([]ledger.State, error) {
@@ -242,6 +253,7 @@ func (l *Ledger) Finish(ctx context.Context, fs []ledger.Finish) ([]error, error
 			r.status, r.result, r.waiting = f.Status, slices.Clone(f.Result), ""
 			r.expires = now.Add(l.cfg.Keep)
 			l.close(f.Hold.Entry.Key, f.Status)
+			l.summarize(f.Summary, now)
 		}
 	}
 	return errs, nil

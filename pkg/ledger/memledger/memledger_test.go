@@ -13,7 +13,7 @@ import (
 func TestContract(t *testing.T) {
 	ledgertest.Run(t, func(t *testing.T, test func(*testing.T, ledgertest.Env)) {
 		synctest.Test(t, func(t *testing.T) {
-			l := New(Config{Keep: ledgertest.Keep, Remember: ledgertest.Remember})
+			l := New(Config{Keep: ledgertest.Keep, Remember: ledgertest.Remember, Recent: ledgertest.Recent, RecentFor: ledgertest.RecentFor})
 			test(t, ledgertest.Env{Ledger: l, Pass: time.Sleep, Flush: l.Forget})
 		})
 	})

@@ -18,12 +18,14 @@ var (
 	recordLua string
 	//go:embed lua/books.lua
 	booksLua string
+	//go:embed lua/recent.lua
+	recentLua string
 	//go:embed lua/calls.lua
 	callsLua string
 
 	// script is called by its digest (EVALSHA). go-redis sends its text to a
 	// server that does not have it yet, as after a restart.
-	script = redis.NewScript(recordLua + booksLua + callsLua)
+	script = redis.NewScript(recordLua + booksLua + recentLua + callsLua)
 )
 
 // inOneScript is the greatest number of calls in one script. Redis serves no
@@ -40,9 +42,9 @@ type calls struct {
 }
 
 func (l *Ledger) calls(n int, ttl time.Duration) *calls {
-	c := &calls{ledger: l, keys: make([]string, 0, 3+n), args: make([]any, 0, 4+10*n), read: make([]func(any) error, 0, n)}
-	c.keys = append(c.keys, l.open, l.finished, l.backlogs)
-	c.args = append(c.args, millis(l.cfg.Keep), millis(l.cfg.Remember), millis(l.cfg.PutBack), millis(ttl))
+	c := &calls{ledger: l, keys: make([]string, 0, 4+n), args: make([]any, 0, 6+11*n), read: make([]func(any) error, 0, n)}
+	c.keys = append(c.keys, l.open, l.finished, l.backlogs, l.recent)
+	c.args = append(c.args, millis(l.cfg.Keep), millis(l.cfg.Remember), millis(l.cfg.PutBack), millis(ttl), l.cfg.Recent, millis(l.cfg.RecentFor))
 	return c
 }
 

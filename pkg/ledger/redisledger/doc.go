@@ -22,8 +22,8 @@
 // A warm run needs Accept, Claim with Begin, Finish and Published. Runs that are
 // handled together share scripts, and Together shares one among calls of several
 // kinds. A call with more than 500 runs is split. Of 100 runs that share their
-// calls, each takes 4.6 commands of the server, those inside of the script
-// included; a run alone takes 22.
+// calls, each takes 5 commands of the server, those inside of the script
+// included; a run alone takes 24.
 //
 // # What it needs of Redis
 //
@@ -39,7 +39,9 @@
 // An open run takes about 400 bytes, with its entry in the sorted set. A
 // published run takes 120 bytes for its state, status, time and attempts, and
 // about 24 in Redis' table of expiries. A result is in Redis only between Finish
-// and Published.
+// and Published. The summary of a finished run takes about 250 bytes; 200 of them
+// are kept of each tenant, for 3 days after its last run, so at most 60 KB of a
+// tenant.
 //
 // # Versions
 //

@@ -27,6 +27,11 @@ type Config struct {
 	// PutBack is the TTL of a claim that Invoking puts back into a lost record.
 	// Default 10 s.
 	PutBack time.Duration
+	// Recent is how many summaries of finished runs are kept of each tenant, and
+	// RecentFor is how long, after its last one. Up to a quarter more may be
+	// kept for a while. Defaults 200 and 3 days.
+	Recent    int
+	RecentFor time.Duration
 	// Timeout bounds each call of Redis. Default 5 s.
 	Timeout time.Duration
 }
@@ -36,8 +41,8 @@ type Ledger struct {
 	cfg    Config
 	client redis.UniversalClient
 
-	open, finished, backlogs string // see KEYS in lua/record.lua
-	records                  string // the beginning of the keys of the records
+	open, finished, backlogs, recent string // see KEYS in lua/record.lua
+	records                          string // the beginning of the keys of the records
 }
 
 var _ ledger.Ledger = (*Ledger)(nil)
@@ -50,12 +55,16 @@ func New(cfg Config, client redis.UniversalClient) *Ledger {
 	orDefault(&cfg.Keep, 14*24*time.Hour)
 	orDefault(&cfg.Remember, 4*24*time.Hour)
 	orDefault(&cfg.PutBack, 10*time.Second)
+	orDefault(&cfg.RecentFor, 3*24*time.Hour)
+	if cfg.Recent == 0 {
+		cfg.Recent = 200
+	}
 	orDefault(&cfg.Timeout, 5*time.Second)
 	// The prefix has no colon of its own, so that keys of two prefixes never
 	// collide.
 	prefix := strings.NewReplacer("%", "%25", ":", "%3A").Replace(cfg.Prefix)
 	return &Ledger{cfg: cfg, client: client,
-		open: prefix + ":open", finished: prefix + ":finished", backlogs: prefix + ":open:tenants",
+		open: prefix + ":open", finished: prefix + ":finished", backlogs: prefix + ":open:tenants", recent: prefix + ":recent",
 		records: prefix + ":runs:"}
 }
 

@@ -12,7 +12,7 @@ import (
 	"github.com/scriptfleet/scriptfleet/pkg/ledger/ledgertest"
 )
 
-var config = Config{Prefix: "test", Keep: ledgertest.Keep, Remember: ledgertest.Remember}
+var config = Config{Prefix: "test", Keep: ledgertest.Keep, Remember: ledgertest.Remember, Recent: ledgertest.Recent, RecentFor: ledgertest.RecentFor}
 
 func TestContractOnRedis(t *testing.T) {
 	s := redistest.Start(t)
@@ -54,6 +54,9 @@ for _, key in ipairs(redis.call('KEYS', 'test:runs:*')) do
     return before .. string.format('%.0f', till - d)
   end)
   redis.call('SET', key, table.concat({ state, string.format('%.3f', since - d / 1000), rest }, '\n'), 'KEEPTTL')
+  redis.call('PEXPIRE', key, redis.call('PTTL', key) - d)
+end
+for _, key in ipairs(redis.call('KEYS', 'test:recent:*')) do
   redis.call('PEXPIRE', key, redis.call('PTTL', key) - d)
 end
 for _, member in ipairs(redis.call('ZRANGE', 'test:open', 0, -1)) do

@@ -43,7 +43,7 @@ func (l *Ledger) Together(ctx context.Context, cs ledger.Calls) ledger.Answers {
 func (c *calls) finish(f ledger.Finish, lost *error) *error {
 	c.call("finish", f.Hold.Entry.Key, into(lost, lostOf))
 	c.hold(f.Hold)
-	c.add(string(f.Status), f.Result)
+	c.add(string(f.Status), f.Result, summary(f.Summary))
 	return lost
 }
 

@@ -1,9 +1,9 @@
 -- Calls each command that the fleet's scripts call.
 --
--- KEYS     a string, a hash and a sorted set; none is left. Being three keys, they
---          lie in different slots of a cluster, which refuses the script
+-- KEYS     a string, a hash, a sorted set and a list; none is left. Being several
+--          keys, they lie in different slots of a cluster, which refuses the script
 -- Returns  nothing
-local text, hash, set = KEYS[1], KEYS[2], KEYS[3]
+local text, hash, set, list = KEYS[1], KEYS[2], KEYS[3], KEYS[4]
 redis.call('TIME')
 redis.call('SET', text, '1', 'PX', 60000)
 redis.call('GET', text)
@@ -24,4 +24,7 @@ redis.call('ZSCORE', set, 'm')
 redis.call('ZRANGE', set, 0, 0)
 redis.call('ZREMRANGEBYSCORE', set, 0, 0)
 redis.call('ZREM', set, 'm')
-redis.call('DEL', text)
+redis.call('LPUSH', list, 'v')
+redis.call('LTRIM', list, 0, 0)
+redis.call('LRANGE', list, 0, 0)
+redis.call('DEL', text, list)

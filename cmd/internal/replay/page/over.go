@@ -2,6 +2,7 @@ package page
 
 import (
 	"fmt"
+	"math"
 	"strings"
 
 	"github.com/scriptfleet/scriptfleet/cmd/internal/replay"
@@ -48,7 +49,7 @@ func (o over) plots() []*plot {
 func (o over) plot(title, note string, y scale, text func(float64) string, tell func(replay.Point) []string) *plot {
 	p := newPlot(title, note)
 	p.Up = y.ticks(4, text)
-	p.Across = o.x.ticks(6, clock)
+	p.Across = o.x.times(6)
 	for _, t := range o.line.Points {
 		from, to := o.x.at(t.Seconds), o.x.at(t.Seconds+o.line.IntervalSeconds)
 		p.Hover = append(p.Hover, box{X: from, Y: top, W: to - from, H: bottom - top, Title: "from " + clock(t.Seconds) + "\n" + strings.Join(tell(t), "\n")})
@@ -78,7 +79,7 @@ func (o over) backlog() *plot {
 
 func (o over) latency() *plot {
 	of := func(figure func(replay.Brief) float64) []float64 {
-		return o.values(func(p replay.Point) float64 { return figure(p.Latency) })
+		return o.values(func(p replay.Point) float64 { return known(p, figure(p.Latency)) })
 	}
 	p50, p99 := of(func(b replay.Brief) float64 { return b.P50 }), of(func(b replay.Brief) float64 { return b.P99 })
 	most := of(func(b replay.Brief) float64 { return b.Max })
@@ -106,6 +107,14 @@ func (o over) stage(s stage, figure func(replay.Brief) float64) []float64 {
 	return o.values(func(p replay.Point) float64 { return figure(p.Stages[s.name]) })
 }
 
+// known is v, or no number where no run was due.
+func known(p replay.Point, v float64) float64 {
+	if p.Latency.Max == 0 {
+		return math.NaN()
+	}
+	return v
+}
+
 func (o over) stages() *plot {
 	mean := func(b replay.Brief) float64 { return b.Mean }
 	var all []series
@@ -129,8 +138,11 @@ func (o over) stageTails() *plot {
 	most := 1.0
 	for _, s := range o.used() {
 		values := o.stage(s, p99)
-		all = append(all, series{s.name, s.text, values})
 		most = max(most, highest(values))
+		for i, p := range o.line.Points {
+			values[i] = known(p, values[i])
+		}
+		all = append(all, series{s.name, s.text, values})
 	}
 	y := decades(1, most, bottom, top)
 	p := o.plot("The slowest runs of each stage", "p99 of each stage", y, short, o.tell(p99))
@@ -193,7 +205,9 @@ func (o over) builds() *plot {
 func highest(all ...[]float64) (most float64) {
 	for _, values := range all {
 		for _, v := range values {
-			most = max(most, v)
+			if v > most { // no number is not
+				most = v
+			}
 		}
 	}
 	return most

@@ -43,7 +43,7 @@ func TestThePageShowsEveryPlotAndFetchesNothing(t *testing.T) {
 		t.Errorf("%d plots", n)
 	}
 	for _, d := range regexp.MustCompile(`<path class="[^"]*" d="([^"]*)"`).FindAllStringSubmatch(page, -1) {
-		if !regexp.MustCompile(`^(M|ML?)[0-9.,LZ-]+$`).MatchString(d[1]) {
+		if !regexp.MustCompile(`^(M[0-9.]+,[0-9.]+h0(L[0-9.]+,[0-9.]+)*)+Z?$`).MatchString(d[1]) {
 			t.Errorf("a path is %q", d[1])
 		}
 	}
@@ -87,6 +87,34 @@ func TestScalesKeepValuesInTheirFrame(t *testing.T) {
 		ticks := s.ticks(4, plain)
 		if len(ticks) < 2 || len(ticks) > 9 || ticks[0].At != 100 || ticks[len(ticks)-1].At != 0 {
 			t.Errorf("%s: its ticks are %v", name, ticks)
+		}
+	}
+}
+
+func TestALineHasAGapWhereNoRunWasDue(t *testing.T) {
+	r := recorded(t)
+	r.Timeline.Points[2].Latency, r.Timeline.Points[2].Stages = replay.Brief{}, nil
+	for _, p := range newOver(r.Timeline).plots() {
+		for _, l := range p.Lines {
+			want := 1
+			if p.Title == "Latency" || p.Title == "The slowest runs of each stage" {
+				want = 2
+			}
+			if got := strings.Count(l.Path, "M"); got != want {
+				t.Errorf("%s, %s: %d strokes, not %d: %s", p.Title, l.Class, got, want, l.Path)
+			}
+		}
+	}
+}
+
+func TestTimesAreRound(t *testing.T) {
+	for high, want := range map[float64]string{0: "0 s", 4: "0 s,1 s,2 s,3 s,4 s", 100: "0 s,30 s,1:00,1:30", 600: "0 s,2:00,4:00,6:00,8:00,10:00", 8000: "0 s,30:00,1:00:00,1:30:00,2:00:00"} {
+		var got []string
+		for _, tick := range (scale{high: high}).times(6) {
+			got = append(got, tick.Text)
+		}
+		if strings.Join(got, ",") != want {
+			t.Errorf("up to %g: %v", high, got)
 		}
 	}
 }

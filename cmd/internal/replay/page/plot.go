@@ -2,6 +2,7 @@ package page
 
 import (
 	"fmt"
+	"math"
 	"strings"
 )
 
@@ -61,11 +62,21 @@ type series struct {
 	values      []float64
 }
 
-// path is a line through points.
+// path is a line through points, with a gap where one has no place. A point
+// between two gaps is a dot.
 func path(xs, ys []float64) string {
 	var b strings.Builder
+	drawing := false
 	for i := range xs {
-		fmt.Fprintf(&b, "%c%.1f,%.1f", "ML"[min(i, 1)], xs[i], ys[i])
+		switch {
+		case math.IsNaN(ys[i]):
+			drawing = false
+		case drawing:
+			fmt.Fprintf(&b, "L%.1f,%.1f", xs[i], ys[i])
+		default:
+			fmt.Fprintf(&b, "M%.1f,%.1fh0", xs[i], ys[i])
+			drawing = true
+		}
 	}
 	return b.String()
 }

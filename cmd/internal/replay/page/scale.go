@@ -52,6 +52,25 @@ func (s scale) ticks(n int, text func(float64) string) []tick {
 	return all
 }
 
+// times are about n marks of a scale of seconds.
+func (s scale) times(n int) []tick {
+	step := round(s.high / float64(n))
+	for _, whole := range []float64{10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 14400} {
+		if step > 5 && whole >= s.high/float64(n) {
+			step = whole
+			break
+		}
+	}
+	if step == 0 {
+		return []tick{{s.at(0), clock(0)}}
+	}
+	var all []tick
+	for v := 0.0; v <= s.high*1.000001; v += step {
+		all = append(all, tick{s.at(v), clock(v)})
+	}
+	return all
+}
+
 // round is the next 1, 2 or 5 times a power of ten.
 func round(v float64) float64 {
 	if v <= 0 {

@@ -127,8 +127,8 @@ calls.release = { 8, function(r, at)
   return 1
 end }
 
--- A hold, status, result. Answers 1, or 0 where it is lost.
-calls.finish = { 9, function(r, at)
+-- A hold, status, result, summary or ''. Answers 1, or 0 where it is lost.
+calls.finish = { 10, function(r, at)
   local h = hold(at)
   if r.state == 'd' and r.owner == h.owner and r.fence == h.fence then
     return 1 -- a repeated call: nothing changes
@@ -138,6 +138,7 @@ calls.finish = { 9, function(r, at)
   enter(r, 'd')
   r.status, r.result, r.waiting = ARGV[at + 7], ARGV[at + 8], ''
   finish(ARGV[at + 1], ARGV[at], r.status)
+  summarize(ARGV[at + 1], ARGV[at + 9])
   return 1
 end }
 
@@ -164,7 +165,7 @@ for i, text in ipairs(redis.call('MGET', unpack(KEYS, FIRST))) do
   records[key] = records[key] or read(key, text)
 end
 
-local answers, at = {}, 5
+local answers, at = {}, 7
 for i = FIRST, #KEYS do
   local call = calls[ARGV[at]]
   table.insert(answers, call[2](records[KEYS[i]], at + 1))
@@ -175,4 +176,5 @@ for _, r in pairs(records) do
   if r.changed then write(r) end
 end
 enterBooks()
+enterRecent()
 return answers

@@ -4,9 +4,12 @@
 --            their acceptance in unix ms
 --          2 the finished runs, a hash: their count by status
 --          3 the open runs of each tenant, a hash: their count by tenant
---          4… the record of each call's run
+--          4 the tenants with recent runs, fields of a hash; the key with : and a tenant after
+--            it is the list of that tenant's summaries, the newest first
+--          5… the record of each call's run
 -- ARGV     1 Keep, 2 Remember, 3 PutBack, 4 the ttl of claims: all in ms
---          5… for each call its name, and the arguments that calls.lua lists
+--          5 how many summaries of a tenant are kept, 6 for how long in ms
+--          7… for each call its name, and the arguments that calls.lua lists
 -- Returns  the answer to each call, as calls.lua lists them
 --
 -- A record is a string of lines. The client escapes line feeds in what it sends.
@@ -24,7 +27,8 @@
 -- A published run keeps lines 1 to 3 only.
 
 local KEEP, REMEMBER, PUTBACK, TTL = ARGV[1], ARGV[2], tonumber(ARGV[3]), tonumber(ARGV[4])
-local FIRST = 4 -- of KEYS, a record
+local RECENT, RECENTFOR = tonumber(ARGV[5]), ARGV[6]
+local FIRST = 5 -- of KEYS, a record
 
 local time = redis.call('TIME')
 local us = time[1] * 1000000 + time[2]

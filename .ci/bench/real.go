@@ -1,0 +1,132 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"time"
+)
+
+const (
+	rounds    = 3
+	burstRuns = 3000
+)
+
+// burst measures runs a second and CPU a run of a burst with one worker: with
+// functions in Python, and with a stub in their place.
+func burst(ctx context.Context, b *bench) error {
+	f, err := b.start(ctx, 1)
+	if err != nil {
+		return err
+	}
+	defer f.close()
+	var rates, stubs, fleets, alls []float64
+	if _, err := f.burst(ctx, 1000); err != nil { // starts the environments
+		return err
+	}
+	for range rounds {
+		f.proxy.stub.Store(false)
+		fleetBefore, allBefore := f.cpu()
+		took, err := f.burst(ctx, burstRuns)
+		if err != nil {
+			return err
+		}
+		fleetAfter, allAfter := f.cpu()
+		rates = append(rates, burstRuns/took.Seconds())
+		fleets = append(fleets, milliseconds(fleetAfter-fleetBefore)/burstRuns)
+		alls = append(alls, milliseconds(allAfter-allBefore)/burstRuns)
+
+		f.proxy.stub.Store(true)
+		if took, err = f.burst(ctx, burstRuns); err != nil {
+			return err
+		}
+		stubs = append(stubs, burstRuns/took.Seconds())
+	}
+	b.record("burst.python", median(rates))
+	b.record("burst.stub", median(stubs))
+	b.record("cpu.fleet", median(fleets))
+	b.record("cpu.all", median(alls))
+	return nil
+}
+
+// delay measures what the fleet adds to a run of nothing at 20 runs a second.
+func delay(ctx context.Context, b *bench) error {
+	f, err := b.start(ctx, 1)
+	if err != nil {
+		return err
+	}
+	defer f.close()
+	if _, err := f.burst(ctx, 200); err != nil {
+		return err
+	}
+	delays, err := f.steady(ctx, 400, 20)
+	if err != nil {
+		return err
+	}
+	b.record("delay.p50", milliseconds(percentile(delays, 0.5)))
+	b.record("delay.p99", milliseconds(percentile(delays, 0.99)))
+	return nil
+}
+
+// first measures first runs of new scripts in a known env, and in envs that
+// only the download cache knows.
+func first(ctx context.Context, b *bench) error {
+	f, err := b.start(ctx, 1)
+	if err != nil {
+		return err
+	}
+	defer f.close()
+	before := f.proxy.control.Load()
+	calls := func() float64 {
+		now := f.proxy.control.Load()
+		defer func() { before = now }()
+		return float64(now - before)
+	}
+	const known = "idna==3.10"
+	if _, err := f.one(ctx, ask{tenant: "first", script: noop, requirements: known}); err != nil {
+		return err
+	}
+	b.record("calls.new", calls())
+	if _, err := f.one(ctx, ask{tenant: "first", script: noop + "# known\n", requirements: known}); err != nil {
+		return err
+	}
+	b.record("calls.known", calls())
+
+	var over []float64
+	var warmCalls float64
+	for i := range 9 {
+		a := ask{tenant: "first", script: fmt.Sprintf("%s# %d\n", noop, i), requirements: known}
+		cold, err := f.one(ctx, a)
+		if err != nil {
+			return err
+		}
+		calls()
+		warm, err := f.one(ctx, a)
+		if err != nil {
+			return err
+		}
+		warmCalls += calls()
+		over = append(over, milliseconds(cold-warm))
+	}
+	b.record("first.known", median(over))
+	b.record("calls.warm", warmCalls)
+
+	var ratios []float64
+	for _, version := range []string{"4.12.3", "4.12.2", "4.12.1", "4.12.0", "4.11.0"} {
+		requirements := "humanize==" + version
+		if _, err := b.uv(ctx, requirements); err != nil { // fills the download cache
+			return err
+		}
+		alone, err := b.uv(ctx, requirements)
+		if err != nil {
+			return err
+		}
+		took, err := f.one(ctx, ask{tenant: "first", script: "import humanize\n" + noop, requirements: requirements})
+		if err != nil {
+			return err
+		}
+		b.say("humanize %s: first run %s, uv alone %s\n", version, took.Round(time.Millisecond), alone.Round(time.Millisecond))
+		ratios = append(ratios, float64(took)/float64(alone))
+	}
+	b.record("first.new", median(ratios))
+	return nil
+}

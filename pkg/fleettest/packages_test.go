@@ -1,0 +1,109 @@
+package fleettest
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/secretsmanager"
+	"github.com/redis/go-redis/v9"
+
+	"github.com/scriptfleet/scriptfleet/pkg/fleettest/mototest"
+	"github.com/scriptfleet/scriptfleet/pkg/fleettest/program"
+	"github.com/scriptfleet/scriptfleet/pkg/fleettest/pypitest"
+	"github.com/scriptfleet/scriptfleet/pkg/run"
+)
+
+// indexPassword is the password of the tenants' own package index.
+const indexPassword = "password-of-the-private-index"
+
+func greeting(version, says string) pypitest.Wheel {
+	return pypitest.Wheel{Name: "acme-greeting", Version: version, Files: map[string]string{"acme_greeting.py": "SAYS = '" + says + "'\n"}}
+}
+
+const greets = "import acme_greeting\ndef main(input):\n    return acme_greeting.SAYS"
+
+// withPackages starts a fleet whose public index has acme-greeting 9.9. The
+// tenants acme and globex have 1.0 on an index of their own, for which one
+// keeps its secret in a file and the other in Secrets Manager; the reference of
+// initech leads nowhere.
+func withPackages(t *testing.T, args ...string) *fleet {
+	t.Helper()
+	own := pypitest.Private(t, "acme", indexPassword, greeting("1.0", "private"))
+	kept := filepath.Join(t.TempDir(), "index-secret")
+	if err := os.WriteFile(kept, []byte("acme:"+indexPassword+"\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	managed, err := secretsmanager.NewFromConfig(mototest.Config()).CreateSecret(t.Context(), &secretsmanager.CreateSecretInput{
+		Name: aws.String(t.Name()), SecretString: aws.String(`{"username":"acme","password":"` + indexPassword + `"}`)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	settings := filepath.Join(t.TempDir(), "tenants.json")
+	entry := `%q: {"package_index": {"url": %q, "secret": %q}}`
+	text := fmt.Sprintf(`{"tenants": {`+entry+","+entry+","+entry+`}}`,
+		"acme", own, "file:"+kept, "globex", own, *managed.ARN, "initech", own, "env:NOT_SET_ANYWHERE")
+	if err := os.WriteFile(settings, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	public := pypitest.Serve(t, greeting("9.9", "public"), pypitest.Wheel{Name: "elsewhere", Version: "1"})
+	local, set := StartLocal(t, checked, program.Environment(ofTheTests("AWS_ENDPOINT_URL_SECRETS_MANAGER="+mototest.URL)...),
+		append([]string{"--partitions", "2", "--poll-wait", "1s", "--tenants", settings, "--index", public}, args...)...)
+	return (&fleet{t: t, local: local, set: set}).withMailbox()
+}
+
+func TestATenantsPackagesComeFromItsOwnIndex(t *testing.T) {
+	t.Parallel()
+	f := withPackages(t)
+	for _, tenant := range []string{"acme", "globex", "initech", "hooli"} {
+		f.send(Request(tenant, "greeting-of-"+tenant, Data{Script: greets, Requirements: "acme-greeting\nelsewhere"}))
+	}
+	envs := map[run.EnvHash]bool{}
+	said := ""
+	for tenant, want := range map[string]string{"acme": `"private"`, "globex": `"private"`, "hooli": `"public"`} {
+		res := f.Await(t, "greeting-of-"+tenant)
+		said += string(res.Body)
+		if res.Data.Status != run.Succeeded || string(res.Data.Output) != want {
+			t.Fatalf("%s: %s", tenant, res.Body)
+		}
+		envs[res.Data.Function.EnvHash] = true
+	}
+	if len(envs) != 3 {
+		t.Errorf("layers are shared: %v", envs)
+	}
+	res := f.Await(t, "greeting-of-initech")
+	checkError(t, res, run.BuildFailed, run.OwnerOperator, "IndexSecret")
+	if !strings.Contains(res.Data.Error.Message, "env:NOT_SET_ANYWHERE") {
+		t.Errorf("the reference is not named: %s", res.Data.Error.Message)
+	}
+	t.Run("the secret is nowhere", func(t *testing.T) {
+		for where, text := range map[string]string{"a result": said + string(res.Body), "the log": f.local.Said(), "Redis": f.inRedis()} {
+			if strings.Contains(text, indexPassword) {
+				t.Errorf("it is in %s", where)
+			}
+		}
+	})
+}
+
+// inRedis is everything that the fleet keeps in Redis.
+func (f *fleet) inRedis() string {
+	f.t.Helper()
+	o, err := redis.ParseURL(f.set["REDIS_URL"])
+	if err != nil {
+		f.t.Fatal(err)
+	}
+	c := redis.NewClient(o)
+	defer c.Close()
+	keys, err := c.Keys(f.t.Context(), "*").Result()
+	if err != nil || len(keys) == 0 {
+		f.t.Fatalf("%d keys, %v", len(keys), err)
+	}
+	var all strings.Builder
+	for _, key := range keys {
+		fmt.Fprintln(&all, key, c.Get(f.t.Context(), key).Val(), c.HGetAll(f.t.Context(), key).Val(), c.SMembers(f.t.Context(), key).Val(), c.ZRange(f.t.Context(), key, 0, -1).Val())
+	}
+	return all.String()
+}
