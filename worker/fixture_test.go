@@ -98,11 +98,11 @@ func (b *bench) Limits(name string) tenant.Limits {
 	return b.limits
 }
 
-func (b *bench) Assume(_ context.Context, tenant, credential, _ string) function.Credentials {
-	if b.panicking.credentials && tenant == "cursed" {
+func (b *bench) Assume(_ context.Context, r run.Run) function.Credentials {
+	if b.panicking.credentials && r.Tenant == "cursed" {
 		panic("credentials")
 	}
-	return function.Credentials{Success: true, AccessKeyID: tenant + "/" + credential}
+	return function.Credentials{Success: true, AccessKeyID: r.Tenant + "/" + r.Data.Credential}
 }
 
 // ask makes a request.

@@ -45,8 +45,8 @@ func (w *Worker) invoke(h *held) (function.Outcome, error) {
 // credential.
 func (w *Worker) payload(h *held) ([]byte, error) {
 	call := function.Call{Input: h.run.Data.Input}
-	if name := h.run.Data.Credential; name != "" {
-		credentials := w.deps.Credentials.Assume(h.wait, h.run.Tenant, name, string(h.run.Key))
+	if h.run.Data.Credential != "" {
+		credentials := w.deps.Credentials.Assume(h.wait, h.run)
 		call.Credentials = &credentials
 	}
 	body, err := call.Payload()

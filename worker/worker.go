@@ -114,9 +114,10 @@ type Builds interface {
 	Busy(hash run.ScriptHash) (leader string, ok bool)
 }
 
-// Credentials assumes the role of a tenant's credential.
+// Credentials assumes the role of the credential that a run names. The keys are
+// valid for at least the script's timeout.
 type Credentials interface {
-	Assume(ctx context.Context, tenant, credential, run string) function.Credentials
+	Assume(ctx context.Context, r run.Run) function.Credentials
 }
 
 // Tenants returns the limits of a tenant, known or not.

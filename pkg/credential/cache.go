@@ -15,6 +15,7 @@ import (
 // with the number of tenants. An answer that was dropped costs one call.
 type cache struct {
 	most    int
+	margin  time.Duration // keys are not given any more when they are valid for less than this
 	flights singleflight.Group
 
 	mu      sync.Mutex
@@ -27,7 +28,9 @@ type answer struct {
 	until time.Time
 }
 
-func newCache(most int) *cache { return &cache{most: most, answers: map[string]answer{}} }
+func newCache(most int, margin time.Duration) *cache {
+	return &cache{most: most, margin: margin, answers: map[string]answer{}}
+}
 
 // get returns the remembered answer of key, or the answer of call. Each caller
 // waits until its own ctx ends; the end of the first caller's ctx does not end
@@ -83,7 +86,7 @@ func (c *cache) ask(ctx context.Context, key string, call func(context.Context) 
 	ctx, cancel := context.WithTimeout(ctx, callTimeout)
 	defer cancel()
 	a.creds, a.err = call(ctx)
-	a.until = lasts(a)
+	a.until = c.lasts(a)
 
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -94,10 +97,10 @@ func (c *cache) ask(ctx context.Context, key string, call func(context.Context) 
 }
 
 // lasts returns the time until which an answer is good.
-func lasts(a answer) time.Time {
+func (c *cache) lasts(a answer) time.Time {
 	switch {
 	case a.err == nil:
-		return a.creds.Expires.Add(-expiryMargin)
+		return a.creds.Expires.Add(-c.margin)
 	case denied(a.err):
 		return time.Now().Add(deniedFor)
 	}

@@ -13,12 +13,16 @@
 //     To check that, each worker probes each role once a day, or every ten
 //     minutes while the role is open, with at most two calls of STS that should
 //     be denied. The tenant sees them in its CloudTrail.
-//   - Credentials are kept in memory until five minutes before they expire. For
-//     each role and external ID of a tenant, and for each tenant's session,
+//   - A script's credentials are valid for at least 20 minutes when it gets
+//     them: longer than the longest timeout, 900 s. They are kept in memory
+//     until then, and a tenant's session until five minutes before it expires.
+//     For each role and external ID of a tenant, and for each tenant's session,
 //     there is one call at a time, for all runs that wait for it. Denials are
 //     remembered for two minutes, other failures for two seconds: STS takes
 //     about 600 calls a second, and a tenant with a broken role must not use
 //     them up.
+//   - A refusal is a sentence for the script's author: what prevents the
+//     credential, and who can mend it.
 //   - This package retries nothing. The SDK retries throttled calls.
 //
 // Sessions last an hour. That is the longest that AWS allows if the worker
@@ -75,6 +79,7 @@ func (e *DeniedError) ErrorCode() string { return e.Code }
 // The codes of the refusals that this package makes itself.
 const (
 	CodeUnknown    = "UnknownCredential" // the tenant has no credential of that name
+	CodeRuntime    = "RuntimeNotAllowed" // the settings allow the credential for other runtimes only
 	CodeInvalid    = "InvalidRole"       // the settings have no valid role ARN, or no external ID
 	CodeOwnAccount = "OwnAccount"        // the role is in an account of the platform
 	CodeOpenRole   = "OpenRole"          // the role can be assumed without its external ID
@@ -87,7 +92,8 @@ func denied(err error) bool {
 
 const (
 	sessionDuration = time.Hour
-	expiryMargin    = 5 * time.Minute
+	roleMargin      = 20 * time.Minute // a timeout of 900 s, an init phase and a repeated call
+	sessionMargin   = 5 * time.Minute
 	deniedFor       = 2 * time.Minute
 	failedFor       = 2 * time.Second
 	callTimeout     = 20 * time.Second // of a call of STS with its retries, probes included

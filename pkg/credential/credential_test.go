@@ -80,11 +80,13 @@ func newAssumer(t *testing.T, sts *fakeSTS, r roles) *Assumer {
 func TestPanicInACallIsOneInEachRunThatWaitsForIt(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		sts := &fakeSTS{trusts: map[string]func(string) bool{roleA: func(string) bool { panic("a fault of ours") }}}
-		a := newAssumer(t, sts, roles{"acme/prod": {roleA, "xa"}})
+		a := newAssumer(t, sts, roles{"acme/prod": {ARN: roleA, ExternalID: "xa"}})
 		var caught [3]*panics.Error
 		var wg sync.WaitGroup
 		for n := range caught {
-			wg.Go(func() { caught[n] = panics.Catch(func() { a.Assume(t.Context(), "acme", "prod", "run1") }) })
+			wg.Go(func() {
+				caught[n] = panics.Catch(func() { a.Assume(t.Context(), Ask{Tenant: "acme", Credential: "prod", Run: "run1"}) })
+			})
 		}
 		wg.Wait()
 		for _, p := range caught {
@@ -93,33 +95,33 @@ func TestPanicInACallIsOneInEachRunThatWaitsForIt(t *testing.T) {
 			}
 		}
 		sts.trusts[roleA] = is("xa")
-		if got := a.Assume(t.Context(), "acme", "prod", "run1"); !got.Success {
+		if got := a.Assume(t.Context(), Ask{Tenant: "acme", Credential: "prod", Run: "run1"}); !got.Success {
 			t.Errorf("the panic is remembered: %s", got.Reason)
 		}
 	})
 }
 
-func TestOneCallServesManyRunsUntilFiveMinutesBeforeExpiry(t *testing.T) {
+func TestOneCallServesManyRunsWhileItsKeysOutlastTheLongestTimeout(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		sts := &fakeSTS{trusts: map[string]func(string) bool{roleA: is("xa")}}
-		a := newAssumer(t, sts, roles{"acme/prod": {roleA, "xa"}})
+		a := newAssumer(t, sts, roles{"acme/prod": {ARN: roleA, ExternalID: "xa"}})
 		var wg sync.WaitGroup
 		for range 100 {
 			wg.Go(func() {
-				if got := a.Assume(t.Context(), "acme", "prod", "run1"); !got.Success || got.AWS.AccessKeyID != "AK1" {
+				if got := a.Assume(t.Context(), Ask{Tenant: "acme", Credential: "prod", Run: "run1"}); !got.Success || got.AWS.AccessKeyID != "AK1" {
 					t.Errorf("got %+v", got.Reason)
 				}
 			})
 		}
 		wg.Wait()
-		time.Sleep(54 * time.Minute)
-		a.Assume(t.Context(), "acme", "prod", "run2")
+		time.Sleep(39 * time.Minute)
+		a.Assume(t.Context(), Ask{Tenant: "acme", Credential: "prod", Run: "run2"})
 		if n := sts.count("xa"); n != 1 {
-			t.Errorf("%d calls for 101 runs within 54 minutes, want 1", n)
+			t.Errorf("%d calls for 101 runs within 39 minutes, want 1", n)
 		}
 		time.Sleep(time.Minute)
-		if got := a.Assume(t.Context(), "acme", "prod", "run3"); !got.Success || sts.count("xa") != 2 {
-			t.Errorf("five minutes before expiry: success %v after %d calls", got.Success, sts.count("xa"))
+		if got := a.Assume(t.Context(), Ask{Tenant: "acme", Credential: "prod", Run: "run3"}); !got.Success || sts.count("xa") != 2 {
+			t.Errorf("20 minutes before expiry: success %v after %d calls", got.Success, sts.count("xa"))
 		}
 	})
 }
@@ -127,17 +129,17 @@ func TestOneCallServesManyRunsUntilFiveMinutesBeforeExpiry(t *testing.T) {
 func TestACallOutlivesTheRunThatCausedIt(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		sts := &fakeSTS{trusts: map[string]func(string) bool{roleA: is("xa")}}
-		a := newAssumer(t, sts, roles{"acme/prod": {roleA, "xa"}})
+		a := newAssumer(t, sts, roles{"acme/prod": {ARN: roleA, ExternalID: "xa"}})
 		ctx, cancel := context.WithCancel(t.Context())
 		var wg sync.WaitGroup
 		wg.Go(func() {
-			if got := a.Assume(ctx, "acme", "prod", "first"); got.Success {
+			if got := a.Assume(ctx, Ask{Tenant: "acme", Credential: "prod", Run: "first"}); got.Success {
 				t.Error("a cancelled run was served")
 			}
 		})
 		synctest.Wait()
 		wg.Go(func() {
-			if got := a.Assume(t.Context(), "acme", "prod", "second"); !got.Success {
+			if got := a.Assume(t.Context(), Ask{Tenant: "acme", Credential: "prod", Run: "second"}); !got.Success {
 				t.Errorf("the second run fell with the first: %s", got.Reason)
 			}
 		})
@@ -150,9 +152,9 @@ func TestACallOutlivesTheRunThatCausedIt(t *testing.T) {
 func TestDenialsAreRememberedForTwoMinutesAndFailuresForTwoSeconds(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		sts := &fakeSTS{}
-		a := newAssumer(t, sts, roles{"acme/prod": {roleA, "xa"}})
+		a := newAssumer(t, sts, roles{"acme/prod": {ARN: roleA, ExternalID: "xa"}})
 		for range 3 {
-			if got := a.Assume(t.Context(), "acme", "prod", "r"); got.Success || !strings.Contains(got.Reason, "AccessDenied") {
+			if got := a.Assume(t.Context(), Ask{Tenant: "acme", Credential: "prod", Run: "r"}); got.Success || !strings.Contains(got.Reason, "AccessDenied") {
 				t.Errorf("got %+v", got)
 			}
 		}
@@ -161,14 +163,14 @@ func TestDenialsAreRememberedForTwoMinutesAndFailuresForTwoSeconds(t *testing.T)
 		}
 		time.Sleep(deniedFor)
 		sts.fails = errors.New("throttled")
-		a.Assume(t.Context(), "acme", "prod", "r")
-		a.Assume(t.Context(), "acme", "prod", "r")
+		a.Assume(t.Context(), Ask{Tenant: "acme", Credential: "prod", Run: "r"})
+		a.Assume(t.Context(), Ask{Tenant: "acme", Credential: "prod", Run: "r"})
 		if n := len(sts.calls); n != 2 {
 			t.Fatalf("%d calls after two minutes, want 2", n)
 		}
 		time.Sleep(failedFor)
 		sts.fails, sts.trusts = nil, map[string]func(string) bool{roleA: is("xa")}
-		if got := a.Assume(t.Context(), "acme", "prod", "r"); !got.Success {
+		if got := a.Assume(t.Context(), Ask{Tenant: "acme", Credential: "prod", Run: "r"}); !got.Success {
 			t.Errorf("a failure was remembered for more than two seconds: %s", got.Reason)
 		}
 	})
@@ -182,14 +184,14 @@ func TestARoleThatOpensWithoutItsExternalIDIsRefused(t *testing.T) {
 	} {
 		synctest.Test(t, func(t *testing.T) {
 			sts := &fakeSTS{trusts: map[string]func(string) bool{roleA: trust}}
-			a := newAssumer(t, sts, roles{"acme/prod": {roleA, "xa"}})
-			got := a.Assume(t.Context(), "acme", "prod", "r")
+			a := newAssumer(t, sts, roles{"acme/prod": {ARN: roleA, ExternalID: "xa"}})
+			got := a.Assume(t.Context(), Ask{Tenant: "acme", Credential: "prod", Run: "r"})
 			if got.Success || got.AWS != (AWS{}) || !strings.Contains(got.Reason, CodeOpenRole) {
 				t.Errorf("role open %s: %+v", name, got)
 			}
 			sts.trusts[roleA] = is("xa")
 			time.Sleep(openFor + time.Second)
-			if got := a.Assume(t.Context(), "acme", "prod", "r"); !got.Success {
+			if got := a.Assume(t.Context(), Ask{Tenant: "acme", Credential: "prod", Run: "r"}); !got.Success {
 				t.Errorf("role open %s, then mended: %s", name, got.Reason)
 			}
 		})
@@ -199,16 +201,16 @@ func TestARoleThatOpensWithoutItsExternalIDIsRefused(t *testing.T) {
 func TestAClosedRoleIsProbedOnceADay(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		sts := &fakeSTS{trusts: map[string]func(string) bool{roleA: is("xa")}}
-		a := newAssumer(t, sts, roles{"acme/prod": {roleA, "xa"}})
+		a := newAssumer(t, sts, roles{"acme/prod": {ARN: roleA, ExternalID: "xa"}})
 		for range 23 {
-			a.Assume(t.Context(), "acme", "prod", "r")
+			a.Assume(t.Context(), Ask{Tenant: "acme", Credential: "prod", Run: "r"})
 			time.Sleep(time.Hour)
 		}
 		if n := sts.count(""); n != 1 {
 			t.Errorf("%d probes in a day, want 1", n)
 		}
 		time.Sleep(2 * time.Hour)
-		a.Assume(t.Context(), "acme", "prod", "r")
+		a.Assume(t.Context(), Ask{Tenant: "acme", Credential: "prod", Run: "r"})
 		if n := sts.count(""); n != 2 {
 			t.Errorf("%d probes after a day, want 2", n)
 		}
@@ -218,11 +220,11 @@ func TestAClosedRoleIsProbedOnceADay(t *testing.T) {
 func TestARoleThatCannotBeProbedIsNotUsed(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		sts := &probeFails{fakeSTS{trusts: map[string]func(string) bool{roleA: func(string) bool { return true }}}}
-		a, err := NewAssumer(AssumerConfig{}, AssumerDeps{STS: sts, Roles: roles{"acme/prod": {roleA, "xa"}}})
+		a, err := NewAssumer(AssumerConfig{}, AssumerDeps{STS: sts, Roles: roles{"acme/prod": {ARN: roleA, ExternalID: "xa"}}})
 		if err != nil {
 			t.Fatal(err)
 		}
-		if got := a.Assume(t.Context(), "acme", "prod", "r"); got.Success {
+		if got := a.Assume(t.Context(), Ask{Tenant: "acme", Credential: "prod", Run: "r"}); got.Success {
 			t.Error("an unprobed role was used")
 		}
 	})
@@ -242,24 +244,66 @@ func TestATenantGetsNoRoleButItsOwn(t *testing.T) {
 		open := func(string) bool { return true }
 		sts := &fakeSTS{trusts: map[string]func(string) bool{roleA: is("xa"), roleB: is("xb"), own: open}}
 		a := newAssumer(t, sts, roles{
-			"acme/prod":  {roleA, "xa"},
-			"evil/mine":  {roleB, "xb"},
-			"evil/acme":  {roleA, "xb"}, // another tenant's role under its own external ID
-			"evil/ours":  {own, "xb"},
-			"evil/bare":  {roleB, ""},
-			"evil/odd":   {"arn:aws:sts::111111111111:assumed-role/a/b", "xb"},
-			"evil\x00/a": {roleB, "xb"},
+			"acme/prod":  {ARN: roleA, ExternalID: "xa"},
+			"evil/mine":  {ARN: roleB, ExternalID: "xb"},
+			"evil/acme":  {ARN: roleA, ExternalID: "xb"}, // another tenant's role under its own external ID
+			"evil/ours":  {ARN: own, ExternalID: "xb"},
+			"evil/bare":  {ARN: roleB, ExternalID: ""},
+			"evil/odd":   {ARN: "arn:aws:sts::111111111111:assumed-role/a/b", ExternalID: "xb"},
+			"evil\x00/a": {ARN: roleB, ExternalID: "xb"},
 		})
 		for name, code := range map[string]string{
 			"acme": "AccessDenied", "prod": CodeUnknown, "ours": CodeOwnAccount, "bare": CodeInvalid, "odd": CodeInvalid, "": CodeUnknown,
 		} {
-			a.Assume(t.Context(), "acme", "prod", "r") // now acme's credentials are in memory
-			if got := a.Assume(t.Context(), "evil", name, "r"); got.Success || !strings.Contains(got.Reason, code) {
+			a.Assume(t.Context(), Ask{Tenant: "acme", Credential: "prod", Run: "r"}) // now acme's credentials are in memory
+			if got := a.Assume(t.Context(), Ask{Tenant: "evil", Credential: name, Run: "r"}); got.Success || !strings.Contains(got.Reason, code) {
 				t.Errorf("credential %q: %v %s, want %s", name, got.Success, got.Reason, code)
 			}
 		}
-		if got := a.Assume(t.Context(), "evil", "mine", "r"); !got.Success {
+		if got := a.Assume(t.Context(), Ask{Tenant: "evil", Credential: "mine", Run: "r"}); !got.Success {
 			t.Errorf("its own: %s", got.Reason)
+		}
+	})
+}
+
+func TestACredentialIsForTheRuntimesThatItsSettingsAllow(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		sts := &fakeSTS{trusts: map[string]func(string) bool{roleA: is("xa")}}
+		a := newAssumer(t, sts, roles{"acme/cli": {ARN: roleA, ExternalID: "xa", Runtimes: []string{"aws-cli"}}})
+		for runtime, want := range map[string]string{"python3.13": CodeRuntime, "aws-cli": ""} {
+			got := a.Assume(t.Context(), Ask{Tenant: "acme", Credential: "cli", Runtime: runtime, Run: "r"})
+			if got.Success != (want == "") || got.Code != want {
+				t.Errorf("%s: %v %q", runtime, got.Success, got.Reason)
+			}
+		}
+	})
+}
+
+func TestARefusalSaysWhoCanMendIt(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		sts := &fakeSTS{trusts: map[string]func(string) bool{roleA: func(string) bool { return true }}}
+		a := newAssumer(t, sts, roles{
+			"acme/open":   {ARN: roleA, ExternalID: "secret-id-of-acme"},
+			"acme/closed": {ARN: roleB, ExternalID: "secret-id-of-acme"},
+			"acme/ours":   {ARN: own, ExternalID: "secret-id-of-acme"},
+			"acme/bare":   {ARN: roleB},
+		})
+		for name, who := range map[string]string{
+			"open": "owner of its AWS account", "closed": "owner of its AWS account", "ours": "operator", "bare": "operator", "none": "author",
+		} {
+			got := a.Assume(t.Context(), Ask{Tenant: "acme", Credential: name, Run: "r"})
+			if got.Success || !strings.Contains(got.Reason, "The "+who+" ") || strings.Contains(got.Reason, "secret-id") {
+				t.Errorf("%s: %q", name, got.Reason)
+			}
+		}
+		sts.fails = errors.New("it does not answer")
+		got := a.Assume(t.Context(), Ask{Tenant: "globex", Credential: "none", Run: "r"})
+		if got.Code != CodeUnknown {
+			t.Errorf("a credential that is not there: %+v", got)
+		}
+		a = newAssumer(t, sts, roles{"acme/prod": {ARN: roleA, ExternalID: "xa"}})
+		if got := a.Assume(t.Context(), Ask{Tenant: "acme", Credential: "prod", Run: "r"}); got.Code != "" || !strings.Contains(got.Reason, "run again") {
+			t.Errorf("an STS that fails: %+v", got)
 		}
 	})
 }
@@ -328,7 +372,7 @@ func TestSessionIsDroppedOnceByAnyNumberOfRunsThatMetIt(t *testing.T) {
 
 func TestMemoryHoldsNoMoreThanItsMost(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		c := newCache(100)
+		c := newCache(100, 0)
 		for i := range 1000 {
 			_, err := c.get(t.Context(), fmt.Sprint(i), func(context.Context) (AWS, error) {
 				return AWS{Expires: time.Now().Add(time.Hour)}, nil
@@ -359,7 +403,7 @@ func TestSessionNamesAreWhatSTSTakes(t *testing.T) {
 }
 
 func BenchmarkKeptSession(b *testing.B) {
-	c := newCache(10)
+	c := newCache(10, 0)
 	call := func(context.Context) (AWS, error) { return AWS{Expires: time.Now().Add(time.Hour)}, nil }
 	for b.Loop() {
 		_, _ = c.get(b.Context(), "acme", call)

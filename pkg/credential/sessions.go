@@ -60,7 +60,7 @@ func NewSessions(cfg SessionsConfig, deps SessionsDeps) (*Sessions, error) {
 	if err := run.CheckPrefix(cfg.Prefix); err != nil {
 		return nil, fmt.Errorf("make tenant sessions: %w", err)
 	}
-	return &Sessions{cfg: cfg, sts: deps.STS, kept: newCache(cfg.MaxKept), meters: newMeters(deps.Registerer, "session")}, nil
+	return &Sessions{cfg: cfg, sts: deps.STS, kept: newCache(cfg.MaxKept, sessionMargin), meters: newMeters(deps.Registerer, "session")}, nil
 }
 
 // Session returns the tenant's credentials, valid for at least five more

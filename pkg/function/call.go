@@ -21,13 +21,15 @@ type Call struct {
 	Credentials *Credentials    // nil where the request names none
 }
 
-// Credentials is the value of input["AwsCredentials"] in a script. The keys are
-// empty where the role could not be assumed.
+// Credentials is the value of input["AwsCredentials"] in a script: the keys, or
+// the sentence that says why there are none and who can mend it.
 type Credentials struct {
 	Success         bool   `json:"Success"`
 	AccessKeyID     string `json:"AccessKeyId,omitempty"`
 	SecretAccessKey string `json:"SecretAccessKey,omitempty"`
 	SessionToken    string `json:"SessionToken,omitempty"`
+	Expiration      string `json:"Expiration,omitempty"` // in UTC, as STS writes it: 2026-11-23T09:00:00Z
+	Error           string `json:"Error,omitempty"`
 }
 
 // String keeps credentials out of logs.

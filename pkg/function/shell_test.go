@@ -17,7 +17,14 @@ var shellCases = []aCase{
 	{name: "prints to stderr too", script: "echo careful >&2\necho 1\n", output: `1`, stderr: "careful\n"},
 	{name: "fails", script: "echo so far\necho 'no such bucket' >&2\nexit 252\n",
 		status: run.Failed, kind: "CommandFailed", says: "exit code 252: no such bucket", stdout: "so far"},
-	{name: "stops at the first command that fails", script: "false\necho on\n", status: run.Failed, kind: "CommandFailed", says: "exit code 1"},
+	{name: "stops at the first command that fails", script: "false\necho on\n", status: run.Failed, kind: "CommandFailed", says: "exit code 1 in line 1, `false`"},
+	{name: "fails within a pipeline", script: "echo begun\nls /nope | cat |\n  wc -l\necho on\n", status: run.Failed, kind: "CommandFailed",
+		says: "exit code 2 in line 3, command 1 of the 3 in its pipeline: ls: ", stdout: "begun"},
+	{name: "fails within a function", script: "find() {\n  ls /nope\n}\nx=$(false; true)\nfind\n", status: run.Failed, kind: "CommandFailed", says: "in line 2, `ls /nope`"},
+	{name: "goes on after a failure that it expects", script: "x=$(false; true)\nls /nope 2>/dev/null || echo '\"none\"'\n", output: `"none"`},
+	{name: "exits by itself after a failure that it expects", script: "x=$(false; true)\nexit 3\n", status: run.Failed, kind: "CommandFailed", says: "exit code 3."},
+	{name: "stops reading what another prints", script: "yes | head -1\n", status: run.Failed, kind: "CommandFailed", says: "SIGPIPE"},
+	{name: "leaves bash's own settings out of other scripts", script: "printf 'false\\necho on\\n' > other.sh\nbash other.sh\n", output: `"on"`},
 	{name: "names a command that is not there", script: "no-such-command-here\n", status: run.Failed, kind: "CommandFailed", says: "not found"},
 	{name: "is killed", script: "kill -9 $$\n", status: run.Failed, kind: "CommandFailed", says: "signal 9"},
 	{name: "reads its input", script: "echo \"$INPUT\"\n", input: `{"x":"y"}`, output: `{"x":"y"}`},
@@ -45,19 +52,32 @@ func TestCommandsFindTheCredentialInTheirEnvironmentAlone(t *testing.T) {
 	newest, _ := interpreters(t).Newest()
 	h := startHarness(t, newest.Minor, newest.Path)
 	s := run.Script{Runtime: h.shell(), Source: "echo \"$AWS_ACCESS_KEY_ID/$AWS_SECRET_ACCESS_KEY/$AWS_SESSION_TOKEN/$AWS_REGION\"; cat >&2\n"}
-	call := Call{Credentials: &Credentials{Success: true, AccessKeyID: "AK", SecretAccessKey: "SK", SessionToken: "ST"}}
+	call := Call{Credentials: &Credentials{Success: true, AccessKeyID: "AK", SecretAccessKey: "SK", SessionToken: "ST", Expiration: "2026-11-23T09:00:00Z"}}
 
 	o, _ := h.invoke(t, s, 10000, call)
 	if got := string(o.Output); got != `"AK/SK/ST/eu-west-1"` {
 		t.Errorf("output %s, error %v", got, o.Error)
 	}
-	if o.Logs.Stderr != `{"AwsCredentials": {"Success": true}}` {
+	if o.Logs.Stderr != `{"AwsCredentials": {"Success": true, "Expiration": "2026-11-23T09:00:00Z"}}` {
 		t.Errorf("the input is %s: secrets do not belong in it", o.Logs.Stderr)
 	}
 
 	o, _ = h.invoke(t, s, 10000, call, Call{})
 	if got := string(o.Output); !strings.HasPrefix(got, `"///`) {
 		t.Errorf("a run without a credential found %s, of the run before", got)
+	}
+}
+
+func TestCommandsWithoutTheirCredentialSayWhy(t *testing.T) {
+	newest, _ := interpreters(t).Newest()
+	h := startHarness(t, newest.Minor, newest.Path)
+	refused := Call{Credentials: &Credentials{Error: "AccessDenied: it does not trust the platform."}}
+	o, _ := h.invoke(t, run.Script{Runtime: h.shell(), Source: "cat >&2\nexit 253\n"}, 10000, refused)
+	if o.Error == nil || !strings.HasSuffix(o.Error.Message, "The commands had no credential. AccessDenied: it does not trust the platform.") {
+		t.Errorf("the error is %+v", o.Error)
+	}
+	if o.Logs.Stderr != `{"AwsCredentials": {"Success": false, "Error": "AccessDenied: it does not trust the platform."}}` {
+		t.Errorf("the input is %s", o.Logs.Stderr)
 	}
 }
 

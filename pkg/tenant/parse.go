@@ -128,32 +128,43 @@ func (p parser) tenant(name, path string) (*entry, given, error) {
 	return e, g, err
 }
 
-func (p parser) credentials(path string) (map[string]string, error) {
-	roles := map[string]string{}
-	err := p.object(path, func(name, path string) error {
-		if name == "" || len(name) > 128 || strings.ContainsFunc(name, func(r rune) bool { return r < ' ' || r == 0x7f }) {
+func (p parser) credentials(path string) (map[string]credential.Role, error) {
+	roles := map[string]credential.Role{}
+	err := p.object(path, func(name, path string) (err error) {
+		if !isCredential(name) {
 			return &fault{path, "a credential's name has 1 to 128 bytes and no control characters"}
 		}
-		arn := ""
-		err := p.object(path, func(key, path string) (err error) {
-			if key != "role_arn" {
-				return unknownField(path)
-			}
-			if arn, err = p.text(path); err != nil {
-				return err
-			}
-			if _, err := credential.CheckRoleARN(arn); err != nil {
-				return &fault{path, err.Error()}
-			}
-			return nil
-		})
-		if err == nil && arn == "" {
-			return &fault{path + ".role_arn", "is missing"}
-		}
-		roles[name] = arn
+		roles[name], err = p.role(path)
 		return err
 	})
 	return roles, err
+}
+
+func (p parser) role(path string) (role credential.Role, err error) {
+	err = p.object(path, func(key, path string) (err error) {
+		switch key {
+		case "role_arn":
+			if role.ARN, err = p.text(path); err != nil {
+				return err
+			}
+			if _, err := credential.CheckRoleARN(role.ARN); err != nil {
+				return &fault{path, err.Error()}
+			}
+		case "runtimes":
+			role.Runtimes, err = p.texts(path)
+		default:
+			err = unknownField(path)
+		}
+		return err
+	})
+	if err == nil && role.ARN == "" {
+		err = &fault{path + ".role_arn", "is missing"}
+	}
+	return role, err
+}
+
+func isCredential(name string) bool {
+	return name != "" && len(name) <= 128 && !strings.ContainsFunc(name, func(r rune) bool { return r < ' ' || r == 0x7f })
 }
 
 // externalID reads an external ID: 16 characters at least, so that it cannot be
@@ -195,6 +206,29 @@ func (p parser) text(path string) (string, error) {
 		return "", &fault{path, "must be a text"}
 	}
 	return s, nil
+}
+
+// texts reads a list of texts, none of them empty.
+func (p parser) texts(path string) (all []string, err error) {
+	t, err := p.token(path)
+	if err != nil {
+		return nil, err
+	}
+	if t != json.Delim('[') {
+		return nil, &fault{path, "must be a list of texts"}
+	}
+	for p.More() {
+		s, err := p.text(path)
+		if err != nil {
+			return nil, err
+		}
+		if s == "" {
+			return nil, &fault{path, "a text in it is empty"}
+		}
+		all = append(all, s)
+	}
+	_, err = p.token(path)
+	return all, err
 }
 
 // object reads an object, and calls each for every key. each must read the

@@ -5,7 +5,8 @@
 //	  "defaults": { "max_running": 50, "weight": 1, "max_backlog": 10000, "partitions": 2 },
 //	  "tenants": { "acme": { "max_running": 200, "weight": 4,
 //	                         "external_id": "5f0c…",
-//	                         "credentials": { "aws-prod": { "role_arn": "arn:aws:iam::123456789012:role/scriptfleet" } },
+//	                         "credentials": { "aws-prod": { "role_arn": "arn:aws:iam::123456789012:role/scriptfleet",
+//	                                                        "runtimes": ["aws-cli"] } },
 //	                         "package_index": { "url": "https://pypi.acme.example/simple/", "secret": "env:ACME_INDEX" } } } }
 //
 // The rules:
@@ -21,11 +22,14 @@
 //     that it has, logs the fault once as an error, and shows it in a metric
 //     until the file is mended.
 //   - A [Settings] is immutable; a changed file makes another one.
+//   - [Edit] replaces the file whole, and only by one that Parse takes.
 package tenant
 
 import (
+	"cmp"
 	"fmt"
-	"iter"
+	"slices"
+	"strings"
 
 	"github.com/scriptfleet/scriptfleet/pkg/credential"
 	"github.com/scriptfleet/scriptfleet/pkg/run"
@@ -49,7 +53,7 @@ type entry struct {
 
 type secrets struct {
 	externalID  string
-	credentials map[string]string
+	credentials map[string]credential.Role // by name, without the external ID
 }
 
 // Limits returns the limits of a tenant, whether the file names it or not. It
@@ -79,25 +83,33 @@ func (s *Settings) Role(tenant, name string) (credential.Role, bool) {
 	if !ok || e.more == nil {
 		return credential.Role{}, false
 	}
-	arn, ok := e.more.credentials[name]
-	return credential.Role{ARN: arn, ExternalID: e.more.externalID}, ok
+	role, ok := e.more.credentials[name]
+	role.ExternalID = e.more.externalID
+	return role, ok
 }
 
-// Roles returns the roles of all credentials in the file, in no order. Several
-// tenants may name one role, each with its own external ID.
-func (s *Settings) Roles() iter.Seq[credential.Role] {
-	return func(yield func(credential.Role) bool) {
-		for _, e := range s.tenants {
-			if e.more == nil {
-				continue
-			}
-			for _, arn := range e.more.credentials {
-				if !yield(credential.Role{ARN: arn, ExternalID: e.more.externalID}) {
-					return
-				}
-			}
+// Credential is a tenant's credential and its role.
+type Credential struct {
+	Tenant, Name string
+	credential.Role
+}
+
+// Credentials returns all credentials of the file, sorted by tenant and name.
+func (s *Settings) Credentials() []Credential {
+	var all []Credential
+	for tenant, e := range s.tenants {
+		if e.more == nil {
+			continue
+		}
+		for name := range e.more.credentials {
+			role, _ := s.Role(tenant, name)
+			all = append(all, Credential{tenant, name, role})
 		}
 	}
+	slices.SortFunc(all, func(a, b Credential) int {
+		return cmp.Or(strings.Compare(a.Tenant, b.Tenant), strings.Compare(a.Name, b.Name))
+	})
+	return all
 }
 
 // Len returns how many tenants the file names.

@@ -21,8 +21,6 @@ import (
 	"github.com/santhosh-tekuri/jsonschema/v6"
 	"go.uber.org/zap"
 	"go.uber.org/zap/zaptest/observer"
-
-	"github.com/scriptfleet/scriptfleet/pkg/credential"
 )
 
 //go:embed settings.schema.json
@@ -32,7 +30,7 @@ const example = `{
   "unknown": "refuse",
   "tenants": {
     "acme": { "max_running": 200, "weight": 4, "external_id": "5f0c1d2e3f405162",
-              "credentials": { "aws-prod": { "role_arn": "arn:aws:iam::123456789012:role/scriptfleet" } },
+              "credentials": { "aws-prod": { "role_arn": "arn:aws:iam::123456789012:role/scriptfleet", "runtimes": ["aws-cli"] } },
               "package_index": { "url": "https://pypi.acme.example/simple/", "secret": "env:ACME_INDEX", "public": "never" } },
     "quiet": {}
   },
@@ -107,7 +105,7 @@ func TestATenantFindsItsOwnCredentialsAlone(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if r, ok := s.Role("acme", "aws-prod"); !ok || r.ExternalID != "5f0c1d2e3f405162" || !strings.HasSuffix(r.ARN, "role/scriptfleet") {
+	if r, ok := s.Role("acme", "aws-prod"); !ok || r.ExternalID != "5f0c1d2e3f405162" || !strings.HasSuffix(r.ARN, "role/scriptfleet") || !slices.Equal(r.Runtimes, []string{"aws-cli"}) {
 		t.Errorf("acme: %v %+v", ok, r)
 	}
 	for _, c := range [][2]string{{"quiet", "aws-prod"}, {"other", "aws-prod"}, {"acme", "aws"}, {"acme", ""}} {
@@ -139,6 +137,9 @@ var faulty = map[string]string{
 	`{"tenants":{"acme":{"external_id":"short"}}}`:                                               "tenants.acme.external_id",
 	`{"tenants":{"acme":{"credentials":{"a":{"role_arn":"arn:aws:iam::1:role/x"}}}}}`:            "tenants.acme.credentials.a.role_arn",
 	`{"tenants":{"acme":{"credentials":{"a":{}}}}}`:                                              "tenants.acme.credentials.a.role_arn",
+	`{"tenants":{"acme":{"credentials":{"a":{"runtimes":"aws-cli"}}}}}`:                          "tenants.acme.credentials.a.runtimes",
+	`{"tenants":{"acme":{"credentials":{"a":{"runtimes":[""]}}}}}`:                               "tenants.acme.credentials.a.runtimes",
+	`{"tenants":{"acme":{"credentials":{"a":{"runtimes":[[]]}}}}}`:                               "tenants.acme.credentials.a.runtimes",
 	`{"tenants":{"acme":{"credentials":{"a":{"role_arn":"arn:aws:iam::123456789012:role/x"}}}}}`: "tenants.acme.external_id",
 	`{"defaults":{"external_id":"5f0c1d2e3f405162"}}`:                                            "defaults.external_id",
 	`{"unknown":"maybe"}`:                                                                        "unknown",
@@ -376,8 +377,8 @@ func TestWhoWatchesIsToldTheSettingsInUseAndEachChange(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	told := make(chan []credential.Role, 10)
-	f.Watch(func(s *Settings) { told <- slices.Collect(s.Roles()) })
+	told := make(chan []Credential, 10)
+	f.Watch(func(s *Settings) { told <- s.Credentials() })
 	ctx, cancel := context.WithCancel(t.Context())
 	done := make(chan error, 1)
 	go func() { done <- f.Run(ctx) }()

@@ -16,7 +16,7 @@ import (
 // external ID until the stack ends.
 func (s *Stack) addRoles(settings *tenant.Settings) {
 	trusts := map[string][]string{}
-	for role := range settings.Roles() {
+	for _, role := range settings.Credentials() {
 		trusts[role.ARN] = append(trusts[role.ARN], role.ExternalID)
 	}
 	own := ":iam::" + s.Config().Account + ":"

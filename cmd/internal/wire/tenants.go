@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"strings"
+	"time"
 
 	"github.com/aws/aws-sdk-go-v2/service/sts"
 
@@ -12,6 +13,7 @@ import (
 	"github.com/scriptfleet/scriptfleet/pkg/credential/awssts"
 	"github.com/scriptfleet/scriptfleet/pkg/function"
 	"github.com/scriptfleet/scriptfleet/pkg/function/awslambda"
+	"github.com/scriptfleet/scriptfleet/pkg/run"
 	"github.com/scriptfleet/scriptfleet/pkg/tenant"
 	"github.com/scriptfleet/scriptfleet/worker"
 )
@@ -62,10 +64,15 @@ func (f *Fleet) credentials(w config.Worker) (worker.Credentials, error) {
 // assumed converts a role's credentials to function.Credentials.
 type assumed struct{ *credential.Assumer }
 
-func (a assumed) Assume(ctx context.Context, tenant, name, run string) function.Credentials {
-	got := a.Assumer.Assume(ctx, tenant, name, run)
+func (a assumed) Assume(ctx context.Context, r run.Run) function.Credentials {
+	got := a.Assumer.Assume(ctx, credential.Ask{
+		Tenant: r.Tenant, Credential: r.Data.Credential, Runtime: r.Script.Runtime.Name, Run: string(r.Key),
+	})
+	if !got.Success {
+		return function.Credentials{Error: got.Reason}
+	}
 	return function.Credentials{
-		Success: got.Success, AccessKeyID: got.AWS.AccessKeyID,
-		SecretAccessKey: got.AWS.SecretAccessKey, SessionToken: got.AWS.SessionToken,
+		Success: true, AccessKeyID: got.AWS.AccessKeyID, SecretAccessKey: got.AWS.SecretAccessKey, SessionToken: got.AWS.SessionToken,
+		Expiration: got.AWS.Expires.UTC().Format(time.RFC3339),
 	}
 }

@@ -175,6 +175,6 @@ type none struct{}
 
 func (none) Build(context.Context, run.Script) ([]byte, string, error) { return nil, "", nil }
 func (none) Pack(_ context.Context, s run.Script) ([]byte, error)      { return []byte(s.Source), nil }
-func (none) Assume(context.Context, string, string, string) function.Credentials {
+func (none) Assume(context.Context, run.Run) function.Credentials {
 	return function.Credentials{}
 }

@@ -199,6 +199,6 @@ func (f *fleet) Limits(string) tenant.Limits {
 	return tenant.Limits{MaxRunning: tenant.NoCap, MaxRunningPerScript: tenant.NoCap, Weight: 1}
 }
 
-func (f *fleet) Assume(context.Context, string, string, string) function.Credentials {
+func (f *fleet) Assume(context.Context, run.Run) function.Credentials {
 	return function.Credentials{}
 }

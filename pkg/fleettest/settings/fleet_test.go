@@ -186,6 +186,7 @@ func (parts) AssumeRole(_ context.Context, r credential.Request) (credential.AWS
 
 type assumed struct{ *credential.Assumer }
 
-func (a assumed) Assume(ctx context.Context, tenant, name, run string) function.Credentials {
-	return function.Credentials{Success: a.Assumer.Assume(ctx, tenant, name, run).Success}
+func (a assumed) Assume(ctx context.Context, r run.Run) function.Credentials {
+	ask := credential.Ask{Tenant: r.Tenant, Credential: r.Data.Credential, Runtime: r.Script.Runtime.Name, Run: string(r.Key)}
+	return function.Credentials{Success: a.Assumer.Assume(ctx, ask).Success}
 }

@@ -178,7 +178,7 @@ func (e eager) Known(s run.Script) (builds.Built, bool) {
 
 type credentials struct{}
 
-func (credentials) Assume(context.Context, string, string, string) function.Credentials {
+func (credentials) Assume(context.Context, run.Run) function.Credentials {
 	return function.Credentials{Success: true, AccessKeyID: "AKIA"}
 }
 

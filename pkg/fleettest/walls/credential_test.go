@@ -114,7 +114,7 @@ func TestARoleOfAnotherDoesNotTrustOnesOwnExternalID(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if got := assumer.Assume(t.Context(), tenantA, "prod", "run"); got.Success != c.success {
+		if got := assumer.Assume(t.Context(), credential.Ask{Tenant: tenantA, Credential: "prod", Run: "run"}); got.Success != c.success {
 			t.Errorf("%s: %v %s", what, got.Success, got.Reason)
 		}
 	}

@@ -2,6 +2,7 @@
 
 import json
 import os
+import shlex
 import shutil
 import signal
 import subprocess
@@ -14,13 +15,22 @@ from scriptfleet_output import MAX_OUTPUT, too_large
 from scriptfleet_stacks import FOLDER
 
 SCRIPT = os.path.join(FOLDER, "script.sh")
+BASH = "/bin/bash"  # Amazon Linux has it, and most machines do
+
+# Read by bash before the script: a command that fails ends the script, in a
+# pipeline too, and its place is noted in a file.
+PRELUDE = """unset BASH_ENV
+set -eE -o pipefail
+trap 'printf "%%s\\t%%s\\t%%s\\t%%s" "$?" "$LINENO" "${PIPESTATUS[*]}" "$BASH_COMMAND" > %s' ERR
+"""
 
 
 class Commands:
-    """script.sh, run by sh -e in a new folder. Its input is in $INPUT if it is under
-    100 KB, and in the file $INPUT_FILE, which is also its stdin. Its
-    standard output is the output: as JSON where it is JSON, else as a string
-    without the last line breaks."""
+    """script.sh, run by bash in a new folder: a command that fails, also in a
+    pipeline, ends it. Its input is in $INPUT if it is under 100 KB, and in the file
+    $INPUT_FILE, which is also its stdin. Its standard output is the output: as JSON
+    where it is JSON, else as a string without the last line breaks. On a machine
+    without bash, sh -e runs it, which ignores failures within a pipeline."""
 
     def __init__(self):
         self.folder = tempfile.mkdtemp(prefix="scriptfleet-")
@@ -28,7 +38,8 @@ class Commands:
 
     def shims(self):
         """Makes an `aws` command that uses this interpreter: the one in the layer has
-        the path of the interpreter on the machine that built it."""
+        the path of the interpreter on the machine that built it. Makes `jq` of the
+        layer's jaq, which takes jq's language and flags."""
         layers = [p for p in sys.path if os.path.isdir(os.path.join(p, "awscli"))]
         shims = os.path.join(self.folder, "bin")
         os.mkdir(shims)
@@ -38,6 +49,9 @@ class Commands:
                 f.write("#!/bin/sh\nPYTHONPATH='%s' exec '%s' -m awscli \"$@\"\n" % (layers[0], sys.executable))
             os.chmod(aws, 0o755)
         bins = [os.path.join(p, "bin") for p in layers]
+        for jaq in (os.path.join(b, "jaq") for b in bins):
+            if os.path.exists(jaq):
+                os.symlink(jaq, os.path.join(shims, "jq"))
         return os.pathsep.join([shims] + bins + [os.environ.get("PATH") or os.defpath])
 
     def __call__(self, event):
@@ -50,13 +64,17 @@ class Commands:
             shutil.rmtree(work, ignore_errors=True)
 
     def execute(self, event, work):
-        code = self.wait(event, work)
+        code, place = self.wait(event, work)
         current.run.settle()
         stdout, stderr = current.run.out, current.run.err
         if code != 0:
             how = "exit code %d" % code if code > 0 else "signal %d" % -code
             lines = stderr.tail.decode("utf-8", "replace").strip().splitlines()[-5:]
-            raise Failure("CommandFailed", "The commands ended with %s%s" % (how, ": " + "\n".join(lines) if lines else "."))
+            said = "The commands ended with %s%s%s" % (how, place, ": " + "\n".join(lines) if lines else ".")
+            refused = (event.get("credentials") or {}).get("Error")
+            if refused:
+                said += "\nThe commands had no credential. " + refused
+            raise Failure("CommandFailed", said)
         if stdout.total > MAX_OUTPUT:
             raise too_large(stdout.total)
         text = bytes(stdout.head).decode("utf-8", "replace")
@@ -68,13 +86,16 @@ class Commands:
             return text.rstrip("\r\n")
 
     def wait(self, event, work):
-        """Runs the commands, and ends their background processes."""
+        """Runs the commands, and ends their background processes. Returns the exit
+        code and, where bash noted it, the place of the command that failed."""
         value = dict(event.get("input") or {})
         credentials = event.get("credentials") or {}
         if credentials:
-            value["AwsCredentials"] = {"Success": bool(credentials.get("Success"))}
+            value["AwsCredentials"] = {k: credentials[k] for k in ("Success", "Expiration", "Error") if k in credentials}
         text = json.dumps(value)
-        given = os.path.join(self.folder, os.path.basename(work) + ".json")
+        given, prelude, failed = (os.path.join(self.folder, os.path.basename(work) + end) for end in (".json", ".sh", ".failed"))
+        with open(prelude, "w") as f:
+            f.write(PRELUDE % shlex.quote(failed))
         with open(given, "w+") as stdin:
             stdin.write(text)
             stdin.seek(0)
@@ -82,16 +103,21 @@ class Commands:
             env["INPUT_FILE"] = given
             if len(text) < 100000:
                 env["INPUT"] = text
-            child = subprocess.Popen(["/bin/sh", "-e", SCRIPT], cwd=work, env=env, stdin=stdin,
-                                          start_new_session=True)
+            shell = ["/bin/sh", "-e"]
+            if os.access(BASH, os.X_OK):
+                shell, env["BASH_ENV"] = [BASH], prelude
+            child = subprocess.Popen(shell + [SCRIPT], cwd=work, env=env, stdin=stdin, start_new_session=True)
             try:
-                return child.wait()
+                code = child.wait()
+                return code, place_of(failed, code)
             finally:
                 try:
                     os.killpg(child.pid, signal.SIGKILL)
                 except OSError:
                     pass
-                os.unlink(given)
+                for path in (given, prelude, failed):
+                    if os.path.exists(path):
+                        os.unlink(path)
 
     def environment(self, credentials, work):
         env = {k: v for k, v in os.environ.items() if not k.startswith(("AWS_", "_", "LAMBDA_", "PYTHON"))}
@@ -103,7 +129,32 @@ class Commands:
             env["AWS_ACCESS_KEY_ID"] = credentials.get("AccessKeyId", "")
             env["AWS_SECRET_ACCESS_KEY"] = credentials.get("SecretAccessKey", "")
             env["AWS_SESSION_TOKEN"] = credentials.get("SessionToken", "")
+            env["AWS_CREDENTIAL_EXPIRATION"] = credentials.get("Expiration", "")
         for name, value in os.environ.items():  # endpoints, CA bundles: where AWS is
             if name.startswith("AWS_ENDPOINT_URL") or name == "AWS_CA_BUNDLE":
                 env[name] = value
         return env
+
+
+def place_of(failed, code):
+    """The place of the command that ended the script, as bash noted it."""
+    try:
+        with open(failed, errors="replace") as f:
+            status, line, pipeline, command = f.read().split("\t", 3)
+        if int(status) != code:
+            return ""  # noted by a failure that the script went on after
+        parts = [int(part) for part in pipeline.split()]
+    except (OSError, ValueError):
+        return ""
+    if len(parts) < 2:
+        return " in line %s, `%s`" % (line, shorten(command))
+    which = max(n for n, part in enumerate(parts, 1) if part == code)
+    place = " in line %s, command %d of the %d in its pipeline" % (line, which, len(parts))
+    if code == 128 + signal.SIGPIPE and which < len(parts):
+        place += " (SIGPIPE: a later command stopped reading; let it read everything, or add `|| true`)"
+    return place
+
+
+def shorten(command):
+    first = command.strip().split("\n")[0]
+    return first if len(first) <= 200 else first[:200] + "\u2026"
