@@ -24,13 +24,30 @@ type localCommand struct {
 	AWSAddr   string `name:"aws-addr" env:"SCRIPTFLEET_AWS_ADDR" default:"127.0.0.1:4566" help:"Loopback address of SQS, Lambda, STS and S3; port 0 takes a free one."`
 	RedisAddr string `name:"redis-addr" env:"SCRIPTFLEET_REDIS_ADDR" default:"127.0.0.1:6399" help:"Loopback address of Redis; port 0 takes a free one."`
 	Data      string `type:"path" help:"Folder that keeps queues and functions across restarts; in memory by default."`
-	NoFleet   bool   `help:"Leave dispatcher and worker out, for separate processes."`
-	EnvFile   string `type:"path" help:"Write the export lines to this file as well, once everything can be called; its owner alone can read it."`
-	Detach    bool   `xor:"act" help:"Return once everything can be called, and leave the stack running; with --env-file, print nothing."`
-	Stop      bool   `xor:"act" help:"Stop the stack that the environment names (SCRIPTFLEET_LOCAL_PID), and wait until it has."`
-	LogFile   string `type:"path" help:"Where a stack that is detached logs; a file in the user's cache folder by default."`
-	JSON      bool   `name:"json" help:"Print the environment as one JSON object instead of export lines."`
+	roleFlags
+	NoFleet bool   `help:"Leave dispatcher and worker out, for separate processes."`
+	EnvFile string `type:"path" help:"Write the export lines to this file as well, once everything can be called; its owner alone can read it."`
+	Detach  bool   `xor:"act" help:"Return once everything can be called, and leave the stack running; with --env-file, print nothing."`
+	Stop    bool   `xor:"act" help:"Stop the stack that the environment names (SCRIPTFLEET_LOCAL_PID), and wait until it has."`
+	LogFile string `type:"path" help:"Where a stack that is detached logs; a file in the user's cache folder by default."`
+	JSON    bool   `name:"json" help:"Print the environment as one JSON object instead of export lines."`
 }
+
+// roleFlags gives credentials' roles permissions in the embedded stack.
+type roleFlags struct {
+	Role []string `name:"role" sep:"none" placeholder:"NAME[=POLICY.json]" help:"Let the role of this credential do what an IAM policy allows in its own account of the embedded stack, everything without one. NAME is of the settings, or TENANT/NAME, or the role's ARN; without --tenants, the credential is made."`
+}
+
+func (r roleFlags) roles() (embedded.Roles, error) {
+	roles, err := embedded.ParseRoles(r.Role)
+	if err != nil {
+		return nil, exitError{exitUsage, err}
+	}
+	return roles, nil
+}
+
+// defaultTenant is the tenant of runs that name none.
+const defaultTenant = "local"
 
 // Help is shown below the flags.
 func (localCommand) Help() string {
@@ -42,7 +59,9 @@ Examples:
   eval "$(scriptfleet local --detach)"                 # in the background; this shell's commands use it
   scriptfleet local --stop                             # and its end
   scriptfleet local --no-fleet --env-file fleet.env    # then, elsewhere: . ./fleet.env; dispatcher
-  scriptfleet local --data ~/.scriptfleet              # a small installation that survives restarts`
+  scriptfleet local --data ~/.scriptfleet              # a small installation that survives restarts
+  scriptfleet local --role aws-prod                    # then: scriptfleet run list.py --credential aws-prod
+  scriptfleet local --role aws-prod=policy.json --tenants tenants.json`
 }
 
 func (c *localCommand) Run(ctx context.Context) error {
@@ -56,12 +75,16 @@ func (c *localCommand) Run(ctx context.Context) error {
 	if err != nil {
 		return exitError{exitUsage, err}
 	}
+	roles, err := c.roles()
+	if err != nil {
+		return err
+	}
 	// From here on a signal stops the command, also during the start.
 	ctx, stop := interruptible(ctx)
 	defer stop()
 
 	stack, err := embedded.Start(ctx, embedded.Options{
-		AWSAddr: c.AWSAddr, RedisAddr: c.RedisAddr, DataDir: c.Data, Log: log,
+		AWSAddr: c.AWSAddr, RedisAddr: c.RedisAddr, DataDir: c.Data, Roles: roles, Tenant: defaultTenant, Log: log,
 		Fleet: c.Fleet, Process: c.Process, Dispatcher: c.Dispatcher, Worker: c.Worker,
 	})
 	if err != nil {

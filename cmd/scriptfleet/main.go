@@ -18,16 +18,17 @@ import (
 type commands struct {
 	Version kong.VersionFlag `help:"Print the version and end."`
 
-	Demo      demoCommand      `cmd:"" help:"Start everything on this machine, play a batch of several tenants, show what becomes of it."`
-	Local     localCommand     `cmd:"" help:"Run the embedded stack until Ctrl-C, and print what points other processes at it."`
-	Run       runCommand       `cmd:"" help:"Run one script and print what main returned."`
-	Replay    replayCommand    `cmd:"" help:"Send a batch of requests at a rate; report latency, builds, and what was lost or doubled."`
-	Report    reportCommand    `cmd:"" help:"Show the report of a replay again, beside another, or as a page."`
-	Runs      runsCommand      `cmd:"" help:"List recent runs, and show where the time of one went."`
-	Explain   explainCommand   `cmd:"" help:"Tell where a run is, and what it waits for."`
-	DLQ       dlqCommand       `cmd:"" name:"dlq" help:"List, show, redrive and delete dead letters."`
-	Functions functionsCommand `cmd:"" help:"List, build ahead and remove functions."`
-	Check     checkCommand     `cmd:"" help:"Check the books: every accepted run has a result, is in flight, or is a dead letter."`
+	Demo        demoCommand        `cmd:"" help:"Start everything on this machine, play a batch of several tenants, show what becomes of it."`
+	Local       localCommand       `cmd:"" help:"Run the embedded stack until Ctrl-C, and print what points other processes at it."`
+	Run         runCommand         `cmd:"" help:"Run one script and print what main returned."`
+	Replay      replayCommand      `cmd:"" help:"Send a batch of requests at a rate; report latency, builds, and what was lost or doubled."`
+	Report      reportCommand      `cmd:"" help:"Show the report of a replay again, beside another, or as a page."`
+	Runs        runsCommand        `cmd:"" help:"List recent runs, and show where the time of one went."`
+	Explain     explainCommand     `cmd:"" help:"Tell where a run is, and what it waits for."`
+	DLQ         dlqCommand         `cmd:"" name:"dlq" help:"List, show, redrive and delete dead letters."`
+	Functions   functionsCommand   `cmd:"" help:"List, build ahead and remove functions."`
+	Credentials credentialsCommand `cmd:"" help:"Add, list, check and remove tenants' AWS roles."`
+	Check       checkCommand       `cmd:"" help:"Check the books: every accepted run has a result, is in flight, or is a dead letter."`
 }
 
 // Exit codes besides 0 (success) and those of run.

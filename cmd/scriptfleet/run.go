@@ -27,22 +27,25 @@ type runCommand struct {
 	config.Fleet
 	config.Worker
 
-	File         string        `arg:"" help:"The script; - reads it from standard input."`
-	Input        string        `help:"JSON object that main gets; @FILE reads it from a file." default:"{}"`
-	Requirements string        `help:"File of requirements, in the form of requirements.txt." type:"existingfile"`
-	Runtime      string        `help:"Such as python3.12 or aws-cli; the fleet's default if empty."`
-	Timeout      *int          `min:"1" max:"900" help:"Seconds before the script is ended."`
-	Tenant       string        `default:"local" help:"Tenant that the run belongs to."`
-	Credential   string        `help:"Name of a credential of the tenant's."`
-	Event        bool          `help:"Print the whole result event instead of the output alone."`
-	JSON         bool          `name:"json" help:"The same as --event."`
-	Wait         time.Duration `default:"20m" min:"1s" max:"1d" help:"How long to wait for the result."`
-	LogLevel     string        `default:"error" enum:"debug,info,warn,error" help:"Log level of the embedded stack, on stderr."`
+	File         string `arg:"" help:"The script; - reads it from standard input."`
+	Input        string `help:"JSON object that main gets; @FILE reads it from a file." default:"{}"`
+	Requirements string `help:"File of requirements, in the form of requirements.txt." type:"existingfile"`
+	Runtime      string `help:"Such as python3.12 or aws-cli; the fleet's default if empty."`
+	Timeout      *int   `min:"1" max:"900" help:"Seconds before the script is ended."`
+	Tenant       string `default:"local" help:"Tenant that the run belongs to."`
+	Credential   string `help:"Name of a credential of the tenant's."`
+	roleFlags
+	Event    bool          `help:"Print the whole result event instead of the output alone."`
+	JSON     bool          `name:"json" help:"The same as --event."`
+	Wait     time.Duration `default:"20m" min:"1s" max:"1d" help:"How long to wait for the result."`
+	LogLevel string        `default:"error" enum:"debug,info,warn,error" help:"Log level of the embedded stack, on stderr."`
 }
 
 // Help is shown below the flags.
 func (runCommand) Help() string {
 	return `Enqueues one request and waits for its result. The output of main, and nothing else, goes to stdout; what the script printed, and errors, to stderr. Where AWS_ENDPOINT_URL or REDIS_URL is set, the fleet there runs it; else an embedded stack, for this one run.
+
+With --role, the embedded stack has a credential, whose role may do what the policy allows in an AWS account of the embedded stack: everything without one. The script finds the keys in input["AwsCredentials"], and commands of aws-cli in their environment.
 
 Exit codes: 0 succeeded, 1 failed, 2 usage, 3 build_failed, 4 timed_out, 5 rejected, 6 everything else.
 
@@ -50,7 +53,9 @@ Examples:
 
   scriptfleet run hello.py --input '{"array_length": 5}'
   scriptfleet run report.py --requirements requirements.txt --timeout 30 --event
-  echo 'aws sts get-caller-identity' | scriptfleet run - --runtime aws-cli --credential aws-prod`
+  scriptfleet run examples/buckets.py --input '{"bucket": "reports"}' --credential aws-prod --role aws-prod
+  echo 'aws sts get-caller-identity' | scriptfleet run - --runtime aws-cli --credential aws-prod --role aws-prod
+  echo 'aws s3 mb s3://reports >&2; aws s3 ls' | scriptfleet run - --runtime aws-cli --credential aws-prod --role aws-prod`
 }
 
 // exitOther is the exit code for every status without one of its own.
@@ -72,12 +77,19 @@ func (c *runCommand) Run(ctx context.Context) error {
 	if err != nil {
 		return exitError{exitUsage, err}
 	}
+	roles, err := c.roles()
+	if err != nil {
+		return err
+	}
+	if len(roles) > 0 && configured(c.Fleet) {
+		return exitError{exitUsage, errors.New("--role is for the embedded stack of one run, and the environment names a fleet: give --role to scriptfleet local, or unset AWS_ENDPOINT_URL and REDIS_URL")}
+	}
 	ctx, stop := interruptible(ctx)
 	defer stop()
 	ctx, cancel := context.WithTimeout(ctx, c.Wait)
 	defer cancel()
 	line := progress.Stderr()
-	res, err := c.execute(ctx, request, log, line)
+	res, err := c.execute(ctx, request, roles, log, line)
 	line.Stop()
 	if err != nil {
 		return exitError{exitOther, err}
@@ -142,10 +154,10 @@ func seconds(n *int) int {
 }
 
 // execute sends the request to the configured fleet, or to an embedded one.
-func (c *runCommand) execute(ctx context.Context, request run.Request, log *zap.Logger, line *progress.Line) (res run.Result, err error) {
+func (c *runCommand) execute(ctx context.Context, request run.Request, roles embedded.Roles, log *zap.Logger, line *progress.Line) (res run.Result, err error) {
 	defer func() { err = interrupted(ctx, err) }()
 	fleet, stop, err := connect(ctx, embedded.Options{
-		Fleet: c.Fleet, Worker: c.Worker, Log: log,
+		Fleet: c.Fleet, Worker: c.Worker, Roles: roles, Tenant: c.Tenant, Log: log,
 		Process:  config.Process{PollWait: 200 * time.Millisecond, Drain: time.Second},
 		Progress: func(_ run.EnvHash, said string) { line.Say("building: %s", said) },
 	}, line)

@@ -79,8 +79,15 @@ type Dispatcher struct {
 	MaxInHandMB int `name:"max-in-hand-mb" default:"16" min:"1" max:"100000" help:"MiB of requests that the dispatcher has in hand at a time."`
 }
 
+// Platform names the platform's AWS accounts.
+type Platform struct {
+	PlatformAccounts []string `name:"platform-account" placeholder:"ID" help:"AWS account of the platform, which tenants' roles trust and whose own roles no script gets; once for each. The account of --role-arn is always one."`
+}
+
 // Worker are the settings of a worker.
 type Worker struct {
+	Platform
+
 	Name          string        `help:"Name of this worker, unique in the fleet; host and process by default."`
 	Concurrency   int           `default:"32" min:"1" max:"10000" help:"Runs that execute at a time."`
 	Reserve       *int          `min:"0" max:"10000" help:"Runs that execute beyond the concurrency, for tenants with few runs at work in this worker; a quarter of the concurrency by default."`

@@ -39,7 +39,8 @@ type Config struct {
 	Registerer prometheus.Registerer // for the stack's own metrics; nil: none
 }
 
-// Role is a role that clients can assume.
+// Role is a role that clients can assume: those with keys of the stack's own
+// account.
 type Role struct {
 	ARN         string
 	ExternalIDs []string // AssumeRole must name one of them; none: no external ID is asked for
@@ -104,8 +105,14 @@ func (c Config) unpackedDir() string {
 	return filepath.Join(user, "scriptfleet", "unpacked")
 }
 
-func (r Role) parse() (auth.Role, error) {
-	parsed := auth.Role{ARN: r.ARN, ExternalIDs: r.ExternalIDs}
+// CheckPolicy fails if document is not a policy that a Role can have.
+func CheckPolicy(document string) error {
+	_, err := auth.ParsePolicy(document)
+	return err
+}
+
+func (r Role) parse(account string) (auth.Role, error) {
+	parsed := auth.Role{ARN: r.ARN, ExternalIDs: r.ExternalIDs, Principal: account}
 	if r.Policy == "" {
 		return parsed, nil
 	}

@@ -25,7 +25,7 @@ type functions struct {
 func (s *Stack) openFunctions() error {
 	f := &functions{done: make(chan struct{})}
 	cfg := s.cfg.Lambda
-	cfg.Region, cfg.Account, cfg.DB = s.cfg.Region, s.cfg.Account, s.db
+	cfg.Region, cfg.Account, cfg.DB, cfg.Endpoint = s.cfg.Region, s.cfg.Account, s.db, s.Endpoint()
 	cfg.Dir = filepath.Join(s.cfg.DataDir, "lambda")
 	if s.cfg.DataDir == "" {
 		cfg.Dir = s.scratch.dir

@@ -16,6 +16,11 @@ func (s *Stack) handler() http.Handler {
 	services := map[string]http.Handler{"sqs": s.sqs, "sts": s.sts, "s3": s.s3, "lambda": s.functions}
 	route := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		service := services[auth.ServiceOf(r)]
+		if id, _ := auth.From(r.Context()); service == s.functions && id.Account() != s.cfg.Account {
+			// Another account has no functions here, and lists none of the fleet's.
+			auth.WriteDenied(w, "lambda", auth.Denied(id, "lambda:*", "*"))
+			return
+		}
 		if service == nil {
 			auth.WriteJSONError(w, http.StatusNotImplemented, "UnknownOperationException", "InvalidAction",
 				"the embedded stack has no service "+auth.ServiceOf(r))

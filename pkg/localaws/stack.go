@@ -44,7 +44,8 @@ type Stack struct {
 	panics    prometheus.Counter
 	http      *http.Server
 	guests    *guests
-	served    chan error // the error with which Serve ended
+	listener  net.Listener // of http; nil once it serves
+	served    chan error   // the error with which Serve ended
 	stopCalls context.CancelFunc
 }
 
@@ -66,7 +67,7 @@ func Start(ctx context.Context, cfg Config) (*Stack, error) {
 }
 
 func (s *Stack) start(ctx context.Context) error {
-	steps := []func() error{s.openData, s.openKeys, s.openServices, s.provision, s.openFunctions, s.listenRedis}
+	steps := []func() error{s.openData, s.openKeys, s.openServices, s.provision, s.listen, s.openFunctions, s.listenRedis}
 	for _, step := range steps {
 		if err := ctx.Err(); err != nil {
 			return err
@@ -75,7 +76,8 @@ func (s *Stack) start(ctx context.Context) error {
 			return err
 		}
 	}
-	return s.listen()
+	s.serve()
+	return nil
 }
 
 // panicsTotal counts panics of the stack, each confined to one call.
@@ -141,7 +143,7 @@ func (s *Stack) openKeys() (err error) {
 
 // AddRole adds a role, or replaces it.
 func (s *Stack) AddRole(r Role) error {
-	parsed, err := r.parse()
+	parsed, err := r.parse(s.cfg.Account)
 	if err != nil {
 		return err
 	}
@@ -151,7 +153,10 @@ func (s *Stack) AddRole(r Role) error {
 
 func (s *Stack) openServices() (err error) {
 	s.sts = sts.New(s.cfg.Account, s.keys)
-	s.s3 = s3.New(s.objects)
+	s.s3, err = s3.New(s3.Config{Account: s.cfg.Account, Objects: s.objects, Owners: s.db})
+	if err != nil {
+		return err
+	}
 	s.sqs, err = sqs.New(
 		sqs.Config{Region: s.cfg.Region, Account: s.cfg.Account, DB: s.db},
 		sqs.Deps{Log: s.cfg.Log.Named("sqs"), Guard: s.faults("sqs")})
@@ -176,13 +181,19 @@ func (s *Stack) listenRedis() (err error) {
 	return err
 }
 
-func (s *Stack) listen() error {
-	listener, err := net.Listen("tcp", s.cfg.AWSAddr)
-	if err != nil {
+// listen takes the address. Calls wait until serve: functions are told the
+// address before.
+func (s *Stack) listen() (err error) {
+	if s.listener, err = net.Listen("tcp", s.cfg.AWSAddr); err != nil {
 		return fmt.Errorf("listen for AWS: %w", explainListen(err, awsAddrFlag))
 	}
+	s.awsAddr = s.listener.Addr().String()
+	return nil
+}
+
+func (s *Stack) serve() {
 	calls, stopCalls := context.WithCancel(context.Background())
-	s.awsAddr, s.stopCalls = listener.Addr().String(), stopCalls
+	s.stopCalls = stopCalls
 	s.guests = newGuests()
 	s.http = &http.Server{
 		ConnState:         s.guests.watch,
@@ -193,9 +204,9 @@ func (s *Stack) listen() error {
 		IdleTimeout:       2 * time.Minute,
 		ErrorLog:          zap.NewStdLog(s.cfg.Log.Named("http")),
 	}
-	s.served = make(chan error, 1)
+	listener := s.listener
+	s.served, s.listener = make(chan error, 1), nil
 	go func() { s.served <- s.http.Serve(listener) }()
-	return nil
 }
 
 // explainListen adds what to do about an address that is in use.
@@ -229,6 +240,9 @@ func (s *Stack) Close(ctx context.Context) error {
 		if err := <-s.served; !errors.Is(err, http.ErrServerClosed) {
 			errs = append(errs, err)
 		}
+	}
+	if s.listener != nil {
+		errs = append(errs, s.listener.Close())
 	}
 	if s.functions != nil {
 		errs = append(errs, s.functions.close(ctx))

@@ -100,10 +100,10 @@ func TestMessagesAndObjectsGoRoundThroughTheSDK(t *testing.T) {
 	}
 	objects := s3.NewFromConfig(cfg, func(o *s3.Options) { o.UsePathStyle = true })
 	key := aws.String("a b/ü+%.json")
-	if _, err := objects.PutObject(t.Context(), &s3.PutObjectInput{Bucket: aws.String("other"), Key: key, Body: strings.NewReader("content")}); err != nil {
+	if _, err := objects.PutObject(t.Context(), &s3.PutObjectInput{Bucket: aws.String(stack.Config().Bucket()), Key: key, Body: strings.NewReader("content")}); err != nil {
 		t.Fatal(err)
 	}
-	object, err := objects.GetObject(t.Context(), &s3.GetObjectInput{Bucket: aws.String("other"), Key: key})
+	object, err := objects.GetObject(t.Context(), &s3.GetObjectInput{Bucket: aws.String(stack.Config().Bucket()), Key: key})
 	if err != nil {
 		t.Fatal(err)
 	}

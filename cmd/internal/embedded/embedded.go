@@ -6,6 +6,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"os"
 	"runtime"
 	"slices"
 	"time"
@@ -36,6 +37,8 @@ type Options struct {
 	Process            config.Process
 	Dispatcher         config.Dispatcher
 	Worker             config.Worker
+	Roles              Roles  // permissions of tenants' roles
+	Tenant             string // that credentials of Roles are for, if no settings name them
 	Log                *zap.Logger
 	// Progress is called with each line of a layer build's log; it may be nil.
 	Progress func(run.EnvHash, string)
@@ -49,6 +52,7 @@ type Stack struct {
 	options  Options
 	registry *prometheus.Registry
 	sdk      sdkSource
+	made     string             // folder of the settings that Roles needed; empty for none
 	stop     context.CancelFunc // ends the fleet's intake
 	hurry    context.CancelFunc // ends the fleet's work
 	stopped  chan struct{}      // closed once the fleet has stopped; err is set before
@@ -58,6 +62,10 @@ type Stack struct {
 // Start starts the stack. The caller must call Close.
 func Start(ctx context.Context, o Options) (*Stack, error) {
 	if err := fit(ctx, &o.Fleet); err != nil {
+		return nil, err
+	}
+	made, err := o.provideRoles()
+	if err != nil {
 		return nil, err
 	}
 	registry := telemetry.NewRegistry()
@@ -70,17 +78,38 @@ func Start(ctx context.Context, o Options) (*Stack, error) {
 	}
 	stack, err := localaws.Start(ctx, local)
 	if err != nil {
+		_ = os.RemoveAll(made)
 		return nil, fmt.Errorf("start the embedded stack: %w", err)
 	}
 	local = stack.Config()
 	o.Fleet.RedisURL, o.Fleet.Bucket = stack.RedisURL(), local.Bucket()
 	o.Worker.RoleARN, o.Worker.TenantRoleARN = local.ScriptRole(), local.TenantRole()
-	s := &Stack{Stack: stack, sdk: sdk, options: o, registry: registry}
+	s := &Stack{Stack: stack, sdk: sdk, options: o, registry: registry, made: made}
 	if s.Fleet, err = wire.Open(ctx, o.Fleet, stack.AWSConfig(), o.Log, s.registry); err != nil {
-		return nil, errors.Join(err, stack.Close(ctx))
+		return nil, errors.Join(err, stack.Close(ctx), os.RemoveAll(made))
 	}
 	s.Fleet.WatchTenants(s.addRoles)
 	return s, nil
+}
+
+// provideRoles makes the settings that Roles needs, and returns the folder that
+// it has made for them: a data folder keeps them across restarts.
+func (o *Options) provideRoles() (made string, err error) {
+	dir := o.DataDir
+	if len(o.Roles) > 0 && o.Fleet.TenantsFile == "" {
+		if dir == "" {
+			if made, err = os.MkdirTemp("", "scriptfleet-roles-"); err != nil {
+				return "", err
+			}
+			dir = made
+		} else if err := os.MkdirAll(dir, 0o700); err != nil {
+			return "", err
+		}
+	}
+	if err := o.Roles.provide(&o.Fleet.TenantsFile, dir, o.Tenant); err != nil {
+		return "", errors.Join(err, os.RemoveAll(made))
+	}
+	return made, nil
 }
 
 // TellWhatIsMissing logs what scripts find on Lambda and will not find here. It
@@ -162,7 +191,7 @@ func (s *Stack) Close(ctx context.Context) error {
 		err = s.Wait()
 	}
 	s.Fleet.Close()
-	return errors.Join(err, s.Stack.Close(ctx))
+	return errors.Join(err, s.Stack.Close(ctx), os.RemoveAll(s.made))
 }
 
 // Abandon ends a stack whose queues are not needed any more: it waits until
@@ -222,11 +251,15 @@ func Client(ctx context.Context, f *wire.Fleet) (*client.Client, error) {
 // Settings are the variables for separate processes besides the stack's own
 // environment, as NAME=value.
 func (s *Stack) Settings() []string {
-	return []string{
-		"SCRIPTFLEET_DEFAULT_RUNTIME=" + s.options.Fleet.DefaultRuntime,
-		"SCRIPTFLEET_SHELL_BASE=" + s.options.Fleet.ShellBase,
-		"SCRIPTFLEET_ARCH=" + s.options.Fleet.Arch,
+	var roles []string
+	if len(s.options.Roles) > 0 {
+		roles = []string{"SCRIPTFLEET_TENANTS=" + s.options.Fleet.TenantsFile}
 	}
+	return append(roles,
+		"SCRIPTFLEET_DEFAULT_RUNTIME="+s.options.Fleet.DefaultRuntime,
+		"SCRIPTFLEET_SHELL_BASE="+s.options.Fleet.ShellBase,
+		"SCRIPTFLEET_ARCH="+s.options.Fleet.Arch,
+	)
 }
 
 // fit adapts the settings to this machine: functions are for its architecture,

@@ -41,20 +41,13 @@ func (f *Fleet) sessions(w config.Worker) (awslambda.Sessions, error) {
 	return awssts.Sessions{Sessions: sessions}, nil
 }
 
-// credentials assumes tenants' roles. The platform's own account is the account
-// of the functions' role.
+// credentials assumes tenants' roles.
 func (f *Fleet) credentials(w config.Worker) (worker.Credentials, error) {
-	var own []string
-	if w.RoleARN != "" {
-		account, err := credential.CheckRoleARN(w.RoleARN)
-		if err != nil {
-			return nil, fmt.Errorf("--role-arn: %w", err)
-		}
-		own = append(own, account)
+	own, err := Platform(w.Platform, w.RoleARN)
+	if err != nil {
+		return nil, err
 	}
-	assumer, err := credential.NewAssumer(credential.AssumerConfig{OwnAccounts: own}, credential.AssumerDeps{
-		STS: awssts.New(sts.NewFromConfig(f.aws)), Roles: f.tenants, Log: f.Log, Registerer: f.Registry,
-	})
+	assumer, err := Assumer(f.aws, own, f.tenants, f.Log, f.Registry)
 	if err != nil {
 		return nil, err
 	}

@@ -1,6 +1,9 @@
 package auth
 
-import "context"
+import (
+	"context"
+	"strings"
+)
 
 // Identity is the signer of a request and its permissions.
 type Identity struct {
@@ -26,12 +29,29 @@ func (id Identity) IsRoot() bool { return id.root }
 // of a role that root alone may assume. Scripts have others.
 func (id Identity) Fleet() bool { return id.fleet }
 
+// Account is the account of the identity.
+func (id Identity) Account() string { return accountOf(id.ARN) }
+
+// accountOf is the account in an ARN, or "" if it names none, like that of a
+// bucket.
+func accountOf(arn string) string {
+	if parts := strings.SplitN(arn, ":", 6); len(parts) == 6 {
+		return parts[4]
+	}
+	return ""
+}
+
 // Allows tells whether the identity may perform the action, such as
 // lambda:InvokeFunction, on the resource (an ARN). Without a policy only root
-// may.
+// may. Policies reach the identity's own account only: what another account
+// has is open to those that it allows, and here none allows anybody but in the
+// trust policies of roles.
 func (id Identity) Allows(action, resource string) bool {
 	if id.root {
 		return true
+	}
+	if owner := accountOf(resource); owner != "" && owner != id.Account() && action != assumeRole {
+		return false
 	}
 	for _, p := range id.limits {
 		if allowed, denied := p.verdict(action, resource); denied || !allowed {
@@ -46,6 +66,9 @@ func (id Identity) Allows(action, resource string) bool {
 func SessionOf(accessKey, arn, userID string, policies ...*Policy) Identity {
 	return Identity{AccessKey: accessKey, ARN: arn, UserID: userID, Session: true, limits: policies}
 }
+
+// assumeRole is the action that a role's trust policy decides on.
+const assumeRole = "sts:AssumeRole"
 
 type contextKey struct{}
 

@@ -35,11 +35,16 @@ type Role struct {
 	ARN         string
 	ExternalIDs []string // AssumeRole must name one of them; none: no external ID is asked for
 	RootOnly    bool     // only root may assume it
+	Principal   string   // the account whose identities may assume it; empty: any
 	Policy      *Policy  // upper bound of its sessions' permissions; nil: nothing
 }
 
 // Trusts tells whether a caller with the external ID may assume the role.
-func (r Role) Trusts(externalID string) bool {
+func (r Role) Trusts(id Identity, externalID string) bool {
+	switch {
+	case r.RootOnly && !id.IsRoot(), r.Principal != "" && r.Principal != id.Account():
+		return false
+	}
 	return len(r.ExternalIDs) == 0 || slices.Contains(r.ExternalIDs, externalID)
 }
 

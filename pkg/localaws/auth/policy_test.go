@@ -14,7 +14,7 @@ func TestPoliciesAllowAndDenyAsIAMDoes(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	id := SessionOf("k", "arn", "u", policy)
+	id := SessionOf("k", "arn:aws:sts::1:assumed-role/r/s", "u", policy)
 	for _, c := range []struct {
 		action, resource string
 		want             bool
@@ -31,6 +31,28 @@ func TestPoliciesAllowAndDenyAsIAMDoes(t *testing.T) {
 	} {
 		if got := id.Allows(c.action, c.resource); got != c.want {
 			t.Errorf("%s on %s: %v", c.action, c.resource, got)
+		}
+	}
+}
+
+func TestAPolicyReachesItsOwnAccountAlone(t *testing.T) {
+	id := SessionOf("k", "arn:aws:sts::222222222222:assumed-role/r/s", "u", AllowAll())
+	for resource, want := range map[string]bool{
+		"arn:aws:sqs:r:222222222222:mine": true, "arn:aws:sqs:r:111111111111:yours": false,
+		"arn:aws:lambda:r:111111111111:function:f": false, "arn:aws:s3:::bucket": true, "*": true,
+	} {
+		if got := id.Allows("a:B", resource); got != want {
+			t.Errorf("%s: %v", resource, got)
+		}
+	}
+	trusts := Role{ARN: "arn:aws:iam::222222222222:role/r", Principal: "111111111111", ExternalIDs: []string{"x"}}
+	for account, want := range map[string]bool{"111111111111": true, "222222222222": false} {
+		caller := SessionOf("k", "arn:aws:sts::"+account+":assumed-role/r/s", "u", AllowAll())
+		if got := trusts.Trusts(caller, "x"); got != want {
+			t.Errorf("a role that trusts 111111111111 trusts %s: %v", account, got)
+		}
+		if trusts.Trusts(caller, "y") {
+			t.Error("another external ID is trusted")
 		}
 	}
 }

@@ -59,6 +59,12 @@ func WriteInternal(w http.ResponseWriter, service, message string) {
 	f.writeStatus(w, http.StatusInternalServerError, service)
 }
 
+// WriteDenied answers a call that the signer may not make.
+func WriteDenied(w http.ResponseWriter, service, message string) {
+	f := &refusal{"AccessDenied", "AccessDeniedException", "AccessDenied", message}
+	f.writeStatus(w, http.StatusForbidden, service)
+}
+
 func (f *refusal) writeStatus(w http.ResponseWriter, status int, service string) {
 	side := "User"
 	if status >= 500 {
@@ -126,7 +132,12 @@ func WriteQueryError(w http.ResponseWriter, status int, code, message string) {
 
 // WriteS3Denied answers with S3's error for a call that a policy refuses.
 func WriteS3Denied(w http.ResponseWriter, message string) {
-	writeXML(w, http.StatusForbidden, s3Error{Code: "AccessDenied", Message: message})
+	WriteS3Error(w, http.StatusForbidden, "AccessDenied", message)
+}
+
+// WriteS3Error answers with an error of S3.
+func WriteS3Error(w http.ResponseWriter, status int, code, message string) {
+	writeXML(w, status, s3Error{Code: code, Message: message})
 }
 
 func writeXML(w http.ResponseWriter, status int, body any) {

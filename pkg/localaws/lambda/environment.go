@@ -27,7 +27,7 @@ const initPatience = 10 * time.Second
 // program is everything from which an environment is started. It never changes.
 type program struct {
 	name, arn, handler, runtime string
-	region                      string
+	region, endpoint            string
 	variables                   map[string]string
 	memoryMB, timeoutSeconds    int
 	tmpMB                       int
@@ -180,7 +180,8 @@ func list(variables map[string]string) []string {
 	return env
 }
 
-// environ is the complete environment: Lambda's variables, then the function's.
+// environ is the complete environment: Lambda's variables, the address of the
+// stack, which SDKs in the function then call instead of AWS, and the function's.
 // It has no credentials: a function's role has no permissions.
 func (p *program) environ() map[string]string {
 	task := p.task().Path()
@@ -194,6 +195,9 @@ func (p *program) environ() map[string]string {
 		"AWS_LAMBDA_LOG_GROUP_NAME":       "/aws/lambda/" + p.name,
 		"AWS_LAMBDA_LOG_STREAM_NAME":      time.Now().UTC().Format("2006/01/02/") + "[" + latest + "]" + newID(),
 		"LAMBDA_TASK_ROOT":                task, "LAMBDA_RUNTIME_DIR": runtimeBind(p.bootstrap).Path(), "_HANDLER": p.handler,
+	}
+	if p.endpoint != "" {
+		vars["AWS_ENDPOINT_URL"] = p.endpoint
 	}
 	maps.Copy(vars, atStart(p.interpreter, task))
 	maps.Copy(vars, p.variables)

@@ -186,7 +186,7 @@ func (s *Server) prepare(f *function) {
 // programOf unpacks everything from which a function is started.
 func (s *Server) programOf(f *function) (*program, error) {
 	p := &program{
-		name: f.Name, arn: f.ARN, handler: f.Handler, runtime: f.Runtime, region: s.cfg.Region, variables: f.Variables,
+		name: f.Name, arn: f.ARN, handler: f.Handler, runtime: f.Runtime, region: s.cfg.Region, endpoint: s.cfg.Endpoint, variables: f.Variables,
 		memoryMB: f.MemorySize, timeoutSeconds: f.Timeout, tmpMB: f.Ephemeral, bootstrap: s.files.runtime,
 	}
 	var err error

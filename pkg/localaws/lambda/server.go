@@ -23,6 +23,7 @@ import (
 // default.
 type Config struct {
 	Region, Account string
+	Endpoint        string    // URL of the stack's services, in the environment of functions; empty: none
 	Dir             string    // for code, layers and zips; made if it does not exist
 	CacheDir        string    // for unpacked layers, shared between processes and kept; default Dir/unpacked
 	DB              *bbolt.DB // stores functions and layers; nil: in memory

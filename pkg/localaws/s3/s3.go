@@ -1,10 +1,14 @@
 // Package s3 is the embedded stack's S3: gofakes3 with path style addresses,
 // behind the stack's own signatures and policies.
 //
-// What must hold: an identity reaches only objects that its policies allow. A
-// write to a missing bucket makes the bucket. With a database, objects survive
-// a restart; the database is S3's own, because s3bolt takes every bucket at its
-// root for a bucket of S3.
+// What must hold:
+//   - An identity reaches only what its policies allow, and never a bucket of
+//     another account: neither another tenant's nor the fleet's.
+//   - A bucket that the root key has made is open to every account: a developer
+//     fills it for scripts to read. The policies of their roles still apply.
+//   - A bucket has to be made before it is used, as on AWS.
+//   - With a database, objects survive a restart; the database is S3's own,
+//     because s3bolt takes every bucket at its root for a bucket of S3.
 package s3
 
 import (
@@ -16,6 +20,7 @@ import (
 	"net/url"
 	"strconv"
 	"strings"
+	"sync"
 
 	"github.com/johannesboyne/gofakes3"
 	"github.com/johannesboyne/gofakes3/backend/s3bolt"
@@ -25,31 +30,49 @@ import (
 	"github.com/scriptfleet/scriptfleet/pkg/localaws/auth"
 )
 
-// Server is the S3 endpoint: an http.Handler that must be behind auth.Verify.
-type Server struct {
-	backend gofakes3.Backend
-	fake    http.Handler
+// Config configures a Server.
+type Config struct {
+	Account string    // of the fleet
+	Objects *bbolt.DB // stores objects; nil: in memory
+	Owners  *bbolt.DB // stores whose each bucket is; nil: in memory
 }
 
-// New stores objects in db, or in memory if db is nil.
-func New(db *bbolt.DB) *Server {
+// Server is the S3 endpoint: an http.Handler that must be behind auth.Verify.
+type Server struct {
+	account string
+	backend gofakes3.Backend
+	fake    http.Handler
+	owners  *owners
+	making  sync.Mutex // held while a bucket is made or deleted
+}
+
+// New returns a server with the buckets of the databases.
+func New(cfg Config) (*Server, error) {
 	var backend gofakes3.Backend = s3mem.New()
-	if db != nil {
-		backend = s3bolt.New(db)
+	if cfg.Objects != nil {
+		backend = s3bolt.New(cfg.Objects)
 	}
 	fake := gofakes3.New(backend,
-		gofakes3.WithAutoBucket(true),
 		gofakes3.WithTimeSkewLimit(0), // auth checks the time
 		gofakes3.WithoutVersioning(),
 	)
-	return &Server{backend: backend, fake: fake.Server()}
+	owners, err := openOwners(cfg.Owners)
+	if err != nil {
+		return nil, err
+	}
+	return &Server{account: cfg.Account, backend: backend, fake: fake.Server(), owners: owners}, nil
 }
 
-// Ensure makes a bucket if it does not exist.
+// Ensure makes a bucket of the fleet's if it does not exist.
 func (s *Server) Ensure(bucket string) error {
+	s.making.Lock()
+	defer s.making.Unlock()
 	exists, err := s.backend.BucketExists(bucket)
 	if err == nil && !exists {
 		err = s.backend.CreateBucket(bucket)
+	}
+	if err == nil {
+		err = s.owners.set(bucket, s.account)
 	}
 	if err != nil {
 		return fmt.Errorf("make bucket %s: %w", bucket, err)
@@ -82,7 +105,9 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	for _, need := range needs(r) {
-		if !id.Allows(need.action, need.resource) {
+		// A name that another account has taken is told by makeBucket.
+		open := need.action == createBucket || s.reaches(id, need.resource)
+		if !open || !id.Allows(need.action, need.resource) {
 			auth.WriteS3Denied(w, auth.Denied(id, need.action, need.resource))
 			return
 		}
@@ -93,10 +118,46 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 			return
 		}
 	}
-	s.fake.ServeHTTP(w, r)
+	bucket, key, _ := strings.Cut(strings.TrimPrefix(r.URL.Path, "/"), "/")
+	switch {
+	case bucket == "" && r.Method == http.MethodGet:
+		s.listBuckets(w, id)
+	case unsupported(r) != "":
+		auth.WriteS3Error(w, http.StatusNotImplemented, "NotImplemented", "the embedded S3 has no "+unsupported(r)+" of buckets and objects")
+	case key == "" && r.Method == http.MethodPut:
+		s.makeBucket(w, r, id, bucket)
+	case key == "" && r.Method == http.MethodDelete:
+		s.deleteBucket(w, r, bucket)
+	default:
+		s.fake.ServeHTTP(w, r)
+	}
+}
+
+// subresources are parts of buckets and objects that gofakes3 does not have. It
+// would take a request for them for one of the object itself.
+var subresources = []string{
+	"accelerate", "acl", "analytics", "cors", "encryption", "intelligent-tiering", "inventory", "legal-hold", "lifecycle", "logging",
+	"metrics", "notification", "object-lock", "ownershipControls", "policy", "policyStatus", "publicAccessBlock", "replication",
+	"requestPayment", "restore", "retention", "select", "tagging", "torrent", "website",
+}
+
+// unsupported is the subresource that a request names, or "".
+func unsupported(r *http.Request) string {
+	if r.URL.RawQuery == "" {
+		return ""
+	}
+	q := r.URL.Query()
+	for _, name := range subresources {
+		if q.Has(name) {
+			return name
+		}
+	}
+	return ""
 }
 
 type need struct{ action, resource string }
+
+const createBucket = "s3:CreateBucket"
 
 // needs are the permissions that a call needs. A call of an unknown kind needs
 // all of them.
@@ -129,14 +190,18 @@ func needs(r *http.Request) []need {
 }
 
 func bucketNeeds(r *http.Request, arn string) []need {
+	q := r.URL.Query()
+	q.Del("x-id") // the SDKs' name of the operation
 	switch {
+	case q.Has("location"):
+		return []need{{"s3:GetBucketLocation", arn}}
 	case r.Method == http.MethodGet || r.Method == http.MethodHead:
 		return []need{{"s3:ListBucket", arn}}
-	case r.Method == http.MethodPut && r.URL.RawQuery == "":
-		return []need{{"s3:CreateBucket", arn}}
+	case r.Method == http.MethodPut && len(q) == 0:
+		return []need{{createBucket, arn}}
 	case r.Method == http.MethodDelete:
 		return []need{{"s3:DeleteBucket", arn}}
-	case r.Method == http.MethodPost && r.URL.Query().Has("delete"):
+	case r.Method == http.MethodPost && q.Has("delete"):
 		return []need{{"s3:DeleteObject", arn + "/*"}}
 	}
 	return []need{{"s3:*", arn + "/*"}}

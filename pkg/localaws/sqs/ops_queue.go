@@ -49,10 +49,11 @@ func (s *Server) createQueue(c *call) (any, error) {
 	if err := c.decode(&in); err != nil {
 		return nil, err
 	}
-	if err := s.allow(c, "sqs:CreateQueue", in.QueueName); err != nil {
+	name := s.nameOf(c.id.Account(), in.QueueName)
+	if err := s.allow(c, "sqs:CreateQueue", name); err != nil {
 		return nil, err
 	}
-	q, err := s.create(in.QueueName, in.Attributes, in.Tags)
+	q, err := s.create(name, in.Attributes, in.Tags)
 	if err != nil {
 		return nil, err
 	}
@@ -87,8 +88,8 @@ func (s *Server) create(name string, attributes, tags map[string]string) (*queue
 // prepare validates a queue's name and attributes and makes it, without adding
 // it to the server.
 func (s *Server) prepare(name string, attributes, tags map[string]string) (*queue, error) {
-	if !queueName.MatchString(name) {
-		return nil, invalidValue(name, "QueueName", "Can only include alphanumeric characters, hyphens, or underscores. 1 to 80 in length")
+	if _, bare := s.split(name); !queueName.MatchString(bare) {
+		return nil, invalidValue(bare, "QueueName", "Can only include alphanumeric characters, hyphens, or underscores. 1 to 80 in length")
 	}
 	set, err := parseSettings(attributes)
 	if err != nil {
@@ -107,15 +108,18 @@ func (s *Server) checkTarget(set settings, name string) error {
 	if set.redrive == nil {
 		return nil
 	}
-	target := set.redrive.target[strings.LastIndexByte(set.redrive.target, ':')+1:]
-	if s.arn(target) != set.redrive.target || target == name || s.queues[target] == nil {
+	target := s.ofARN(set.redrive.target)
+	of, _ := s.split(target)
+	account, _ := s.split(name)
+	if s.arn(target) != set.redrive.target || of != account || target == name || s.queues[target] == nil {
 		return invalidValue(set.redrive.target, "RedrivePolicy", "Dead letter target does not exist.")
 	}
 	return nil
 }
 
 func (s *Server) url(c *call, name string) string {
-	return "http://" + c.host + "/" + s.cfg.Account + "/" + name
+	account, bare := s.split(name)
+	return "http://" + c.host + "/" + account + "/" + bare
 }
 
 type queueIn struct {
@@ -123,17 +127,25 @@ type queueIn struct {
 }
 
 func (s *Server) getQueueURL(c *call) (any, error) {
-	var in struct{ QueueName string }
+	var in struct {
+		QueueName              string
+		QueueOwnerAWSAccountID string `json:"QueueOwnerAWSAccountId"`
+	}
 	if err := c.decode(&in); err != nil {
 		return nil, err
 	}
-	if err := s.allow(c, "sqs:GetQueueUrl", in.QueueName); err != nil {
+	owner := in.QueueOwnerAWSAccountID
+	if !accountID.MatchString(owner) {
+		owner = c.id.Account()
+	}
+	name := s.nameOf(owner, in.QueueName)
+	if err := s.allow(c, "sqs:GetQueueUrl", name); err != nil {
 		return nil, err
 	}
-	if _, err := s.named(in.QueueName); err != nil {
+	if _, err := s.named(name); err != nil {
 		return nil, err
 	}
-	return map[string]string{"QueueUrl": s.url(c, in.QueueName)}, nil
+	return map[string]string{"QueueUrl": s.url(c, name)}, nil
 }
 
 type listIn struct {
@@ -148,10 +160,13 @@ func (s *Server) listQueues(c *call) (any, error) {
 	if err := c.decode(&in); err != nil {
 		return nil, err
 	}
-	if err := s.allow(c, "sqs:ListQueues", "*"); err != nil {
+	if err := s.allow(c, "sqs:ListQueues", s.nameOf(c.id.Account(), "*")); err != nil {
 		return nil, err
 	}
-	names, next := s.page(in, func(q *queue) bool { return strings.HasPrefix(q.name, in.QueueNamePrefix) })
+	names, next := s.page(in, func(q *queue) bool {
+		account, bare := s.split(q.name)
+		return s.nameOf(account, "") == s.nameOf(c.id.Account(), "") && strings.HasPrefix(bare, in.QueueNamePrefix)
+	})
 	return s.urlList(c, "QueueUrls", names, next), nil
 }
 

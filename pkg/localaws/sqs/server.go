@@ -9,6 +9,8 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"path"
+	"regexp"
 	"slices"
 	"strings"
 	"sync"
@@ -95,8 +97,28 @@ func (s *Server) Close() {
 	s.store.close()
 }
 
+// A queue of the stack's own account goes by its name here, and one of another
+// account by ACCOUNT/NAME: each account has names of its own.
+
+// nameOf is what a queue of an account goes by.
+func (s *Server) nameOf(account, name string) string {
+	if account == s.cfg.Account || account == "" {
+		return name
+	}
+	return account + "/" + name
+}
+
+// split is the account of a queue and its name there.
+func (s *Server) split(name string) (account, bare string) {
+	if account, bare, other := strings.Cut(name, "/"); other {
+		return account, bare
+	}
+	return s.cfg.Account, name
+}
+
 func (s *Server) arn(name string) string {
-	return "arn:aws:sqs:" + s.cfg.Region + ":" + s.cfg.Account + ":" + name
+	account, bare := s.split(name)
+	return "arn:aws:sqs:" + s.cfg.Region + ":" + account + ":" + bare
 }
 
 // call is one request, parsed for its operation.
@@ -199,7 +221,7 @@ func (s *Server) find(c *call, url, action string) (*queue, error) {
 	if url == "" {
 		return nil, missing("QueueUrl")
 	}
-	name := url[strings.LastIndexByte(url, '/')+1:]
+	name := s.nameIn(url)
 	if err := s.allow(c, action, name); err != nil {
 		return nil, err
 	}
@@ -209,6 +231,18 @@ func (s *Server) find(c *call, url, action string) (*queue, error) {
 	}
 	return q, err
 }
+
+// nameIn is the queue of a URL, which ends in /ACCOUNT/NAME.
+func (s *Server) nameIn(url string) string {
+	rest, name := path.Split(url)
+	account := path.Base(rest)
+	if !accountID.MatchString(account) {
+		account = "" // a bare name, or a path that is ours
+	}
+	return s.nameOf(account, name)
+}
+
+var accountID = regexp.MustCompile(`^[0-9]{12}$`)
 
 func (s *Server) newQueue(name string, record queueRecord, set settings) *queue {
 	q := newQueue(name, s.arn(name), record, set, s.epoch, s.store)
@@ -225,9 +259,18 @@ func (s *Server) named(name string) (*queue, error) {
 	return nil, noQueue
 }
 
-// byARN is the queue of an ARN of this account and region.
+// ofARN is what the queue of an ARN goes by.
+func (s *Server) ofARN(arn string) string {
+	parts := strings.Split(arn, ":")
+	if len(parts) != 6 {
+		return arn
+	}
+	return s.nameOf(parts[4], parts[5])
+}
+
+// byARN is the queue of an ARN of this region.
 func (s *Server) byARN(arn string) (*queue, error) {
-	name := arn[strings.LastIndexByte(arn, ':')+1:]
+	name := s.ofARN(arn)
 	if s.arn(name) != arn {
 		return nil, noQueue
 	}

@@ -224,11 +224,54 @@ func TestDeadLettersSayWhereTheyCameFrom(t *testing.T) {
 	}
 }
 
+func TestAnAccountHasQueuesOfItsOwn(t *testing.T) {
+	server, client := served(t, sqs.Config{})
+	created(t, client, "requests", nil)
+	call := func(account, operation, body string) (int, string) {
+		r := httptest.NewRequest(http.MethodPost, "/", strings.NewReader(body))
+		r.Header.Set("X-Amz-Target", "AmazonSQS."+operation)
+		w := httptest.NewRecorder()
+		as(auth.SessionOf("k", "arn:aws:sts::"+account+":assumed-role/r/s", "u", auth.AllowAll()), server).ServeHTTP(w, r)
+		return w.Code, w.Body.String()
+	}
+	const two, three = "222222222222", "333333333333"
+	theirs := func(of, name string) string { return `"QueueUrl":"http://h/` + of + "/" + name + `"` }
+	for _, c := range []struct {
+		as, operation, body string
+		want                int
+		says                string
+	}{
+		{two, "CreateQueue", `{"QueueName":"dead"}`, 200, "/" + two + "/dead"},
+		{two, "CreateQueue", `{"QueueName":"requests","Attributes":{"RedrivePolicy":"{\"deadLetterTargetArn\":\"arn:aws:sqs:us-east-1:` + two + `:dead\",\"maxReceiveCount\":3}"}}`, 200, "/" + two + "/requests"},
+		{two, "CreateQueue", `{"QueueName":"other","Attributes":{"RedrivePolicy":"{\"deadLetterTargetArn\":\"arn:aws:sqs:us-east-1:` + account + `:requests\",\"maxReceiveCount\":3}"}}`, 400, "Dead letter target"},
+		{two, "CreateQueue", `{"QueueName":"` + account + `/requests"}`, 400, ""},
+		{two, "SendMessage", "{" + theirs(two, "requests") + `,"MessageBody":"of two"}`, 200, ""},
+		{two, "ListQueues", `{}`, 200, `{"QueueUrls":["http://example.com/` + two + `/dead","http://example.com/` + two + `/requests"]}`},
+		{two, "GetQueueUrl", `{"QueueName":"requests"}`, 200, "/" + two + "/requests"},
+		{two, "GetQueueUrl", `{"QueueName":"requests","QueueOwnerAWSAccountId":"` + account + `"}`, 403, ""},
+		{two, "SendMessage", "{" + theirs(account, "requests") + `,"MessageBody":"x"}`, 403, ""},
+		{two, "ReceiveMessage", "{" + theirs(account, "requests") + "}", 403, ""},
+		{two, "ReceiveMessage", `{"QueueUrl":"requests"}`, 403, ""},
+		{two, "ReceiveMessage", `{"QueueUrl":"http://h/` + two + `/../` + account + `/requests"}`, 403, ""},
+		{three, "ListQueues", `{}`, 200, `{"QueueUrls":[]}`},
+		{three, "ReceiveMessage", "{" + theirs(two, "requests") + "}", 403, ""},
+		{three, "DeleteQueue", "{" + theirs(two, "requests") + "}", 403, ""},
+		{two, "ReceiveMessage", "{" + theirs(two, "requests") + "}", 200, "of two"},
+	} {
+		if code, body := call(c.as, c.operation, c.body); code != c.want || !strings.Contains(body, c.says) {
+			t.Errorf("%s: %s %s: %d, not %d: %s", c.as, c.operation, c.body, code, c.want, body)
+		}
+	}
+	if got, err := client.ListQueues(t.Context(), &awssqs.ListQueuesInput{}); err != nil || len(got.QueueUrls) != 1 {
+		t.Errorf("the stack's own account lists %v, %v", got, err)
+	}
+}
+
 func TestASessionDoesOnlyWhatItsPolicyAllows(t *testing.T) {
 	server, client := served(t, sqs.Config{})
 	created(t, client, "mine", nil)
 	created(t, client, "yours", nil)
-	mine := auth.SessionOf("k", "arn:aws:sts::1:assumed-role/r/s", "u",
+	mine := auth.SessionOf("k", "arn:aws:sts::"+account+":assumed-role/r/s", "u",
 		auth.Allow([]string{"sqs:SendMessage"}, []string{"arn:aws:sqs:us-east-1:" + account + ":mine"}))
 	call := func(id auth.Identity, operation, body string) int {
 		r := httptest.NewRequest(http.MethodPost, "/", strings.NewReader(body))

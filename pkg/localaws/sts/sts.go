@@ -145,7 +145,7 @@ func (s *Server) assumeRole(id auth.Identity, r *http.Request) (any, *stsError) 
 		return nil, failure
 	}
 	role, ok := s.keys.Role(arn)
-	trusted := ok && role.Trusts(r.Form.Get("ExternalId")) && (!role.RootOnly || id.IsRoot())
+	trusted := ok && role.Trusts(id, r.Form.Get("ExternalId"))
 	if !trusted || !id.Allows(actionAssume, arn) {
 		return nil, &stsError{http.StatusForbidden, "AccessDenied",
 			fmt.Sprintf("User: %s is not authorized to perform: %s on resource: %s", id.ARN, actionAssume, arn)}
