@@ -155,51 +155,47 @@ func readBooks(ctx context.Context, fleet *wire.Fleet) (books, error) {
 	// Some requests in flight are accepted, but not yet sent.
 	b.Lost = max(0, min(before.Open, b.Open)-b.InFlight-b.DeadLetters-int64(depths.requests.InFlight))
 	if b.Open > 0 {
-		oldest, err := fleet.Ledger.Open(ctx, 1)
-		if err != nil {
-			return books{}, fmt.Errorf("read the ledger: %w", err)
-		}
-		if len(oldest) > 0 {
-			r := oldest[0]
-			b.Oldest = &openRun{r.Entry.Key, r.Entry.Tenant, stateName(r.State), r.Since}
-		}
+		b.Oldest, err = oldestRun(ctx, fleet)
 	}
-	return b, nil
+	return b, err
+}
+
+// oldestRun is the oldest open run, or nil.
+func oldestRun(ctx context.Context, fleet *wire.Fleet) (*openRun, error) {
+	oldest, err := fleet.Ledger.Open(ctx, 1)
+	if err != nil {
+		return nil, fmt.Errorf("read the ledger: %w", err)
+	}
+	if len(oldest) == 0 {
+		return nil, nil
+	}
+	r := oldest[0]
+	return &openRun{r.Entry.Key, r.Entry.Tenant, stateName(r.State), r.Since}, nil
 }
 
 // depths are the queues' depths; the partitions are added up.
 type depths struct{ requests, partitions, partitionDLQ, requestsDLQ queue.Depth }
 
-func readDepths(ctx context.Context, fleet *wire.Fleet) (d depths, err error) {
-	add := func(to *queue.Depth, open func(context.Context) (queue.Queue, error)) {
-		if err != nil {
-			return
-		}
-		var q queue.Queue
-		if q, err = open(ctx); err != nil {
-			return
-		}
-		var depth queue.Depth
-		if depth, err = q.Depth(ctx); err != nil {
-			err = fmt.Errorf("read the depth of %s: %w", q.Name(), err)
-			return
-		}
-		to.Visible += depth.Visible
-		to.InFlight += depth.InFlight
-		to.Delayed += depth.Delayed
-	}
-	add(&d.requests, fleet.Requests)
-	add(&d.requestsDLQ, fleet.RequestsDLQ)
-	add(&d.partitionDLQ, fleet.PartitionDLQ)
-	add(&d.partitions, fleet.Side)
+func readDepths(ctx context.Context, fleet *wire.Fleet) (depths, error) {
+	queues, err := readQueues(ctx, fleet)
 	if err != nil {
-		return d, err
+		return depths{}, err
 	}
-	partitions, err := fleet.Partitions(ctx)
-	for _, q := range partitions {
-		add(&d.partitions, func(context.Context) (queue.Queue, error) { return q, nil })
+	of := map[string]*queue.Depth{}
+	var d depths
+	names := fleet.Names()
+	of[names.Requests], of[names.RequestsDLQ], of[names.PartitionDLQ], of[names.Side] = &d.requests, &d.requestsDLQ, &d.partitionDLQ, &d.partitions
+	for _, name := range names.Partitions {
+		of[name] = &d.partitions
 	}
-	return d, err
+	for _, q := range queues {
+		if to := of[q.name]; to != nil {
+			to.Visible += q.Visible
+			to.InFlight += q.InFlight
+			to.Delayed += q.Delayed
+		}
+	}
+	return d, nil
 }
 
 func (b books) print(w io.Writer) {

@@ -23,6 +23,7 @@ type commands struct {
 	Run         runCommand         `cmd:"" help:"Run one script and print what main returned."`
 	Replay      replayCommand      `cmd:"" help:"Send a batch of requests at a rate; report latency, builds, and what was lost or doubled."`
 	Report      reportCommand      `cmd:"" help:"Show the report of a replay again, beside another, or as a page."`
+	Status      statusCommand      `cmd:"" help:"Show the fleet's processes, queues and backlog on one screen."`
 	Runs        runsCommand        `cmd:"" help:"List recent runs, and show where the time of one went."`
 	Explain     explainCommand     `cmd:"" help:"Tell where a run is, and what it waits for."`
 	DLQ         dlqCommand         `cmd:"" name:"dlq" help:"List, show, redrive and delete dead letters."`

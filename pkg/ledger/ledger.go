@@ -255,6 +255,9 @@ type Ledger interface {
 	// loses single records, for example by eviction, the count may be too high.
 	Backlogs(ctx context.Context, tenants []string) ([]int, error)
 
+	// AllBacklogs returns the tenants that have open runs, with their number.
+	AllBacklogs(ctx context.Context) (map[string]int, error)
+
 	// Recent returns the summaries that are kept of a tenant's finished runs, the
 	// newest first. They are for people: how many are kept, and for how long, is
 	// bounded for each tenant, and a ledger that was lost has none.

@@ -34,8 +34,13 @@ type Process struct {
 	Name       string `json:"name"` // unique among those of the role
 	Partitions int    `json:"partitions"`
 	Bucket     string `json:"bucket"`
-	Version    string `json:"version"`         // of the handler in its functions
-	Turns      int    `json:"turns,omitempty"` // runs that a worker executes at a time; not compared
+	Version    string `json:"version"` // of the handler in its functions
+
+	// The rest is not compared.
+	Release  string `json:"release,omitempty"`
+	Started  int64  `json:"started,omitempty"`   // in unix seconds
+	Turns    int    `json:"turns,omitempty"`     // runs that a worker executes at a time
+	NotReady string `json:"not_ready,omitempty"` // why it takes no work; empty while it does
 }
 
 // Board is the list of the fleet's processes.

@@ -101,7 +101,13 @@ func TestAProcessThatDiffersIsNotReadyAndSaysSoOnce(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		b := &board{all: map[string]Process{}}
 		logs, said := observer.New(zap.InfoLevel)
+		var own error
 		w := New(with(reads8, func(p *Process) { p.Partitions = 4 }), b, zap.New(logs))
+		w.Tell(func() error { return own })
+		told := func() (why string) {
+			b.change(func() { why = b.all["worker w-changed"].NotReady })
+			return why
+		}
 		ctx, stop := context.WithCancel(t.Context())
 		ended := make(chan struct{})
 		go func() { w.Run(ctx); close(ended) }()
@@ -109,11 +115,20 @@ func TestAProcessThatDiffersIsNotReadyAndSaysSoOnce(t *testing.T) {
 		if err := w.Ready(); err != nil {
 			t.Errorf("alone: %v", err)
 		}
+		if why := told(); why != "" {
+			t.Errorf("the board says that it is not ready: %s", why)
+		}
 		b.change(func() { b.all["d"] = sends8 })
 		time.Sleep(3 * Every)
 		if err := w.Ready(); err == nil || said.Len() != 1 {
 			t.Errorf("beside a dispatcher with more: %v, said %v", err, said.All())
 		}
+		own = errors.New("Lambda is away")
+		time.Sleep(2 * Every)
+		if why := told(); !strings.HasPrefix(why, "Lambda is away; dispatcher d sends to 8") {
+			t.Errorf("the board says why it is not ready: %q", why)
+		}
+		own = nil
 		b.change(func() { b.away = true; delete(b.all, "d") })
 		time.Sleep(3 * Every)
 		if w.Ready() == nil {

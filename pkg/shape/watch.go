@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"slices"
+	"strings"
 	"sync"
 	"time"
 
@@ -20,6 +21,7 @@ const (
 // Watch announces a process while it runs, and compares it with the others.
 type Watch struct {
 	process Process
+	ready   func() error
 	board   Board
 	log     *zap.Logger
 
@@ -30,8 +32,12 @@ type Watch struct {
 
 // New returns a Watch of p.
 func New(p Process, board Board, log *zap.Logger) *Watch {
-	return &Watch{process: p, board: board, log: log}
+	return &Watch{process: p, board: board, log: log, ready: func() error { return nil }}
 }
+
+// Tell has the board tell what ready returns: why the process takes no work, or
+// nil. It must be called before Run.
+func (w *Watch) Tell(ready func() error) { w.ready = ready }
 
 // Run watches until ctx ends, then takes the process off the board.
 func (w *Watch) Run(ctx context.Context) {
@@ -71,7 +77,11 @@ func (w *Watch) Turns() int {
 func (w *Watch) look(ctx context.Context) {
 	ctx, cancel := context.WithTimeout(ctx, Every)
 	defer cancel()
-	all, err := w.board.Announce(ctx, w.process, TTL)
+	p := w.process
+	if err := errors.Join(w.ready(), w.Ready()); err != nil {
+		p.NotReady = strings.ReplaceAll(err.Error(), "\n", "; ")
+	}
+	all, err := w.board.Announce(ctx, p, TTL)
 	if err != nil {
 		w.log.Debug("cannot announce this process's settings to the fleet; trying again", zap.Error(err))
 		return

@@ -56,5 +56,5 @@ func (f *Fleet) Dispatcher(ctx context.Context, p config.Process, d config.Dispa
 		f.keepsPart(), queuePart("requests-queue", requests), queuePart("partition-queues", partitions...), queuePart("side-queue", side),
 		queuePart("results-queue", results), queuePart("requests-dlq", dlq),
 	}, f.s3Part("requests")...)}
-	return announced(watch, part), nil
+	return f.announced(watch, part), nil
 }

@@ -3,11 +3,14 @@ package wire
 import (
 	"context"
 	"errors"
+	"fmt"
 	"sync"
+	"time"
 
 	"github.com/scriptfleet/scriptfleet/pkg/function"
 	"github.com/scriptfleet/scriptfleet/pkg/shape"
 	"github.com/scriptfleet/scriptfleet/pkg/shape/redisshape"
+	"github.com/scriptfleet/scriptfleet/pkg/version"
 )
 
 // Shape is where the fleet's processes record the settings with which they run.
@@ -17,7 +20,7 @@ func (f *Fleet) Shape() shape.Board { return redisshape.New(f.redis, f.Settings.
 func (f *Fleet) Process(role shape.Role, name string) shape.Process {
 	return shape.Process{
 		Role: role, Name: name, Partitions: f.Settings.Partitions, Bucket: f.Settings.Bucket,
-		Version: function.HandlerVersion(),
+		Version: function.HandlerVersion(), Release: version.String(),
 	}
 }
 
@@ -25,14 +28,15 @@ func (f *Fleet) Process(role shape.Role, name string) shape.Process {
 // says how many turns it has.
 func (f *Fleet) watch(role shape.Role, name string, turns int) *shape.Watch {
 	p := f.Process(role, name)
-	p.Turns = turns
+	p.Turns, p.Started = turns, time.Now().Unix()
 	return shape.New(p, f.Shape(), f.Log.Named(string(role)))
 }
 
 // announced wraps a part: while it runs, its record is in Shape, and it is not
 // ready while its settings do not fit those of the others.
-func announced(watch *shape.Watch, r Running) Running {
+func (f *Fleet) announced(watch *shape.Watch, r Running) Running {
 	run, ready := r.Part.Run, r.Ready
+	watch.Tell(func() error { return errors.Join(ready(), f.down()) })
 	r.Part.Run = func(intake, work context.Context) error {
 		watching, stop := context.WithCancel(context.WithoutCancel(work))
 		var wg sync.WaitGroup
@@ -43,4 +47,19 @@ func announced(watch *shape.Watch, r Running) Running {
 	}
 	r.Ready = func() error { return errors.Join(ready(), watch.Ready()) }
 	return r
+}
+
+// down is an error with the parts that the process stands on and that are down,
+// or nil.
+func (f *Fleet) down() error {
+	if f.parts == nil {
+		return nil
+	}
+	var all []error
+	for _, s := range f.parts.States() {
+		if s.Holds() && s.Part != f.own {
+			all = append(all, fmt.Errorf("%s: %w", s.Part, s.Reason))
+		}
+	}
+	return errors.Join(all...)
 }

@@ -28,6 +28,7 @@ type starter struct {
 
 func newStarter(f *Fleet, name string) *starter {
 	s := &starter{fleet: f, name: name, parts: probe.New(f.Log.Named(name), f.Registry)}
+	f.parts, f.own = s.parts, name
 	s.notReady("it is starting")
 	return s
 }

@@ -24,6 +24,7 @@ import (
 	"github.com/scriptfleet/scriptfleet/pkg/config"
 	"github.com/scriptfleet/scriptfleet/pkg/function"
 	"github.com/scriptfleet/scriptfleet/pkg/ledger"
+	"github.com/scriptfleet/scriptfleet/pkg/probe"
 	"github.com/scriptfleet/scriptfleet/pkg/queue"
 	"github.com/scriptfleet/scriptfleet/pkg/queue/sqsqueue"
 	"github.com/scriptfleet/scriptfleet/pkg/run"
@@ -46,6 +47,9 @@ type Fleet struct {
 	redis   *redis.Client
 
 	evictedKeys prometheus.Gauge // nil after Dial
+
+	parts *probe.Prober // of a production process, else nil
+	own   string        // the part among them that is the process itself
 }
 
 // AWS loads the AWS SDK's configuration from the environment.
@@ -206,6 +210,15 @@ func (f *Fleet) Partitions(ctx context.Context) ([]queue.Queue, error) {
 		qs = append(qs, q)
 	}
 	return qs, nil
+}
+
+// Depth returns the depth of a queue of the fleet.
+func (f *Fleet) Depth(ctx context.Context, name string) (queue.Depth, error) {
+	q, err := f.open(ctx, name, claimcheck.Config{})
+	if err != nil {
+		return queue.Depth{}, err
+	}
+	return q.Depth(ctx)
 }
 
 func (f *Fleet) partition(ctx context.Context, name string) (queue.Queue, error) {

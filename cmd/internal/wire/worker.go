@@ -90,7 +90,7 @@ func (f *Fleet) Worker(ctx context.Context, p config.Process, w config.Worker, p
 			queuePart("partition-dlq", dlq), f.lambdaPart(), f.installerPart(layers), f.keepsPart(), f.channelsPart(),
 		}, f.stsParts(w), f.s3Part("runs")),
 	}
-	return announced(f.watch(shape.Worker, w.Name, w.Concurrency), part), nil
+	return f.announced(f.watch(shape.Worker, w.Name, w.Concurrency), part), nil
 }
 
 // Functions returns the fleet's functions, for up to concurrency concurrent

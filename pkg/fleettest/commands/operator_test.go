@@ -120,6 +120,7 @@ func TestOperatorsCommandsGoByWhatTheSDKFinds(t *testing.T) {
 	}
 	scriptfleet(t, environment("AWS_CONFIG_FILE="+files.Write(t, "config", ""), "AWS_EC2_METADATA_DISABLED=true"), "functions", "list").says(t, 2, "no AWS region is set")
 	scriptfleet(t, without(env, "REDIS_URL"), "check").says(t, 2, "no Redis is set")
+	scriptfleet(t, env, "status").says(t, 1, "no dispatcher of scriptfleet takes work")
 	for _, args := range [][]string{{"dlq", "list", "--redis-url", "x"}, {"check", "--memory-mb", "256"}, {"explain", "x", "--concurrency", "3"}} {
 		scriptfleet(t, env, args...).says(t, 2, "unknown flag")
 	}
@@ -149,6 +150,21 @@ func TestExplainFindsAnOpenRunByTheIDOfItsRequest(t *testing.T) {
 		got := scriptfleet(t, l.env, "explain", event.ID)
 		return strings.Contains(got.Stdout, "published") && strings.Contains(got.Stdout, "attempts 1")
 	})
+	type process struct {
+		Role  string
+		Ready bool
+	}
+	looks := lines[struct {
+		Processes []process
+		Queues    []struct{ Queue string }
+		Backlogs  []struct {
+			Tenant string
+			Open   int
+		}
+	}](t, scriptfleet(t, l.env, "status", "--json"))
+	if s := looks[0]; !slices.Equal(s.Processes, []process{{"dispatcher", true}, {"worker", true}}) || len(s.Queues) != 8+5 || len(s.Backlogs) != 1 || s.Backlogs[0].Open != 1 {
+		t.Errorf("status is %+v", s)
+	}
 	type shown struct{ Run, Tenant, Status string }
 	for _, args := range [][]string{{"list", "--tenant", "local"}, {"list", "--status", "succeeded", "--within", "1h"}, {"show", event.ID}} {
 		if all := lines[shown](t, scriptfleet(t, l.env, append(append([]string{"runs"}, args...), "--json")...)); !slices.Equal(all, []shown{{event.ID, "local", "succeeded"}}) {

@@ -38,7 +38,7 @@ func TestOperatorsMayDoWhatTheirCommandsCallAndNoMore(t *testing.T) {
 	for _, args := range [][]string{
 		{"functions", "build", script, "--tenant", "acme"}, {"functions", "list"}, {"functions", "remove", "--older-than", "0s"},
 		{"dlq", "list", "--look", "1s"}, {"dlq", "redrive", letters[0].ID, "--requests", "--look", "3s"}, {"dlq", "delete", "--all", "--requests", "--look", "3s"},
-		{"check"},
+		{"check"}, {"status"},
 	} {
 		scriptfleet(t, env, args...).says(t, 0)
 	}

@@ -230,6 +230,7 @@ func CallAll(ctx context.Context, l ledger.Ledger, h ledger.Hold) map[string]err
 	_, errs["Open"] = l.Open(ctx, 1)
 	_, errs["Books"] = l.Books(ctx)
 	_, errs["Backlogs"] = l.Backlogs(ctx, []string{h.Entry.Tenant})
+	_, errs["AllBacklogs"] = l.AllBacklogs(ctx)
 	_, errs["Recent"] = l.Recent(ctx, h.Entry.Tenant)
 	_, errs["RecentTenants"] = l.RecentTenants(ctx)
 	return errs

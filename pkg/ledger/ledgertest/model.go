@@ -328,6 +328,13 @@ func (m *machine) check(r *rapid.T) {
 	backlogs, err := m.Ledger.Backlogs(m.tester.ctx, []string{"nobody", entry("a").Tenant})
 	m.tester.ok(err)
 	equal(r, "the backlogs", fmt.Sprint(backlogs), fmt.Sprint([]int64{0, open}))
+	all, err := m.Ledger.AllBacklogs(m.tester.ctx)
+	m.tester.ok(err)
+	each := map[string]int{}
+	if open > 0 {
+		each[entry("a").Tenant] = int(open)
+	}
+	equal(r, "all backlogs", fmt.Sprint(all), fmt.Sprint(each))
 	listed, err := m.Ledger.Open(m.tester.ctx, 10)
 	m.tester.ok(err)
 	equal(r, "how many are listed", int64(len(listed)), open)

@@ -5,6 +5,7 @@ package memledger
 
 import (
 	"context"
+	"maps"
 	"slices"
 	"sync"
 	"time"
@@ -375,6 +376,15 @@ func (l *Ledger) Backlogs(ctx context.Context, tenants []string) ([]int, error) 
 		backlogs[i] = l.backlogs[t]
 	}
 	return backlogs, nil
+}
+
+func (l *Ledger) AllBacklogs(ctx context.Context) (map[string]int, error) {
+	_, unlock, err := l.enter(ctx)
+	if err != nil {
+		return nil, err
+	}
+	defer unlock()
+	return maps.Clone(l.backlogs), nil
 }
 
 // enter locks the ledger for one operation, and returns the time at which all

@@ -151,3 +151,19 @@ func (l *Ledger) Backlogs(ctx context.Context, tenants []string) ([]int, error) 
 	}
 	return backlogs, nil
 }
+
+func (l *Ledger) AllBacklogs(ctx context.Context) (map[string]int, error) {
+	ctx, cancel := context.WithTimeout(ctx, l.cfg.Timeout)
+	defer cancel()
+	found, err := l.client.HGetAll(ctx, l.backlogs).Result()
+	if err != nil {
+		return nil, fmt.Errorf("read backlogs: %w", reach(err))
+	}
+	backlogs := make(map[string]int, len(found))
+	for tenant, digits := range found {
+		if backlogs[text(tenant)], err = strconv.Atoi(digits); err != nil {
+			return nil, fmt.Errorf("read backlog of tenant %s: %w", tenant, err)
+		}
+	}
+	return backlogs, nil
+}

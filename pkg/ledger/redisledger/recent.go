@@ -65,13 +65,13 @@ func summaryOf(tenant, text string) (ledger.Summary, error) {
 func (l *Ledger) Recent(ctx context.Context, tenant string) ([]ledger.Summary, error) {
 	ctx, cancel := context.WithTimeout(ctx, l.cfg.Timeout)
 	defer cancel()
-	texts, err := l.client.LRange(ctx, l.recent+":"+tenant, 0, int64(l.cfg.Recent-1)).Result()
+	stored, err := l.client.LRange(ctx, l.recent+":"+line(tenant), 0, int64(l.cfg.Recent-1)).Result()
 	if err != nil {
 		return nil, fmt.Errorf("read the recent runs of tenant %s: %w", tenant, reach(err))
 	}
-	all := make([]ledger.Summary, len(texts))
-	for i, text := range texts {
-		if all[i], err = summaryOf(tenant, text); err != nil {
+	all := make([]ledger.Summary, len(stored))
+	for i, s := range stored {
+		if all[i], err = summaryOf(tenant, s); err != nil {
 			return nil, err
 		}
 	}
@@ -97,7 +97,9 @@ func (l *Ledger) RecentTenants(ctx context.Context) ([]string, error) {
 		if err != nil {
 			return nil, fmt.Errorf("list tenants with recent runs: %w", reach(err))
 		}
-		all = append(all, left...)
+		for _, t := range left {
+			all = append(all, text(t))
+		}
 	}
 	return all, nil
 }

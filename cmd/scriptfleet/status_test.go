@@ -1,0 +1,71 @@
+package main
+
+import (
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/scriptfleet/scriptfleet/pkg/run"
+)
+
+// screen is the status of a fleet in which not all is well.
+func screen() *fleetStatus {
+	at := time.Date(2026, 11, 29, 12, 0, 0, 0, time.UTC)
+	rate := 12.34
+	return &fleetStatus{
+		At: at, Prefix: "f", Where: "f on AWS in eu-west-1",
+		Processes: []shownProcess{
+			{Role: "dispatcher", Name: "d", Release: "v1", Handler: "h", Partitions: 2, Started: at.Add(-90 * time.Second), Ready: true},
+			{Role: "worker", Name: "w\x1b", Release: "v1", Handler: "h", Partitions: 2, Turns: 32, Reason: "sqs: no answer"},
+		},
+		Queues: []shownQueue{
+			{"f-requests", 1, 2, 3}, {"f-partition-0", 4, 5, 0}, {"f-partition-1", 40, 5, 1}, {"f-partition-side", 6, 0, 0}, {"f-partition-dlq", 7, 0, 0},
+		},
+		Open: 9, Tenants: 1, finished: 3, Finished: map[run.Status]int64{run.Succeeded: 2, run.Failed: 1}, Rate: &rate,
+		Oldest:   &openRun{Run: "k", Tenant: "acme", State: "queued", Since: at.Add(-time.Minute)},
+		Backlogs: []shownBacklog{{"acme", 9}},
+	}
+}
+
+func TestTheStatusIsOneScreen(t *testing.T) {
+	var b strings.Builder
+	screen().print(&b)
+	_, got, _ := strings.Cut(b.String(), "\n") // the first line has the local time
+	want := `
+PROCESS       RELEASE  HANDLER  PARTITIONS  TURNS  UP FOR  STATE
+dispatcher d  v1       h        2                  1m30s   ready
+worker w\x1b  v1       h        2           32             not ready: sqs: no answer
+
+QUEUE             WAITING  IN FLIGHT  DELAYED
+requests                1          2        3
+2 partitions           44         10        1  most on partition-1: 40
+partition-side          6          0        0
+partition-dlq           7          0        0
+
+9 open runs of 1 tenants, 3 finished: 2 succeeded, 1 failed; 12.3 results a second
+the oldest open run: k of acme, queued for 1m0s
+most open runs: acme 9
+`
+	if got != want {
+		t.Errorf("the screen is\n%s", got)
+	}
+}
+
+func TestAFleetWorksIfADispatcherAndAWorkerDo(t *testing.T) {
+	s := screen()
+	if err := s.err(); err == nil || !strings.Contains(err.Error(), "no worker of f") {
+		t.Errorf("without a worker that takes work: %v", err)
+	}
+	s.Processes[1].Ready = true
+	if err := s.err(); err != nil {
+		t.Error(err)
+	}
+	s.Differences = []string{"they differ"}
+	if err := s.err(); err == nil || !strings.Contains(err.Error(), "they differ") {
+		t.Errorf("with settings that differ: %v", err)
+	}
+	s.Processes = nil
+	if err := s.err(); err == nil || !strings.Contains(err.Error(), "no dispatcher of f") {
+		t.Errorf("without a process: %v", err)
+	}
+}
