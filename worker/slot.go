@@ -66,7 +66,11 @@ func (w *Worker) turn(h *held) (*overCap, error) {
 func (w *Worker) takeSlots(h *held, limits tenant.Limits) (*overCap, error) {
 	if limits.MaxRunning == 0 {
 		// A stopped tenant's runs wait also while Redis is out of reach.
-		return &overCap{"tenant " + h.run.Tenant + ", which is stopped: its max_running is 0", false}, nil
+		why := ", which is stopped: its max_running is 0"
+		if limits.Paused {
+			why = ", which is paused"
+		}
+		return &overCap{"tenant " + h.run.Tenant + why, false}, nil
 	}
 	asks := []struct {
 		ask slot.Ask

@@ -136,6 +136,8 @@ func (c *explainCommand) queued(ctx context.Context, fleet *wire.Fleet, tenant s
 	}
 	limits := fleet.Tenants().Limits(tenant)
 	switch {
+	case limits.Paused:
+		return fmt.Sprintf("Tenant %s is paused in the operator's settings, so its %d open runs wait. They go on after: scriptfleet tenants resume %s.", tenant, open[0], tenant), nil
 	case limits.MaxRunning == 0:
 		return fmt.Sprintf("Tenant %s is stopped: its max_running is 0 in the operator's settings, so its %d open runs wait. They go on when it is raised.", tenant, open[0]), nil
 	case open[0] > limits.MaxBacklog:

@@ -29,6 +29,7 @@ type commands struct {
 	DLQ         dlqCommand         `cmd:"" name:"dlq" help:"List, show, redrive and delete dead letters."`
 	Functions   functionsCommand   `cmd:"" help:"List, build ahead and remove functions."`
 	Credentials credentialsCommand `cmd:"" help:"Add, list, check and remove tenants' AWS roles."`
+	Tenants     tenantsCommand     `cmd:"" help:"List tenants with their limits and use; pause and resume one."`
 	Check       checkCommand       `cmd:"" help:"Check the books: every accepted run has a result, is in flight, or is a dead letter."`
 }
 

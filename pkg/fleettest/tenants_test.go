@@ -39,6 +39,29 @@ func TestTenantsSettingsReachTheirFunctionsAndTheirRuns(t *testing.T) {
 	if res := f.Await(t, "stopped"); res.Data.Status != run.Succeeded || res.Data.Attempt != 1 {
 		t.Errorf("the result of the run that waited is %s", res.Body)
 	}
+	pause := func(act string) {
+		t.Helper()
+		if got := command(t, f.env(), "", "tenants", act, "globex", "--tenants", file, "--json"); got.Code != 0 {
+			t.Fatalf("tenants %s: %s", act, got.Stderr)
+		}
+	}
+	read := metric(t, f.local.Admin(), `scriptfleet_tenant_settings_reads_total{outcome="loaded"}`)
+	pause("pause")
+	eventually(t, "the fleet does not read the pause", func() bool {
+		return metric(t, f.local.Admin(), `scriptfleet_tenant_settings_reads_total{outcome="loaded"}`) > read
+	})
+	f.send(Request("globex", "paused", script))
+	eventually(t, "explain does not say that the tenant is paused", func() bool {
+		return strings.Contains(command(t, f.env(), "", "explain", "paused", "--tenant", "globex", "--source", Story, "--tenants", file).Stdout, "scriptfleet tenants resume globex")
+	})
+	listed := command(t, f.env(), "", "tenants", "--tenants", file, "--paused", "--json").Stdout
+	if !strings.Contains(listed, `"tenant":"globex","state":"paused","open":1,`) || strings.Contains(listed, "acme") {
+		t.Errorf("tenants lists %s", listed)
+	}
+	pause("resume")
+	if res := f.Await(t, "paused"); res.Data.Status != run.Succeeded {
+		t.Errorf("the result of the run that was paused is %s", res.Body)
+	}
 	f.send(Request("acme", "sized-again", script))
 	if again := f.Await(t, "sized-again"); f.memoryOf(t, "acme", again.Data.Function.ScriptHash) != 384 || again.Data.Build.Outcome != run.BuildBuilt {
 		t.Errorf("after the change: %s", again.Body)

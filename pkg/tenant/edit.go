@@ -160,6 +160,40 @@ func (d *Draft) RemoveCredential(tenant, name string) error {
 	})
 }
 
+// Pause lets a tenant's runs wait, and keeps its limits. Pausing a paused tenant
+// changes nothing.
+func (d *Draft) Pause(tenant string) error {
+	if !isTenant(tenant) {
+		return fmt.Errorf("pause %q: a tenant's name is 1 to 63 of a-z, 0-9 and hyphens, with no hyphen in front", tenant)
+	}
+	if refused := d.settings.Admit(tenant); refused != nil {
+		return fmt.Errorf("pause %s: its requests are refused, since the file does not name it", tenant)
+	}
+	return d.top.in("tenants", func(tenants *object) error {
+		return tenants.in(tenant, func(t *object) error {
+			t.set("paused", mustJSON(true))
+			return nil
+		})
+	})
+}
+
+// Resume ends a pause. It fails if the tenant is not paused.
+func (d *Draft) Resume(tenant string) error {
+	switch limits := d.settings.Limits(tenant); {
+	case limits.Paused:
+	case limits.MaxRunning == 0:
+		return fmt.Errorf("resume %s: it is not paused, but its max_running is 0: raise that in the file", tenant)
+	default:
+		return fmt.Errorf("resume %s: it is not paused", tenant)
+	}
+	return d.top.in("tenants", func(tenants *object) error {
+		return tenants.in(tenant, func(t *object) error {
+			*t = slices.DeleteFunc(*t, func(m member) bool { return m.key == "paused" })
+			return nil
+		})
+	})
+}
+
 func (d *Draft) text() ([]byte, error) {
 	var out bytes.Buffer
 	if err := json.Indent(&out, mustJSON(d.top), "", "  "); err != nil {

@@ -128,3 +128,47 @@ func TestEditsAtTheSameTimeAreAllKept(t *testing.T) {
 		t.Fatal(err)
 	}
 }
+
+func TestAPauseKeepsTheLimitsAndEndsAlone(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "tenants.json")
+	if err := os.WriteFile(path, []byte(`{"tenants":{"acme":{"max_running":7,"weight":3},"stopped":{"max_running":0}}}`), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	limits := func(tenant string) Limits {
+		t.Helper()
+		f, err := New(Config{Path: path}, Deps{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return f.Limits(tenant)
+	}
+	edit := func(act func(*Draft, string) error, tenant, wrong string) {
+		t.Helper()
+		err := Edit(path, func(d *Draft) error { return act(d, tenant) })
+		if wrong == "" && err != nil || wrong != "" && (err == nil || !strings.Contains(err.Error(), wrong)) {
+			t.Errorf("%s: %v, want %q", tenant, err, wrong)
+		}
+	}
+	before := limits("acme")
+	for range 2 {
+		edit((*Draft).Pause, "acme", "")
+		if got := limits("acme"); !got.Paused || got.MaxRunning != 0 || got.Weight != 3 {
+			t.Errorf("paused, its limits are %+v", got)
+		}
+	}
+	edit((*Draft).Resume, "acme", "")
+	if got := limits("acme"); got != before {
+		t.Errorf("its limits are %+v after the pause, and were %+v", got, before)
+	}
+	edit((*Draft).Resume, "acme", "it is not paused")
+	edit((*Draft).Resume, "stopped", "its max_running is 0")
+	edit((*Draft).Pause, "no tenant", "a tenant's name is")
+	edit((*Draft).Pause, "new", "")
+	if got := limits("new"); !got.Paused || got.MaxRunning != 0 {
+		t.Errorf("of a tenant that the file did not name: %+v", got)
+	}
+	if err := os.WriteFile(path, []byte(`{"unknown":"refuse"}`), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	edit((*Draft).Pause, "unknown", "the file does not name it")
+}

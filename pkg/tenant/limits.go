@@ -22,6 +22,9 @@ type Limits struct {
 	// for the fleet's setting. A change builds each of the tenant's scripts
 	// again.
 	MemoryMB int
+	// Paused is set for a tenant that an operator has paused. Its MaxRunning is
+	// then 0.
+	Paused bool
 }
 
 // NoCap stands for the absence of a cap: no slot is counted for it.

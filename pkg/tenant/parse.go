@@ -61,7 +61,11 @@ func Parse(data []byte) (*Settings, error) {
 	// Applied at the end, since the file may have its defaults after its
 	// tenants.
 	for name, own := range all {
-		s.tenants[name].Limits = own.over(s.defaults)
+		e := s.tenants[name]
+		paused := e.Paused
+		if e.Limits = own.over(s.defaults); paused {
+			e.MaxRunning, e.Paused = 0, true
+		}
 	}
 	return s, nil
 }
@@ -108,6 +112,8 @@ func (p parser) tenant(name, path string) (*entry, given, error) {
 			return err
 		}
 		switch key {
+		case "paused":
+			e.Paused, err = p.yes(path)
 		case "external_id":
 			more.externalID, err = p.externalID(path)
 		case "credentials":
@@ -194,6 +200,18 @@ func (p parser) limit(f field, path string) (int, error) {
 		return 0, &fault{path, fmt.Sprintf("must be a whole number from %d to %d; leave it out for the default", f.least, f.most)}
 	}
 	return n, nil
+}
+
+func (p parser) yes(path string) (bool, error) {
+	t, err := p.token(path)
+	if err != nil {
+		return false, err
+	}
+	b, ok := t.(bool)
+	if !ok {
+		return false, &fault{path, "must be true or false"}
+	}
+	return b, nil
 }
 
 func (p parser) text(path string) (string, error) {

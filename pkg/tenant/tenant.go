@@ -18,6 +18,8 @@
 //   - A file with a fault is refused as a whole, with an error that names the
 //     field. A field that is unknown or there twice is a fault.
 //     settings.schema.json is the same rules as a JSON Schema.
+//   - "paused": true of a tenant lets its runs wait. It is in the file, and not in
+//     Redis, since a pause must not end by a loss of Redis; [Draft.Pause] sets it.
 //   - A faulty file never replaces a good one: the fleet keeps the settings
 //     that it has, logs the fault once as an error, and shows it in a metric
 //     until the file is mended.
@@ -28,6 +30,7 @@ package tenant
 import (
 	"cmp"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 
@@ -111,6 +114,9 @@ func (s *Settings) Credentials() []Credential {
 	})
 	return all
 }
+
+// Names returns the tenants that the file names, in order.
+func (s *Settings) Names() []string { return slices.Sorted(maps.Keys(s.tenants)) }
 
 // Len returns how many tenants the file names.
 func (s *Settings) Len() int { return len(s.tenants) }

@@ -196,7 +196,8 @@ func TestEveryLimitIsInTheTableAndInTheSchema(t *testing.T) {
 			t.Errorf("%s: %d to %d in the table, %d to %d in the schema", f.name, f.least, f.most, got.Minimum, got.Maximum)
 		}
 	}
-	if n := reflect.TypeFor[Limits]().NumField(); len(at) != n || len(schema) != n {
+	n := reflect.TypeFor[Limits]().NumField() - 1 // Paused is no limit of its own
+	if len(at) != n || len(schema) != n {
 		t.Errorf("%d limits, %d in the table, %d in the schema", n, len(at), len(schema))
 	}
 }
