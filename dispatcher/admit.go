@@ -19,6 +19,12 @@ func (d *Dispatcher) admit(ctx context.Context, delivery queue.Delivery) (outcom
 	if refused == nil {
 		refused = d.deps.Tenants.Admit(r.Tenant)
 	}
+	if refused == nil {
+		var err error
+		if r, refused, err = d.resolve(ctx, r); err != nil {
+			return outcomePutBack, err
+		}
+	}
 	switch {
 	case refused != nil && !r.Attributable():
 		return outcomeBuried, d.buryRequest(ctx, delivery, refused)

@@ -70,6 +70,7 @@ type Ledger interface {
 	outbox.Ledger
 	Backlogs(ctx context.Context, tenants []string) ([]int, error)
 	Books(ctx context.Context) (ledger.Books, error)
+	Lookup(ctx context.Context, key run.Key) (ledger.Record, error)
 }
 
 // Tenants returns the operator's settings of a tenant.
@@ -78,6 +79,12 @@ type Tenants interface {
 	Admit(name string) *run.Error
 	// Limits returns the limits of a tenant, known or not.
 	Limits(name string) tenant.Limits
+}
+
+// Scripts is the part of [registry.Resolver] that the dispatcher uses.
+type Scripts interface {
+	Resolve(ctx context.Context, req run.Run) (run.Pushed, error)
+	Versions(ctx context.Context, of run.Run, yield func(run.Pushed) bool) error
 }
 
 // Deps are a Dispatcher's dependencies.
@@ -96,6 +103,7 @@ type Deps struct {
 
 	Ledger     Ledger
 	Tenants    Tenants
+	Scripts    Scripts // the script registry; nil: there is none
 	Policy     *run.Policy
 	Log        *zap.Logger
 	Registerer prometheus.Registerer
@@ -116,6 +124,7 @@ type Dispatcher struct {
 
 	ledgerAway   *outage // ledgerAway and requestsAway pause the intake
 	requestsAway *outage
+	scriptsAway  *outage // requests by reference are put back
 
 	outbox *outbox.Outbox
 	accept *batch.Batcher[ledger.Entry, ledger.State]
@@ -147,6 +156,7 @@ func New(cfg Config, deps Deps) *Dispatcher {
 		backlogs:     newBacklogs(deps.Ledger, deps.Turns, log),
 		ledgerAway:   newOutage(log, "intake pauses", "intake goes on"),
 		requestsAway: newOutage(log, "intake pauses", "intake goes on"),
+		scriptsAway:  newOutage(log, "the script registry is away; requests by reference are put back until it answers", "the script registry answers again"),
 		room:         newRoom(cfg.MaxInHand, cfg.MaxInHandBytes),
 		polls:        queue.NewPolls(cfg.Pollers),
 		delete:       queue.NewDeleter(deps.Requests, 2*calls, guard),

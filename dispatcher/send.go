@@ -57,7 +57,8 @@ func newWay(log *zap.Logger, q queue.Queue, sent func(), guard panics.Guard) *wa
 	}
 }
 
-// forward accepts the run in the ledger and sends the request on unchanged. A
+// forward accepts the run in the ledger and sends the request on, unchanged but
+// for a reference, which it resolves. A
 // run whose result is known is not sent: the worker or dispatcher that has it
 // in hand publishes it. Every other run is sent, also if it was accepted
 // before, because a dispatcher may have died between the two steps. If one
@@ -71,7 +72,11 @@ func (d *Dispatcher) forward(ctx context.Context, r run.Run, delivery queue.Deli
 		return outcomeDuplicate, nil
 	}
 	d.ledgerAway.over()
-	m := queue.Message{Body: delivery.Body, Group: r.Tenant, Attributes: run.Carry(delivery.SentAt)}
+	body, err := d.body(ctx, &r, state, delivery)
+	if err != nil {
+		return outcomePutBack, err
+	}
+	m := queue.Message{Body: body, Group: r.Tenant, Attributes: run.Carry(delivery.SentAt)}
 	to := d.place(r.Tenant)
 	err = d.sendBy(ctx, to, m)
 	if errors.Is(err, errAway) {

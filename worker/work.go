@@ -24,6 +24,9 @@ func (w *Worker) walk(h *held) (function.Outcome, error) {
 	if err := w.claim(h); err != nil {
 		return function.Outcome{}, err
 	}
+	if err := w.resolve(h); err != nil {
+		return function.Outcome{}, err
+	}
 	if err := w.build(h); err != nil {
 		return function.Outcome{}, err
 	}

@@ -125,6 +125,11 @@ type Tenants interface {
 	Limits(name string) tenant.Limits
 }
 
+// Scripts is the part of [registry.Resolver] that the worker uses.
+type Scripts interface {
+	Accepted(ctx context.Context, accepted run.Run) (run.Pushed, error)
+}
+
 // Deps are a Worker's dependencies.
 type Deps struct {
 	Partitions []queue.Queue
@@ -138,6 +143,7 @@ type Deps struct {
 	Credentials Credentials
 	Slots       slot.Slots
 	Tenants     Tenants
+	Scripts     Scripts // the script registry; nil: there is none
 	Policy      *run.Policy
 	Log         *zap.Logger
 	Registerer  prometheus.Registerer

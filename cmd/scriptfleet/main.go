@@ -30,6 +30,7 @@ type commands struct {
 	Functions   functionsCommand   `cmd:"" help:"List, build ahead and remove functions."`
 	Credentials credentialsCommand `cmd:"" help:"Add, list, check and remove tenants' AWS roles."`
 	Tenants     tenantsCommand     `cmd:"" help:"List tenants with their limits and use; pause and resume one."`
+	Scripts     scriptsCommand     `cmd:"" help:"Push, list, show, promote, share and remove scripts of the registry."`
 	Check       checkCommand       `cmd:"" help:"Check the books: every accepted run has a result, is in flight, or is a dead letter."`
 }
 

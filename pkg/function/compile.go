@@ -58,9 +58,10 @@ func (p Packager) compileAll(ctx context.Context, s run.Script) ([]file, error) 
 			return nil, err
 		case c.Fault != "":
 			return nil, &run.Error{Owner: run.OwnerAuthor, Type: syntaxError, Field: "data.script",
-				Message: syntaxMessage(s.Runtime, c.Fault, c.Line) + p.newer(ctx, python, s.Source), Traceback: c.Shown}
+				Message: syntaxMessage(s.Runtime, c.Fault, c.Line) + p.newer(ctx, python, s.Source), Traceback: shown(s, c.Shown)}
+		case !s.Sealed: // Python looks for the bytecode of a source that is there
+			files = c.file(files, pythonFile)
 		}
-		files = c.file(files, pythonFile)
 	}
 	handler, err := compileHandler(ctx, python)
 	if err != nil {
@@ -174,6 +175,14 @@ func readCompiled(out []byte) compiled {
 		return compiled{}
 	}
 	return c
+}
+
+// shown is the line of a syntax error, empty if the script is sealed.
+func shown(s run.Script, line string) string {
+	if s.Sealed {
+		return ""
+	}
+	return line
 }
 
 const syntaxError = "SyntaxError"

@@ -20,6 +20,10 @@ const (
 	pythonFile  = "script.py"
 	shellFile   = "script.sh"
 	timeoutFile = "scriptfleet_timeout" // in seconds
+
+	// The file of a sealed script: Python finds no source lines for a traceback,
+	// whoever writes it. Beside a shell script it is empty.
+	sealedFile = "scriptfleet_sealed"
 )
 
 //go:embed handler/scriptfleet_*.py
@@ -48,7 +52,7 @@ var handlerFiles = sync.OnceValue(func() []file {
 // and build nothing again; therefore the release's version number is not part
 // of the digest.
 var HandlerVersion = sync.OnceValue(func() string {
-	return versionOf(contents(run.Script{}), contents(run.Script{Runtime: run.Runtime{Shell: true}}))
+	return versionOf(contents(run.Script{}), contents(run.Script{Runtime: run.Runtime{Shell: true}}), contents(run.Script{Sealed: true}))
 })
 
 func versionOf(layouts ...[]file) string {

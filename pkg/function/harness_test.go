@@ -109,11 +109,7 @@ func (h *harness) invokeWith(t *testing.T, s run.Script, files map[string]string
 	for name, text := range files {
 		write(t, filepath.Join(folder, name), text)
 	}
-	name := pythonFile
-	if s.Runtime.Shell {
-		name = shellFile
-	}
-	for _, f := range append([]file{{name, []byte(s.Source)}}, handlerFiles()...) {
+	for _, f := range append(sourceFiles(s), handlerFiles()...) {
 		if err := os.WriteFile(filepath.Join(folder, f.name), f.body, 0o644); err != nil {
 			t.Fatal(err)
 		}

@@ -36,11 +36,20 @@ func (p Packager) Pack(ctx context.Context, s run.Script) ([]byte, error) {
 
 // contents are a function's files, without the script's bytecode.
 func contents(s run.Script) []file {
-	name := pythonFile
-	if s.Runtime.Shell {
-		name = shellFile
+	return append(append(sourceFiles(s), file{timeoutFile, fmt.Append(nil, s.TimeoutSeconds)}), handlerFiles()...)
+}
+
+func sourceFiles(s run.Script) []file {
+	files := []file{{pythonFile, []byte(s.Source)}}
+	switch {
+	case s.Runtime.Shell && s.Sealed:
+		files = []file{{shellFile, []byte(s.Source)}, {sealedFile, nil}}
+	case s.Runtime.Shell:
+		files[0].name = shellFile
+	case s.Sealed:
+		files[0].name = sealedFile
 	}
-	return append([]file{{name, []byte(s.Source)}, {timeoutFile, fmt.Append(nil, s.TimeoutSeconds)}}, handlerFiles()...)
+	return files
 }
 
 type file struct {

@@ -7,7 +7,7 @@ import (
 
 // script checks the request against the operator's rules, and returns its
 // script with the defaults filled in and the hashes computed.
-func (p *Policy) script(r *Request, now time.Time) (Script, *Error) {
+func (p *Policy) script(r *Request, sealed bool, now time.Time) (Script, *Error) {
 	offer, bad := p.runtime(r.Data.Runtime, now)
 	if bad != nil {
 		return Script{}, bad
@@ -15,7 +15,7 @@ func (p *Policy) script(r *Request, now time.Time) (Script, *Error) {
 	if bad = checkCoding(offer, r.Data.Script); bad != nil {
 		return Script{}, bad
 	}
-	s := Script{Tenant: r.Tenant, Runtime: offer.Runtime, Source: r.Data.Script, MemoryMB: p.memoryMB(r.Tenant), Arch: p.c.Arch}
+	s := Script{Tenant: r.Tenant, Runtime: offer.Runtime, Source: r.Data.Script, MemoryMB: p.memoryMB(r.Tenant), Arch: p.c.Arch, Sealed: sealed}
 	if s.TimeoutSeconds, bad = p.timeout(r.Data.TimeoutSeconds); bad != nil {
 		return Script{}, bad
 	}

@@ -55,14 +55,16 @@ func checkEvent(r *Request) *Error {
 }
 
 func checkNeeded(r *Request) *Error {
-	data, value := "data.script", r.Data.Script
-	if r.Type == TypeCancelled {
-		data, value = "data.run", r.Data.Run
-	}
-	for _, f := range [...][2]string{{"tenant", r.Tenant}, {"source", r.Source}, {"id", r.ID}, {data, value}} {
+	for _, f := range [...][2]string{{"tenant", r.Tenant}, {"source", r.Source}, {"id", r.ID}} {
 		if f[1] == "" {
 			return refuse(MissingField, f[0], "%s is missing: add it.", f[0])
 		}
+	}
+	switch {
+	case r.Type == TypeCancelled && r.Data.Run == "":
+		return refuse(MissingField, "data.run", "data.run is missing: add it.")
+	case r.Type != TypeCancelled && r.Data.Script == "" && r.Data.ScriptRef == "":
+		return refuse(MissingField, "data.script", "data.script is missing: add it, or data.script_ref for a script of the registry.")
 	}
 	return nil
 }
@@ -115,6 +117,7 @@ func checkAttributes(r *Request) *Error {
 		{InvalidField, "tracestate", r.Tracestate, maxAttributeBytes},
 		{InvalidField, "data.action", r.Data.Action, MaxActionBytes},
 		{InvalidCredential, "data.credential", r.Data.Credential, MaxCredentialBytes},
+		{InvalidCaller, "data.caller", r.Data.Caller, MaxScriptIDBytes},
 	} {
 		if bad := checkText(f.kind, f.field, f.value, 0, f.most); bad != nil {
 			return bad
@@ -132,7 +135,7 @@ func checkCancellation(r *Request) *Error {
 		field string
 		set   bool
 	}{
-		{"data.runtime", d.Runtime != ""}, {"data.script", d.Script != ""}, {"data.requirements", d.Requirements != ""},
+		{"data.runtime", d.Runtime != ""}, {"data.script", d.Script != ""}, {"data.script_ref", d.ScriptRef != ""}, {"data.caller", d.Caller != ""}, {"data.requirements", d.Requirements != ""},
 		{"data.input", d.Input != nil}, {"data.timeout_seconds", d.TimeoutSeconds != 0}, {"data.credential", d.Credential != ""},
 		{"data.delivery", d.Delivery != ""}, {"data.expires_at", d.ExpiresAt != nil},
 	} {
@@ -152,13 +155,38 @@ func checkScript(d *RequestData) *Error {
 	default:
 		return refuse(InvalidDelivery, "data.delivery", "data.delivery is %s: make it %s or %s.", show(string(d.Delivery)), AtLeastOnce, AtMostOnce)
 	}
-	switch s := d.Script; {
+	if d.ScriptRef != "" {
+		return checkReference(d)
+	}
+	return checkScriptText("data.script", d.Script)
+}
+
+func checkScriptText(field, s string) *Error {
+	switch {
 	case strings.TrimSpace(s) == "":
-		return refuse(InvalidScript, "data.script", "data.script is blank: write a script that defines main(input).")
+		return refuse(InvalidScript, field, "%s is blank: write a script that defines main(input).", field)
 	case len(s) > MaxScriptBytes:
-		return refuse(InvalidScript, "data.script", "data.script has %d bytes: use at most %d, and fetch data from elsewhere.", len(s), MaxScriptBytes)
+		return refuse(InvalidScript, field, "%s has %d bytes: use at most %d, and fetch data from elsewhere.", field, len(s), MaxScriptBytes)
 	case strings.IndexByte(s, 0) >= 0:
-		return refuse(InvalidScript, "data.script", "data.script has a NUL byte at %d, which no script may have: take it out.", strings.IndexByte(s, 0))
+		return refuse(InvalidScript, field, "%s has a NUL byte at %d, which no script may have: take it out.", field, strings.IndexByte(s, 0))
 	}
 	return nil
+}
+
+// checkReference checks a request without a script of its own. What a version
+// was pushed with cannot be changed by a request.
+func checkReference(d *RequestData) *Error {
+	for _, f := range [...]struct {
+		field string
+		set   bool
+	}{
+		{"data.script", d.Script != ""}, {"data.requirements", d.Requirements != ""},
+		{"data.runtime", d.Runtime != ""}, {"data.timeout_seconds", d.TimeoutSeconds != 0},
+	} {
+		if f.set {
+			return refuse(UnknownField, f.field, "%s is set beside data.script_ref, and a script of the registry brings its own: take one of the two out.", f.field)
+		}
+	}
+	_, bad := ParseReference(d.ScriptRef)
+	return bad
 }

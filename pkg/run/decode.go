@@ -13,6 +13,8 @@ import (
 // [Run.Rejected]. If the body is not JSON, the run is zero. The error's message
 // names the field at fault, and its Field is that field's path.
 //
+// The script of a request with a script_ref is left for [Policy.Complete].
+//
 // The run's input is a slice of body, so the caller must not change body
 // afterwards.
 func (p *Policy) Decode(body []byte, now time.Time) (Run, *Error) {
@@ -24,8 +26,8 @@ func (p *Policy) Decode(body []byte, now time.Time) (Run, *Error) {
 	if bad == nil {
 		bad = checkEvent(&r.Request)
 	}
-	if bad == nil && r.Type != TypeCancelled {
-		r.Script, bad = p.script(&r.Request, now)
+	if bad == nil && r.Type != TypeCancelled && r.Data.ScriptRef == "" {
+		r.Script, bad = p.script(&r.Request, false, now)
 	}
 	return r, bad
 }

@@ -27,6 +27,8 @@ const (
 	InvalidCredential  = "InvalidCredential"  // credential is no credential's name
 	UnknownRuntime     = "UnknownRuntime"     // no such runtime
 	RetiredRuntime     = "RetiredRuntime"     // Lambda has deprecated the runtime
+	InvalidReference   = "InvalidReference"   // script_ref is no reference to a script of the registry
+	InvalidCaller      = "InvalidCaller"      // caller is no team's name
 	InvalidRequirement = "InvalidRequirement" // a line is no requirement
 	UnsafeRequirement  = "UnsafeRequirement"  // a line has an option, a path, an address or a variable
 )

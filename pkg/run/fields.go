@@ -40,7 +40,7 @@ func (r *Request) set(name string, v []byte) *Error {
 
 var (
 	envelopeFields = []string{"specversion", "type", "source", "id", "time", "subject", "datacontenttype", "dataschema", "tenant", "traceparent", "tracestate", "data"}
-	dataFields     = []string{"action", "runtime", "script", "requirements", "input", "timeout_seconds", "credential", "delivery", "expires_at", "run"}
+	dataFields     = []string{"action", "runtime", "script", "script_ref", "caller", "requirements", "input", "timeout_seconds", "credential", "delivery", "expires_at", "run"}
 )
 
 // set reads a field of data.
@@ -53,6 +53,10 @@ func (d *RequestData) set(name string, v []byte) *Error {
 		return setText(&d.Runtime, UnknownRuntime, path, v)
 	case "script":
 		return setNeeded(&d.Script, InvalidScript, path, v)
+	case "script_ref":
+		return setText(&d.ScriptRef, InvalidReference, path, v)
+	case "caller":
+		return setText(&d.Caller, InvalidCaller, path, v)
 	case "requirements":
 		return setText(&d.Requirements, InvalidRequirement, path, v)
 	case "input":

@@ -45,8 +45,12 @@ func envHash(s Script, index string) EnvHash {
 }
 
 func scriptHash(s Script, handler string) ScriptHash {
-	return ScriptHash(digest("scriptfleet.script", s.Tenant, s.Runtime.Name, s.Runtime.Lambda, s.Arch, string(s.EnvHash),
-		s.Source, strconv.Itoa(s.TimeoutSeconds), strconv.Itoa(s.MemoryMB), handler))
+	fields := []string{s.Tenant, s.Runtime.Name, s.Runtime.Lambda, s.Arch, string(s.EnvHash),
+		s.Source, strconv.Itoa(s.TimeoutSeconds), strconv.Itoa(s.MemoryMB), handler}
+	if s.Sealed {
+		fields = append(fields, "sealed") // its function shows no text of the script
+	}
+	return ScriptHash(digest("scriptfleet.script", fields...))
 }
 
 // digest hashes each field after its length, so that two lists of fields never

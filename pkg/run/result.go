@@ -68,6 +68,7 @@ type Result struct {
 type ResultData struct {
 	Story           string          `json:"story"` // the source of the request
 	Action          string          `json:"action"`
+	ScriptRef       string          `json:"script_ref,omitempty"` // id@version that was accepted, where the request had a script_ref
 	Status          Status          `json:"status"`
 	Output          json.RawMessage `json:"output"` // exactly what main returned; null where it did not return
 	Error           *Error          `json:"error"`

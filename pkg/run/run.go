@@ -39,6 +39,8 @@ type RequestData struct {
 	Action         string          `json:"action,omitempty"`
 	Runtime        string          `json:"runtime,omitempty"`
 	Script         string          `json:"script,omitempty"`
+	ScriptRef      string          `json:"script_ref,omitempty"` // instead of Script: see Reference
+	Caller         string          `json:"caller,omitempty"`     // the team that runs the script of ScriptRef
 	Requirements   string          `json:"requirements,omitempty"`
 	Input          json.RawMessage `json:"input,omitempty"`
 	TimeoutSeconds int             `json:"timeout_seconds,omitempty"`
@@ -80,8 +82,9 @@ func (r Request) Expired(now time.Time) bool {
 type Key string
 
 // Run is a valid request with its identities. It is immutable. Request holds
-// the fields as they were sent; Script has the defaults filled in, and is zero
-// in a cancellation.
+// the fields as they were sent; Script has the defaults filled in. Script is
+// zero in a cancellation, and in a request with a script_ref until
+// [Policy.Complete].
 type Run struct {
 	Request
 	Key    Key
@@ -98,8 +101,11 @@ type Script struct {
 	MemoryMB       int
 	Arch           string // x86_64 or arm64, as Lambda names them
 	PrivateIndex   string // name of the tenant's own package index; empty for PolicyConfig.Index alone
-	EnvHash        EnvHash
-	Hash           ScriptHash
+	// Sealed is set for a script of the registry: its callers may run it and not
+	// read it. Whatever executes it shows none of its text, in tracebacks too.
+	Sealed  bool
+	EnvHash EnvHash
+	Hash    ScriptHash
 }
 
 // EnvHash identifies an env, which a layer is built from: 26 characters of

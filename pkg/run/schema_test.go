@@ -105,6 +105,7 @@ func TestWhatDecodeTakesTheSchemaTakesToo(t *testing.T) {
 	valid := schema(t, requestSchema)
 	for _, body := range []string{
 		fullRequest, event("id", `"1"`), event("type", `"scriptfleet.script.saved"`), event("data.timeout_seconds", `10.0`), event("data.delivery", `""`), event("data.run", `null`),
+		event("data.caller", `"team-b"`), byReference(`"script_ref":"phishing/extract@prod","caller":"team-b","script":null,"runtime":""`), byReference(`"script_ref":"a@abcdefghijklmnopqrstuvwxyz"`),
 		`{"type":"scriptfleet.run.cancelled","tenant":"acme","source":"/s","id":"c1","data":{"run":"1","action":"stop","script":null}}`,
 	} {
 		decoded(t, PolicyConfig{}, body)
@@ -116,7 +117,13 @@ func TestWhatDecodeTakesTheSchemaTakesToo(t *testing.T) {
 
 func TestWhatTheSchemaRefusesDecodeRefusesToo(t *testing.T) {
 	valid, p := schema(t, requestSchema), testPolicy(t, PolicyConfig{MaxTimeoutSeconds: 900})
-	values := []string{``, `null`, `""`, `"x"`, `"-x"`, `"a\u0000"`, `"a\u007f"`, `0`, `1`, `1.5`, `901`, `true`, `[]`, `{}`, `{"a":1}`, `"1.0"`, `"2026-11-23T09:00:00Z"`, `"at-most-once"`, `"python3.13"`, `"scriptfleet.run.cancelled"`, `"scriptfleet.script.saved"`}
+	values := []string{``, `null`, `""`, `"x"`, `"-x"`, `"a\u0000"`, `"a\u007f"`, `0`, `1`, `1.5`, `901`, `true`, `[]`, `{}`, `{"a":1}`, `"1.0"`, `"2026-11-23T09:00:00Z"`, `"at-most-once"`, `"python3.13"`, `"a/b@c"`, `"a//b"`, `"a@b/c"`, `"scriptfleet.run.cancelled"`, `"scriptfleet.script.saved"`}
+	for _, more := range []string{`"script":"x"`, `"runtime":"python3.13"`, `"requirements":"six"`, `"timeout_seconds":5`} {
+		body := []byte(byReference(`"script_ref":"a",` + more))
+		if _, bad := p.Decode(body, november); bad == nil || valid(body) == nil {
+			t.Errorf("%s: decode says %v, the schema %v", body, bad, valid(body))
+		}
+	}
 	for _, field := range append(prefixed("data.", append(dataFields, "more")), append(envelopeFields, "more")...) {
 		for _, value := range values {
 			body := []byte(event(field, value))

@@ -73,7 +73,7 @@ func (f *Fleet) Worker(ctx context.Context, p config.Process, w config.Worker, p
 		PollWait: p.PollWait, Visibility: w.Visibility, MaxAttempts: w.MaxAttempts, GiveUpAfter: w.GiveUpAfter,
 	}, worker.Deps{
 		Partitions: partitions, Side: side, Results: results, DeadLetter: dlq,
-		Ledger: f.Ledger, Builds: builds, Functions: functions, Credentials: credentials, Tenants: f.Tenants(),
+		Ledger: f.Ledger, Builds: builds, Functions: functions, Credentials: credentials, Tenants: f.Tenants(), Scripts: f.resolver(),
 		Slots:  f.Slots(),
 		Policy: f.Policy, Log: f.Log, Registerer: f.Registry,
 	})

@@ -27,7 +27,7 @@ type rule struct {
 // Contracts and policy: the running parts use only these.
 var contracts = []string{
 	"pkg/run", "pkg/queue", "pkg/lease", "pkg/ledger", "pkg/slot", "pkg/ratelimit", "pkg/function", "pkg/builds",
-	"pkg/credential", "pkg/claimcheck", "pkg/partition", "pkg/fair", "pkg/batch", "pkg/breaker", "pkg/probe", "pkg/shape", "pkg/secret",
+	"pkg/credential", "pkg/claimcheck", "pkg/registry", "pkg/partition", "pkg/fair", "pkg/batch", "pkg/breaker", "pkg/probe", "pkg/shape", "pkg/secret",
 }
 
 // Adapters, each with its SDK.
@@ -37,6 +37,7 @@ var adapters = map[string]string{
 	"pkg/credential/awssts":        aws,
 	"pkg/claimcheck/s3store":       aws,
 	"pkg/secret/awssecrets":        aws,
+	"pkg/registry/s3registry":      aws,
 	"pkg/lease/redislease":         redis,
 	"pkg/shape/redisshape":         redis,
 	"pkg/ledger/redisledger":       redis,

@@ -15,6 +15,7 @@ from scriptfleet_output import MAX_OUTPUT, too_large
 from scriptfleet_stacks import FOLDER
 
 SCRIPT = os.path.join(FOLDER, "script.sh")
+SEALED = os.path.join(FOLDER, "scriptfleet_sealed")
 BASH = "/bin/bash"  # Amazon Linux has it, and most machines do
 
 # Read by bash before the script: a command that fails ends the script, in a
@@ -35,6 +36,8 @@ class Commands:
     def __init__(self):
         self.folder = tempfile.mkdtemp(prefix="scriptfleet-")
         self.path = self.shims()
+        self.sealed = os.path.exists(SEALED)
+        self.parses = None if self.sealed else True  # None: not tried yet
 
     def shims(self):
         """Makes an `aws` command that uses this interpreter: the one in the layer has
@@ -64,6 +67,8 @@ class Commands:
             shutil.rmtree(work, ignore_errors=True)
 
     def execute(self, event, work):
+        if self.faulty():
+            raise Failure("CommandFailed", "The commands have a syntax error: who may read them finds it with bash -n.")
         code, place = self.wait(event, work)
         current.run.settle()
         stdout, stderr = current.run.out, current.run.err
@@ -84,6 +89,13 @@ class Commands:
             return value
         except (ValueError, RecursionError):
             return text.rstrip("\r\n")
+
+    def faulty(self):
+        """Whether the shell cannot parse sealed commands: it would quote them."""
+        if self.parses is None:
+            self.parses = subprocess.call(
+                [BASH if os.access(BASH, os.X_OK) else "/bin/sh", "-n", SCRIPT], stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) == 0
+        return not self.parses
 
     def wait(self, event, work):
         """Runs the commands, and ends their background processes. Returns the exit
@@ -109,7 +121,7 @@ class Commands:
             child = subprocess.Popen(shell + [SCRIPT], cwd=work, env=env, stdin=stdin, start_new_session=True)
             try:
                 code = child.wait()
-                return code, place_of(failed, code)
+                return code, place_of(failed, code, self.sealed)
             finally:
                 try:
                     os.killpg(child.pid, signal.SIGKILL)
@@ -136,8 +148,9 @@ class Commands:
         return env
 
 
-def place_of(failed, code):
-    """The place of the command that ended the script, as bash noted it."""
+def place_of(failed, code, sealed):
+    """The place of the command that ended the script, as bash noted it. Of sealed
+    commands it is the line alone."""
     try:
         with open(failed, errors="replace") as f:
             status, line, pipeline, command = f.read().split("\t", 3)
@@ -146,6 +159,8 @@ def place_of(failed, code):
         parts = [int(part) for part in pipeline.split()]
     except (OSError, ValueError):
         return ""
+    if len(parts) < 2 and sealed:
+        return " in line %s" % line
     if len(parts) < 2:
         return " in line %s, `%s`" % (line, shorten(command))
     which = max(n for n, part in enumerate(parts, 1) if part == code)

@@ -2,7 +2,8 @@
 embedded stack alike.
 
 A function's folder contains the handler's files and the author's script:
-script.py, which defines main(input), or script.sh. The script is imported in the
+script.py, which defines main(input), or script.sh; or scriptfleet_sealed for a
+script whose callers may not read it. The script is imported in the
 init phase, so that a warm run executes main only. An error of the import is
 returned by each run, in the same form as an error of main.
 
@@ -33,6 +34,7 @@ from scriptfleet_errors import Failure, describe, told, type_name
 from scriptfleet_output import MAX_OUTPUT, a_value, plain
 from scriptfleet_stacks import FOLDER, SCRIPT, Coroutine
 
+SEALED = FOLDER + "/scriptfleet_sealed"
 MAX_ANSWER = 6200000
 INIT_SECONDS = 10  # Lambda's limit of an import
 SOFT_SECONDS = 0.4  # last words are this long before the timeout, faulthandler's half as long
@@ -140,7 +142,7 @@ class Script:
         self.main = self.error = None
         live_sys.modules.pop("script", None)
         try:
-            module = __import__("script")
+            module = unsealed() if live_os.path.exists(SEALED) else __import__("script")
             if not hasattr(module, "main"):
                 raise Failure("MissingMain", "The script defines no main: it needs a function main(input).")
             self.main = module.main
@@ -179,6 +181,23 @@ class Script:
         sys.setprofile(None)  # at once, without a frame that the script's function would see
         sys.settrace(None)
         return output
+
+
+def unsealed():
+    """The module of a sealed script. It has no source file and no loader, so neither
+    Python nor the script's own libraries find source lines for a traceback."""
+    with open(SEALED, "rb") as f:
+        source = f.read()
+    try:
+        code = compile(source, SCRIPT, "exec", dont_inherit=True)
+    except SyntaxError as e:
+        e.text = None
+        raise
+    module = type(live_sys)("script")
+    module.__file__, module.__builtins__ = SCRIPT, live_sys.modules["builtins"]
+    live_sys.modules["script"] = module
+    exec(code, vars(module))
+    return module
 
 
 def arm(left):
