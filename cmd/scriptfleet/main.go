@@ -22,6 +22,7 @@ type commands struct {
 	Local       localCommand       `cmd:"" help:"Run the embedded stack until Ctrl-C, and print what points other processes at it."`
 	Run         runCommand         `cmd:"" help:"Run one script and print what main returned."`
 	Replay      replayCommand      `cmd:"" help:"Send a batch of requests at a rate; report latency, builds, and what was lost or doubled."`
+	Record      recordCommand      `cmd:"" help:"Write a batch for replay, from a queue or from saved results."`
 	Report      reportCommand      `cmd:"" help:"Show the report of a replay again, beside another, or as a page."`
 	Status      statusCommand      `cmd:"" help:"Show the fleet's processes, queues and backlog on one screen."`
 	Runs        runsCommand        `cmd:"" help:"List recent runs, and show where the time of one went."`

@@ -121,6 +121,14 @@ func TestOperatorsCommandsGoByWhatTheSDKFinds(t *testing.T) {
 	scriptfleet(t, environment("AWS_CONFIG_FILE="+files.Write(t, "config", ""), "AWS_EC2_METADATA_DISABLED=true"), "functions", "list").says(t, 2, "no AWS region is set")
 	scriptfleet(t, without(env, "REDIS_URL"), "check").says(t, 2, "no Redis is set")
 	scriptfleet(t, env, "status").says(t, 1, "no dispatcher of scriptfleet takes work")
+	l.send(t, `{"specversion":"1.0","type":"scriptfleet.run.requested","source":"/s","id":"1","tenant":"acme","data":{"script":"x","input":{"key":"secret"}}}`, "junk")
+	for range 2 { // what is recorded stays on the queue
+		got := scriptfleet(t, env, "record", "--queue", "requests", "--for", "3s", "--redact")
+		if all := lines[struct{ ID, Tenant string }](t, got); len(all) != 1 || all[0].ID != "1" || strings.Contains(got.Stdout, "secret") || !strings.Contains(got.Stdout, `"key":"xxxxxx"`) {
+			t.Errorf("recorded: %s%s", got.Stdout, got.Stderr)
+		}
+	}
+	scriptfleet(t, env, "record", "--queue", "dead-letters", "--for", "1s").says(t, 1, "nothing was recorded")
 	for _, args := range [][]string{{"dlq", "list", "--redis-url", "x"}, {"check", "--memory-mb", "256"}, {"explain", "x", "--concurrency", "3"}} {
 		scriptfleet(t, env, args...).says(t, 2, "unknown flag")
 	}
