@@ -17,7 +17,7 @@ const initAllowance = 15 * time.Second
 
 // invoke runs the script once, and reads its function's answer.
 func (w *Worker) invoke(h *held) (function.Outcome, error) {
-	payload, err := w.payload(h)
+	payload, credentials, err := w.payload(h)
 	if err != nil {
 		return function.Outcome{}, err
 	}
@@ -36,29 +36,29 @@ func (w *Worker) invoke(h *held) (function.Outcome, error) {
 	h.returned = true
 	w.turns.succeeded()
 	out := function.Read(inv, h.run.Script)
+	out.Hide(credentials)
 	h.timeline.Spend(run.StageInit, out.Report.Init, time.Now())
 	h.timeline.Mark(run.StageExecute, time.Now())
 	return out, nil
 }
 
 // payload is the function's payload: the input, and the keys of the request's
-// credential.
-func (w *Worker) payload(h *held) ([]byte, error) {
-	call := function.Call{Input: h.run.Data.Input}
+// credential, which are nil if it names none.
+func (w *Worker) payload(h *held) (body []byte, credentials *function.Credentials, err error) {
 	if h.run.Data.Credential != "" {
-		credentials := w.deps.Credentials.Assume(h.wait, h.run)
-		call.Credentials = &credentials
+		given := w.deps.Credentials.Assume(h.wait, h.run)
+		credentials = &given
 	}
-	body, err := call.Payload()
+	body, err = function.Call{Input: h.run.Data.Input, Credentials: credentials}.Payload()
 	var refused *run.Error
 	switch {
 	case errors.As(err, &refused):
-		return nil, &endError{run.Failed, refused}
+		return nil, nil, &endError{run.Failed, refused}
 	case err != nil:
-		return nil, &endError{run.PlatformError, &run.Error{Owner: run.OwnerPlatform, Type: "InternalError",
+		return nil, nil, &endError{run.PlatformError, &run.Error{Owner: run.OwnerPlatform, Type: "InternalError",
 			Message: fmt.Sprintf("The function could not be called, so the script has not run: %v. Tell the platform's operator.", err)}}
 	}
-	return body, nil
+	return body, credentials, nil
 }
 
 // begin counts the attempt in the ledger: from here on the script may have run.

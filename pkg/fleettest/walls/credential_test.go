@@ -1,11 +1,18 @@
 package walls
 
 import (
+	"errors"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/lambda"
+	"github.com/aws/aws-sdk-go-v2/service/s3"
+	s3types "github.com/aws/aws-sdk-go-v2/service/s3/types"
+	"github.com/aws/aws-sdk-go-v2/service/sqs"
 	"github.com/aws/aws-sdk-go-v2/service/sts"
 
 	"github.com/scriptfleet/scriptfleet/pkg/credential"
@@ -19,6 +26,7 @@ import (
 type given struct {
 	Success                                    bool
 	AccessKeyID, SecretAccessKey, SessionToken string
+	Expiration, Error                          string
 }
 
 const tell = "def main(input):\n    return input.get('AwsCredentials')\n"
@@ -40,8 +48,11 @@ func TestACredentialGivesTheKeysOfItsRole(t *testing.T) {
 		tenantB: {"arn:aws:sts::222222222222:assumed-role/b-prod/acme@", "222222222222"},
 	} {
 		got, _ := withCredential(t, tenant, "prod")
-		if !got.Success || got.AccessKeyID == "" {
-			t.Fatalf("%s: %+v", tenant, got.Success)
+		if !got.Success || got.AccessKeyID == "" || got.Error != "" {
+			t.Fatalf("%s: %v %s", tenant, got.Success, got.Error)
+		}
+		if until, err := time.Parse(time.RFC3339, got.Expiration); err != nil || time.Until(until) < 15*time.Minute || time.Until(until) > time.Hour {
+			t.Errorf("%s: its keys expire at %q, %v: not after the longest timeout", tenant, got.Expiration, err)
 		}
 		who, err := sts.NewFromConfig(withKey(got.AccessKeyID, got.SecretAccessKey, got.SessionToken)).GetCallerIdentity(t.Context(), &sts.GetCallerIdentityInput{})
 		if err != nil || !strings.HasPrefix(*who.Arn, want.arn) || *who.Account != want.account {
@@ -78,7 +89,7 @@ func TestACredentialThatIsAddedCanBeTriedSoon(t *testing.T) {
 func TestACredentialOfAnotherIsNone(t *testing.T) {
 	for _, name := range []string{"secret", "acme/secret", "../acme/secret", "acme:secret", "acme\u2044secret", "prod/../secret", "PROD", "prod ", " prod", "*", "pro?", roleB, "ours"} {
 		got, res := withCredential(t, tenantA, name)
-		if got != (given{}) {
+		if got.Success || got != (given{Error: got.Error}) || !strings.Contains(got.Error, "perator") {
 			t.Errorf("%q: %+v", name, got)
 		}
 		if strings.Contains(string(res.Body), "bbbbbbbb") || strings.Contains(string(res.Body), "aaaaaaaaaaaa") {
@@ -120,12 +131,11 @@ func TestARoleOfAnotherDoesNotTrustOnesOwnExternalID(t *testing.T) {
 	}
 }
 
-// The keys of a credential permit what its role permits, and nothing in the
-// fleet.
+// The keys of a credential permit what its role permits, here everything in its
+// own account, and nothing in the fleet.
 func TestTheKeysOfACredentialOpenNothingOfTheFleets(t *testing.T) {
 	ofA, ofB := functions(t)
-	got, _ := withCredential(t, tenantA, "prod")
-	cfg := withKey(got.AccessKeyID, got.SecretAccessKey, got.SessionToken)
+	cfg := keysOf(t, tenantA)
 	assume := func(arn, externalID string) func() error {
 		return func() error {
 			_, err := sts.NewFromConfig(cfg).AssumeRole(t.Context(), &sts.AssumeRoleInput{RoleArn: &arn, RoleSessionName: &tenantName, ExternalId: &externalID})
@@ -135,9 +145,68 @@ func TestTheKeysOfACredentialOpenNothingOfTheFleets(t *testing.T) {
 	refused(t, []call{
 		{"invoke the other's function", func() error { return invoke(cfg, ofB, payload) }},
 		{"invoke one's own, past the fleet", func() error { return invoke(cfg, ofA, payload) }},
+		{"list functions", func() error {
+			_, err := lambda.NewFromConfig(cfg).ListFunctions(t.Context(), &lambda.ListFunctionsInput{})
+			return err
+		}},
 		{"assume the tenants' role", assume(fleet.set["SCRIPTFLEET_TENANT_ROLE_ARN"], "aaaaaaaaaaaaaaaaaaaa")},
 		{"assume the other's role", assume(roleB, "bbbbbbbbbbbbbbbbbbbb")},
+		{"assume one's own, for longer", assume(roleA, "aaaaaaaaaaaaaaaaaaaa")},
 	}, "AccessDenied", "AccessDeniedException")
+	calls := append(onQueues(t, cfg, fleet.set["AWS_ENDPOINT_URL"]+"/123456789012/scriptfleet-"), onBucket(t, cfg, fleet.set["SCRIPTFLEET_BUCKET"])...)
+	refused(t, calls, "AccessDenied")
+}
+
+// Both tenants may do everything in their own accounts, and make a bucket and a
+// queue there.
+func TestTheKeysOfACredentialOpenNothingOfAnotherTenants(t *testing.T) {
+	ofA, ofB := keysOf(t, tenantA), keysOf(t, tenantB)
+	url := map[string]string{}
+	for tenant, cfg := range map[string]aws.Config{tenantA: ofA, tenantB: ofB} {
+		bucket, key := "bucket-of-"+tenant, "k"
+		if _, err := objectsOf(cfg).CreateBucket(t.Context(), &s3.CreateBucketInput{Bucket: &bucket}); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := objectsOf(cfg).PutObject(t.Context(), &s3.PutObjectInput{Bucket: &bucket, Key: &key, Body: strings.NewReader(tenant + "'s")}); err != nil {
+			t.Fatal(err)
+		}
+		made, err := sqs.NewFromConfig(cfg).CreateQueue(t.Context(), &sqs.CreateQueueInput{QueueName: aws.String("work-requests")})
+		if err != nil {
+			t.Fatal(err)
+		}
+		url[tenant] = *made.QueueUrl
+	}
+	if url[tenantA] == url[tenantB] {
+		t.Error("both have the same queue", url)
+	}
+	refused(t, append(onQueues(t, ofA, strings.TrimSuffix(url[tenantB], "requests")), onBucket(t, ofA, "bucket-of-"+tenantB)...), "AccessDenied")
+
+	buckets, err := objectsOf(ofA).ListBuckets(t.Context(), &s3.ListBucketsInput{})
+	if err != nil || len(buckets.Buckets) != 1 || *buckets.Buckets[0].Name != "bucket-of-"+tenantA {
+		t.Errorf("A lists %+v, %v", buckets, err)
+	}
+	queues, err := sqs.NewFromConfig(ofA).ListQueues(t.Context(), &sqs.ListQueuesInput{})
+	if err != nil || len(queues.QueueUrls) != 1 || queues.QueueUrls[0] != url[tenantA] {
+		t.Errorf("A lists %+v, %v", queues, err)
+	}
+	var taken *s3types.BucketAlreadyExists
+	if _, err := objectsOf(ofA).CreateBucket(t.Context(), &s3.CreateBucketInput{Bucket: aws.String("bucket-of-" + tenantB)}); !errors.As(err, &taken) {
+		t.Errorf("A makes B's bucket: %v", err)
+	}
+}
+
+// keysOf is an SDK configuration with the keys that the tenant's script is given.
+func keysOf(t *testing.T, tenant string) aws.Config {
+	t.Helper()
+	got, _ := withCredential(t, tenant, "prod")
+	if !got.Success {
+		t.Fatalf("%s has no credential: %s", tenant, got.Error)
+	}
+	return withKey(got.AccessKeyID, got.SecretAccessKey, got.SessionToken)
+}
+
+func objectsOf(cfg aws.Config) *s3.Client {
+	return s3.NewFromConfig(cfg, func(o *s3.Options) { o.UsePathStyle = true })
 }
 
 var tenantName = tenantA

@@ -99,7 +99,7 @@ func startFleet(dir string) (stop func(), err error) {
 	cmd := exec.Command(filepath.Join(dir, "bin", "scriptfleet"), fleettest.LocalArgs(file,
 		"--partitions", "2", "--poll-wait", "1s", "--drain", "1s", "--data", fleet.data, "--tenants", tenants,
 		"--role", "prod", // of both tenants, with every permission in their own accounts
-		"--index", index.URL+"/simple", "--uv", uv, "--log-format", "json")...)
+		"--index", index.URL+"/simple", "--uv", uv, "--log-format", "json", "--log-level", "debug")...)
 	cmd.Env, cmd.Stderr = program.Environment("XDG_CACHE_HOME="+filepath.Join(dir, "cache")), log
 	fleet.Child, err = process.Launch(cmd)
 	if err != nil {

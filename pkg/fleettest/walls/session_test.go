@@ -175,16 +175,17 @@ func TestASessionDoesNothingToFunctionsAndLayersButInvoke(t *testing.T) {
 
 func TestASessionReachesNoQueueAndNoObject(t *testing.T) {
 	asA, _ := session(t, tenantA)
-	ctx, queues := t.Context(), sqs.NewFromConfig(asA)
-	url := func(name string) *string {
-		return aws.String(fleet.set["AWS_ENDPOINT_URL"] + "/123456789012/scriptfleet-" + name)
-	}
-	bucket, key := fleet.set["SCRIPTFLEET_BUCKET"], "scriptfleet/results/of-b"
-	if err := fleettest.Bucket(root(), bucket).Put(ctx, key, []byte("b's")); err != nil {
-		t.Fatalf("the rightful call: %v", err)
-	}
-	objects := s3.NewFromConfig(asA, func(o *s3.Options) { o.UsePathStyle = true })
-	refused(t, []call{
+	calls := append(onQueues(t, asA, fleet.set["AWS_ENDPOINT_URL"]+"/123456789012/scriptfleet-"), onBucket(t, asA, fleet.set["SCRIPTFLEET_BUCKET"])...)
+	queues := sqs.NewFromConfig(asA)
+	calls = append(calls, call{"list queues", func() error { _, err := queues.ListQueues(t.Context(), &sqs.ListQueuesInput{}); return err }})
+	refused(t, calls, "AccessDenied", "AccessDeniedException")
+}
+
+// onQueues are calls on the queues whose URLs begin with prefix.
+func onQueues(t *testing.T, cfg aws.Config, prefix string) []call {
+	ctx, queues := t.Context(), sqs.NewFromConfig(cfg)
+	url := func(name string) *string { return aws.String(prefix + name) }
+	return []call{
 		{"receive results", func() error {
 			_, err := queues.ReceiveMessage(ctx, &sqs.ReceiveMessageInput{QueueUrl: url("results")})
 			return err
@@ -209,11 +210,20 @@ func TestASessionReachesNoQueueAndNoObject(t *testing.T) {
 			_, err := queues.DeleteQueue(ctx, &sqs.DeleteQueueInput{QueueUrl: url("results")})
 			return err
 		}},
-		{"list queues", func() error { _, err := queues.ListQueues(ctx, &sqs.ListQueuesInput{}); return err }},
 		{"read dead letters", func() error {
 			_, err := queues.ReceiveMessage(ctx, &sqs.ReceiveMessageInput{QueueUrl: url("partition-dlq")})
 			return err
 		}},
+	}
+}
+
+// onBucket are calls on a bucket, in which an object is put first.
+func onBucket(t *testing.T, cfg aws.Config, bucket string) []call {
+	ctx, objects, key := t.Context(), objectsOf(cfg), "scriptfleet/results/of-b"
+	if err := fleettest.Bucket(root(), bucket).Put(ctx, key, []byte("b's")); err != nil {
+		t.Fatalf("the rightful call: %v", err)
+	}
+	return []call{
 		{"get an object", func() error {
 			_, err := objects.GetObject(ctx, &s3.GetObjectInput{Bucket: &bucket, Key: &key})
 			return err
@@ -234,7 +244,7 @@ func TestASessionReachesNoQueueAndNoObject(t *testing.T) {
 			_, err := objects.ListObjectsV2(ctx, &s3.ListObjectsV2Input{Bucket: &bucket})
 			return err
 		}},
-	}, "AccessDenied", "AccessDeniedException")
+	}
 }
 
 func TestASessionIsNotWidened(t *testing.T) {

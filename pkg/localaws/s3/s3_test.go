@@ -141,6 +141,21 @@ func TestAnIdentityReachesOnlyWhatItsPolicyAllows(t *testing.T) {
 	}
 }
 
+func TestAnObjectHoldsNothingOfItsWritersSignature(t *testing.T) {
+	s := empty(t, "b")
+	r := put("/b/k", "x")
+	for name, value := range map[string]string{"Authorization": "signature", "X-Amz-Security-Token": "token", "X-Amz-Meta-Kind": "kept"} {
+		r.Header.Set(name, value)
+	}
+	if w := call(s, root, r); w.Code != 200 {
+		t.Fatal(w.Code, w.Body)
+	}
+	got := call(s, root, httptest.NewRequest(http.MethodGet, "/b/k", nil)).Header()
+	if got.Get("X-Amz-Meta-Kind") != "kept" || got.Get("Authorization") != "" || got.Get("X-Amz-Security-Token") != "" {
+		t.Errorf("its readers get %v", got)
+	}
+}
+
 func TestABucketIsReachedByItsOwnAccountAlone(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "owners.db")
 	db, err := bbolt.Open(path, 0o600, nil)
