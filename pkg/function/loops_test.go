@@ -30,6 +30,8 @@ var loopCases = []aCase{
 		says: "line 5", traced: "In another thread:\n  File \"script.py\", line 3, in work\n"},
 	{name: "waits for threads", script: "import threading, time\ndef work():\n    time.sleep(100)\ndef main(input):\n    ts = [threading.Thread(target=work) for _ in range(3)]\n    [t.start() for t in ts]\n    ts[0].join()\n",
 		says: "line 7: ts[0].join()", traced: "In 3 other threads:\n  File \"script.py\", line 3, in work\n"},
+	{name: "waits for a thread, and uses alarms", script: "import signal, threading, time\nsignal.signal(signal.SIGALRM, signal.SIG_IGN)\ndef work():\n    time.sleep(100)\ndef main(input):\n    t = threading.Thread(target=work)\n    t.start()\n    t.join()\n",
+		says: "line 8: t.join()", traced: "In another thread:\n  File \"script.py\", line 4, in work\n"},
 	{name: "iterates asynchronously", script: "import asyncio\nasync def rows():\n    yield 1\n    await asyncio.sleep(100)\nasync def main(input):\n    async for row in rows(): pass\n",
 		says: "line 6", traced: "line 6, in main"},
 }

@@ -1,17 +1,17 @@
 """Captures what a run prints, and reports the end of a run that is killed.
 
 While the script runs, descriptors 1 and 2 are pipes of its run; otherwise they
-are the runtime's, because some runtimes answer over them. A thread drains the
-pipes all the time, so that no writer blocks; only the beginning and the last 2 KB
-are kept. Each run has its own pipes: output of a child of an earlier run is
-dropped.
+are the runtime's, because some runtimes answer over them. One thread, the watcher,
+drains the pipes of all runs all the time, so that no writer blocks; only the
+beginning and the last 2 KB are kept. Each run has its own pipes: output of a child
+of an earlier run is dropped.
 
 Shortly before the timeout, the last output and the script's stack are written to
 the real stdout as one line ("last words"), because only the end of the log of a
 killed process arrives. main may loop in C, so there are three ways to write it:
-the draining thread (if main releases the interpreter), a handler of SIGALRM (if
-the C code checks for signals, and the script does not use that signal), and
-faulthandler (the stack only).
+the watcher (if main releases the interpreter), a handler of SIGALRM (if the C code
+checks for signals, and the script does not use that signal), and faulthandler (the
+stack only).
 """
 
 from scriptfleet_own import (builtins as __builtins__, _signal, _thread, encode, faulthandler, gc, live_sys,
@@ -176,30 +176,14 @@ class Run:
         self.over = False
         self.lock = _thread.allocate_lock()
         self.out, self.err = Stream(), Stream()
-        _thread.start_new_thread(self.watch, ())
+        watcher.add(self)
 
-    def watch(self):
-        """Drains the pipes until their last writer has closed them, and writes the
-        last words shortly before the timeout."""
-        poller = select.poll()
-        streams = {stream.read_end: stream for stream in (self.out, self.err)}
-        for fd in streams:
-            poller.register(fd, select.POLLIN)
-        while streams or not self.over:
-            try:
-                left = 1000 if self.soft_end is None else (self.soft_end - monotonic()) * 1000
-                poller.poll(min(max(left + 1, 1), 1000))
-                with self.lock:
-                    self.drain()
-                    for fd in [fd for fd, stream in streams.items() if stream.drained]:
-                        poller.unregister(fd)
-                        streams.pop(fd).close(fd)
-                if self.soft_end is not None and monotonic() >= self.soft_end:
-                    self.soft_end = self.later.pop(0) if self.later else None
-                    self.last_words(sys._current_frames().get(main_thread))
-                    self.spoke = self.soft_end is None
-            except MemoryError:
-                pass  # the script's own; it must not stop the draining
+    def speak_in_time(self):
+        """Writes the last words if it is time for them."""
+        if self.soft_end is not None and monotonic() >= self.soft_end:
+            self.soft_end = self.later.pop(0) if self.later else None
+            self.last_words(sys._current_frames().get(main_thread))
+            self.spoke = self.soft_end is None
 
     def drain(self):
         self.out.drain()
@@ -211,11 +195,14 @@ class Run:
             self.drain()
 
     def end(self):
-        """Reads the rest; later output is dropped."""
-        self.over = True  # first, so that the thread ends with the streams
+        """Reads the rest; later output is dropped. The watcher is only left the pipes
+        that a child still has, so that it need not wake for the others."""
+        watcher.remove(self)
+        self.over = True
         for stream in (self.out, self.err):
             stream.close(stream.write_end)
         self.settle()
+        watcher.add(self)
 
     def forget(self):
         with self.lock:
@@ -234,7 +221,7 @@ class Run:
             self.drain()
             words = dict(more, request=self.request, stack=stack_of(frame, self.coroutine))
             self.say(words)
-            faulthandler.cancel_dump_traceback_later()
+            silence()
         finally:
             self.lock.release()
         if not more:
@@ -255,6 +242,98 @@ class Run:
         os.write(stdout.real, b"\n" + LAST_WORDS.encode() + line + b"\n")
 
 
+class Watcher:
+    """The thread that drains the pipes of the runs, and writes the last words shortly
+    before a timeout. A script may close its descriptors, or reuse their numbers: then
+    there is another thread with others."""
+
+    def __init__(self):
+        self.run = None  # the latest
+        self.ends = {}  # by read end: the run, and the stream
+        self.poller = self.waker = None
+        self.left = []  # earlier pollers: one that is collected would close its descriptor, which may be the script's
+        self.wakes = 0.0  # the time until which the thread may sleep
+
+    def add(self, run):
+        """Watches the pipes of a run that still have a writer; closes the others."""
+        self.run = run
+        for stream in (run.out, run.err):
+            with run.lock:
+                if stream.drained:
+                    stream.close(stream.read_end)
+                    continue
+            self.ends[stream.read_end] = run, stream
+            try:
+                self.poller.register(stream.read_end, select.EPOLLIN)
+            except Exception:
+                self.begin()
+
+    def remove(self, run):
+        for stream in (run.out, run.err):
+            self.ends.pop(stream.read_end, None)
+            try:
+                self.poller.unregister(stream.read_end)
+            except Exception:
+                pass  # the script closed it, or the poller: add finds that out
+
+    def begin(self):
+        """Starts a thread with a poller of its own. The earlier one, if any, ends."""
+        poller, self.waker = select.epoll(), os.pipe()
+        poller.register(self.waker[0], select.EPOLLIN)
+        for fd, (_, stream) in list(self.ends.items()):
+            if identity(fd) == stream.identity:
+                poller.register(fd, select.EPOLLIN)
+            else:
+                del self.ends[fd]
+        self.left.append(self.poller)
+        self.poller = poller
+        _thread.start_new_thread(self.watch, (poller, self.waker[0]))
+
+    def wake_by(self, when):
+        """Sees to it that the thread is awake at that time."""
+        if when < self.wakes:
+            try:
+                os.write(self.waker[1], b"x")
+            except OSError:
+                self.begin()
+
+    def watch(self, poller, waker):
+        while poller is self.poller:
+            try:
+                self.wakes = monotonic() + 1  # before soft_end is read: see wake_by
+                soft_end = self.run.soft_end
+                if soft_end is not None:
+                    self.wakes = min(self.wakes, soft_end)
+                for fd, _ in poller.poll(max(self.wakes - monotonic(), 0) + 0.001):
+                    if fd == waker:
+                        os.read(waker, 4096)
+                    else:
+                        self.drain(poller, fd)
+                self.run.speak_in_time()
+            except MemoryError:
+                pass  # the script's own; it must not stop the draining
+            except BaseException:
+                self.replace(poller)
+
+    def replace(self, poller):
+        if poller is self.poller:
+            try:
+                self.begin()
+            except BaseException:
+                self.poller = None  # there is no descriptor left; the next run tries again
+
+    def drain(self, poller, fd):
+        run, stream = self.ends.get(fd, (None, None))
+        if run is None:
+            return  # its run is ending
+        with run.lock:
+            stream.drain()
+            if stream.drained and self.ends.get(fd) == (run, stream):
+                del self.ends[fd]
+                poller.unregister(fd)
+                stream.close(fd)
+
+
 class Current:
     """The running run, if any."""
 
@@ -270,6 +349,14 @@ class Current:
         stdout.give_back(self.run.out, imported)
 
 
+def silence():
+    """Ends what would write the stack only. The alarm is ours as long as its handler
+    is."""
+    faulthandler.cancel_dump_traceback_later()
+    if _signal.getsignal(_signal.SIGALRM) is alarm:
+        _signal.setitimer(_signal.ITIMER_REAL, 0)
+
+
 def alarm(signum, frame):
     """The handler of SIGALRM, unless the script sets one."""
     run = current.run
@@ -278,4 +365,5 @@ def alarm(signum, frame):
 
 
 stdout, stderr = Descriptor(1, "stdout"), Descriptor(2, "stderr")
+watcher = Watcher()
 current = Current()

@@ -29,7 +29,7 @@ they are needed.
 
 from scriptfleet_own import (builtins as __builtins__, _signal, encode, environ, faulthandler, is_, is_a, live_classes,
                              live_modules, live_os, live_sys, live_time, monotonic, os, sys, time)
-from scriptfleet_capture import LOG_BYTES, Run, alarm, current, process, stderr, stdout
+from scriptfleet_capture import LOG_BYTES, Run, alarm, current, process, stderr, stdout, watcher
 from scriptfleet_errors import Failure, describe, told, type_name
 from scriptfleet_output import MAX_OUTPUT, a_value, plain
 from scriptfleet_stacks import FOLDER, SCRIPT, Coroutine
@@ -201,18 +201,22 @@ def unsealed():
 
 
 def arm(left):
-    """Sets the time of the last words, in three ways: for the draining thread; by an
-    alarm for a main that loops in C, unless the script uses alarms; and by
-    faulthandler for a main that never checks for signals."""
+    """Sets the time of the last words, in three ways: for the watcher; by an alarm for
+    a main that loops in C, unless the script uses alarms; and by faulthandler, at the
+    same alarm or by a thread of its own, which costs more than the rest of a short
+    run, for a main that never checks for signals."""
     if not 0 < left < LONGEST:
         return
     soft = max(left - SOFT_SECONDS, left / 2)
     run = current.run
-    faulthandler.dump_traceback_later(soft + (left - soft) / 2, file=stdout.real)
     if _signal.getsignal(_signal.SIGALRM) == _signal.SIG_DFL and not any(_signal.getitimer(_signal.ITIMER_REAL)):
         _signal.signal(_signal.SIGALRM, alarm)
+        faulthandler.register(_signal.SIGALRM, file=stdout.real, chain=True)
         _signal.setitimer(_signal.ITIMER_REAL, soft)
+    else:
+        faulthandler.dump_traceback_later(soft + (left - soft) / 2, file=stdout.real)
     run.soft_end = monotonic() + soft
+    watcher.wake_by(run.soft_end)
 
 
 def seconds_left(context):
@@ -236,11 +240,14 @@ def arm_import():
     faulthandler.dump_traceback_later(ends[0] + SOFT_SECONDS / 2, file=stdout.real)
     current.run.later = [monotonic() + soft for soft in ends[1:]]
     current.run.soft_end = monotonic() + ends[0]
+    watcher.wake_by(current.run.soft_end)
 
 
 def disarm():
     current.run.soft_end, current.run.later, current.run.spoke = None, [], False
     faulthandler.cancel_dump_traceback_later()
+    if faulthandler.unregister(_signal.SIGALRM):  # which brings back the handler of arm
+        _signal.signal(_signal.SIGALRM, _signal.getsignal(_signal.SIGALRM) or _signal.SIG_DFL)
 
 
 def exit_with_words(code):
