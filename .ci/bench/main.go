@@ -128,6 +128,9 @@ func start(ctx context.Context, only string, write, asJSON, verbose bool) (err e
 		return errors.Join(failed, b.printJSON(os.Stdout))
 	}
 	print(os.Stdout, b.figures, b.recorded)
+	if table, err := b.costs(); err == nil && only == "" {
+		fmt.Printf("\n%s", table)
+	}
 	return failed
 }
 
@@ -172,7 +175,23 @@ func (b *bench) update() error {
 	if err := b.figures.write(figuresFile); err != nil {
 		return err
 	}
-	return update("BENCHMARKS.md", "goals", markdown(b.figures))
+	if err := update("BENCHMARKS.md", "goals", markdown(b.figures)); err != nil {
+		return err
+	}
+	table, err := b.costs()
+	if err != nil {
+		return err
+	}
+	return update("README.md", "costs", table)
+}
+
+// costs is the table of what a million runs cost.
+func (b *bench) costs() (string, error) {
+	p, err := readPrices(pricesFile)
+	if err != nil {
+		return "", err
+	}
+	return costTable(p, b.figures)
 }
 
 func (b *bench) printJSON(out io.Writer) error {
