@@ -12,6 +12,7 @@ export PATH := $(CURDIR)/.tools/bin:$(PATH)
 TEST_TIMEOUT ?= 420s
 FUZZ_TIME ?= 20s
 SEEDS ?= 10000
+ROUNDS ?= 3
 LINT := go tool -modfile=.ci/tools/go.mod golangci-lint
 # Folders that begin with a dot are not part of ./...
 PACKAGES := ./... ./.ci/report ./.ci/bench
@@ -70,6 +71,9 @@ bench: ## every goal beside its figure: about 15 minutes (BENCH=burst,delay for 
 
 bench-update: ## the same, and write the figures to BENCHMARKS.md and README.md
 	@go run ./.ci/bench -update $(if $(BENCH),-only $(BENCH))
+
+bench-peers: ## other queues beside this fleet, the same script, in turn (ROUNDS)
+	@cd .ci/peers && go run . -rounds $(ROUNDS)
 
 bench-packages: ## the benchmarks of all packages
 	go test -run '^$$' -bench . -benchmem ./...

@@ -112,7 +112,8 @@ func (f *fleet) launch(bin, name string, env []string, args ...string) (*running
 	return &running{child, log.Name()}, nil
 }
 
-// close ends all processes, those that take work before those that serve it.
+// close ends all processes, those that take work before those that serve it. A
+// second close does nothing.
 func (f *fleet) close() {
 	for _, p := range append(f.workers, f.dispatcher, f.stack) {
 		if p != nil {

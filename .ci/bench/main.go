@@ -77,11 +77,20 @@ func main() {
 	write := flag.Bool("update", false, "write the figures to "+figuresFile+", BENCHMARKS.md and README.md")
 	asJSON := flag.Bool("json", false, "print the figures as JSON")
 	verbose := flag.Bool("v", false, "print what each measurement says")
+	var peer peerLoad
+	flag.IntVar(&peer.workers, "as-peer", 0, "make the load of .ci/peers with so many `workers`, and print it as JSON")
+	flag.IntVar(&peer.runs, "runs", burstRuns, "with -as-peer: runs of the burst")
+	flag.IntVar(&peer.steadyRuns, "steady-runs", 200, "with -as-peer: runs at the rate")
+	flag.IntVar(&peer.rate, "steady-rate", 20, "with -as-peer: runs a second")
 	flag.Usage = usage
 	flag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
-	if err := start(ctx, *only, *write, *asJSON, *verbose); err != nil {
+	act := func() error { return start(ctx, *only, *write, *asJSON, *verbose) }
+	if peer.workers > 0 {
+		act = func() error { return peer.print(ctx, os.Stdout) }
+	}
+	if err := act(); err != nil {
 		fmt.Fprintln(os.Stderr, "bench:", err)
 		os.Exit(1)
 	}
@@ -102,22 +111,12 @@ func start(ctx context.Context, only string, write, asJSON, verbose bool) (err e
 	if err != nil {
 		return err
 	}
-	root, err := program.Root()
+	b, err := open(ctx)
 	if err != nil {
 		return err
 	}
-	if err := os.Chdir(root); err != nil {
-		return err
-	}
-	b := &bench{where: here(commit(ctx), runtime.NumCPU()), out: os.Stderr, verbose: verbose}
-	if b.figures, err = readFigures(figuresFile); err != nil {
-		return err
-	}
-	if b.dir, err = os.MkdirTemp("", "bench-"); err != nil {
-		return err
-	}
 	defer os.RemoveAll(b.dir)
-
+	b.verbose = verbose
 	failed := b.measure(ctx, chosen)
 	if write {
 		if err := b.update(); err != nil {
@@ -132,6 +131,23 @@ func start(ctx context.Context, only string, write, asJSON, verbose bool) (err e
 		fmt.Printf("\n%s", table)
 	}
 	return failed
+}
+
+// open goes to the root of the repository. The caller removes the folder.
+func open(ctx context.Context) (*bench, error) {
+	root, err := program.Root()
+	if err != nil {
+		return nil, err
+	}
+	if err := os.Chdir(root); err != nil {
+		return nil, err
+	}
+	b := &bench{where: here(commit(ctx), runtime.NumCPU()), out: os.Stderr}
+	if b.figures, err = readFigures(figuresFile); err != nil {
+		return nil, err
+	}
+	b.dir, err = os.MkdirTemp("", "bench-")
+	return b, err
 }
 
 // choose returns the measurements of these names; all without a name.

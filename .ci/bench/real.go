@@ -48,13 +48,14 @@ func burst(ctx context.Context, b *bench) error {
 	return nil
 }
 
-// delay measures what the fleet adds to a run of nothing at 20 runs a second.
+// delay measures what the fleet adds to a run of nothing at 20 runs a second, and
+// then Celery's in the same way.
 func delay(ctx context.Context, b *bench) error {
 	f, err := b.start(ctx, 1)
 	if err != nil {
 		return err
 	}
-	defer f.close()
+	defer f.close() // again, if it fails
 	if _, err := f.burst(ctx, 200); err != nil {
 		return err
 	}
@@ -62,8 +63,16 @@ func delay(ctx context.Context, b *bench) error {
 	if err != nil {
 		return err
 	}
-	b.record("delay.p50", milliseconds(percentile(delays, 0.5)))
-	b.record("delay.p99", milliseconds(percentile(delays, 0.99)))
+	p50, p99 := milliseconds(percentile(delays, 0.5)), milliseconds(percentile(delays, 0.99))
+	b.record("delay.p50", p50)
+	b.record("delay.p99", p99)
+	f.close() // it takes CPU from Celery
+	celery, err := b.peer(ctx, "celery")
+	if err != nil {
+		return err
+	}
+	b.record("delay.p50.celery", p50/celery.P50)
+	b.record("delay.p99.celery", p99/celery.P99)
 	return nil
 }
 
