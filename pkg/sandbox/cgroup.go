@@ -23,7 +23,7 @@ type group struct {
 	version int
 	dir     string
 	self    *os.File // version 2: its directory; the first process starts in it (clone3)
-	watched bool     // its limit includes /tmp, so watchMemory has to enforce the memory's
+	watched bool     // its limit includes /tmp, so the warden has to enforce the memory's
 }
 
 // groupPrefix and the starter's pid begin the names of groups. A later starter
@@ -100,7 +100,7 @@ func newGroup(version int) (*group, error) {
 
 // bound limits the group. memory and beside (the size of /tmp) are in bytes. The
 // kernel charges both to the group. If the group can report its anonymous memory,
-// its limit is memory + beside and watchMemory enforces memory; otherwise its
+// its limit is memory + beside and the warden enforces memory; otherwise its
 // limit is memory, for both together.
 func (g *group) bound(memory, beside int64) error {
 	_, told := g.anonymous()
@@ -168,9 +168,10 @@ func (g *group) killedSome() bool {
 	return false
 }
 
-// members are the pids in the group, the init's included.
+// members are the pids in the group, the init's included. The file is opened each
+// time: in version 1 a second read of an open one may be a second old.
 func (g *group) members() []int {
-	data, err := os.ReadFile(filepath.Join(g.dir, "cgroup.procs"))
+	data, err := readKernel(g.dir + "/cgroup.procs")
 	if err != nil {
 		return nil
 	}

@@ -47,8 +47,7 @@ func (p *Process) freezeFromOutside() (peak int64, err error) {
 	if p.main.Signal(syscall.SIGSTOP) != nil {
 		return 0, ErrGone
 	}
-	status, err := readStatus(p.main.Pid)
-	if err != nil {
+	if p.status.read(func(text []byte) { peak = parseStatus(text).peak }) != nil {
 		return 0, ErrGone
 	}
 	ended := killWhile(func() []int {
@@ -57,7 +56,7 @@ func (p *Process) freezeFromOutside() (peak int64, err error) {
 	if !ended {
 		return 0, errRestless
 	}
-	return status.peak, nil
+	return peak, nil
 }
 
 // members are the pids of the sandbox's processes on the host.
@@ -71,6 +70,7 @@ func (p *Process) members() []int {
 // Thaw lets a frozen process continue.
 func (p *Process) Thaw() error {
 	p.halted.Store(false)
+	p.wakeWarden()
 	if p.main != nil {
 		if p.main.Signal(syscall.SIGCONT) != nil {
 			return ErrGone
@@ -90,10 +90,18 @@ func (p *Process) findMain() {
 		return
 	}
 	for _, pid := range p.members() {
-		if status, err := readStatus(pid); err == nil && status.parent == p.cmd.Process.Pid {
-			p.main, _ = os.FindProcess(pid) // a handle on the process itself: a pid could be reused
-			return
+		file, err := openKernel(statusPath(pid))
+		if err != nil {
+			continue
 		}
+		ours := false
+		if err := file.read(func(text []byte) { ours = parseStatus(text).parent == p.cmd.Process.Pid }); err != nil || !ours {
+			file.close()
+			continue
+		}
+		p.status = file
+		p.main, _ = os.FindProcess(pid) // a handle on the process itself: a pid could be reused
+		return
 	}
 }
 
@@ -164,15 +172,19 @@ type status struct {
 }
 
 func readStatus(pid int) (status, error) {
-	data, err := os.ReadFile("/proc/" + strconv.Itoa(pid) + "/status")
+	data, err := readKernel(statusPath(pid))
 	if err != nil {
 		return status{}, fmt.Errorf("look at process: %w", err)
 	}
+	return parseStatus(data), nil
+}
+
+func parseStatus(data []byte) status {
 	s := status{parent: int(number(data, "\nPPid:")), peak: number(data, "\nVmHWM:") << 10, resident: number(data, "\nVmRSS:") << 10}
 	if _, rest, ok := bytes.Cut(data, []byte("\nState:\t")); ok && len(rest) > 0 {
 		s.state = rest[0]
 	}
-	return s, nil
+	return s
 }
 
 // number is the number after a field's name, and 0 without the field.

@@ -36,6 +36,8 @@ type Process struct {
 	exit      Exit
 	killed    sync.Once
 
+	status  *kernelFile // of main; nil while main is
+	warden  *warden     // nil if the group's own limit is enough
 	halted  atomic.Bool // it is frozen
 	overran atomic.Bool // the warden killed it for its memory
 
@@ -207,13 +209,6 @@ func (p *Process) beside() int64 {
 	return 0
 }
 
-// beginWarden watches the memory if the group's own limit cannot.
-func (p *Process) beginWarden() {
-	if p.group != nil && p.group.watched {
-		go p.guarded(func() { p.watchMemory(p.memory.Load() + initBytes) })
-	}
-}
-
 // give makes the sandbox's uid the owner of the writable binds.
 func (p *Process) give(binds []Bind) error {
 	if !p.walls.Root {
@@ -250,6 +245,7 @@ func (p *Process) watch(started chan<- error) {
 	p.exit = p.judge(last, err)
 	if p.main != nil {
 		_ = p.main.Release()
+		p.status.close()
 	}
 	if last.Failure != "" {
 		started <- &startError{last.Wall, last.Failure}

@@ -23,7 +23,7 @@
 //     writable binds, abstract sockets, and signals to the outside.
 //   - A cgroup limits the memory of all processes together; without one,
 //     RLIMIT_DATA limits each process. rlimits bound processes, open files and
-//     file sizes. The size of /tmp is separate from the memory (see watchMemory).
+//     file sizes. The size of /tmp is separate from the memory (see warden).
 //   - The environment is exactly Spec.Env. Only the caller's file descriptors
 //     are open.
 //

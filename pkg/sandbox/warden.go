@@ -4,9 +4,8 @@ package sandbox
 
 import (
 	"bytes"
-	"os"
-	"path/filepath"
 	"strconv"
+	"sync/atomic"
 	"syscall"
 	"time"
 )
@@ -16,26 +15,50 @@ import (
 // which includes /tmp, always holds.
 const wardenEvery = 20 * time.Millisecond
 
-// watchMemory enforces the memory limit where the group's own limit cannot. A
-// tmpfs is charged to the group that writes to it, so the group's limit is
-// memory + size of /tmp. watchMemory measures the anonymous memory of the
-// processes only; shared memory counts towards /tmp.
-func (p *Process) watchMemory(limit int64) {
-	tick := time.NewTicker(wardenEvery)
-	defer tick.Stop()
-	for {
-		select {
-		case <-p.gone:
-			return
-		case <-tick.C:
+// warden enforces the memory limit where the group's own limit cannot. A tmpfs is
+// charged to the group that writes to it, so the group's limit is memory + size
+// of /tmp. The warden measures the anonymous memory of the processes only; shared
+// memory counts towards /tmp. It rests while the process is frozen.
+type warden struct {
+	limit int64 // bytes
+	timer *time.Timer
+	rests atomic.Bool
+}
+
+// beginWarden watches the memory if the group's own limit cannot.
+func (p *Process) beginWarden() {
+	if p.group == nil || !p.group.watched {
+		return
+	}
+	w := &warden{limit: p.memory.Load() + initBytes}
+	w.timer = time.AfterFunc(time.Hour, func() { p.guarded(func() { p.watchMemory(w) }) })
+	w.timer.Reset(wardenEvery)
+	p.warden = w
+}
+
+func (p *Process) watchMemory(w *warden) {
+	select {
+	case <-p.gone:
+		return
+	default:
+	}
+	if p.halted.Load() {
+		w.rests.Store(true)
+		if p.halted.Load() || !w.rests.Swap(false) {
+			return // Thaw wakes it
 		}
-		if p.halted.Load() || p.group.charged() <= limit {
-			continue
-		}
-		if own, ok := p.group.anonymous(); ok && own > limit {
+	} else if p.group.charged() > w.limit {
+		if own, ok := p.group.anonymous(); ok && own > w.limit {
 			p.overran.Store(true)
 			p.killLargest()
 		}
+	}
+	w.timer.Reset(wardenEvery)
+}
+
+func (p *Process) wakeWarden() {
+	if p.warden != nil && p.warden.rests.Swap(false) {
+		p.warden.timer.Reset(wardenEvery)
 	}
 }
 
@@ -59,7 +82,7 @@ func (g *group) charged() int64 {
 	if g.version == 2 {
 		file = "memory.current"
 	}
-	data, err := os.ReadFile(filepath.Join(g.dir, file))
+	data, err := readKernel(g.dir + "/" + file)
 	if err != nil {
 		return 0
 	}
@@ -74,7 +97,7 @@ func (g *group) anonymous() (n int64, ok bool) {
 	if g.version == 2 {
 		field = "\nanon "
 	}
-	data, err := os.ReadFile(filepath.Join(g.dir, "memory.stat"))
+	data, err := readKernel(g.dir + "/memory.stat")
 	data = append([]byte{'\n'}, data...)
 	if err != nil || !bytes.Contains(data, []byte(field)) {
 		return 0, false
