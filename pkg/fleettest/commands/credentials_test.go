@@ -2,6 +2,7 @@ package commands
 
 import (
 	"encoding/json"
+	"errors"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -9,6 +10,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/scriptfleet/scriptfleet/pkg/fleettest/files"
 	"github.com/scriptfleet/scriptfleet/pkg/fleettest/process"
 	"github.com/scriptfleet/scriptfleet/pkg/fleettest/program"
 	"github.com/scriptfleet/scriptfleet/pkg/fleettest/stack"
@@ -103,48 +105,45 @@ func TestACredentialGoesFromTheCommandToARoleThatTrustsIt(t *testing.T) {
 	credentials("add", "acme", "prod", "--role", theirRole).says(t, 1, "mend the file first")
 }
 
-// helpWithRoles are the lines of a command's help that use --role.
-func helpWithRoles(t *testing.T, command string) []string {
+// page are the commands of the authors' page that use a role, each with what it
+// prints; … stands for any text.
+func page(t *testing.T) (commands, prints []string) {
 	t.Helper()
-	lines := regexp.MustCompile(`(?m)^  .*scriptfleet run .*--role .*$`).FindAllString(scriptfleet(t, environment(), command, "--help").Stdout, -1)
-	if len(lines) < 3 {
-		t.Fatalf("the help of %s shows %q", command, lines)
+	text := files.Read(t, "../../../SCRIPTS.md")
+	for _, m := range regexp.MustCompile(`(?m)^\$ (.*scriptfleet run .*--role .*)\n(.*)$`).FindAllStringSubmatch(text, -1) {
+		commands = append(commands, m[1])
+		prints = append(prints, "^"+strings.ReplaceAll(regexp.QuoteMeta(m[2]), "…", ".*")+"\n$")
 	}
-	return lines
+	if len(commands) < 3 {
+		t.Fatalf("the page has %q", commands)
+	}
+	return commands, prints
 }
 
-// The lines are pasted as they are, in a folder with the script that they name.
-// After the first, nothing can be fetched from the package index.
-func TestTheHelpsLinesWithARoleWorkAsTheyAreShown(t *testing.T) {
+// The commands are pasted as they are, in a folder that has only the examples.
+// After the second, nothing can be fetched from the package index. The help of
+// run has the same ones.
+func TestTheAuthorsPageGivesItsEventsWithACredential(t *testing.T) {
 	t.Parallel()
-	uv, err := program.Tool("uv")
-	if err != nil {
-		t.Fatal(err)
-	}
+	uv, errTool := program.Tool("uv")
+	examples, errPath := filepath.Abs("../../../examples")
 	dir := t.TempDir()
-	examples, err := filepath.Abs("../../../examples")
-	if err != nil {
+	if err := errors.Join(errTool, errPath, os.Symlink(examples, filepath.Join(dir, "examples"))); err != nil {
 		t.Fatal(err)
 	}
-	if err := os.Symlink(examples, filepath.Join(dir, "examples")); err != nil {
-		t.Fatal(err)
-	}
-	paste := func(line string, more ...string) told {
-		env := environment(append(more, "SCRIPTFLEET_UV="+uv, "PATH="+binaries+":"+os.Getenv("PATH"))...)
-		got := told(process.Run(t, env, "", "/bin/sh", "-c", "cd "+dir+" && "+line))
-		if got.Code != 0 {
-			t.Errorf("%s: exit code %d: %s", line, got.Code, got.Stderr)
+	help := scriptfleet(t, environment(), "run", "--help").Stdout
+	commands, prints := page(t)
+	for i, command := range commands {
+		if !strings.Contains(help, "  "+command+"\n") {
+			t.Errorf("the help of run does not show %s", command)
 		}
-		return got
-	}
-	lines := helpWithRoles(t, "run")
-	for i, says := range []string{`"reports"`, `assumed-role/aws-prod/local@`, "reports\""} {
-		var more []string
-		if i == 2 { // both layers are in the cache
-			more = []string{"HTTPS_PROXY=http://127.0.0.1:1", "HTTP_PROXY=http://127.0.0.1:1"}
+		more := []string{"SCRIPTFLEET_UV=" + uv, "PATH=" + binaries + ":" + os.Getenv("PATH")}
+		if i >= 2 { // both layers are in the cache
+			more = append(more, "HTTPS_PROXY=http://127.0.0.1:1", "HTTP_PROXY=http://127.0.0.1:1")
 		}
-		if got := paste(lines[i], more...); !strings.Contains(got.Stdout, says) {
-			t.Errorf("%s prints %s", lines[i], got.Stdout)
+		got := told(process.Run(t, environment(more...), "", "/bin/sh", "-c", "cd "+dir+" && "+command))
+		if ok, err := regexp.MatchString(prints[i], got.Stdout); got.Code != 0 || !ok || err != nil {
+			t.Errorf("%s prints %q, not %q; exit code %d: %s", command, got.Stdout, prints[i], got.Code, got.Stderr)
 		}
 	}
 }

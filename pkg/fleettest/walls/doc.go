@@ -86,6 +86,19 @@
 //     attribute and event name the same tenant, and its id is the digest of the
 //     run's tenant, source and id
 //
+// # With the keys of a credential
+//
+// Both tenants' roles may do everything in their own AWS accounts:
+//
+//  38. invoke or list functions; assume the tenants' role, another's or one's own
+//  39. receive, send, purge or delete on a queue of the fleet or of another tenant
+//  40. get, put, copy, list or delete in a bucket of the fleet or of another
+//     tenant; make a bucket under a name that is taken
+//  41. find the keys anywhere else than in the run: queues, functions, objects, logs
+//     and settings on disk, every key of Redis, metrics, the process's command
+//     line and environment, the result; while the run is under way and after it,
+//     in whichever way it ends
+//
 // # What no wall prevents
 //
 // A script shares the machine's network, because it needs egress. So it reaches
