@@ -25,7 +25,7 @@ func (credentialsList) Help() string {
 	return `Examples:
 
   scriptfleet credentials list --tenants tenants.json
-  scriptfleet credentials list acme --tenants tenants.json --json | jq -r '.[].role_arn'`
+  scriptfleet credentials list acme --tenants tenants.json --json | jq -r .role_arn`
 }
 
 func (c *credentialsList) Run() error {
@@ -35,11 +35,7 @@ func (c *credentialsList) Run() error {
 	}
 	found := slices.DeleteFunc(settings.Credentials(), func(have tenant.Credential) bool { return c.Tenant != "" && have.Tenant != c.Tenant })
 	if c.JSON {
-		all := make([]shownCredential, len(found))
-		for i, have := range found {
-			all[i] = shown(have)
-		}
-		return printJSON(all)
+		return printLines(found, shown)
 	}
 	return printTable(func(w io.Writer) {
 		fmt.Fprintln(w, "TENANT\tCREDENTIAL\tRUNTIMES\tROLE")

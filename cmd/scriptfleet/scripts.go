@@ -82,7 +82,7 @@ func (scriptsList) Help() string {
 	return `Examples:
 
   scriptfleet scripts list --tenant acme
-  scriptfleet scripts list --tenant acme --json | jq '.[].latest'`
+  scriptfleet scripts list --tenant acme --json | jq -r .latest`
 }
 
 // shownScript is a script in JSON output. It has no text.
@@ -106,11 +106,7 @@ func (c *scriptsList) Run(ctx context.Context) error {
 	}
 	ids := slices.Sorted(maps.Keys(found))
 	if c.JSON {
-		shown := make([]shownScript, len(ids))
-		for i, id := range ids {
-			shown[i] = shownScript{id, found[id]}
-		}
-		return printJSON(shown)
+		return printLines(ids, func(id string) shownScript { return shownScript{id, found[id]} })
 	}
 	return printTable(func(w io.Writer) {
 		fmt.Fprintln(w, "SCRIPT\tLATEST\tPUSHED\tVERSIONS\tLABELS\tMAY RUN\tMAY READ TOO")

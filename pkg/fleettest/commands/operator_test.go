@@ -2,6 +2,7 @@ package commands
 
 import (
 	"encoding/json"
+	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -9,8 +10,10 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/credentials"
 	"github.com/aws/aws-sdk-go-v2/service/sqs"
+	"github.com/santhosh-tekuri/jsonschema/v6"
 
 	"github.com/scriptfleet/scriptfleet/pkg/fleettest/files"
+	"github.com/scriptfleet/scriptfleet/pkg/fleettest/program"
 	"github.com/scriptfleet/scriptfleet/pkg/fleettest/wait"
 )
 
@@ -68,6 +71,7 @@ func TestDeadLettersAreDeletedOneManyAndByReasonWithoutRedis(t *testing.T) {
 	}
 	var all []letter
 	wait.Until(t, within, "the letters do not come", func() bool { all = list(); return len(all) == 4 })
+	conform(t, scriptfleet(t, env, "dlq", "list", "--requests", "--json", "--look", "1s"), "dlq list")
 	ofJunk, other := "", ""
 	for _, one := range all {
 		if n := strings.Count(strings.Join(types(all, func(x letter) string { return x.Type }), " "), one.Type); n == 3 {
@@ -99,6 +103,32 @@ func lines[T any](t *testing.T, got told) (all []T) {
 		all = append(all, one)
 	}
 	return all
+}
+
+// conform checks what a command printed by its published schema, and returns how
+// many lines it was.
+func conform(t *testing.T, got told, command string) int {
+	t.Helper()
+	root, err := program.Root()
+	if err != nil {
+		t.Fatal(err)
+	}
+	words := strings.Fields(command)
+	c := jsonschema.NewCompiler()
+	s, err := c.Compile(filepath.Join(root, "cmd", "scriptfleet", "schemas", words[0]+".schema.json"))
+	if err != nil {
+		s, err = c.Compile(filepath.Join(root, "cmd", "scriptfleet", "schemas", words[0]+"-"+words[1]+".schema.json"))
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	all := lines[any](t, got)
+	for _, one := range all {
+		if err := s.Validate(one); err != nil {
+			t.Errorf("%s prints %v: %v", command, one, err)
+		}
+	}
+	return len(all)
 }
 
 func types[T any](all []T, of func(T) string) (names []string) {
@@ -172,6 +202,11 @@ func TestExplainFindsAnOpenRunByTheIDOfItsRequest(t *testing.T) {
 	}](t, scriptfleet(t, l.env, "status", "--json"))
 	if s := looks[0]; !slices.Equal(s.Processes, []process{{"dispatcher", true}, {"worker", true}}) || len(s.Queues) != 8+5 || len(s.Backlogs) != 1 || s.Backlogs[0].Open != 1 {
 		t.Errorf("status is %+v", s)
+	}
+	for _, command := range []string{"status", "check", "runs list", "runs show " + event.ID, "explain request-7", "tenants list", "functions list"} {
+		if n := conform(t, scriptfleet(t, l.env, append(strings.Fields(command), "--json")...), command); n == 0 {
+			t.Errorf("%s prints nothing", command)
+		}
 	}
 	type shown struct{ Run, Tenant, Status string }
 	for _, args := range [][]string{{"list", "--tenant", "local"}, {"list", "--status", "succeeded", "--within", "1h"}, {"show", event.ID}} {
