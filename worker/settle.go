@@ -38,7 +38,7 @@ func (h *held) result(v verdict) run.Result {
 	r.Data.Timings = h.timeline.Timings()
 	r.Data.Attempt = max(1, h.attempts)
 	r.Data.MayHaveExecuted = h.mayHaveExecuted()
-	r.Data.Build.Outcome = h.built.Outcome
+	r.Data.Build.Outcome, r.Data.Build.Packages = h.built.Outcome, h.built.Packages
 	if h.built.WaitedOn != "" {
 		r.Data.Build.WaitedOn = &h.built.WaitedOn
 	}

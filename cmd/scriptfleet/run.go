@@ -16,6 +16,7 @@ import (
 	"github.com/scriptfleet/scriptfleet/cmd/internal/embedded"
 	"github.com/scriptfleet/scriptfleet/cmd/internal/progress"
 	"github.com/scriptfleet/scriptfleet/cmd/internal/wire"
+	"github.com/scriptfleet/scriptfleet/pkg/builds"
 	"github.com/scriptfleet/scriptfleet/pkg/client"
 	"github.com/scriptfleet/scriptfleet/pkg/config"
 	"github.com/scriptfleet/scriptfleet/pkg/ledger"
@@ -36,6 +37,7 @@ type runCommand struct {
 	Credential   string `help:"Name of a credential of the tenant's."`
 	roleFlags
 	Event    bool          `help:"Print the whole result event instead of the output alone."`
+	Lock     bool          `help:"Print the packages that the script's layer has, with their hashes, as a requirements file, instead of the output."`
 	JSON     bool          `name:"json" help:"The same as --event."`
 	Wait     time.Duration `default:"20m" min:"1s" max:"1d" help:"How long to wait for the result."`
 	LogLevel string        `default:"error" enum:"debug,info,warn,error" help:"Log level of the embedded stack, on stderr."`
@@ -53,6 +55,7 @@ Examples:
 
   scriptfleet run hello.py --input '{"array_length": 5}'
   scriptfleet run report.py --requirements requirements.txt --timeout 30 --event
+  scriptfleet run report.py --requirements requirements.txt --lock > locked.txt
   scriptfleet run examples/buckets.py --input '{"bucket": "reports"}' --credential aws-prod --role aws-prod
   echo 'aws sts get-caller-identity' | scriptfleet run - --runtime aws-cli --credential aws-prod --role aws-prod
   echo 'aws s3 mb s3://reports >&2; aws s3 ls' | scriptfleet run - --runtime aws-cli --credential aws-prod --role aws-prod`
@@ -89,10 +92,14 @@ func (c *runCommand) Run(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, c.Wait)
 	defer cancel()
 	line := progress.Stderr()
-	res, err := c.execute(ctx, request, roles, log, line)
+	res, packages, err := c.execute(ctx, request, roles, log, line)
 	line.Stop()
 	if err != nil {
 		return exitError{exitOther, err}
+	}
+	if c.Lock && res.Data.Status == run.Succeeded {
+		fmt.Print(run.Lock(packages))
+		return nil
 	}
 	return c.print(res)
 }
@@ -153,8 +160,9 @@ func seconds(n *int) int {
 	return *n
 }
 
-// execute sends the request to the configured fleet, or to an embedded one.
-func (c *runCommand) execute(ctx context.Context, request run.Request, roles embedded.Roles, log *zap.Logger, line *progress.Line) (res run.Result, err error) {
+// execute sends the request to the configured fleet, or to an embedded one. With
+// Lock it returns the packages of the script's layer too.
+func (c *runCommand) execute(ctx context.Context, request run.Request, roles embedded.Roles, log *zap.Logger, line *progress.Line) (res run.Result, packages []run.Package, err error) {
 	defer func() { err = interrupted(ctx, err) }()
 	fleet, stop, err := connect(ctx, embedded.Options{
 		Fleet: c.Fleet, Worker: c.Worker, Roles: roles, Tenant: c.Tenant, Log: log,
@@ -162,14 +170,38 @@ func (c *runCommand) execute(ctx context.Context, request run.Request, roles emb
 		Progress: func(_ run.EnvHash, said string) { line.Say("building: %s", said) },
 	}, line)
 	if err != nil {
-		return run.Result{}, err
+		return run.Result{}, nil, err
 	}
 	defer stop()
 	cl, err := embedded.Client(ctx, fleet)
 	if err != nil {
-		return run.Result{}, err
+		return run.Result{}, nil, err
 	}
-	return send(ctx, fleet, cl, request, line)
+	res, err = send(ctx, fleet, cl, request, line)
+	if err == nil && c.Lock && res.Data.Status == run.Succeeded {
+		packages, err = locked(ctx, fleet, res)
+	}
+	return res, packages, err
+}
+
+// locked returns the packages of the layer that a run had, from the record of
+// its build.
+func locked(ctx context.Context, fleet *wire.Fleet, res run.Result) ([]run.Package, error) {
+	env := res.Data.Function.EnvHash
+	if env == "" {
+		return nil, nil // no requirements, so nothing to lock
+	}
+	if fleet.Ledger == nil {
+		return nil, wire.ErrNoRedis
+	}
+	rec, ok, err := builds.EnvRecord(ctx, fleet.Records(), env)
+	if err != nil {
+		return nil, fmt.Errorf("look up what was resolved: %w", err)
+	}
+	if !ok || len(rec.Packages) == 0 {
+		return nil, fmt.Errorf("the fleet no longer knows what it resolved for env %s: the layer is there, and the record of its build is not; run the script against an embedded stack (without AWS_ENDPOINT_URL and REDIS_URL), which resolves anew", env)
+	}
+	return rec.Packages, nil
 }
 
 // send enqueues the request and waits for its result.

@@ -22,6 +22,9 @@ type Record struct {
 	Until   time.Time  `json:"until,omitzero"`
 	// Failures counts how many builds in a row have failed.
 	Failures int `json:"failures,omitempty"`
+	// Packages are the packages of a layer that was built; none where it was
+	// found at Lambda without a record.
+	Packages []run.Package `json:"packages,omitempty"`
 	// Log is the end of the build's log, at most 16 KiB.
 	Log     string `json:"log,omitempty"`
 	Fence   int64  `json:"fence"`   // of the lease that the build was made under
@@ -61,6 +64,7 @@ const (
 type Built struct {
 	Function string // the name to invoke
 	Outcome  run.BuildOutcome
+	Packages []string      // of its layer, as far as this worker knows them; see run.Names
 	WaitedOn string        // the worker that led the build, where Outcome is waited
 	Log      string        // the build's log, where this call led it or waited for it
 	Led      time.Duration // time that this call spent leading the build

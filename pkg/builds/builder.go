@@ -58,7 +58,7 @@ func (b *Builder) Known(s run.Script) (Built, bool) {
 	if _, ok := b.known.get(s.Hash); !ok {
 		return Built{}, false
 	}
-	return Built{Function: b.function(s), Outcome: run.BuildReused}, true
+	return Built{Function: b.function(s), Outcome: run.BuildReused, Packages: b.packages(s)}, true
 }
 
 // Ensure returns once the script's function is built, by this call, by another
@@ -142,6 +142,16 @@ func (b *Builder) answer(s run.Script, out outcome) (Built, error) {
 	if out.record.Failure != nil {
 		return Built{}, &FailedError{Built: built, Reason: out.record.Failure}
 	}
-	built.Function = b.function(s)
+	built.Function, built.Packages = b.function(s), b.packages(s)
 	return built, nil
+}
+
+// packages names the packages of the script's layer, if this worker remembers
+// them.
+func (b *Builder) packages(s run.Script) []string {
+	if s.EnvHash == "" {
+		return nil
+	}
+	rec, _ := b.layers.get(s.EnvHash)
+	return run.Names(rec.Packages)
 }

@@ -55,11 +55,11 @@ type Deps struct {
 
 // Layers builds layers from requirements.
 type Layers interface {
-	// Build returns the layer's zip, and as log the output of the resolver and
-	// the compiler, also when it fails. An author's or operator's failure is a
+	// Build returns the layer's zip and the packages in it, and as log the
+	// output of the resolver and the compiler, also when it fails. An author's or operator's failure is a
 	// *run.Error; any other error counts as a transient failure of the
 	// platform.
-	Build(ctx context.Context, s run.Script) (zip []byte, log string, err error)
+	Build(ctx context.Context, s run.Script) (zip []byte, packages []run.Package, log string, err error)
 }
 
 // Packager makes the zip of a function from a script. Its errors mean the same

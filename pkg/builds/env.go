@@ -8,6 +8,11 @@ import (
 	"github.com/scriptfleet/scriptfleet/pkg/run"
 )
 
+// EnvRecord returns the record of an env, for the operator's commands.
+func EnvRecord(ctx context.Context, records Records, h run.EnvHash) (r Record, ok bool, err error) {
+	return records.Get(ctx, envKey(h))
+}
+
 func envKey(h run.EnvHash) string { return "env/" + string(h) }
 
 // envStep makes the layer of the script's env.
@@ -36,8 +41,8 @@ func leadEnv(ctx context.Context, t *term) (made, error) {
 		return made{arn: arn, found: true}, err
 	}
 	t.begin()
-	zip, log, err := t.deps.Layers.Build(ctx, t.script)
-	t.log = log
+	zip, packages, log, err := t.deps.Layers.Build(ctx, t.script)
+	t.log, t.packages = log, packages
 	if err != nil {
 		return made{}, during(ctx, err)
 	}

@@ -251,7 +251,7 @@ type siteLayers struct {
 	w *worker
 }
 
-func (l *siteLayers) Build(ctx context.Context, s run.Script) ([]byte, string, error) {
+func (l *siteLayers) Build(ctx context.Context, s run.Script) ([]byte, []run.Package, string, error) {
 	l.mu.Lock()
 	l.builds[s.EnvHash]++
 	l.at[s.EnvHash] = time.Now()
@@ -259,16 +259,16 @@ func (l *siteLayers) Build(ctx context.Context, s run.Script) ([]byte, string, e
 	l.mu.Unlock()
 	select {
 	case <-ctx.Done():
-		return nil, "", ctx.Err()
+		return nil, nil, "", ctx.Err()
 	case <-time.After(layerTime):
 	}
 	log := "resolved by " + l.w.name
 	if fail != nil {
 		if err := fail(s.EnvHash); err != nil {
-			return nil, log, err
+			return nil, nil, log, err
 		}
 	}
-	return []byte(s.Requirements), log, nil
+	return []byte(s.Requirements), []run.Package{{Name: s.Requirements, Version: "1"}}, log, nil
 }
 
 func (l *layers) failWith(fail func(env run.EnvHash) error) {

@@ -24,6 +24,8 @@ type term struct {
 	script run.Script
 	began  time.Time // of the build; zero while Lambda is asked whether there is something to build
 	log    string    // of the layer's build
+
+	packages []run.Package // of the layer that was built
 }
 
 // made is the result of a step that succeeded.
@@ -89,7 +91,7 @@ func (f *flight) gaveUp(t *term) (outcome, bool) {
 
 func (t *term) outcome(m made, err error, before Record) outcome {
 	out := outcome{how: run.BuildBuilt, by: t.cfg.Worker}
-	out.record = Record{ARN: m.arn, Log: t.log, Fence: t.hold.Fence(), Builder: t.cfg.Worker}
+	out.record = Record{ARN: m.arn, Packages: t.packages, Log: t.log, Fence: t.hold.Fence(), Builder: t.cfg.Worker}
 	var env *envFailure
 	switch {
 	case errors.As(err, &env):

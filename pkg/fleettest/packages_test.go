@@ -1,9 +1,13 @@
 package fleettest
 
 import (
+	"encoding/json"
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
+	"regexp"
+	"slices"
 	"strings"
 	"testing"
 
@@ -12,6 +16,7 @@ import (
 	"github.com/redis/go-redis/v9"
 
 	"github.com/scriptfleet/scriptfleet/pkg/fleettest/mototest"
+	"github.com/scriptfleet/scriptfleet/pkg/fleettest/process"
 	"github.com/scriptfleet/scriptfleet/pkg/fleettest/program"
 	"github.com/scriptfleet/scriptfleet/pkg/fleettest/pypitest"
 	"github.com/scriptfleet/scriptfleet/pkg/run"
@@ -52,38 +57,63 @@ func withPackages(t *testing.T, args ...string) *fleet {
 	public := pypitest.Serve(t, greeting("9.9", "public"), pypitest.Wheel{Name: "elsewhere", Version: "1"})
 	local, set := StartLocal(t, checked, program.Environment(ofTheTests("AWS_ENDPOINT_URL_SECRETS_MANAGER="+mototest.URL)...),
 		append([]string{"--partitions", "2", "--poll-wait", "1s", "--tenants", settings, "--index", public}, args...)...)
-	return (&fleet{t: t, local: local, set: set}).withMailbox()
+	return &fleet{t: t, local: local, set: set}
+}
+
+// runs runs the script greets with the command, and returns how it ended.
+func (f *fleet) runs(t *testing.T, tenant, requirements string, more ...string) process.Ended {
+	t.Helper()
+	dir := t.TempDir()
+	script, file := filepath.Join(dir, "greets.py"), filepath.Join(dir, "requirements.txt")
+	if err := errors.Join(os.WriteFile(script, []byte(greets), 0o600), os.WriteFile(file, []byte(requirements), 0o600)); err != nil {
+		t.Fatal(err)
+	}
+	return command(t, f.env(), "", append([]string{"run", script, "--tenant", tenant, "--requirements", file}, more...)...)
 }
 
 func TestATenantsPackagesComeFromItsOwnIndex(t *testing.T) {
 	t.Parallel()
 	f := withPackages(t)
-	for _, tenant := range []string{"acme", "globex", "initech", "hooli"} {
-		f.send(Request(tenant, "greeting-of-"+tenant, Data{Script: greets, Requirements: "acme-greeting\nelsewhere"}))
-	}
 	envs := map[run.EnvHash]bool{}
 	said := ""
 	for tenant, want := range map[string]string{"acme": `"private"`, "globex": `"private"`, "hooli": `"public"`} {
-		res := f.Await(t, "greeting-of-"+tenant)
-		said += string(res.Body)
-		if res.Data.Status != run.Succeeded || string(res.Data.Output) != want {
-			t.Fatalf("%s: %s", tenant, res.Body)
+		got := f.runs(t, tenant, "acme-greeting\nelsewhere", "--event")
+		said += got.Stdout
+		var res run.Result
+		if err := json.Unmarshal([]byte(got.Stdout), &res); err != nil || res.Data.Status != run.Succeeded || string(res.Data.Output) != want {
+			t.Fatalf("%s: %s", tenant, got.Stdout)
+		}
+		version := map[string]string{`"private"`: "1.0", `"public"`: "9.9"}[want]
+		if named := res.Data.Build.Packages; !slices.Equal(named, []string{"acme-greeting==" + version, "elsewhere==1"}) {
+			t.Errorf("%s: the result names %q", tenant, named)
 		}
 		envs[res.Data.Function.EnvHash] = true
 	}
 	if len(envs) != 3 {
 		t.Errorf("layers are shared: %v", envs)
 	}
-	res := f.Await(t, "greeting-of-initech")
-	checkError(t, res, run.BuildFailed, run.OwnerOperator, "IndexSecret")
-	if !strings.Contains(res.Data.Error.Message, "env:NOT_SET_ANYWHERE") {
-		t.Errorf("the reference is not named: %s", res.Data.Error.Message)
+	lost := f.runs(t, "initech", "acme-greeting")
+	if lost.Code != 3 || !strings.Contains(lost.Stderr, "IndexSecret") || !strings.Contains(lost.Stderr, "env:NOT_SET_ANYWHERE") || !strings.Contains(lost.Stderr, "for the operator") {
+		t.Errorf("without its secret: %s", lost.Stderr)
 	}
 	t.Run("the secret is nowhere", func(t *testing.T) {
-		for where, text := range map[string]string{"a result": said + string(res.Body), "the log": f.local.Said(), "Redis": f.inRedis()} {
+		for where, text := range map[string]string{"a result": said + lost.Stderr, "the log": f.local.Said(), "Redis": f.inRedis()} {
 			if strings.Contains(text, indexPassword) {
 				t.Errorf("it is in %s", where)
 			}
+		}
+	})
+	t.Run("what was resolved can be locked", func(t *testing.T) {
+		lock := f.runs(t, "acme", "acme-greeting", "--lock")
+		if lock.Code != 0 || !strings.HasPrefix(lock.Stdout, "acme-greeting==1.0 \\\n    --hash=sha256:") {
+			t.Fatalf("run --lock exits %d: %s%s", lock.Code, lock.Stdout, lock.Stderr)
+		}
+		if got := f.runs(t, "acme", lock.Stdout); got.Code != 0 || got.Stdout != "\"private\"\n" {
+			t.Errorf("with the lock it exits %d: %s%s", got.Code, got.Stdout, got.Stderr)
+		}
+		other := regexp.MustCompile("[0-9a-f]{64}").ReplaceAllString(lock.Stdout, strings.Repeat("0", 64))
+		if got := f.runs(t, "acme", other); got.Code != 3 || !strings.Contains(got.Stderr, "HashMismatch") {
+			t.Errorf("with another hash it exits %d: %s%s", got.Code, got.Stdout, got.Stderr)
 		}
 	})
 }

@@ -36,9 +36,10 @@ type cache struct {
 
 // kept is a layer's metadata in its file.
 type kept struct {
-	SHA256        string `json:"sha256"`
-	UnpackedBytes int64  `json:"unpacked_bytes"`
-	Log           string `json:"log"`
+	SHA256        string        `json:"sha256"`
+	UnpackedBytes int64         `json:"unpacked_bytes"`
+	Packages      []run.Package `json:"packages"`
+	Log           string        `json:"log"`
 }
 
 const (
@@ -110,11 +111,11 @@ func decode(data []byte) (Layer, error) {
 	if err := json.Unmarshal(head, &k); err != nil {
 		return Layer{}, errCorrupt
 	}
-	return Layer{Zip: zip, SHA256: k.SHA256, UnpackedBytes: k.UnpackedBytes, Log: k.Log}, nil
+	return Layer{Zip: zip, SHA256: k.SHA256, UnpackedBytes: k.UnpackedBytes, Packages: k.Packages, Log: k.Log}, nil
 }
 
 func encode(l Layer) ([]byte, error) {
-	head, err := json.Marshal(kept{SHA256: l.SHA256, UnpackedBytes: l.UnpackedBytes, Log: l.Log})
+	head, err := json.Marshal(kept{SHA256: l.SHA256, UnpackedBytes: l.UnpackedBytes, Packages: l.Packages, Log: l.Log})
 	if err != nil {
 		return nil, err
 	}

@@ -12,6 +12,7 @@ const (
 	TypeRequirementNotFound = "RequirementNotFound"  // author: no such package, or no such version of it
 	TypeRequirementConflict = "RequirementConflict"  // author: two requirements exclude each other
 	TypeNoWheel             = "NoWheel"              // author: no wheel for this Python and platform
+	TypeHashMismatch        = "HashMismatch"         // author: the index has another file than the requirements allow
 	TypePartOfPython        = "PartOfPython"         // author: a module of the standard library
 	TypeEnvTooLarge         = "EnvTooLarge"          // author: over Lambda's limit, unpacked
 	TypeInvalidRequirement  = run.InvalidRequirement // author: a line that the installer can't read

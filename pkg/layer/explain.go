@@ -19,6 +19,12 @@ var (
 	// answered with a server error.
 	unreachable = regexp.MustCompile(`(?i)failed to fetch|error sending request|connection broken by|connection refused|connection reset|connection aborted|max retries exceeded|read timed out|timed out while|name or service not known|temporary failure in name resolution|dns error|tls handshake|SSLError|invalid peer certificate|certificate verify failed|\b50[0-9] server error|server error \(50[0-9]|ProxyError|error decoding response body|network is unreachable|no route to host`)
 
+	// otherHash matches the output for a file whose digest is not in the
+	// requirements, of uv and of pip; noHashes that of pip where only some
+	// requirements have hashes.
+	otherHash = regexp.MustCompile("Hash mismatch for `([^`]+)`|DO NOT MATCH THE HASHES[\\s\\S]*?\\n\\s+(\\S+) from ")
+	noHashes  = regexp.MustCompile(`In --require-hashes mode|Hashes are required in --require-hashes mode`)
+
 	// refused matches the output for an index that rejects our credentials.
 	refused = regexp.MustCompile(`(?i)401 Unauthorized|403 Forbidden|40[137] client error|valid authentication credentials|proxy authentication required`)
 )
@@ -29,12 +35,21 @@ func commonFault(out string) *run.Error {
 	switch {
 	case noSpace.MatchString(out):
 		return diskFull()
+	case otherHash.MatchString(out):
+		return hashMismatch(otherHash.FindStringSubmatch(out))
+	case noHashes.MatchString(out):
+		return authorError(TypeInvalidRequirement, "This worker installs with pip, which takes hashes only where all packages have them, also those that other packages need: write the whole list, as scriptfleet run --lock prints it.")
 	case refused.MatchString(out):
 		return operatorError(TypeIndexUnavailable, "The package index refuses this worker's credentials, so the requirements could not be installed. Try again later; the operator has to mend the index's credentials.")
 	case unreachable.MatchString(out):
 		return operatorError(TypeIndexUnavailable, "The package index could not be reached, so the requirements could not be installed. Try again in a few minutes; the operator has to look at the way to the index if it stays so.")
 	}
 	return nil
+}
+
+// hashMismatch is the error for a file that is not the one of the requirements.
+func hashMismatch(m []string) *run.Error {
+	return authorError(TypeHashMismatch, "The file of %s on the package index is none of those that the requirements allow by --hash. Find out why it changed before you trust it; then write its hash, or lock the requirements anew with scriptfleet run --lock.", m[1]+m[2])
 }
 
 // wanted is a requirement that cannot be met.

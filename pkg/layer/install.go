@@ -50,7 +50,7 @@ func refuseUnsafe(reqs string) error {
 	for line := range strings.Lines(reqs) {
 		line = strings.TrimSpace(line)
 		if strings.HasPrefix(line, "-") || strings.ContainsAny(line, "$@\\/\x00") {
-			return authorError(TypeInvalidRequirement, "The requirement %q is an option, an address or a path: name the package, and its version, alone.", line)
+			return authorError(TypeInvalidRequirement, "The requirement %q is an option, an address or a path: name the package, its version and its hashes, alone.", line)
 		}
 	}
 	return nil

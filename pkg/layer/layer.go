@@ -53,11 +53,12 @@ type Deps struct {
 
 // Layer is a built env.
 type Layer struct {
-	Zip           []byte // must not be changed
-	SHA256        string // of Zip, hex
-	UnpackedBytes int64  // of the files in it
-	Log           string // output of the installer and the compiler, at most 64 KB; kept with the layer
-	Cached        bool   // it was kept from an earlier build
+	Zip           []byte        // must not be changed
+	SHA256        string        // of Zip, hex
+	UnpackedBytes int64         // of the files in it
+	Packages      []run.Package // by name; kept with the layer
+	Log           string        // output of the installer and the compiler, at most 64 KB; kept with the layer
+	Cached        bool          // it was kept from an earlier build
 }
 
 // Builder builds and keeps layers. It is safe for concurrent use; the caller
@@ -125,11 +126,11 @@ func orDefault[T ~int64](v, def T) T {
 	return v
 }
 
-// Build is Layer with the signature that pkg/builds needs: the zip, and the
-// log, also on failure.
-func (b *Builder) Build(ctx context.Context, s run.Script) (zip []byte, log string, err error) {
+// Build is Layer with the signature that pkg/builds needs: the zip and its
+// packages, and the log, also on failure.
+func (b *Builder) Build(ctx context.Context, s run.Script) (zip []byte, packages []run.Package, log string, err error) {
 	l, err := b.Layer(ctx, s)
-	return l.Zip, l.Log, err
+	return l.Zip, l.Packages, l.Log, err
 }
 
 // Layer returns the layer of s's env: the kept one, or a new one. The error is
@@ -160,7 +161,7 @@ func (b *Builder) kept(env run.EnvHash) (Layer, bool) {
 	l, err := b.cache.get(env)
 	if err == nil {
 		l.Cached = true
-		return l, true
+		return l, len(l.Packages) > 0 // an older version kept none
 	}
 	if !errors.Is(err, os.ErrNotExist) {
 		b.deps.Log.Warn("discarded a kept layer, building it again", zap.String("env_hash", string(env)), zap.Error(err))

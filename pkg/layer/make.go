@@ -79,10 +79,12 @@ func (b *Builder) guarded(ctx context.Context, s run.Script, work workshop, log 
 
 // steps runs install, compile and pack. blame turns its error into a run.Error.
 func (b *Builder) steps(ctx context.Context, s run.Script, work workshop, log *buildLog) (Layer, error) {
-	plain, err := b.install(ctx, s, work, log)
+	installer, plain, err := b.install(ctx, s, work, log)
 	if err != nil {
 		return Layer{}, err
 	}
+	packages := installer.withHashes(ctx, plain.resolved(), s, work)
+	defer packages() // it uses the workshop
 	if size := plain.bytes(); size > b.cfg.MaxUnpackedBytes {
 		return Layer{}, tooLarge(size, b.cfg.MaxUnpackedBytes, plain.largest())
 	}
@@ -100,31 +102,32 @@ func (b *Builder) steps(ctx context.Context, s run.Script, work workshop, log *b
 		return Layer{}, err
 	}
 	l, err := pack(full)
-	l.UnpackedBytes = full.bytes()
+	l.UnpackedBytes, l.Packages = full.bytes(), packages()
 	return l, err
 }
 
-// install returns the layer's files without bytecode.
-func (b *Builder) install(ctx context.Context, s run.Script, work workshop, log *buildLog) (tree, error) {
-	installer := b.installer
-	var err error
+// install returns the layer's files without bytecode, and the installer that
+// installed them.
+func (b *Builder) install(ctx context.Context, s run.Script, work workshop, log *buildLog) (installer installer, files tree, err error) {
+	installer = b.installer
 	if installer.uv, err = b.uv.get(ctx, log); err != nil {
-		return nil, err
+		return installer, nil, err
 	}
 	if installer, err = installer.of(ctx, s, b.deps.PrivateIndex); err != nil {
-		return nil, err
+		return installer, nil, err
 	}
 	if err := installer.install(ctx, s, work, log); err != nil {
-		return nil, installer.ofPrivate(err, s)
+		return installer, nil, installer.ofPrivate(err, s)
 	}
 	if err := dropBytecode(work.target); err != nil {
-		return nil, err
+		return installer, nil, err
 	}
 	installed, err := readTree(work.target)
 	if err != nil {
-		return nil, err
+		return installer, nil, err
 	}
-	return withoutShadows(installed, s, work, log)
+	files, err = withoutShadows(installed, s, work, log)
+	return installer, files, err
 }
 
 func (b *Builder) openWorkshop(s run.Script) (workshop, error) {

@@ -59,10 +59,11 @@ func moduleOf(top string) string {
 	return module
 }
 
-// lineOf is the author's line that requires the package, or "" if only another
-// package requires it.
+// lineOf is the author's line that requires the package, without hashes, or ""
+// if only another package requires it.
 func lineOf(requirements, name string) string {
 	for line := range strings.Lines(requirements) {
+		line, _, _ = strings.Cut(line, " --hash=")
 		if line = strings.TrimSpace(line); plainName(nameOf(line)) == plainName(name) {
 			return line
 		}

@@ -14,7 +14,8 @@ import (
 // gives the same as normalising once.
 //
 // Each line must be a requirement by the grammar of PEP 508 (name, extras,
-// version specifiers, marker); any other is refused with its number. The
+// version specifiers, marker), after which hashes may stand, as pip writes them
+// (--hash=sha256:…); any other is refused with its number. The
 // installer reads this text on a machine of the fleet, so options, paths,
 // addresses and names of environment variables would let an author act on that
 // machine.
@@ -84,6 +85,10 @@ type fault struct{ kind, reason string }
 func invalid(reason string) fault { return fault{InvalidRequirement, reason} }
 
 func normalizeRequirement(line string) (string, fault) {
+	line, hashes, f := cutHashes(line)
+	if f.reason != "" {
+		return "", f
+	}
 	if f := unsafe(line); f.reason != "" {
 		return "", f
 	}
@@ -102,7 +107,35 @@ func normalizeRequirement(line string) (string, fault) {
 		return "", f
 	}
 	marker, f := p.marker()
-	return out + extras + specs + marker, f
+	if f.reason == "" && hashes != "" && !exactPattern.MatchString(specs) {
+		return "", invalid("a hash belongs to one version: write it with ==, such as requests==2.32.3")
+	}
+	return out + extras + specs + marker + hashes, f
+}
+
+var (
+	hashDigest   = regexp.MustCompile(`^(?:sha256:[0-9a-fA-F]{64}|sha384:[0-9a-fA-F]{96}|sha512:[0-9a-fA-F]{128})$`)
+	hashBegin    = regexp.MustCompile(`[ \t]--hash[= ]`)
+	exactPattern = regexp.MustCompile(`^==[^,*=]+$`)
+)
+
+// cutHashes cuts the hashes off the end of a line, and returns them sorted, each
+// with a space in front.
+func cutHashes(line string) (rest, hashes string, f fault) {
+	begin := hashBegin.FindStringIndex(line)
+	if begin == nil {
+		return line, "", fault{}
+	}
+	var all []string
+	for _, option := range strings.Fields(strings.ReplaceAll(line[begin[0]:], "--hash ", "--hash=")) {
+		digest, ok := strings.CutPrefix(option, "--hash=")
+		if !ok || !hashDigest.MatchString(digest) {
+			return "", "", invalid("write hashes after the version as --hash=sha256:… with 64 hexadecimal digits (sha384 and sha512 are taken too)")
+		}
+		all = append(all, " --hash="+strings.ToLower(digest))
+	}
+	slices.Sort(all)
+	return strings.TrimRight(line[:begin[0]], " \t"), strings.Join(slices.Compact(all), ""), fault{}
 }
 
 var archives = []string{".whl", ".zip", ".tar", ".tar.gz", ".tgz", ".tar.bz2", ".tbz", ".tar.xz", ".txz", ".tlz", ".tar.lz", ".tar.lzma", ".egg"}
@@ -118,7 +151,7 @@ func unsafe(line string) fault {
 	case strings.HasSuffix(line, `\`):
 		return invalid("a backslash continues a line only at its very end: remove the spaces after it")
 	case strings.HasPrefix(line, "-") || strings.Contains(line, " -") || strings.Contains(line, "\t-"):
-		return fault{UnsafeRequirement, "options are not taken: write the packages alone, by name"}
+		return fault{UnsafeRequirement, "options are not taken, but for --hash after a version: write the packages alone, by name"}
 	case strings.Contains(line, "$"):
 		return fault{UnsafeRequirement, "variables are not taken: write the value itself"}
 	case strings.Contains(named, "://") || strings.Contains(named, "@") || strings.HasPrefix(named, "git+") || strings.HasPrefix(named, "file:"):

@@ -129,6 +129,10 @@ type BuildInfo struct {
 	Outcome  BuildOutcome `json:"outcome"`
 	WaitedOn *string      `json:"waited_on"` // the worker that led the build
 	Log      *string      `json:"log"`       // output of the resolver and the compiler
+	// Packages are the packages of the script's layer, such as
+	// requests==2.32.3, as far as the worker knows them: the first
+	// MaxNamedPackages, sorted.
+	Packages []string `json:"packages,omitempty"`
 }
 
 // Timings accounts for the whole life of a run in milliseconds: the stages add

@@ -108,6 +108,11 @@ func (f *Fleet) Slots() *redisslot.Slots {
 	return redisslot.New(redisslot.Config{Prefix: f.Settings.Prefix}, f.redis)
 }
 
+// Records are the records of the fleet's builds.
+func (f *Fleet) Records() *redisrecords.Records {
+	return redisrecords.New(f.redis, f.Settings.Prefix)
+}
+
 // Limiter is the fleet-wide rate limiter of Lambda's control plane.
 func (f *Fleet) Limiter() ratelimit.Limiter {
 	return redisratelimit.New(redisratelimit.Config{Prefix: f.Settings.Prefix, Rate: function.ControlPlane}, f.redis)
@@ -136,7 +141,7 @@ func (f *Fleet) builder(w config.Worker, functions *awslambda.Functions, layers 
 		Prefix: f.Settings.Prefix, RoleARN: w.RoleARN, HandlerName: function.Handler, Worker: w.Name, MaxBuilds: w.MaxBuilds,
 	}, builds.Deps{
 		Leases:   redislease.New(f.redis, f.Settings.Prefix),
-		Records:  redisrecords.New(f.redis, f.Settings.Prefix),
+		Records:  f.Records(),
 		Limiter:  f.Limiter(),
 		Maker:    functions,
 		Layers:   layers,

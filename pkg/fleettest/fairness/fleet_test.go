@@ -173,8 +173,10 @@ func (f *fleet) behave(c memfunction.Call) memfunction.Behaviour {
 // none provides no layers, packages or credentials: the runs here need none.
 type none struct{}
 
-func (none) Build(context.Context, run.Script) ([]byte, string, error) { return nil, "", nil }
-func (none) Pack(_ context.Context, s run.Script) ([]byte, error)      { return []byte(s.Source), nil }
+func (none) Build(context.Context, run.Script) ([]byte, []run.Package, string, error) {
+	return nil, nil, "", nil
+}
+func (none) Pack(_ context.Context, s run.Script) ([]byte, error) { return []byte(s.Source), nil }
 func (none) Assume(context.Context, run.Run) function.Credentials {
 	return function.Credentials{}
 }

@@ -59,7 +59,8 @@ func nameOf(file string) string {
 }
 
 // Private starts a pypiserver, which `make setup` installs, with the packages.
-// It lets in the user with the password alone, and has its own log.
+// It lets in the user with the password alone, or everybody where the password
+// is empty.
 func Private[F File](t testing.TB, user, password string, packages ...F) string {
 	t.Helper()
 	dir := t.TempDir()
@@ -77,7 +78,11 @@ func Private[F File](t testing.TB, user, password string, packages ...F) string 
 	if err != nil {
 		t.Fatal(err)
 	}
-	server := process.Start(t, os.Environ(), python, "-u", "-c", pypiserver, dir, users)
+	protected := "list,download,update"
+	if password == "" {
+		protected = ""
+	}
+	server := process.Start(t, os.Environ(), python, "-u", "-c", pypiserver, dir, users, protected)
 	var at []string
 	wait.Until(t, time.Minute, "pypiserver does not start", func() bool {
 		at = listening.FindStringSubmatch(server.Said())
@@ -93,7 +98,7 @@ func Private[F File](t testing.TB, user, password string, packages ...F) string 
 const pypiserver = `import pathlib, sys
 from wsgiref.simple_server import make_server
 import pypiserver
-app = pypiserver.app(roots=[pathlib.Path(sys.argv[1])], password_file=sys.argv[2], authenticate=["list", "download", "update"], disable_fallback=True)
+app = pypiserver.app(roots=[pathlib.Path(sys.argv[1])], password_file=sys.argv[2], authenticate=sys.argv[3].split(",") if sys.argv[3] else ["."], disable_fallback=True)
 server = make_server("127.0.0.1", 0, app)
 print("listens on", server.server_port, file=sys.stderr)
 server.serve_forever()`

@@ -174,8 +174,10 @@ func (f *fleet) depth(q queue.Queue) int {
 // parts provides layers, packages, and an STS with one role.
 type parts struct{}
 
-func (parts) Build(context.Context, run.Script) ([]byte, string, error) { return nil, "", nil }
-func (parts) Pack(_ context.Context, s run.Script) ([]byte, error)      { return []byte(s.Source), nil }
+func (parts) Build(context.Context, run.Script) ([]byte, []run.Package, string, error) {
+	return nil, nil, "", nil
+}
+func (parts) Pack(_ context.Context, s run.Script) ([]byte, error) { return []byte(s.Source), nil }
 
 func (parts) AssumeRole(_ context.Context, r credential.Request) (credential.AWS, error) {
 	if r.ExternalID != externalID {

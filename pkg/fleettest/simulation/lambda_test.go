@@ -131,7 +131,7 @@ type siteLayers struct {
 	s *site
 }
 
-func (l *siteLayers) Build(ctx context.Context, s run.Script) ([]byte, string, error) {
+func (l *siteLayers) Build(ctx context.Context, s run.Script) ([]byte, []run.Package, string, error) {
 	e := l.f.plan.envs[s.Requirements]
 	b := &layerBuild{by: l.s, began: l.f.now()}
 	l.mu.Lock()
@@ -154,7 +154,7 @@ func (l *siteLayers) Build(ctx context.Context, s run.Script) ([]byte, string, e
 	l.mu.Lock()
 	b.end, b.err, b.done = l.f.now(), err, true
 	l.mu.Unlock()
-	return []byte(s.Requirements), "resolved", err
+	return []byte(s.Requirements), nil, "resolved", err
 }
 
 // packer packs a script as its source, so that the code of a function can be
