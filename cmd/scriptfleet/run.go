@@ -58,7 +58,8 @@ Examples:
   scriptfleet run report.py --requirements requirements.txt --lock > locked.txt
   scriptfleet run examples/buckets.py --input '{"bucket": "reports"}' --credential aws-prod --role aws-prod
   echo 'aws sts get-caller-identity' | scriptfleet run - --runtime aws-cli --credential aws-prod --role aws-prod
-  echo 'aws s3 mb s3://reports >&2; aws s3 ls' | scriptfleet run - --runtime aws-cli --credential aws-prod --role aws-prod`
+  echo 'aws s3 mb s3://reports >&2; aws s3 ls' | scriptfleet run - --runtime aws-cli --credential aws-prod --role aws-prod
+  echo 'aws sts get-caller-identity | jq .Account' | scriptfleet run - --runtime aws-cli --credential aws-prod --role aws-prod`
 }
 
 // exitOther is the exit code for every status without one of its own.
@@ -84,6 +85,9 @@ func (c *runCommand) Run(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	if c.Credential == "" && len(roles) > 0 {
+		return exitError{exitUsage, errors.New("--role makes a credential, and the run asks for none: give --credential NAME as well")}
+	}
 	if len(roles) > 0 && configured(c.Fleet) {
 		return exitError{exitUsage, errors.New("--role is for the embedded stack of one run, and the environment names a fleet: give --role to scriptfleet local, or unset AWS_ENDPOINT_URL and REDIS_URL")}
 	}
@@ -92,6 +96,9 @@ func (c *runCommand) Run(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, c.Wait)
 	defer cancel()
 	line := progress.Stderr()
+	if c.Credential != "" && len(roles) == 0 && c.TenantsFile == "" && !configured(c.Fleet) {
+		line.Print(os.Stderr, "scriptfleet: the embedded stack has no credential %q, so the script gets no keys: give --role %s, or --tenants FILE", c.Credential, c.Credential)
+	}
 	res, packages, err := c.execute(ctx, request, roles, log, line)
 	line.Stop()
 	if err != nil {

@@ -25,6 +25,8 @@ var shellCases = []aCase{
 	{name: "exits by itself after a failure that it expects", script: "x=$(false; true)\nexit 3\n", status: run.Failed, kind: "CommandFailed", says: "exit code 3."},
 	{name: "stops reading what another prints", script: "yes | head -1\n", status: run.Failed, kind: "CommandFailed", says: "SIGPIPE"},
 	{name: "leaves bash's own settings out of other scripts", script: "printf 'false\\necho on\\n' > other.sh\nbash other.sh\n", output: `"on"`},
+	{name: "calls AWS without a credential", script: "echo 'Unable to locate credentials.' >&2\nexit 253\n", status: run.Failed, kind: "CommandFailed",
+		says: "Give the action a credential"},
 	{name: "names a command that is not there", script: "no-such-command-here\n", status: run.Failed, kind: "CommandFailed", says: "not found"},
 	{name: "is killed", script: "kill -9 $$\n", status: run.Failed, kind: "CommandFailed", says: "signal 9"},
 	{name: "reads its input", script: "echo \"$INPUT\"\n", input: `{"x":"y"}`, output: `{"x":"y"}`},
@@ -82,18 +84,23 @@ func TestCommandsWithoutTheirCredentialSayWhy(t *testing.T) {
 }
 
 // The layer's own aws names the interpreter of the machine that built it.
-func TestCommandsRunTheLayersAWSWithTheFunctionsOwnPython(t *testing.T) {
+func TestCommandsRunTheLayersAWSAndJQWithTheFunctionsOwnPython(t *testing.T) {
 	newest, _ := interpreters(t).Newest()
 	layer := t.TempDir()
 	write(t, filepath.Join(layer, "awscli", "__init__.py"), "")
 	write(t, filepath.Join(layer, "awscli", "__main__.py"), "import json, sys\nprint(json.dumps(sys.argv[1:]))\n")
 	write(t, filepath.Join(layer, "bin", "aws"), "#!/no/such/python\n")
+	write(t, filepath.Join(layer, "bin", "jaq"), "#!/bin/sh\necho '\"'\"the layer's, $1\"'\"'\n")
 	t.Setenv("PYTHONPATH", layer)
 	h := startHarness(t, newest.Minor, newest.Path)
 
 	o, _ := h.invoke(t, run.Script{Runtime: h.shell(), Source: "aws sts get-caller-identity\n"}, 10000, Call{})
 	if got := string(o.Output); got != `["sts", "get-caller-identity"]` {
 		t.Errorf("output %s, error %v", got, o.Error)
+	}
+	o, _ = h.invoke(t, run.Script{Runtime: h.shell(), Source: "jq .a\n"}, 10000, Call{})
+	if got := string(o.Output); got != `"the layer's, .a"` {
+		t.Errorf("jq prints %s, error %v", got, o.Error)
 	}
 }
 

@@ -131,6 +131,7 @@ func TestTheAuthorsPageGivesItsEventsWithACredential(t *testing.T) {
 	if err := errors.Join(errTool, errPath, os.Symlink(examples, filepath.Join(dir, "examples"))); err != nil {
 		t.Fatal(err)
 	}
+	scriptfleet(t, environment(), "run", filepath.Join(examples, "buckets.py"), "--role", "aws-prod").says(t, 2, "give --credential")
 	help := scriptfleet(t, environment(), "run", "--help").Stdout
 	commands, prints := page(t)
 	for i, command := range commands {

@@ -79,6 +79,8 @@ class Commands:
             refused = (event.get("credentials") or {}).get("Error")
             if refused:
                 said += "\nThe commands had no credential. " + refused
+            elif "Unable to locate credentials" in "".join(lines):
+                said += "\nGive the action a credential: aws then finds its keys in the environment."
             raise Failure("CommandFailed", said)
         if stdout.total > MAX_OUTPUT:
             raise too_large(stdout.total)
