@@ -21,6 +21,12 @@ func (s *Stack) handler() http.Handler {
 			auth.WriteDenied(w, "lambda", auth.Denied(id, "lambda:*", "*"))
 			return
 		}
+		if id, _ := auth.From(r.Context()); service != nil && id.Account() != s.cfg.Account {
+			if n := s.stores(r, auth.ServiceOf(r)); n > 0 && !s.kept.admits(id, n) {
+				s.kept.refuse(w, auth.ServiceOf(r))
+				return
+			}
+		}
 		if service == nil {
 			auth.WriteJSONError(w, http.StatusNotImplemented, "UnknownOperationException", "InvalidAction",
 				"the embedded stack has no service "+auth.ServiceOf(r))

@@ -44,6 +44,7 @@ type Stack struct {
 	panics    prometheus.Counter
 	http      *http.Server
 	guests    *guests
+	kept      *kept
 	listener  net.Listener // of http; nil once it serves
 	served    chan error   // the error with which Serve ended
 	stopCalls context.CancelFunc
@@ -195,6 +196,7 @@ func (s *Stack) serve() {
 	calls, stopCalls := context.WithCancel(context.Background())
 	s.stopCalls = stopCalls
 	s.guests = newGuests()
+	s.kept = newKept(s.cfg.Account, func(account string) int64 { return s.s3.Bytes(account) + s.sqs.Bytes(account) })
 	s.http = &http.Server{
 		ConnState:         s.guests.watch,
 		ConnContext:       s.guests.mark,

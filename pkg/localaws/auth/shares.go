@@ -3,6 +3,8 @@ package auth
 import (
 	"errors"
 	"io"
+	"maps"
+	"slices"
 	"sync"
 )
 
@@ -78,4 +80,22 @@ func (b *countedBody) giveBack() {
 	if b.shares != nil {
 		b.shares.Give(b.key, b.read)
 	}
+}
+
+// Set replaces what a key has taken.
+func (s *Shares) Set(key string, n int64) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.sum += n - s.taken[key]
+	s.taken[key] = n
+	if n == 0 {
+		delete(s.taken, key)
+	}
+}
+
+// Keys are the keys that have taken something.
+func (s *Shares) Keys() []string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return slices.Collect(maps.Keys(s.taken))
 }

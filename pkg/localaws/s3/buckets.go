@@ -8,6 +8,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/johannesboyne/gofakes3"
 	"go.etcd.io/bbolt"
 
 	"github.com/scriptfleet/scriptfleet/pkg/localaws/auth"
@@ -89,6 +90,73 @@ func (s *Server) reaches(id auth.Identity, resource string) bool {
 	bucket, _, _ := strings.Cut(strings.TrimPrefix(resource, "arn:aws:s3:::"), "/")
 	owner := s.owners.get(bucket)
 	return id.IsRoot() || owner == everyone || owner == id.Account()
+}
+
+// Bytes is what the objects that are open to an account take, with 1 KiB for
+// each, and the parts of its uploads that have not ended.
+func (s *Server) Bytes(account string) (n int64) {
+	buckets, _ := s.backend.ListBuckets()
+	for _, b := range buckets {
+		if owner := s.owners.get(b.Name); owner != everyone && owner != account {
+			continue
+		}
+		objects, err := s.backend.ListBucket(b.Name, nil, gofakes3.ListBucketPage{})
+		if err != nil {
+			continue // it was deleted meanwhile
+		}
+		for _, o := range objects.Contents {
+			n += o.Size + 1<<10
+		}
+	}
+	s.parts.Range(func(_, p any) bool {
+		if p := p.(part); p.account == account {
+			n += p.bytes
+		}
+		return true
+	})
+	return n
+}
+
+// part is one part of an upload that has not ended.
+type part struct {
+	account string
+	bytes   int64
+}
+
+type partKey struct{ upload, number string }
+
+// notePart keeps count of the parts of uploads. gofakes3 holds them in memory
+// until their upload ends.
+func (s *Server) notePart(r *http.Request, id auth.Identity) {
+	q := r.URL.Query()
+	upload := q.Get("uploadId")
+	if upload == "" {
+		return
+	}
+	if r.Method == http.MethodPut {
+		s.parts.Store(partKey{upload, q.Get("partNumber")}, part{id.Account(), max(r.ContentLength, 0)})
+		return
+	}
+	s.parts.Range(func(key, _ any) bool {
+		if key.(partKey).upload == upload {
+			s.parts.Delete(key)
+		}
+		return true
+	})
+}
+
+// CopiedBytes is the size of the object that a request copies, or 0.
+func (s *Server) CopiedBytes(r *http.Request) int64 {
+	bucket, key, _ := strings.Cut(copySource(r), "/")
+	if key == "" {
+		return 0
+	}
+	object, err := s.backend.HeadObject(bucket, key)
+	if err != nil {
+		return 0 // the copy will fail
+	}
+	_ = object.Contents.Close()
+	return object.Size
 }
 
 type listedBuckets struct {

@@ -43,6 +43,7 @@ type Server struct {
 	backend gofakes3.Backend
 	fake    http.Handler
 	owners  *owners
+	parts   sync.Map   // of uploads that have not ended: part by partKey
 	making  sync.Mutex // held while a bucket is made or deleted
 }
 
@@ -132,7 +133,9 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	case key == "" && r.Method == http.MethodDelete:
 		s.deleteBucket(w, r, bucket)
 	default:
-		s.fake.ServeHTTP(w, r)
+		if answer := (&answered{ResponseWriter: w}); answer.of(s.fake, r) && r.Method != http.MethodGet {
+			s.notePart(r, id)
+		}
 	}
 }
 
@@ -212,15 +215,21 @@ func bucketNeeds(r *http.Request, arn string) []need {
 
 // copyNeeds is the permission to read the source of a copy.
 func copyNeeds(r *http.Request) []need {
-	source := r.Header.Get("X-Amz-Copy-Source")
+	source := copySource(r)
 	if source == "" {
 		return nil
 	}
+	return []need{{"s3:GetObject", "arn:aws:s3:::" + source}}
+}
+
+// copySource is BUCKET/KEY of the object that a request copies, or "".
+func copySource(r *http.Request) string {
+	source := r.Header.Get("X-Amz-Copy-Source")
 	if plain, err := url.PathUnescape(source); err == nil {
 		source = plain
 	}
 	source, _, _ = strings.Cut(strings.TrimPrefix(source, "/"), "?")
-	return []need{{"s3:GetObject", "arn:aws:s3:::" + source}}
+	return source
 }
 
 // unwrap removes the chunk framing from a streamed body; gofakes3 supports only

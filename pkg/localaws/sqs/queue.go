@@ -44,6 +44,17 @@ func (q *queue) restore(now time.Time, ms []*message) {
 	}
 }
 
+// bytes is what the queue's messages take, with 1 KiB for each and the queue.
+func (q *queue) bytes() int64 {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	n := 1 << 10
+	for _, m := range q.engine.messages {
+		n += sizeOf(m.Body, m.Attributes) + 1<<10
+	}
+	return int64(n)
+}
+
 // send adds messages and returns once they are durable. They are delivered only
 // after that, so a crash never takes back a delivered message.
 func (q *queue) send(ms []*message) error {

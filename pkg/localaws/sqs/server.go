@@ -277,6 +277,19 @@ func (s *Server) byARN(arn string) (*queue, error) {
 	return s.named(name)
 }
 
+// Bytes is what the messages of an account take, with 1 KiB for each message and
+// queue.
+func (s *Server) Bytes(account string) (n int64) {
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	for name, q := range s.queues {
+		if of, _ := s.split(name); of == account {
+			n += q.bytes()
+		}
+	}
+	return n
+}
+
 // Stats returns the counts of every queue, sorted by name.
 func (s *Server) Stats() []Stats {
 	s.mu.RLock()
