@@ -68,7 +68,7 @@ func (w *Worker) takeSlots(h *held, limits tenant.Limits) (*overCap, error) {
 		// A stopped tenant's runs wait also while Redis is out of reach.
 		why := ", which is stopped: its max_running is 0"
 		if limits.Paused {
-			why = ", which is paused"
+			why = ", which is paused until scriptfleet tenants resume"
 		}
 		return &overCap{"tenant " + h.run.Tenant + why, false}, nil
 	}

@@ -32,7 +32,7 @@ func (explainCommand) Help() string {
 Examples:
 
   scriptfleet explain 4hhavceakbso5qpd7bo7oh7ul4
-  scriptfleet explain 01JD…                                       # the id of an open run's request
+  scriptfleet explain 01JD…                                       # the id of an open or a recent run's request
   scriptfleet explain 01JD… --tenant acme --source /stories/phishing-triage`
 }
 
@@ -74,7 +74,7 @@ func (c *explainCommand) Run(ctx context.Context) error {
 		e.Text += " If this is the id of its request, add --tenant and --source."
 	}
 	stopped := fleet.Tenants().Limits(record.Entry.Tenant).MaxRunning == 0
-	if record.State == ledger.Queued && (record.Waiting == "" || stopped) {
+	if record.State == ledger.Queued && record.Waiting == "" || stopped && (record.State == ledger.Queued || record.State == ledger.Claimed) {
 		if e.Text, err = c.queued(ctx, fleet, record.Entry.Tenant); err != nil {
 			return err
 		}
@@ -101,8 +101,8 @@ func (c *explainCommand) Run(ctx context.Context) error {
 	return err
 }
 
-// find looks a run up by its id. If there is none, it looks for the open run
-// whose request has that id.
+// find looks a run up by its id. If there is none, it looks for the open run, or
+// else the recent one, whose request has that id.
 func (c *explainCommand) find(ctx context.Context, l ledger.Ledger, key run.Key) (ledger.Record, error) {
 	record, err := l.Lookup(ctx, key)
 	if err != nil {
@@ -119,6 +119,13 @@ func (c *explainCommand) find(ctx context.Context, l ledger.Ledger, key run.Key)
 		if r.Entry.ID == c.ID {
 			return r, nil
 		}
+	}
+	ended, err := recentRuns(ctx, l, "", 1, func(s ledger.Summary) bool { return s.ID == c.ID })
+	if err != nil || len(ended) == 0 {
+		return record, err
+	}
+	if record, err = l.Lookup(ctx, ended[0].Run); err != nil {
+		return record, fmt.Errorf("look run %s up in the ledger: %w", ended[0].Run, err)
 	}
 	return record, nil
 }
@@ -163,7 +170,7 @@ func explain(r ledger.Record) explanation {
 	case r.State == ledger.Unknown:
 		e.Text = "The ledger does not know this run: it was never accepted, was published longer ago than the ledger remembers, or Redis was flushed. A request that was only just sent may still wait for a dispatcher."
 	case r.State == ledger.Published:
-		e.Text = fmt.Sprintf("It ended as %s, and its result is on the results queue.", r.Status)
+		e.Text = fmt.Sprintf("It ended as %s, and its result is on the results queue. Where its time went: scriptfleet runs show %s.", r.Status, r.Entry.Key)
 	case r.State == ledger.Done:
 		e.Text = fmt.Sprintf("It ended as %s; its result is written down and about to be published.", r.Status)
 	case r.State == ledger.Invoking && r.ClaimLeft > 0:

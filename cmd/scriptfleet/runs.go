@@ -10,7 +10,6 @@ import (
 	"strings"
 	"time"
 
-	"github.com/scriptfleet/scriptfleet/cmd/internal/wire"
 	"github.com/scriptfleet/scriptfleet/pkg/config"
 	"github.com/scriptfleet/scriptfleet/pkg/ledger"
 	"github.com/scriptfleet/scriptfleet/pkg/run"
@@ -76,7 +75,7 @@ func (c *runsList) Run(ctx context.Context) error {
 		return err
 	}
 	defer fleet.Close()
-	found, err := recentRuns(ctx, fleet, c.Tenant, c.Limit, c.wants)
+	found, err := recentRuns(ctx, fleet.Ledger, c.Tenant, c.Limit, c.wants)
 	switch {
 	case err != nil:
 		return err
@@ -110,17 +109,17 @@ func (c *runsList) wants(s ledger.Summary) bool {
 }
 
 // recentRuns are the newest runs that are wanted, of one tenant or of all.
-func recentRuns(ctx context.Context, fleet *wire.Fleet, tenant string, limit int, wants func(ledger.Summary) bool) ([]ledger.Summary, error) {
+func recentRuns(ctx context.Context, l ledger.Ledger, tenant string, limit int, wants func(ledger.Summary) bool) ([]ledger.Summary, error) {
 	tenants := []string{tenant}
 	if tenant == "" {
 		var err error
-		if tenants, err = fleet.Ledger.RecentTenants(ctx); err != nil {
+		if tenants, err = l.RecentTenants(ctx); err != nil {
 			return nil, err
 		}
 	}
 	var found []ledger.Summary
 	for _, t := range tenants {
-		recent, err := fleet.Ledger.Recent(ctx, t)
+		recent, err := l.Recent(ctx, t)
 		if err != nil {
 			return nil, err
 		}
@@ -156,7 +155,7 @@ func (c *runsShow) Run(ctx context.Context) error {
 		return err
 	}
 	defer fleet.Close()
-	found, err := recentRuns(ctx, fleet, c.Tenant, 1, func(s ledger.Summary) bool { return string(s.Run) == c.ID || s.ID == c.ID })
+	found, err := recentRuns(ctx, fleet.Ledger, c.Tenant, 1, func(s ledger.Summary) bool { return string(s.Run) == c.ID || s.ID == c.ID })
 	switch {
 	case err != nil:
 		return err

@@ -1,6 +1,8 @@
 package main
 
 import (
+	"reflect"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -34,5 +36,16 @@ func TestARunIsShownWithoutActingUponATerminal(t *testing.T) {
 		if !strings.Contains(b.String(), want) {
 			t.Errorf("%q has no %q", b.String(), want)
 		}
+	}
+}
+
+func TestRunsCanBeListedByEveryStatus(t *testing.T) {
+	field, _ := reflect.TypeFor[runsList]().FieldByName("Status")
+	var want []string
+	for _, s := range run.Statuses {
+		want = append(want, string(s))
+	}
+	if got := strings.Split(field.Tag.Get("enum"), ","); !slices.Equal(got, want) {
+		t.Errorf("runs list takes the statuses %v, not %v", got, want)
 	}
 }

@@ -24,6 +24,7 @@
 //	attempt      one invocation of a run's script, counted before it is sent
 //	verdict      what is done with a delivery: finish, put back, bury, leave …
 //	result       the event that ends a run, on the results queue
+//	summary      what is kept of a run that has ended, without input and output
 //	dead letter  what no result can answer, on a queue of its own, with the reason
 //
 // What belongs to whom:

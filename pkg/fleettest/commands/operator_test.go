@@ -153,7 +153,7 @@ func TestOperatorsCommandsGoByWhatTheSDKFinds(t *testing.T) {
 	scriptfleet(t, env, "status").says(t, 1, "no dispatcher of scriptfleet takes work")
 	l.send(t, `{"specversion":"1.0","type":"scriptfleet.run.requested","source":"/s","id":"1","tenant":"acme","data":{"script":"x","input":{"key":"secret"}}}`, "junk")
 	for range 2 { // what is recorded stays on the queue
-		got := scriptfleet(t, env, "record", "--queue", "requests", "--for", "3s", "--redact")
+		got := scriptfleet(t, env, "record", "--queue", "requests", "--for", "2s", "--redact")
 		if all := lines[struct{ ID, Tenant string }](t, got); len(all) != 1 || all[0].ID != "1" || strings.Contains(got.Stdout, "secret") || !strings.Contains(got.Stdout, `"key":"xxxxxx"`) {
 			t.Errorf("recorded: %s%s", got.Stdout, got.Stderr)
 		}
@@ -222,6 +222,11 @@ func TestExplainFindsAnOpenRunByTheIDOfItsRequest(t *testing.T) {
 		if got := scriptfleet(t, l.env, append([]string{"runs"}, none...)...); !strings.Contains(got.Stdout, "No such run has ended") {
 			t.Errorf("runs %s: %s%s", none, got.Stdout, got.Stderr)
 		}
+	}
+	var summary struct{ ID string }
+	_ = json.Unmarshal([]byte(scriptfleet(t, l.env, "runs", "show", event.ID, "--json").Stdout), &summary)
+	if got := scriptfleet(t, l.env, "explain", summary.ID); !strings.Contains(got.Stdout, "scriptfleet runs show "+event.ID) {
+		t.Errorf("explain of a request that was answered: %s%s", got.Stdout, got.Stderr)
 	}
 	if got := scriptfleet(t, l.env, "explain", "unheard-of"); got.Code != 1 || !strings.Contains(got.Stdout, "add --tenant and --source") {
 		t.Errorf("exit code %d: %s%s", got.Code, got.Stdout, got.Stderr)
