@@ -59,7 +59,7 @@ Examples:
   scriptfleet run examples/buckets.py --input '{"bucket": "reports"}' --credential aws-prod --role aws-prod
   echo 'aws sts get-caller-identity' | scriptfleet run - --runtime aws-cli --credential aws-prod --role aws-prod
   echo 'aws s3 mb s3://reports >&2; aws s3 ls' | scriptfleet run - --runtime aws-cli --credential aws-prod --role aws-prod
-  echo 'aws sts get-caller-identity | jq .Account' | scriptfleet run - --runtime aws-cli --credential aws-prod --role aws-prod`
+  echo 'aws sqs create-queue --queue-name work | jq .QueueUrl' | scriptfleet run - --runtime aws-cli --credential aws-prod --role aws-prod`
 }
 
 // exitOther is the exit code for every status without one of its own.

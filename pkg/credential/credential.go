@@ -78,11 +78,12 @@ func (e *DeniedError) ErrorCode() string { return e.Code }
 
 // The codes of the refusals that this package makes itself.
 const (
-	CodeUnknown    = "UnknownCredential" // the tenant has no credential of that name
-	CodeRuntime    = "RuntimeNotAllowed" // the settings allow the credential for other runtimes only
-	CodeInvalid    = "InvalidRole"       // the settings have no valid role ARN, or no external ID
-	CodeOwnAccount = "OwnAccount"        // the role is in an account of the platform
-	CodeOpenRole   = "OpenRole"          // the role can be assumed without its external ID
+	CodeUnknown    = "UnknownCredential"  // the tenant has no credential of that name
+	CodeRuntime    = "RuntimeNotAllowed"  // the settings allow the credential for other runtimes only
+	CodeInvalid    = "InvalidRole"        // the settings have no valid role ARN, or no external ID
+	CodePlatform   = "PlatformNotAllowed" // the platform's identity lacks the permission to assume the role
+	CodeOwnAccount = "OwnAccount"         // the role is in an account of the platform
+	CodeOpenRole   = "OpenRole"           // the role can be assumed without its external ID
 )
 
 func denied(err error) bool {

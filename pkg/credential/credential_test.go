@@ -296,6 +296,9 @@ func TestARefusalSaysWhoCanMendIt(t *testing.T) {
 				t.Errorf("%s: %q", name, got.Reason)
 			}
 		}
+		if said := sentence(Ask{Tenant: "acme", Credential: "prod"}, Role{ARN: roleA}, &DeniedError{CodePlatform, "no"}); !strings.Contains(said, "The operator has to") {
+			t.Errorf("a platform that may not: %q", said)
+		}
 		sts.fails = errors.New("it does not answer")
 		got := a.Assume(t.Context(), Ask{Tenant: "globex", Credential: "none", Run: "r"})
 		if got.Code != CodeUnknown {

@@ -22,6 +22,8 @@ func sentence(ask Ask, role Role, err error) string {
 			code, ask.Credential)
 	case CodeInvalid:
 		return fmt.Sprintf("%s: the settings of the credential %q are not valid: %s. The operator has to mend them.", code, ask.Credential, reasonOf(err))
+	case CodePlatform:
+		return fmt.Sprintf("%s: the platform's own AWS identity may not call sts:AssumeRole for %s. The operator has to add that permission.", code, role.ARN)
 	case CodeOpenRole:
 		return fmt.Sprintf("%s: %s can be assumed without its external ID, so whoever learns its ARN could use it through this platform. "+
 			"The owner of its AWS account has to make its trust policy ask for sts:ExternalId with StringEquals; the operator has that policy: scriptfleet credentials policy %s.",

@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
@@ -77,12 +78,27 @@ var denials = map[string]bool{
 func classify(err error) error {
 	var api smithy.APIError
 	if errors.As(err, &api) && denials[api.ErrorCode()] {
+		if ofThePlatform(api.ErrorMessage()) {
+			return &credential.DeniedError{Code: credential.CodePlatform, Reason: "the platform's own AWS identity may not call sts:AssumeRole for the role"}
+		}
 		return &credential.DeniedError{Code: api.ErrorCode(), Reason: "STS refuses the role: check that it is there, that it trusts the platform, and its external ID"}
 	}
 	if api != nil {
 		return fmt.Errorf("assume role: STS answered %w", codeError(api.ErrorCode()))
 	}
 	return fmt.Errorf("assume role: %w", err)
+}
+
+// ofThePlatform tells whether it is the caller's own permissions that lack the
+// call, and not the role's trust policy. IAM ends the message of such a denial
+// with the kind of policy.
+func ofThePlatform(message string) bool {
+	for _, policy := range []string{"identity-based policy", "permissions boundary", "service control policy", "session policy"} {
+		if strings.Contains(message, policy) {
+			return true
+		}
+	}
+	return false
 }
 
 // codeError is STS's code, without its message.

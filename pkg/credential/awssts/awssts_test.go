@@ -54,12 +54,12 @@ func TestTheSDKAssumesRolesOfTheEmbeddedStack(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	got := a.Assume(t.Context(), "acme", "prod", "run-1")
+	got := a.Assume(t.Context(), credential.Ask{Tenant: "acme", Credential: "prod", Run: "run-1"})
 	if left := time.Until(got.AWS.Expires); !got.Success || got.AWS.SessionToken == "" || left < 59*time.Minute {
 		t.Errorf("prod: %v %s, %s left", got.Success, got.Reason, left)
 	}
 	for name, code := range map[string]string{"wrong": "AccessDenied", "gone": "AccessDenied", "open": credential.CodeOpenRole} {
-		if got := a.Assume(t.Context(), "acme", name, "run-1"); got.Success || !strings.Contains(got.Reason, code) {
+		if got := a.Assume(t.Context(), credential.Ask{Tenant: "acme", Credential: name, Run: "run-1"}); got.Success || !strings.Contains(got.Reason, code) {
 			t.Errorf("%s: %v %s, want %s", name, got.Success, got.Reason, code)
 		}
 	}
@@ -83,6 +83,16 @@ func TestOnlyDenialsAreDenials(t *testing.T) {
 		var d *credential.DeniedError
 		if errors.As(err, &d) != want || !strings.Contains(err.Error(), code) || strings.Contains(err.Error(), "arn:") {
 			t.Errorf("%s: %v", code, err)
+		}
+	}
+	for message, want := range map[string]string{
+		"User: x is not authorized to perform: sts:AssumeRole on resource: y":                                                                   "AccessDenied",
+		"User: x is not authorized to perform: sts:AssumeRole on resource: y because no identity-based policy allows the sts:AssumeRole action": credential.CodePlatform,
+		"User: x is not authorized to perform: sts:AssumeRole on resource: y with an explicit deny in a service control policy":                 credential.CodePlatform,
+	} {
+		var d *credential.DeniedError
+		if err := classify(&smithy.GenericAPIError{Code: "AccessDenied", Message: message}); !errors.As(err, &d) || d.Code != want {
+			t.Errorf("%s: %v", message, err)
 		}
 	}
 	if err := classify(errors.New("broken pipe")); err == nil || !strings.Contains(err.Error(), "broken pipe") {
