@@ -64,7 +64,13 @@ func newFleet(t *testing.T, file string) *fleet {
 	if f.settings, err = tenant.New(tenant.Config{Path: files.Write(t, "tenants.json", file)}, tenant.Deps{}); err != nil {
 		t.Fatal(err)
 	}
-	f.policy, err = run.NewPolicy(run.PolicyConfig{TenantMemoryMB: func(name string) int { return f.settings.Limits(name).MemoryMB }})
+	f.policy, err = run.NewPolicy(run.PolicyConfig{
+		TenantMemoryMB: func(name string) int { return f.settings.Limits(name).MemoryMB },
+		PrivateIndex: func(name string) string {
+			index, _ := f.settings.Settings().Index(name)
+			return index.Name()
+		},
+	})
 	if err != nil {
 		t.Fatal(err)
 	}

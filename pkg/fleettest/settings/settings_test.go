@@ -32,6 +32,8 @@ var effects = map[string]effect{
 	"tenants":  {`{"tenants":{}}`, acme(`"max_running":1`), threeAtOnce, [2]any{3, 1}},
 
 	"max_running":            {acme(``), acme(`"max_running":1`), threeAtOnce, [2]any{3, 1}},
+	"paused":                 {acme(``), acme(`"paused":true`), threeAtOnce, [2]any{3, 0}},
+	"package_index":          {acme(``), acme(`"package_index":{"url":"https://pypi.acme.example/simple/"}`), envOfItsOwn, [2]any{false, true}},
 	"max_running_per_script": {acme(``), acme(`"max_running_per_script":1`), threeAtOnce, [2]any{3, 1}},
 	"weight":                 {acme(``), acme(`"weight":10`), shareBesideAnother, [2]any{4, 6}},
 	"max_backlog":            {acme(``), acme(`"max_backlog":2`), onTheSide, [2]any{false, true}},
@@ -105,6 +107,19 @@ func memory(f *fleet) any {
 	res := f.resultOf(f.ask("acme", "a"))
 	spec, _ := f.functions.Spec(run.FunctionName(prefix, "acme", res.Data.Function.ScriptHash))
 	return spec.MemoryMB
+}
+
+// envOfItsOwn tells whether acme's env is another than that of the same script of
+// another tenant.
+func envOfItsOwn(f *fleet) any {
+	env := func(tenant string) run.EnvHash {
+		r, refused := f.policy.Decode(fmt.Appendf(nil, `{"specversion":"1.0","type":%q,"source":"/s","id":"1","tenant":%q,"data":{"script":"x","requirements":"idna==3.10"}}`, run.TypeRequested, tenant), time.Now())
+		if refused != nil {
+			f.Fatal(refused)
+		}
+		return r.Script.EnvHash
+	}
+	return env("acme") != env("globex")
 }
 
 func assumes(f *fleet) any {
