@@ -28,7 +28,9 @@ type runCommand struct {
 	config.Fleet
 	config.Worker
 
-	File         string `arg:"" help:"The script; - reads it from standard input."`
+	File         string `arg:"" optional:"" help:"The script; - reads it from standard input."`
+	ScriptRef    string `help:"Instead of a file: id, id@version or id@label of a script in the tenant's registry."`
+	Caller       string `help:"Team that runs the script of --script-ref."`
 	Input        string `help:"JSON object that main gets; @FILE reads it from a file." default:"{}"`
 	Requirements string `help:"File of requirements, in the form of requirements.txt." type:"existingfile"`
 	Runtime      string `help:"Such as python3.12 or aws-cli; the fleet's default if empty."`
@@ -56,6 +58,7 @@ Examples:
   scriptfleet run hello.py --input '{"array_length": 5}'
   scriptfleet run report.py --requirements requirements.txt --timeout 30 --event
   scriptfleet run report.py --requirements requirements.txt --lock > locked.txt
+  scriptfleet run --script-ref phishing/extract@prod --tenant acme --caller team-b
   scriptfleet run examples/buckets.py --input '{"bucket": "reports"}' --credential aws-prod --role aws-prod
   echo 'aws sts get-caller-identity' | scriptfleet run - --runtime aws-cli --credential aws-prod --role aws-prod
   echo 'aws s3 mb s3://reports >&2; aws s3 ls' | scriptfleet run - --runtime aws-cli --credential aws-prod --role aws-prod
@@ -113,9 +116,15 @@ func (c *runCommand) Run(ctx context.Context) error {
 
 // request reads the files and makes the request.
 func (c *runCommand) request() (run.Request, error) {
-	script, err := readText(c.File)
-	if err != nil {
-		return run.Request{}, fmt.Errorf("read the script: %w", err)
+	if (c.File == "") == (c.ScriptRef == "") {
+		return run.Request{}, errors.New("name the script: either its file, or --script-ref for one of the registry")
+	}
+	var script string
+	var err error
+	if c.ScriptRef == "" {
+		if script, err = readText(c.File); err != nil {
+			return run.Request{}, fmt.Errorf("read the script: %w", err)
+		}
 	}
 	input := c.Input
 	if name, ok := strings.CutPrefix(c.Input, "@"); ok {
@@ -135,7 +144,7 @@ func (c *runCommand) request() (run.Request, error) {
 	return run.Request{
 		SpecVersion: run.SpecVersion, Type: run.TypeRequested, Source: "/scriptfleet/run", ID: uuid.NewString(), Tenant: c.Tenant,
 		Data: run.RequestData{
-			Action: c.File, Runtime: c.Runtime, Script: script, Requirements: requirements,
+			Action: c.File + c.ScriptRef, Runtime: c.Runtime, Script: script, ScriptRef: c.ScriptRef, Caller: c.Caller, Requirements: requirements,
 			Input: json.RawMessage(input), TimeoutSeconds: seconds(c.Timeout), Credential: c.Credential,
 		},
 	}, nil

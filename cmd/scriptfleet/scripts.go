@@ -36,9 +36,10 @@ type scriptsOf struct {
 	config.Large
 }
 
-// registry opens the registry of the fleet that the environment names.
-func (c scriptsOf) registry(ctx context.Context) (*wire.Fleet, *registry.Registry, error) {
-	fleet, err := c.open(ctx, config.Fleet{Large: c.Large})
+// registry opens the registry of the fleet that the environment names, and its
+// Redis if one is given.
+func (c scriptsOf) registry(ctx context.Context, redis config.Redis) (*wire.Fleet, *registry.Registry, error) {
+	fleet, err := c.open(ctx, config.Fleet{Large: c.Large, Redis: redis})
 	if err != nil {
 		return nil, nil, err
 	}
@@ -95,7 +96,7 @@ func (c *scriptsList) Run(ctx context.Context) error {
 	if bad := run.CheckTenant(c.Tenant); bad != nil {
 		return exitError{exitUsage, errors.New(bad.Message)}
 	}
-	fleet, scripts, err := c.registry(ctx)
+	fleet, scripts, err := c.registry(ctx, config.Redis{})
 	if err != nil {
 		return err
 	}
@@ -169,7 +170,7 @@ func (c *scriptsShow) Run(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	fleet, scripts, err := c.registry(ctx)
+	fleet, scripts, err := c.registry(ctx, config.Redis{})
 	if err != nil {
 		return err
 	}
@@ -224,7 +225,7 @@ func (c *scriptsPromote) Run(ctx context.Context) error {
 	if bad := run.CheckLabel(c.Label); bad != nil {
 		return exitError{exitUsage, errors.New(bad.Message)}
 	}
-	fleet, scripts, err := c.registry(ctx)
+	fleet, scripts, err := c.registry(ctx, config.Redis{})
 	if err != nil {
 		return err
 	}
@@ -291,7 +292,7 @@ func (c *scriptsShare) Run(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	fleet, scripts, err := c.registry(ctx)
+	fleet, scripts, err := c.registry(ctx, config.Redis{})
 	if err != nil {
 		return err
 	}
@@ -335,7 +336,7 @@ func (c *scriptsRemove) Run(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	fleet, scripts, err := c.registry(ctx)
+	fleet, scripts, err := c.registry(ctx, config.Redis{})
 	if err != nil {
 		return err
 	}

@@ -8,12 +8,7 @@ import (
 	"strings"
 	"time"
 
-	"github.com/google/uuid"
-
-	"github.com/scriptfleet/scriptfleet/cmd/internal/embedded"
-	"github.com/scriptfleet/scriptfleet/cmd/internal/progress"
-	"github.com/scriptfleet/scriptfleet/cmd/internal/wire"
-	"github.com/scriptfleet/scriptfleet/pkg/client"
+	"github.com/scriptfleet/scriptfleet/pkg/config"
 	"github.com/scriptfleet/scriptfleet/pkg/registry"
 	"github.com/scriptfleet/scriptfleet/pkg/run"
 )
@@ -21,6 +16,7 @@ import (
 type scriptsPush struct {
 	scriptsOf
 	callers
+	config.Redis
 	Path         string        `arg:"" name:"file" help:"The script; - reads it from standard input; or a folder with a scriptfleet.toml."`
 	Tenant       string        `help:"Tenant that the script belongs to; a folder's scriptfleet.toml may name it instead."`
 	ID           string        `name:"id" help:"Id of the script, such as phishing/extract."`
@@ -36,6 +32,8 @@ type scriptsPush struct {
 // Help is shown below the flags.
 func (scriptsPush) Help() string {
 	return `Stores a version, which is named by the digest of its content and never changes, and makes it the latest. Then the fleet builds it, behind the builds that runs wait for, so that its first run finds it built. Pushing the same content again changes nothing. Without --allow and --reader the lists of callers stay as they are.
+
+The build's answer is a result event on the results queue. Where the platform takes all results from it, the answer goes there: then --redis-url (REDIS_URL) lets this command learn how the build ended, and --no-build lets it end without.
 
 A folder's scriptfleet.toml names its scripts, with paths below the folder:
 
@@ -63,9 +61,9 @@ Examples:
 type pushed struct {
 	ID      string            `json:"id"`
 	Version run.ScriptVersion `json:"version"`
-	Created bool              `json:"created"` // false: the version was there
-	Build   *run.Result       `json:"build"`   // the result event of the build ahead; null without one
-	Error   string            `json:"error,omitempty"`
+	Created bool              `json:"created"`          // false: the version was there
+	Build   *run.Result       `json:"build"`            // the result event of the build ahead; null without one
+	Status  run.Status        `json:"status,omitempty"` // of the build
 
 	name registry.Name
 }
@@ -75,7 +73,7 @@ func (c *scriptsPush) Run(ctx context.Context) error {
 	if err != nil {
 		return exitError{exitUsage, err}
 	}
-	fleet, scripts, err := c.registry(ctx)
+	fleet, scripts, err := c.registry(ctx, c.Redis)
 	if err != nil {
 		return err
 	}
@@ -92,7 +90,7 @@ func (c *scriptsPush) Run(ctx context.Context) error {
 		done = append(done, &pushed{ID: p.Name.ID, Version: p.Pushed.Version(), Created: created, name: p.Name})
 	}
 	if !c.NoBuild {
-		if err := c.build(ctx, fleet, done); err != nil {
+		if err := buildAhead(ctx, fleet, done, c.Wait); err != nil {
 			return errors.Join(c.print(done), exitError{exitOther, err})
 		}
 	}
@@ -123,48 +121,6 @@ func (c *scriptsPush) pushes() (pushes []registry.Push, err error) {
 	return []registry.Push{p}, err
 }
 
-// build asks the fleet to build the versions, and waits for its answers.
-func (c *scriptsPush) build(ctx context.Context, fleet *wire.Fleet, done []*pushed) error {
-	cl, err := embedded.Client(ctx, fleet)
-	if err != nil {
-		return err
-	}
-	cl.PollWait = time.Second // the longest time that Ctrl-C waits
-	waiting, requests := map[run.Key]*pushed{}, []run.Request(nil)
-	for _, p := range done {
-		r := run.Request{
-			SpecVersion: run.SpecVersion, Type: run.TypeSaved, Source: "/scriptfleet/scripts", ID: uuid.NewString(), Tenant: p.name.Tenant,
-			Data: run.RequestData{Action: p.ID, ScriptRef: run.Reference{ID: p.ID, Version: p.Version}.String()},
-		}
-		waiting[run.KeyOf(r.Tenant, r.Source, r.ID)] = p
-		requests = append(requests, r)
-	}
-	if err := errors.Join(cl.Send(ctx, requests...)...); err != nil {
-		return fmt.Errorf("ask for the builds: %w", err)
-	}
-	line := progress.Stderr()
-	defer line.Stop()
-	ctx, stop := context.WithTimeout(ctx, c.Wait)
-	defer stop()
-	line.Say("building %d scripts", len(waiting))
-	err = cl.Consume(ctx, func(_ context.Context, r client.Received) error {
-		p, mine := waiting[r.ID]
-		if !mine {
-			return client.ErrNotMine
-		}
-		p.Build = &r.Result
-		delete(waiting, r.ID)
-		if line.Say("building %d scripts", len(waiting)); len(waiting) == 0 {
-			stop()
-		}
-		return nil
-	})
-	if len(waiting) > 0 {
-		return errors.Join(err, fmt.Errorf("%d builds have not answered within %s; the scripts are pushed, and their first runs build them: is a worker running?", len(waiting), c.Wait))
-	}
-	return nil
-}
-
 // print tells what became of each script. The log of a build goes to stderr.
 func (c *scriptsPush) print(done []*pushed) error {
 	if c.JSON {
@@ -185,10 +141,12 @@ func (c *scriptsPush) print(done []*pushed) error {
 
 func (p *pushed) outcome() string {
 	switch {
-	case p.Build == nil:
+	case p.Status == "":
 		return ""
-	case p.Build.Data.Status != run.Succeeded:
-		return ", " + string(p.Build.Data.Status)
+	case p.Build == nil:
+		return fmt.Sprintf(", build %s (its answer went to another consumer of the results)", p.Status)
+	case p.Status != run.Succeeded:
+		return ", " + string(p.Status)
 	}
 	return fmt.Sprintf(", %s in %d ms", p.Build.Data.Build.Outcome, p.Build.Data.Timings.Total)
 }
@@ -196,10 +154,12 @@ func (p *pushed) outcome() string {
 // failed is the error of the first script that could not be built.
 func failed(done []*pushed) error {
 	for _, p := range done {
-		if p.Build == nil {
-			continue
-		}
-		if code := exitCode(p.Build.Data.Status); code != 0 {
+		code := exitCode(p.Status)
+		switch {
+		case p.Status == "" || code == 0:
+		case p.Build == nil:
+			return exitError{code, fmt.Errorf("%s is pushed, and cannot run: %s; the reason is in its result event", p.ID, p.Status)}
+		default:
 			p.Build.Data.Build.Log = nil // printed before
 			return exitError{code, fmt.Errorf("%s is pushed, and cannot run: %s", p.ID, sentence(*p.Build))}
 		}

@@ -14,6 +14,8 @@ const Story = "/stories/test"
 // Data is the data of a request; empty fields are left out.
 type Data struct {
 	Script       string `json:"script,omitempty"`
+	ScriptRef    string `json:"script_ref,omitempty"`
+	Caller       string `json:"caller,omitempty"`
 	Runtime      string `json:"runtime,omitempty"`
 	Requirements string `json:"requirements,omitempty"`
 	Input        any    `json:"input,omitempty"`
