@@ -39,39 +39,44 @@ func (d *Dispatcher) poll(intake, work context.Context, inHand *sync.WaitGroup) 
 		if n == 0 {
 			return // intake has ended
 		}
-		full, err := d.receive(intake, n, d.cfg.PollWait)
-		if err != nil {
-			continue
+		if got, err := d.receive(intake, n, d.cfg.PollWait); err == nil {
+			d.serve(work, inHand)
+			d.pollMore(intake, work, inHand, d.polls.Came(got, n))
 		}
-		d.serve(work, inHand)
-		d.pollMore(intake, work, inHand, full)
 	}
 }
 
-// pollMore begins the further polls that are needed. Each is repeated while it
-// is needed and comes full.
-func (d *Dispatcher) pollMore(intake, work context.Context, inHand *sync.WaitGroup, full bool) {
-	for range d.polls.Came(full) {
+// pollMore begins further polls. Each is repeated while it comes full.
+func (d *Dispatcher) pollMore(intake, work context.Context, inHand *sync.WaitGroup, polls int) {
+	further := func() {
+		for intake.Err() == nil {
+			n := d.room.tryReserve()
+			if n == 0 {
+				return
+			}
+			began := time.Now()
+			got, err := d.receive(intake, n, 0)
+			if err != nil {
+				return
+			}
+			d.serve(work, inHand)
+			d.pollMore(intake, work, inHand, d.polls.FurtherCame(got, n, time.Since(began)))
+			if got < n {
+				return
+			}
+		}
+	}
+	for range polls {
 		inHand.Go(func() {
 			defer d.polls.Ended()
-			d.guard.Catch(func() {
-				for again := true; again && intake.Err() == nil; {
-					n := d.room.tryReserve()
-					if n == 0 {
-						return
-					}
-					again, _ = d.receive(intake, n, 0)
-					d.serve(work, inHand)
-					d.pollMore(intake, work, inHand, again)
-				}
-			}, nil)
+			d.guard.Catch(further, nil)
 		})
 	}
 }
 
 // receive polls once, for the n requests that were reserved, and puts what
-// comes in line. It tells whether the poll came full.
-func (d *Dispatcher) receive(intake context.Context, n int, wait time.Duration) (full bool, err error) {
+// comes in line.
+func (d *Dispatcher) receive(intake context.Context, n int, wait time.Duration) (got int, err error) {
 	var ds []queue.Delivery
 	defer func() { d.room.arrived(n, ds) }()
 	ds, err = d.deps.Requests.Receive(intake, queue.Poll{Max: n, Wait: wait, Visibility: visibility})
@@ -79,11 +84,11 @@ func (d *Dispatcher) receive(intake context.Context, n int, wait time.Duration) 
 		if intake.Err() == nil {
 			d.requestsAway.met(err)
 		}
-		return false, err
+		return 0, err
 	}
 	d.requestsAway.over()
 	d.metrics.received.Add(float64(len(ds)))
-	return len(ds) == n, nil
+	return len(ds), nil
 }
 
 // serve puts the requests to work whose turn it is.

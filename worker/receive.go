@@ -68,24 +68,33 @@ func (w *Worker) receive(intake, work context.Context, s *source) {
 		case got.n < n:
 			pause = false // the partition is empty
 		}
-		w.pollMore(intake, work, s, got.n == queue.MaxBatch && !pause)
+		if !pause {
+			w.pollMore(intake, work, s, s.polls.Came(got.n, queue.MaxBatch))
+		}
 	}
 }
 
-// pollMore begins the further polls that are needed. Each is repeated while it
-// is needed, comes full, and there is room for it.
-func (w *Worker) pollMore(intake, work context.Context, s *source, full bool) {
-	for range s.polls.Came(full) {
+// pollMore begins further polls. Each is repeated while it comes full and there
+// is room for it.
+func (w *Worker) pollMore(intake, work context.Context, s *source, polls int) {
+	further := func() {
+		for intake.Err() == nil && w.inflight.reserve(s.room) {
+			began := time.Now()
+			got, err := w.poll(intake, work, s, queue.MaxBatch, 0)
+			w.inflight.unreserve()
+			if err != nil || got.over {
+				return
+			}
+			w.pollMore(intake, work, s, s.polls.FurtherCame(got.n, queue.MaxBatch, time.Since(began)))
+			if got.n < queue.MaxBatch {
+				return
+			}
+		}
+	}
+	for range polls {
 		w.inflight.wg.Go(func() {
 			defer s.polls.Ended()
-			w.guard.Catch(func() {
-				for again := true; again && intake.Err() == nil && w.inflight.reserve(s.room); {
-					got, err := w.poll(intake, work, s, queue.MaxBatch, 0)
-					w.inflight.unreserve()
-					again = err == nil && got.n == queue.MaxBatch && !got.over
-					w.pollMore(intake, work, s, again)
-				}
-			}, nil)
+			w.guard.Catch(further, nil)
 		})
 	}
 }

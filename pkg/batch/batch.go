@@ -26,6 +26,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"runtime"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -52,6 +53,11 @@ type Config[In any] struct {
 	// at once.
 	Linger time.Duration
 	ByRate bool
+
+	// Behind is how long an entry waits, if fewer than Max are waiting, for a
+	// flush that is under way to end. It then goes together with those that come
+	// meanwhile.
+	Behind time.Duration
 }
 
 // OnTheWay is the Linger, with ByRate, of entries that a run waits for.
@@ -72,6 +78,7 @@ type Batcher[In, Out any] struct {
 	mu      sync.Mutex
 	line    []*entry[In, Out] // waiting to go, oldest first
 	flushes int               // under way
+	forming int               // of these, those that have not formed their batch
 	pace    pace
 	waking  bool // a timer will call start
 }
@@ -133,25 +140,50 @@ func (b *Batcher[In, Out]) join(e *entry[In, Out]) {
 // start begins a flush if entries wait for one and another may be under way.
 // b.mu is held.
 func (b *Batcher[In, Out]) start() {
-	if len(b.line) == 0 || b.flushes == b.cfg.Concurrency {
+	rest := b.rest()
+	if len(rest) == 0 || b.flushes == b.cfg.Concurrency {
 		return
 	}
-	if left := b.lingers(); left > 0 {
+	if left := b.lingers(rest); left > 0 {
 		b.wakeIn(left)
 		return
 	}
 	b.flushes++
+	b.forming++
 	go b.run()
 }
 
-// lingers returns how much longer the line waits for more entries. b.mu is held.
-func (b *Batcher[In, Out]) lingers() time.Duration {
-	full := b.cfg.Max > 0 && len(b.line) >= b.cfg.Max
-	alone := b.cfg.ByRate && 2*b.pace.gap > b.cfg.Linger
-	if b.cfg.Linger == 0 || full || alone {
+// rest is the line without what the flushes that form their batches will take.
+// b.mu is held.
+func (b *Batcher[In, Out]) rest() []*entry[In, Out] {
+	switch taken := b.forming * b.cfg.Max; {
+	case b.forming == 0:
+		return b.line
+	case b.cfg.Max == 0 || taken >= len(b.line):
+		return nil
+	default:
+		return b.line[taken:]
+	}
+}
+
+// lingers returns how much longer the rest of the line waits for more entries.
+// b.mu is held.
+func (b *Batcher[In, Out]) lingers(rest []*entry[In, Out]) time.Duration {
+	full := b.cfg.Max > 0 && len(rest) >= b.cfg.Max
+	if b.cfg.Linger == 0 || full {
 		return 0
 	}
-	return b.cfg.Linger - time.Since(b.line[0].came)
+	linger := b.cfg.Linger
+	if b.cfg.ByRate && 2*b.pace.gap > b.cfg.Linger {
+		linger = 0 // no others are expected
+	}
+	if b.flushes > 0 {
+		linger = max(linger, b.cfg.Behind)
+	}
+	if linger == 0 {
+		return 0
+	}
+	return linger - time.Since(rest[0].came)
 }
 
 // wakeIn calls start again after that time. b.mu is held.
@@ -192,6 +224,7 @@ func (p *pace) entry(now time.Time, linger time.Duration) {
 // so that entries which arrive before the goroutine is scheduled are included.
 func (b *Batcher[In, Out]) run() {
 	defer b.end()
+	runtime.Gosched() // lets those that were woken together join
 	if batch := b.take(); len(batch) > 0 {
 		b.call(batch)
 	}
@@ -211,6 +244,7 @@ func (b *Batcher[In, Out]) end() {
 func (b *Batcher[In, Out]) take() []*entry[In, Out] {
 	b.mu.Lock()
 	defer b.mu.Unlock()
+	b.forming--
 	var batch []*entry[In, Out]
 	weight, n := 0, 0
 	for ; n < len(b.line); n++ {

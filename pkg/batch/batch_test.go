@@ -131,6 +131,41 @@ func TestEntriesLingerByTheirRateOnlyWhereCompanyComes(t *testing.T) {
 	})
 }
 
+func TestFewEntriesWaitForTheFlushUnderWayButNotForLong(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		for behind, want := range map[time.Duration][]int{2 * time.Second: {1, 2}, 400 * time.Millisecond: {1, 1, 1}} {
+			r := &recorder{}
+			b := batch.New(batch.Config[int]{Max: 3, Concurrency: 9, Linger: 5 * time.Millisecond, ByRate: true, Behind: behind}, r.flush)
+			first := start(t, b, 0, 1)
+			time.Sleep(300 * time.Millisecond)
+			second := start(t, b, 1, 1)
+			time.Sleep(500 * time.Millisecond)
+			third := start(t, b, 2, 1)
+			for _, wg := range []*sync.WaitGroup{first, second, third} {
+				wg.Wait()
+			}
+			if !slices.Equal(r.sizes(), want) {
+				t.Errorf("batches of %v, want %v, for %s", r.sizes(), want, behind)
+			}
+		}
+	})
+}
+
+func TestEntriesAreFormedIntoFullBatches(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := &recorder{}
+		b := batch.New(batch.Config[int]{Max: 10, Concurrency: 9, Linger: 500 * time.Millisecond}, r.flush)
+		var wg sync.WaitGroup
+		for i := range 25 { // all at once
+			wg.Go(func() { _, _ = b.Do(t.Context(), i) })
+		}
+		wg.Wait()
+		if want := []int{10, 10, 5}; !slices.Equal(r.sizes(), want) {
+			t.Errorf("batches of %v, want %v", r.sizes(), want)
+		}
+	})
+}
+
 func TestCallsMadeDuringAFlushGoTogetherInTheNext(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		r := &recorder{}

@@ -26,7 +26,7 @@ type Sender struct {
 func NewSender(q Queue, concurrency int, guard panics.Guard) *Sender {
 	return &Sender{batch.New(batch.Config[Message]{
 		Max: MaxBatch, MaxWeight: min(MaxMessageBytes, q.MaxBytes()), Weight: Message.Size, Concurrency: concurrency,
-		Linger: batch.OnTheWay, ByRate: true, Guard: guard,
+		Linger: batch.OnTheWay, ByRate: true, Behind: 2 * batch.OnTheWay, Guard: guard,
 	}, func(ctx context.Context, ms []Message) ([]struct{}, []error) {
 		ctx, cancel := context.WithTimeout(ctx, callWithin)
 		defer cancel()

@@ -2,42 +2,79 @@ package queue_test
 
 import (
 	"testing"
+	"testing/synctest"
+	"time"
 
 	"github.com/scriptfleet/scriptfleet/pkg/queue"
 )
 
-func TestPollsGrowWhileTheyComeFullAndShrinkWhenTheyDoNot(t *testing.T) {
-	p := queue.NewPolls(64)
-	under := 1
-	round := func(full bool) {
-		for range under {
-			under += p.Came(full)
-		}
-	}
-	for i, want := range []int{4, 64, 64} {
-		if round(true); under != want {
-			t.Fatalf("after %d rounds that came full %d polls are under way, want %d", i+1, under, want)
-		}
-	}
-	round(false)
-	for ; under > 1; under-- {
-		p.Ended()
-	}
-	if begin := p.Came(false); begin != 0 {
-		t.Errorf("%d polls begin beside an empty queue", begin)
-	}
-	if begin := p.Came(true); begin != 3 {
-		t.Errorf("%d polls begin after one that came full, want 3: what came before is over", begin)
-	}
+// backlog is a queue that gets messages at a rate and is polled every 10 ms, as
+// Polls says.
+type backlog struct {
+	*queue.Polls
+	waiting, further int
+	polls, brought   int
 }
 
-func TestOnePollThatCameFullAmongSomeThatDidNotIsNoBacklog(t *testing.T) {
-	p := queue.NewPolls(64)
-	p.Came(true) // 3 begin
-	for range 10 {
-		p.Came(false)
-		if p.Came(true)+p.Came(false) > 0 {
-			t.Fatal("polls begin")
+// round makes each poll once, the further ones after the first.
+func (b *backlog) round() {
+	begin := b.Came(b.take(), queue.MaxBatch)
+	for range b.further {
+		n := b.take()
+		begin += b.FurtherCame(n, queue.MaxBatch, 10*time.Millisecond)
+		if n < queue.MaxBatch {
+			b.Ended()
+			b.further--
 		}
 	}
+	b.further += begin
+	time.Sleep(10 * time.Millisecond)
+}
+
+func (b *backlog) take() int {
+	n := min(b.waiting, queue.MaxBatch)
+	b.waiting -= n
+	b.polls++
+	b.brought += n
+	return n
+}
+
+func TestBurstIsTakenInFewRounds(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := &backlog{Polls: queue.NewPolls(48), waiting: 3000}
+		rounds := 0
+		for ; b.waiting > 0; rounds++ {
+			b.round()
+		}
+		if rounds > 10 {
+			t.Errorf("3,000 messages are taken in %d rounds", rounds)
+		}
+		for range 2 {
+			b.round()
+		}
+		if b.further != 0 || b.polls > 300+48+2 {
+			t.Errorf("%d further polls are made beside an empty queue, %d in all", b.further, b.polls)
+		}
+	})
+}
+
+func TestSteadyLoadIsTakenInFullPolls(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := &backlog{Polls: queue.NewPolls(48)}
+		run := func() {
+			for range 300 {
+				b.waiting += 20 + time.Now().Nanosecond()/int(10*time.Millisecond)%3 - 1
+				b.round()
+			}
+		}
+		run()
+		b.polls, b.brought = 0, 0
+		run()
+		if b.waiting > 100 {
+			t.Errorf("%d messages wait: there are too few polls", b.waiting)
+		}
+		if each := float64(b.brought) / float64(b.polls); each < 8 {
+			t.Errorf("a poll brings %.1f messages", each)
+		}
+	})
 }
