@@ -19,8 +19,8 @@ type recordCommand struct {
 	config.Named
 	config.Partitioned
 	config.Large
-	Queue   string        `xor:"from" enum:"requests,partitions,dead-letters," default:"" placeholder:"QUEUE" help:"Copy what is on a queue of the fleet: requests, partitions or dead-letters."`
-	Results string        `xor:"from" placeholder:"FILE" help:"Make requests from result events in a file, one a line; - reads them from standard input."`
+	Queue   string        `enum:"requests,partitions,dead-letters," default:"" placeholder:"QUEUE" help:"Copy what is on a queue of the fleet: requests, partitions or dead-letters."`
+	Results string        `placeholder:"FILE" help:"Make requests from result events in a file, one a line; - reads them from standard input."`
 	For     time.Duration `default:"10s" min:"1s" max:"24h" help:"How long to look at the queue."`
 	Redact  bool          `help:"Replace what is in the inputs: texts by as many x, numbers by 0. Names stay."`
 	Output  string        `short:"o" type:"path" help:"Write the batch to this file; to standard output by default."`
@@ -42,18 +42,18 @@ Examples:
 }
 
 func (c *recordCommand) Run(ctx context.Context) error {
+	if (c.Queue == "") == (c.Results == "") {
+		return exitError{exitUsage, errors.New("say from where: --queue or --results")}
+	}
 	recorder := &replay.Recorder{Redact: c.Redact}
 	file, err := openOutput("--output", c.Output)
 	if err != nil {
 		return exitError{exitUsage, err}
 	}
-	switch {
-	case c.Queue != "":
+	if c.Queue != "" {
 		err = c.fromQueue(ctx, recorder)
-	case c.Results != "":
+	} else {
 		err = reading(c.Results, recorder.Results)
-	default:
-		err = exitError{exitUsage, errors.New("say from where: --queue or --results")}
 	}
 	var batch bytes.Buffer
 	if err == nil {

@@ -70,3 +70,18 @@ func TestAComparisonHasRatiosAndKnowsWhatIsBetter(t *testing.T) {
 		}
 	}
 }
+
+func FuzzParseObjective(f *testing.F) {
+	for _, seed := range []string{"p99<500ms", "queue.p50 < 1s", "max<1h", "p99<1e9s", "latency.p99<1s"} {
+		f.Add(seed)
+	}
+	f.Fuzz(func(t *testing.T, text string) {
+		o, err := ParseObjective(text)
+		if err != nil {
+			return
+		}
+		if again, err := ParseObjective(o.String()); err != nil || again != o {
+			t.Errorf("%q is read as %+v, and that as %+v: %v", text, o, again, err)
+		}
+	})
+}
