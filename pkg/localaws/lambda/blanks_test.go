@@ -1,7 +1,9 @@
 package lambda
 
 import (
-	"fmt"
+	"encoding/json"
+	"os"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -9,37 +11,70 @@ import (
 	"github.com/scriptfleet/scriptfleet/pkg/fleettest/wait"
 )
 
-// waiting is the blank that the next cold start of the runtime takes.
-func (b *bench) waiting() *environment {
+// awaitBlank waits until an interpreter of the bench's runtime waits, and returns
+// its stock.
+func (b *bench) awaitBlank() *stock {
 	b.t.Helper()
 	python, _ := b.server.deps.Interpreters.For(strings.TrimPrefix(b.python, "python"))
-	ready := b.server.blanks.stock(python).ready
-	wait.Until(b.t, time.Minute, "no interpreter waits", func() bool { return len(ready) > 0 })
-	e := <-ready
-	ready <- e
-	return e
+	s := b.server.blanks.stock(python)
+	wait.Until(b.t, time.Minute, "no interpreter waits", func() bool { return len(s.ready) > 0 })
+	return s
+}
+
+// sinceBoot is the present time in the unit of a process's start in /proc, which
+// is 10 ms.
+func sinceBoot(t *testing.T) float64 {
+	text, err := os.ReadFile("/proc/uptime")
+	if err != nil {
+		t.Fatal(err)
+	}
+	seconds, _, _ := strings.Cut(string(text), " ")
+	up, err := strconv.ParseFloat(seconds, 64)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return up * 100
 }
 
 func TestAColdStartTakesAnInterpreterThatWaits(t *testing.T) {
 	b := newBench(t)
-	code := "import os\ndef main(e, c):\n    return [os.environ['AWS_LAMBDA_FUNCTION_NAME'], os.getcwd(), open('/var/task/app.py').read().count('#')]\n"
-	blank := b.waiting()
-	b.create("first", code+"#")
-	b.create("second", code+"##")
-	for n, name := range []string{"first", "second"} {
-		out, err := b.invoke(name, "{}")
-		if want := fmt.Sprintf(`["%s", "/var/task", %d]`, name, 2+n); err != nil || string(out.Payload) != want {
-			t.Errorf("%s: want %s, got %s %v", name, want, out.Payload, err)
-		}
+	b.awaitBlank()
+	now := sinceBoot(t)
+	b.create("first", `import os
+def main(e, c):
+    began = int(open("/proc/self/stat").read().rsplit(")")[-1].split()[19])
+    return {"began": began, "name": os.environ["AWS_LAMBDA_FUNCTION_NAME"], "folder": os.getcwd(), "files": os.listdir("/var/task")}
+`)
+	out, err := b.invoke("first", "{}")
+	if err != nil {
+		t.Fatal(err)
 	}
-	if name := blank.program.name; name != "first" {
-		t.Errorf("the waiting interpreter serves %q", name)
+	var told struct {
+		Began        float64
+		Name, Folder string
+		Files        []string
+	}
+	if err := json.Unmarshal(out.Payload, &told); err != nil || told.Name != "first" || told.Folder != "/var/task" || strings.Join(told.Files, " ") != "app.py" {
+		t.Errorf("%s %v", out.Payload, err)
+	}
+	if told.Began > now {
+		t.Errorf("the interpreter began at %v, after the function was made at %v", told.Began, now)
 	}
 }
 
 func TestABlankThatHasEndedIsPassedOver(t *testing.T) {
 	b := newBench(t)
-	b.waiting().proc.Kill()
+	ready := b.awaitBlank().ready
+	dead := <-ready
+	dead.proc.Kill()
+	for put := false; !put; {
+		select {
+		case ready <- dead:
+			put = true
+		case other := <-ready:
+			other.kill()
+		}
+	}
 	b.create("next", echo)
 	if out, err := b.invoke("next", "7"); err != nil || string(out.Payload) != "7" {
 		t.Errorf("%v %v", out, err)
@@ -48,10 +83,6 @@ func TestABlankThatHasEndedIsPassedOver(t *testing.T) {
 
 func TestBlanksEndWhenTheirRuntimeIsNoLongerUsed(t *testing.T) {
 	b := newBench(t, func(c *Config, _ *Deps) { c.IdleTimeout = time.Second })
-	blank := b.waiting()
-	select {
-	case <-blank.proc.Gone():
-	case <-time.After(time.Minute):
-		t.Error("the interpreter still waits")
-	}
+	b.awaitBlank()
+	wait.Until(t, time.Minute, "an interpreter still waits", func() bool { return len(runtimeStates()) == 0 })
 }
