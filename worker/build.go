@@ -15,6 +15,9 @@ const noteAfter = 500 * time.Millisecond
 // build returns once the script's function exists. A built one is known without
 // a round trip; otherwise the delivery is parked and takes no turn.
 func (w *Worker) build(h *held) error {
+	if h.hasTurn() {
+		return nil // known when it got its turn
+	}
 	if built, ok := w.deps.Builds.Known(h.run.Script); ok {
 		h.built = built
 		return nil

@@ -11,12 +11,15 @@ import (
 )
 
 // claim claims the run in the ledger, and so learns its earlier outcome; no run
-// is answered without its claim.
+// is answered without its claim. The claim of a run that is ready begins it too,
+// unless it was cancelled or tried before.
 func (w *Worker) claim(h *held) error {
 	if err := context.Cause(h.wait); err != nil {
 		return err
 	}
-	grant, err := w.outbox.Claim(h.wait, ledger.Claim{Entry: ledger.EntryOf(h.run), Owner: h.owner(w.cfg.Name)})
+	grant, err := w.outbox.Claim(h.wait, ledger.Claim{
+		Entry: ledger.EntryOf(h.run), Owner: h.owner(w.cfg.Name), Begin: h.begins,
+	})
 	var held *outbox.HeldError
 	if err == nil || errors.Is(err, outbox.ErrPublished) || errors.As(err, &held) {
 		w.breaker.Close() // the ledger answers
@@ -26,7 +29,17 @@ func (w *Worker) claim(h *held) error {
 	}
 	h.granted(grant.Hold, grant.Sent)
 	h.attempts = grant.Attempts
-	return w.admit(h, grant.Cancelled)
+	if !grant.Hold.Invoking {
+		return w.admit(h, grant.Cancelled)
+	}
+	if err := context.Cause(h.wait); err != nil {
+		return err // it is released, and its attempt taken back
+	}
+	if h.lapsed(claimTTL) {
+		return errLapsed
+	}
+	w.begun(h, grant.Hold)
+	return nil
 }
 
 // admit decides whether a claimed run is begun.

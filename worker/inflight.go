@@ -9,6 +9,7 @@ import (
 	"go.uber.org/zap"
 
 	"github.com/scriptfleet/scriptfleet/pkg/builds"
+	"github.com/scriptfleet/scriptfleet/pkg/function"
 	"github.com/scriptfleet/scriptfleet/pkg/ledger"
 	"github.com/scriptfleet/scriptfleet/pkg/queue"
 	"github.com/scriptfleet/scriptfleet/pkg/run"
@@ -35,7 +36,11 @@ type held struct {
 	attempts int // invocations begun, those of this worker included
 	built    builds.Built
 	began    time.Time // start of the run's turn; zero without one
-	returned bool      // its function has answered
+	payload  []byte    // of the invocation, once it is made; with the credentials in it
+	begins   bool      // its claim begins it too
+
+	credentials *function.Credentials // nil if the request names none
+	returned    bool                  // its function has answered
 
 	// work ends when the claim is lost, or when the worker's own work ends. wait
 	// is for everything before the invocation: it also ends when the worker
@@ -72,6 +77,8 @@ func (h *held) expireAt(t time.Time) {
 
 // owner is the claim's owner, unique for each delivery in each worker.
 func (h *held) owner(worker string) string { return worker + "/" + h.delivery.Handle }
+
+func (h *held) hasTurn() bool { return !h.began.IsZero() }
 
 // granted records a claim that a call sent at the given time was granted. The
 // heartbeat renews it from now on.

@@ -17,17 +17,15 @@ const initAllowance = 15 * time.Second
 
 // invoke runs the script once, and reads its function's answer.
 func (w *Worker) invoke(h *held) (function.Outcome, error) {
-	payload, credentials, err := w.payload(h)
-	if err != nil {
-		return function.Outcome{}, err
-	}
-	if err := w.begin(h); err != nil {
-		return function.Outcome{}, err
+	if !h.invoked() {
+		if err := w.begin(h); err != nil {
+			return function.Outcome{}, err
+		}
 	}
 	w.metrics.invoked.Inc()
 	ctx, cancel := context.WithTimeout(h.work, time.Duration(h.run.Script.TimeoutSeconds)*time.Second+initAllowance)
 	defer cancel()
-	inv, err := w.deps.Functions.Invoke(ctx, h.run.Tenant, h.built.Function, payload)
+	inv, err := w.deps.Functions.Invoke(ctx, h.run.Tenant, h.built.Function, h.payload)
 	if err != nil {
 		h.timeline.Mark(run.StageExecute, time.Now())
 		w.metrics.refused.WithLabelValues(string(classOf(err))).Inc()
@@ -36,7 +34,7 @@ func (w *Worker) invoke(h *held) (function.Outcome, error) {
 	h.returned = true
 	w.turns.succeeded()
 	out := function.Read(inv, h.run.Script)
-	out.Hide(credentials)
+	out.Hide(h.credentials)
 	h.timeline.Spend(run.StageInit, out.Report.Init, time.Now())
 	h.timeline.Mark(run.StageExecute, time.Now())
 	return out, nil
@@ -61,8 +59,11 @@ func (w *Worker) payload(h *held) (body []byte, credentials *function.Credential
 	return body, credentials, nil
 }
 
-// begin counts the attempt in the ledger: from here on the script may have run.
-func (w *Worker) begin(h *held) error {
+// begin makes the payload, and counts the attempt in the ledger.
+func (w *Worker) begin(h *held) (err error) {
+	if h.payload, h.credentials, err = w.payload(h); err != nil {
+		return err
+	}
 	hold, _ := h.currentHold()
 	for try := 1; ; try++ {
 		if h.lapsed(claimTTL) {
@@ -70,17 +71,21 @@ func (w *Worker) begin(h *held) error {
 		}
 		err := w.outbox.Begin(h.wait, hold)
 		if err == nil {
-			hold = hold.Begun()
-			break
+			w.begun(h, hold.Begun())
+			return nil
 		}
 		if !errors.Is(err, ledger.ErrUnavailable) || !w.again(h.wait, err, try) {
 			return err
 		}
 	}
+}
+
+// begun records that the ledger has counted the attempt: from here on the script
+// may have executed.
+func (w *Worker) begun(h *held, hold ledger.Hold) {
 	h.begun(hold)
 	h.attempts = max(hold.Attempts, h.attempts+1)
 	if h.attempts == 1 {
 		w.budget.earn()
 	}
-	return nil
 }

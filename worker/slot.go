@@ -15,9 +15,12 @@ import (
 // for cappedWait, to follow the tenant's next run here that ends; then it is
 // put back.
 func (w *Worker) slot(h *held) error {
+	if h.hasTurn() {
+		return nil
+	}
 	var patience context.Context
 	for {
-		over, err := w.turn(h)
+		over, err := w.turn(h.wait, h)
 		if over == nil {
 			return err
 		}
@@ -43,9 +46,9 @@ type overCap struct {
 func (o *overCap) Error() string { return o.why }
 
 // turn takes the run's turn, and then its tenant's slots.
-func (w *Worker) turn(h *held) (*overCap, error) {
+func (w *Worker) turn(ctx context.Context, h *held) (*overCap, error) {
 	limits := w.deps.Tenants.Limits(h.run.Tenant)
-	if err := w.turns.take(h.wait, h.run.Tenant, float64(limits.Weight)); err != nil {
+	if err := w.turns.take(ctx, h.run.Tenant, float64(limits.Weight)); err != nil {
 		return nil, err
 	}
 	h.began = time.Now()
@@ -108,7 +111,7 @@ func (w *Worker) takeSlots(h *held, limits tenant.Limits) (*overCap, error) {
 // giveBack gives back a run's turn and slots: the turn at once, and the slots
 // in a goroutine of their own, so that the result does not wait for them.
 func (w *Worker) giveBack(h *held) {
-	if h.began.IsZero() {
+	if !h.hasTurn() {
 		return
 	}
 	h.giving.Go(func() {

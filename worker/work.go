@@ -21,6 +21,9 @@ func (w *Worker) walk(h *held) (function.Outcome, error) {
 	if err := w.decode(h); err != nil {
 		return function.Outcome{}, err
 	}
+	if err := w.ready(h); err != nil {
+		return function.Outcome{}, err
+	}
 	if err := w.claim(h); err != nil {
 		return function.Outcome{}, err
 	}

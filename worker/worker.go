@@ -4,7 +4,7 @@
 // Each delivery in hand has its own goroutine, which takes the steps in order.
 // work.go has the order; each step is in the file of its name:
 //
-//	receive ─▶ (decode ─▶ claim ─▶ build ─▶ slot ─▶ invoke) work ─▶ verdict ─▶ settle
+//	receive ─▶ (decode ─▶ ready ─▶ claim ─▶ build ─▶ slot ─▶ invoke) work ─▶ verdict ─▶ settle
 //
 // A step fails with an error that names the obstacle. Only verdict.go decides
 // what that error means for the run.
