@@ -12,6 +12,7 @@ const (
 	ledgerFence      mechanism = "a result is written down by a compare of fences"
 	leaseRenewal     mechanism = "leases are renewed"
 	ledgerClaim      mechanism = "a run is claimed before it is worked on"
+	claimBegins      mechanism = "a claim that begins a run counts its attempt"
 	claimRenewal     mechanism = "claims are renewed"
 	heartbeat        mechanism = "deliveries in hand are extended"
 	sendBeforeDelete mechanism = "what a delivery became is sent before the delivery is deleted"
@@ -36,16 +37,17 @@ func (p *plan) favour(off mechanism) {
 const enough = 2000
 
 func TestSimulationFailsWithoutTheFenceOfRecords(t *testing.T)   { fails(t, recordFence, 1) }
-func TestSimulationFailsWithoutTheFenceOfTheLedger(t *testing.T) { fails(t, ledgerFence, 35) }
+func TestSimulationFailsWithoutTheFenceOfTheLedger(t *testing.T) { fails(t, ledgerFence, 56) }
 func TestSimulationFailsWithoutRenewingLeases(t *testing.T)      { fails(t, leaseRenewal, 1) }
 func TestSimulationFailsWithoutClaims(t *testing.T)              { fails(t, ledgerClaim, 1) }
+func TestSimulationFailsWhereAClaimCountsNoAttempt(t *testing.T) { fails(t, claimBegins, 1) }
 func TestSimulationFailsWithoutRenewingClaims(t *testing.T)      { fails(t, claimRenewal, 1) }
 func TestSimulationFailsWithoutTheHeartbeat(t *testing.T)        { fails(t, heartbeat, 1) }
 func TestSimulationFailsWhereDeletesGoFirst(t *testing.T)        { fails(t, sendBeforeDelete, 1) }
 func TestSimulationFailsWhereASendsAnswerIsIgnored(t *testing.T) { fails(t, sendsAnswer, 1) }
 func TestSimulationFailsWithoutParking(t *testing.T)             { fails(t, parking, 1) }
 func TestSimulationFailsWithoutTheAtMostOnceGuard(t *testing.T)  { fails(t, atMostOnce, 1) }
-func TestSimulationFailsWithoutSuspicion(t *testing.T)           { fails(t, suspicion, 20) }
+func TestSimulationFailsWithoutSuspicion(t *testing.T)           { fails(t, suspicion, 85) }
 
 // fails runs seeds with a mechanism switched off until a promise breaks. The
 // first seed is close to one that is known to fail.

@@ -58,7 +58,8 @@ type event struct {
 
 // telling are the calls between which a crash is most revealing.
 var telling = []string{
-	"ledger.Claim", "ledger.Renew", "ledger.Invoking", "ledger.Finish", "ledger.Published", "ledger.Release",
+	// Claims, begins, finishes and notes are all made by Together.
+	"ledger.Together", "ledger.Renew", "ledger.Together", "ledger.Together", "ledger.Together", "ledger.Release",
 	"lease.Acquire", "lease.Renew", "record.Get", "record.Put", "queue.Send", "queue.Delete", "queue.Extend",
 	"lambda.FindLayer", "lambda.PublishLayer", "lambda.Create", "lambda.Await", "lambda.Invoke",
 }

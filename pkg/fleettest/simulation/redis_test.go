@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"slices"
 	"time"
 
 	"github.com/scriptfleet/scriptfleet/pkg/builds"
@@ -93,6 +94,13 @@ func (l *siteLedger) claims(cs []ledger.Claim, as []ledger.Answer) {
 
 // Together is one call of Redis: it fails, or its answer is lost, as a whole.
 func (l *siteLedger) Together(ctx context.Context, cs ledger.Calls) ledger.Answers {
+	begins := make([]bool, len(cs.Claims))
+	if l.s.f.off == claimBegins {
+		cs.Claims = slices.Clone(cs.Claims)
+		for i := range cs.Claims {
+			begins[i], cs.Claims[i].Begin = cs.Claims[i].Begin, false
+		}
+	}
 	as, err := redis(ctx, l.s, "ledger.Together", ledger.ErrUnavailable, func(ctx context.Context) (ledger.Answers, error) { return l.Ledger.Together(ctx, cs), nil })
 	if err != nil {
 		as = ledger.NewAnswers(cs)
@@ -102,6 +110,11 @@ func (l *siteLedger) Together(ctx context.Context, cs ledger.Calls) ledger.Answe
 			}
 		}
 		return as
+	}
+	for i, a := range as.Claims {
+		if begins[i] && a.Granted && a.Attempts == 0 && !a.Cancelled {
+			as.Claims[i].Hold = a.Hold.Begun()
+		}
 	}
 	l.claims(cs.Claims, as.Claims)
 	l.finishes(cs.Finishes, as.Finishes)
