@@ -31,6 +31,14 @@ var notOurs = []string{"INSTALLER", "REQUESTED", "direct_url.json", "uv_cache.js
 
 const distInfo = ".dist-info"
 
+// notForRuns are folders that nothing in a run reads. Those of awscli are for
+// its help pages: two thirds of the files of an aws-cli layer.
+var notForRuns = []string{"awscli/examples/", "awscli/topics/"}
+
+func forNoRun(name string) bool {
+	return slices.ContainsFunc(notForRuns, func(folder string) bool { return strings.HasPrefix(name, folder) })
+}
+
 // readTree reads the installed files as the layer's. Files that differ between
 // builds are left out or rewritten, so that the same wheels make the same layer
 // with either installer.
@@ -69,6 +77,8 @@ func readFile(p, name string, d fs.DirEntry) (f file, keep bool, err error) {
 	inDist := strings.HasSuffix(strings.TrimSuffix(dir, "/"), distInfo)
 	f = file{name: name, path: p, size: info.Size(), executable: info.Mode()&0o100 != 0}
 	switch {
+	case forNoRun(name):
+		return file{}, false, nil
 	case name == ".lock", inDist && slices.Contains(notOurs, base):
 		return file{}, false, nil
 	case inDist && base == "RECORD":
@@ -100,7 +110,7 @@ func stableRecord(p string) ([]byte, error) {
 		name := filepath.ToSlash(row[0])
 		dir, base := path.Split(name)
 		return strings.HasPrefix(name, "../") || strings.HasPrefix(name, "bin/") || path.IsAbs(name) ||
-			strings.HasSuffix(name, ".pyc") ||
+			strings.HasSuffix(name, ".pyc") || forNoRun(name) ||
 			strings.HasSuffix(strings.TrimSuffix(dir, "/"), distInfo) && slices.Contains(notOurs, base)
 	})
 	slices.SortFunc(rows, slices.Compare)

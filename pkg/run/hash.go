@@ -12,7 +12,7 @@ import (
 
 // RecipeVersion is part of every [EnvHash]. Raise it with every change of
 // pkg/layer that makes another layer from the same requirements.
-const RecipeVersion = "2"
+const RecipeVersion = "3"
 
 const (
 	hashChars       = 26 // 130 bits

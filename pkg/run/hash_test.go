@@ -37,7 +37,7 @@ func TestKeyIsOfTenantSourceAndIDAlone(t *testing.T) {
 func TestHashesStayWhatTheyAre(t *testing.T) {
 	r := decoded(t, PolicyConfig{Handler: "h"}, event("data.requirements", `"requests==2.32.3"`))
 	got := [3]string{string(r.Key), string(r.Script.EnvHash), string(r.Script.Hash)}
-	want := [3]string{"swjex2tcjn6glw2aseygkgvhua", "qucqunrtfsaiojxpqviqahqsll", "3shrfrvc6jbudrr5vpn327aaop"}
+	want := [3]string{"swjex2tcjn6glw2aseygkgvhua", "vkdqbivdvrlhweri3miuv3ubjz", "astrzse7kwe6dopi3dandoodmc"}
 	if got != want {
 		t.Errorf("got %q, want %q", got, want)
 	}
