@@ -19,7 +19,7 @@ func (w *Worker) build(h *held) error {
 		return nil // known when it got its turn
 	}
 	if built, ok := w.deps.Builds.Known(h.run.Script); ok {
-		h.built = built
+		h.use(built)
 		return nil
 	}
 	h.timeline.Mark(run.StageQueue, time.Now())
@@ -41,7 +41,7 @@ func (w *Worker) build(h *held) error {
 	if errors.As(err, &failed) {
 		built = failed.Built
 	}
-	h.built = built
+	h.use(built)
 	if built.Led > 0 {
 		h.timeline.Spend(run.StageBuildWait, built.Waited, time.Now())
 		h.timeline.Mark(run.StageBuild, time.Now())
@@ -50,6 +50,14 @@ func (w *Worker) build(h *held) error {
 		h.timeline.Mark(run.StageBuildWait, time.Now())
 	}
 	return err
+}
+
+// use notes what was built for the run.
+func (h *held) use(built builds.Built) {
+	h.built = built
+	if built.Script.Hash != "" {
+		h.run.Script = built.Script
+	}
 }
 
 func (w *Worker) whoBuilds(s run.Script) string {

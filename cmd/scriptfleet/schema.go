@@ -34,7 +34,7 @@ func schemaFiles() map[string]string {
 		panic(err) // they are in the binary
 	}
 	for _, e := range entries {
-		command := strings.ReplaceAll(strings.TrimSuffix(e.Name(), ".schema.json"), "-", " ")
+		command := strings.Replace(strings.TrimSuffix(e.Name(), ".schema.json"), "-", " ", 1)
 		files[command] = "schemas/" + e.Name()
 	}
 	return files

@@ -27,6 +27,7 @@ var outputs = map[string]any{
 	"functions list": shownFunction{}, "functions remove": shownFunction{},
 	"tenants list": shownTenant{}, "tenants pause": edited{}, "tenants resume": edited{},
 	"credentials list": shownCredential{}, "scripts list": shownScript{},
+	"packages list": deniedPackage{}, "packages used-by": packageUse{}, "packages deny": changedPackage{}, "packages allow": changedPackage{},
 }
 
 // schemaOf is the schema of a type by its JSON tags; the tag about describes a

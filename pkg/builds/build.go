@@ -62,7 +62,8 @@ const (
 
 // Built is the answer of Ensure and Known.
 type Built struct {
-	Function string // the name to invoke
+	Function string     // the name to invoke
+	Script   run.Script // what it was built of: the caller's, or that without denied packages
 	Outcome  run.BuildOutcome
 	Packages []string      // of its layer, as far as this worker knows them; see run.Names
 	WaitedOn string        // the worker that led the build, where Outcome is waited

@@ -26,6 +26,8 @@ type Builder struct {
 	failed *memory[run.ScriptHash, Record] // records of failed builds
 	layers *memory[run.EnvHash, Record]    // records of built layers
 
+	verdicts *memory[run.EnvHash, verdict]
+
 	ctx     context.Context // ended by Close; ends all flights
 	cancel  context.CancelCauseFunc
 	flights flights
@@ -45,6 +47,7 @@ func New(cfg Config, deps Deps) *Builder {
 		known:     newMemory[run.ScriptHash, int64](cfg.MaxKnown),
 		failed:    newMemory[run.ScriptHash, Record](min(cfg.MaxKnown, maxFailed)),
 		layers:    newMemory[run.EnvHash, Record](cfg.MaxKnown),
+		verdicts:  newMemory[run.EnvHash, verdict](cfg.MaxKnown),
 		flights:   flights{byKey: make(map[string]*flight)},
 	}
 	b.places = newPlaces(cfg.MaxBuilds, b.metrics.queue)
@@ -55,10 +58,14 @@ func New(cfg Config, deps Deps) *Builder {
 // Known tells whether the script's function is known to be built, from this
 // worker's memory alone. It makes no round trip, so a warm run asks it first.
 func (b *Builder) Known(s run.Script) (Built, bool) {
+	s, ok := b.allowed(s)
+	if !ok {
+		return Built{}, false
+	}
 	if _, ok := b.known.get(s.Hash); !ok {
 		return Built{}, false
 	}
-	return Built{Function: b.function(s), Outcome: run.BuildReused, Packages: b.packages(s)}, true
+	return Built{Function: b.function(s), Script: s, Outcome: run.BuildReused, Packages: b.packages(s)}, true
 }
 
 // Ensure returns once the script's function is built, by this call, by another
@@ -70,6 +77,15 @@ func (b *Builder) Ensure(ctx context.Context, s run.Script, p Priority) (Built, 
 	if built, ok := b.Known(s); ok {
 		return built, nil
 	}
+	if _, ok := b.allowed(s); !ok {
+		if err := b.judgeEnv(ctx, s); err != nil {
+			if ctx.Err() != nil {
+				return Built{}, context.Cause(ctx)
+			}
+			return Built{}, &FailedError{Built: Built{Outcome: run.BuildDidFail}, Reason: reason(err)}
+		}
+	}
+	s, _ = b.allowed(s)
 	if rec, ok := b.failed.get(s.Hash); ok && rec.remembered() {
 		return b.answer(s, outcome{record: rec, how: run.BuildRememberedFailure})
 	}
@@ -84,6 +100,7 @@ func (b *Builder) Ensure(ctx context.Context, s run.Script, p Priority) (Built, 
 // for the function, deletes it if it is Failed, and builds it if it does not
 // exist.
 func (b *Builder) Forget(ctx context.Context, s run.Script) error {
+	s, _ = b.allowed(s)
 	fence, ok := b.known.get(s.Hash)
 	if !ok { // another run has called Forget already
 		return nil
@@ -142,6 +159,7 @@ func (b *Builder) answer(s run.Script, out outcome) (Built, error) {
 	if out.record.Failure != nil {
 		return Built{}, &FailedError{Built: built, Reason: out.record.Failure}
 	}
+	built.Script = s
 	built.Function, built.Packages = b.function(s), b.packages(s)
 	return built, nil
 }

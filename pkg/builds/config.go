@@ -49,6 +49,7 @@ type Deps struct {
 	Maker      function.Maker
 	Layers     Layers
 	Packager   Packager
+	Denied     func() run.Denied // packages that no layer may have; nil for none
 	Log        *zap.Logger
 	Registerer prometheus.Registerer
 }

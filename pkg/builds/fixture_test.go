@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -39,6 +40,7 @@ type fleet struct {
 	leases  *memlease.Leases
 	records *memrecords.Records
 	limiter ratelimit.Limiter
+	denied  atomic.Pointer[run.Denied]
 	workers []*worker
 	over    chan struct{} // closed when the test ends
 }
@@ -122,10 +124,17 @@ func (fl *fleet) add(cfg builds.Config) *worker {
 	cfg.Worker, cfg.LeaseTTL = w.name, ttl
 	w.Builder = builds.New(cfg, builds.Deps{
 		Leases: w.redis, Records: w.redis, Limiter: fl.limiter, Maker: &caller{fl.lambda, w},
-		Layers: &siteLayers{fl.layers, w}, Packager: fl.packer, Log: zap.NewNop(), Registerer: w.metrics,
+		Layers: &siteLayers{fl.layers, w}, Packager: fl.packer, Denied: fl.isDenied, Log: zap.NewNop(), Registerer: w.metrics,
 	})
 	fl.workers = append(fl.workers, w)
 	return w
+}
+
+func (fl *fleet) isDenied() run.Denied {
+	if d := fl.denied.Load(); d != nil {
+		return *d
+	}
+	return run.Denied{}
 }
 
 // redis is one worker's connection to Redis. fault, where set, is called before

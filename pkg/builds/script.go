@@ -3,6 +3,7 @@ package builds
 import (
 	"context"
 	"fmt"
+	"strings"
 
 	"github.com/scriptfleet/scriptfleet/pkg/function"
 	"github.com/scriptfleet/scriptfleet/pkg/run"
@@ -118,8 +119,22 @@ func (t *term) spec(name string, zip []byte, layers []string) function.Spec {
 		Runtime: s.Runtime.Lambda, Handler: t.cfg.HandlerName, RoleARN: t.cfg.RoleARN,
 		TimeoutSeconds: s.TimeoutSeconds, MemoryMB: s.MemoryMB, Arch: s.Arch,
 		Tags:        map[string]string{function.TagTenant: s.Tenant},
-		Description: fmt.Sprintf("A script of %s; env %s", s.Tenant, orNone(string(s.EnvHash))),
+		Description: fmt.Sprintf(description, s.Tenant, orNone(string(s.EnvHash))),
 	}
+}
+
+// description describes a function; Described reads it.
+const description = "A script of %s; env %s"
+
+// Described reads the tenant and the env out of a function's description. The
+// env is empty for a script without requirements.
+func Described(text string) (tenant string, env run.EnvHash, ok bool) {
+	text, begins := strings.CutPrefix(text, "A script of ")
+	tenant, hash, ends := strings.Cut(text, "; env ")
+	if hash == orNone("") {
+		hash = ""
+	}
+	return tenant, run.EnvHash(hash), begins && ends
 }
 
 // layers returns the ARN of the env's layer, or none for a script without

@@ -37,7 +37,7 @@ const greets = "import acme_greeting\ndef main(input):\n    return acme_greeting
 // initech leads nowhere.
 func withPackages(t *testing.T, args ...string) *fleet {
 	t.Helper()
-	own := pypitest.Private(t, "acme", indexPassword, greeting("1.0", "private"))
+	own := pypitest.Private(t, "acme", indexPassword, greeting("0.9", "older"), greeting("1.0", "private"))
 	kept := filepath.Join(t.TempDir(), "index-secret")
 	if err := os.WriteFile(kept, []byte("acme:"+indexPassword+"\n"), 0o600); err != nil {
 		t.Fatal(err)
@@ -57,6 +57,7 @@ func withPackages(t *testing.T, args ...string) *fleet {
 	public := pypitest.Serve(t, greeting("9.9", "public"), pypitest.Wheel{Name: "elsewhere", Version: "1"})
 	local, set := StartLocal(t, checked, program.Environment(ofTheTests("AWS_ENDPOINT_URL_SECRETS_MANAGER="+mototest.URL)...),
 		append([]string{"--partitions", "2", "--poll-wait", "1s", "--tenants", settings, "--index", public}, args...)...)
+	set["SCRIPTFLEET_TENANTS"] = settings
 	return &fleet{t: t, local: local, set: set}
 }
 
@@ -102,6 +103,38 @@ func TestATenantsPackagesComeFromItsOwnIndex(t *testing.T) {
 				t.Errorf("it is in %s", where)
 			}
 		}
+	})
+	t.Run("a denied package is used no more", func(t *testing.T) {
+		packages := func(args ...string) string {
+			t.Helper()
+			got := command(t, f.env(), "", append([]string{"packages"}, args...)...)
+			if got.Code != 0 {
+				t.Fatalf("packages %q exits %d: %s", args, got.Code, got.Stderr)
+			}
+			return got.Stdout
+		}
+		users := packages("used-by", "acme-greeting==1.0.0")
+		if strings.Count(users, "acme-greeting==1.0 ") != 2 || !strings.Contains(users, " globex ") || strings.Contains(users, "hooli") {
+			t.Errorf("used by:\n%s", users)
+		}
+		before := f.runs(t, "acme", "acme-greeting", "--event")
+		packages("deny", "Acme_Greeting==1.0", "--reason", "it is rude", "--ask", "security@acme.example")
+		if list := packages("list", "--json"); !strings.Contains(list, `"package":"acme-greeting==1","reason":"it is rude","ask":"security@acme.example"`) {
+			t.Errorf("the list is %s", list)
+		}
+		eventually(t, "the denied version is used", func() bool { return f.runs(t, "acme", "acme-greeting").Stdout == "\"older\"\n" })
+		pinned := f.runs(t, "acme", "acme-greeting==1.0")
+		for _, says := range []string{"PackageDenied", "acme-greeting==1.0", "it is rude", "security@acme.example"} {
+			if pinned.Code != 3 || !strings.Contains(pinned.Stderr, says) {
+				t.Errorf("%s is not told: %s", says, pinned.Stderr)
+			}
+		}
+		packages("allow", "acme-greeting==1.0")
+		function := regexp.MustCompile(`"script_hash":"[^"]+"`)
+		eventually(t, "the function from before is not used again", func() bool {
+			after := f.runs(t, "acme", "acme-greeting", "--event")
+			return strings.Contains(after.Stdout, `"private"`) && function.FindString(after.Stdout) == function.FindString(before.Stdout) && strings.Contains(after.Stdout, `"outcome":"reused"`)
+		})
 	})
 	t.Run("what was resolved can be locked", func(t *testing.T) {
 		lock := f.runs(t, "acme", "acme-greeting", "--lock")

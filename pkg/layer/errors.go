@@ -13,6 +13,7 @@ const (
 	TypeRequirementConflict = "RequirementConflict"  // author: two requirements exclude each other
 	TypeNoWheel             = "NoWheel"              // author: no wheel for this Python and platform
 	TypeHashMismatch        = "HashMismatch"         // author: the index has another file than the requirements allow
+	TypePackageDenied       = "PackageDenied"        // author: the operator denies the package
 	TypePartOfPython        = "PartOfPython"         // author: a module of the standard library
 	TypeEnvTooLarge         = "EnvTooLarge"          // author: over Lambda's limit, unpacked
 	TypeInvalidRequirement  = run.InvalidRequirement // author: a line that the installer can't read

@@ -59,7 +59,7 @@ func refuseUnsafe(reqs string) error {
 // withUV installs with uv, which resolves for any version of Python with any
 // other.
 func (in installer) withUV(ctx context.Context, s run.Script, w workshop, log *buildLog) error {
-	args := []string{"pip", "install", "--requirements", w.reqs, "--target", w.target}
+	args := []string{"pip", "install", "--requirements", w.reqs, "--constraints", w.constraints(), "--target", w.target}
 	args = append(args, in.uvFlags(s, w)...)
 	log.line(fmt.Sprintf("installing for %s with uv", s.Runtime.Name))
 	out, err := in.uvCommand(args, s, w).run(ctx, log)
@@ -130,7 +130,7 @@ func (in installer) withPip(ctx context.Context, s run.Script, w workshop, log *
 		return noInstaller(s.Runtime)
 	}
 	log.line(fmt.Sprintf("installing for %s with pip, for want of uv: this takes longer, and pip gives up on some requirements that uv resolves", s.Runtime.Name))
-	args := append([]string{"-m", "pip", "install", "--requirement", w.reqs, "--target", w.target}, in.pipFlags(s)...)
+	args := append([]string{"-m", "pip", "install", "--requirement", w.reqs, "--constraint", w.constraints(), "--target", w.target}, in.pipFlags(s)...)
 	pip := in.pipCommand(args, python, w)
 	pip.most = 20_000 // pip lists all versions that it has tried
 	out, err := pip.run(ctx, log)

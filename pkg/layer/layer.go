@@ -46,6 +46,9 @@ type Deps struct {
 	// tenant has one.
 	PrivateIndex func(ctx context.Context, s run.Script) (PrivateIndex, error)
 
+	// Denied are the packages that no layer may have; nil for none.
+	Denied func() run.Denied
+
 	// Progress is called with each line of a build's log. It must not block;
 	// builds call it concurrently. May be nil.
 	Progress func(env run.EnvHash, line string)
@@ -161,7 +164,8 @@ func (b *Builder) kept(env run.EnvHash) (Layer, bool) {
 	l, err := b.cache.get(env)
 	if err == nil {
 		l.Cached = true
-		return l, len(l.Packages) > 0 // an older version kept none
+		_, denied := b.denied().First(l.Packages)
+		return l, !denied && len(l.Packages) > 0 // an older version kept none
 	}
 	if !errors.Is(err, os.ErrNotExist) {
 		b.deps.Log.Warn("discarded a kept layer, building it again", zap.String("env_hash", string(env)), zap.Error(err))

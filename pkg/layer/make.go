@@ -116,8 +116,12 @@ func (b *Builder) install(ctx context.Context, s run.Script, work workshop, log 
 	if installer, err = installer.of(ctx, s, b.deps.PrivateIndex); err != nil {
 		return installer, nil, err
 	}
+	denied := b.denied()
+	if err := refuseDenied(denied, s); err != nil {
+		return installer, nil, err
+	}
 	if err := installer.install(ctx, s, work, log); err != nil {
-		return installer, nil, installer.ofPrivate(err, s)
+		return installer, nil, becauseDenied(denied, installer.ofPrivate(err, s))
 	}
 	if err := dropBytecode(work.target); err != nil {
 		return installer, nil, err
@@ -125,6 +129,9 @@ func (b *Builder) install(ctx context.Context, s run.Script, work workshop, log 
 	installed, err := readTree(work.target)
 	if err != nil {
 		return installer, nil, err
+	}
+	if p, found := denied.First(installed.resolved()); found {
+		return installer, nil, packageDenied(denied, p, installed.whoNeeds(p.Name))
 	}
 	files, err = withoutShadows(installed, s, work, log)
 	return installer, files, err
@@ -141,9 +148,11 @@ func (b *Builder) openWorkshop(s run.Script) (workshop, error) {
 		home:   root,
 		reqs:   filepath.Join(root, "requirements.txt"),
 	}
-	if err := os.WriteFile(w.reqs, []byte(strings.TrimRight(s.Requirements, "\n")+"\n"), 0o644); err != nil {
-		os.RemoveAll(root)
-		return workshop{}, fmt.Errorf("write requirements: %w", err)
+	for path, text := range map[string]string{w.reqs: strings.TrimRight(s.Requirements, "\n") + "\n", w.constraints(): b.denied().Constraints()} {
+		if err := os.WriteFile(path, []byte(text), 0o644); err != nil {
+			os.RemoveAll(root)
+			return workshop{}, fmt.Errorf("write requirements: %w", err)
+		}
 	}
 	return w, nil
 }

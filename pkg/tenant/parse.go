@@ -43,6 +43,8 @@ func Parse(data []byte) (*Settings, error) {
 			return s.readUnknown(p, path)
 		case "defaults":
 			return s.readDefaults(p, path)
+		case "denied_packages":
+			return s.readDenied(p, path)
 		case "tenants":
 			return p.object(path, func(name, path string) error {
 				e, g, err := p.tenant(name, path)

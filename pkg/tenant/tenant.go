@@ -3,6 +3,7 @@
 //
 //	{ "unknown": "defaults",
 //	  "defaults": { "max_running": 50, "weight": 1, "max_backlog": 10000, "partitions": 2 },
+//	  "denied_packages": { "ask": "security@example.com", "packages": { "requests==2.31.0": "CVE-2024-35195" } },
 //	  "tenants": { "acme": { "max_running": 200, "weight": 4,
 //	                         "external_id": "5f0c…",
 //	                         "credentials": { "aws-prod": { "role_arn": "arn:aws:iam::123456789012:role/scriptfleet",
@@ -44,6 +45,7 @@ type Settings struct {
 	defaults      Limits
 	set           bool // defaults is set; false in the zero value
 	refuseUnknown bool
+	denied        run.Denied
 	tenants       map[string]*entry
 }
 

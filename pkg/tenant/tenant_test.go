@@ -117,6 +117,10 @@ func TestATenantFindsItsOwnCredentialsAlone(t *testing.T) {
 
 // faulty maps faulty files to the field that the error has to name.
 var faulty = map[string]string{
+	`{"denied_packages":{"packages":{"requests>=2":""}}}`:                                        "denied_packages.packages.requests>=2",
+	`{"denied_packages":{"packages":{"requests":1}}}`:                                            "denied_packages.packages.requests",
+	`{"denied_packages":{"ask":"a\nb"}}`:                                                         "denied_packages.ask",
+	`{"denied_packages":["requests"]}`:                                                           "denied_packages",
 	`{"tenants":{"acme":{"package_index":{"secret":"env:A"}}}}`:                                  "tenants.acme.package_index.url",
 	`{"tenants":{"acme":{"package_index":{"url":"https://u:p@a.example/simple/"}}}}`:             "tenants.acme.package_index.url",
 	`{"tenants":{"acme":{"package_index":{"url":"ftp://a.example/"}}}}`:                          "tenants.acme.package_index.url",

@@ -128,7 +128,7 @@ func (f *Fleet) layers(ctx context.Context, w config.Worker, progress func(run.E
 		return nil, nil, fmt.Errorf("find a folder for built layers: %w; give --cache-dir", err)
 	}
 	layers, err := layer.New(layer.Config{CacheDir: w.CacheDir, UV: w.UV, Index: f.Settings.Index},
-		layer.Deps{Log: f.Log, Registerer: f.Registry, Interpreters: interpreters, PrivateIndex: f.privateIndex, Progress: progress})
+		layer.Deps{Log: f.Log, Registerer: f.Registry, Interpreters: interpreters, PrivateIndex: f.privateIndex, Denied: f.tenants.Denied, Progress: progress})
 	if err != nil {
 		return nil, nil, fmt.Errorf("prepare layer builds: %w", err)
 	}
@@ -145,6 +145,7 @@ func (f *Fleet) builder(w config.Worker, functions *awslambda.Functions, layers 
 		Limiter:  f.Limiter(),
 		Maker:    functions,
 		Layers:   layers,
+		Denied:   f.tenants.Denied,
 		Packager: function.Packager{Interpreters: interpreters},
 		Log:      f.Log, Registerer: f.Registry,
 	})
