@@ -23,9 +23,10 @@ BENCHED = $$(git grep -l '^func Benchmark' -- '*_test.go' | xargs -n 1 dirname |
 demo test chaos vet lint bench bench-update bench-packages fuzz: export GOFLAGS := -buildvcs=false $(GOFLAGS)
 
 # VERSION=v1.2.3 names a release; else the binaries name their commit.
+CYCLONEDX := github.com/CycloneDX/cyclonedx-gomod/cmd/cyclonedx-gomod@v1.9.0
 RELEASE := github.com/scriptfleet/scriptfleet/pkg/version.release
 
-.PHONY: help setup build demo test chaos simulate vet lint bench bench-update bench-packages bench-peers bench-fairness bench-tenants bench-costs fuzz clean
+.PHONY: help setup build sbom demo test chaos simulate vet lint bench bench-update bench-packages bench-peers bench-fairness bench-tenants bench-costs fuzz clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## */\1\t/' | \
@@ -36,6 +37,12 @@ setup: ## install what the tests need, and print what is missing
 
 build: ## static binaries in bin/: dispatcher, worker, scriptfleet
 	CGO_ENABLED=0 go build -trimpath -ldflags "-X $(RELEASE)=$(VERSION)" -o bin/ ./cmd/dispatcher ./cmd/worker ./cmd/scriptfleet
+
+sbom: ## bin/<binary>.cdx.json: what each binary is made of, as CycloneDX
+	@mkdir -p bin
+	@for name in dispatcher worker scriptfleet; do \
+	  go run $(CYCLONEDX) app -json -std -main cmd/$$name -output bin/$$name.cdx.json . 2>/dev/null && echo bin/$$name.cdx.json; \
+	done
 
 demo: ## the whole fleet on this machine, with scripts of several tenants
 	@.ci/setup demo

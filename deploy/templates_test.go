@@ -85,7 +85,7 @@ var metric = regexp.MustCompile(`\bscriptfleet(_[a-z0-9]+){2,}|\bscriptfleet(:[a
 // or as scriptfleet_<component>_ and the rest.
 func TestMetricsThatAreNamedAreThoseThatTheFleetHas(t *testing.T) {
 	recorded, code := files.Read(t, "../dashboards/recording.yml"), sources(t)
-	for _, file := range append(manifests(t), "README.md", "cloudformation.yaml", "../docker-compose.yml") {
+	for _, file := range append(manifests(t), "kubernetes/keda/scaledobject.yaml", "README.md", "cloudformation.yaml", "../docker-compose.yml") {
 		for _, name := range metric.FindAllString(files.Read(t, file), -1) {
 			component, rest, _ := strings.Cut(strings.TrimPrefix(name, "scriptfleet_"), "_")
 			known := strings.Contains(recorded, "record: "+name+"\n") || strings.Contains(code, `"`+name+`"`) ||
@@ -267,7 +267,7 @@ func objects(t *testing.T) (all []object) {
 
 func manifests(t *testing.T) []string {
 	t.Helper()
-	files, err := filepath.Glob("kubernetes/*.yaml")
+	files, err := filepath.Glob("kubernetes/base/[^k]*.yaml")
 	if err != nil || len(files) == 0 {
 		t.Fatalf("find Kubernetes objects: %v", err)
 	}
