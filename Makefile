@@ -38,10 +38,9 @@ setup: ## install what the tests need, and print what is missing
 build: ## static binaries in bin/: dispatcher, worker, scriptfleet
 	CGO_ENABLED=0 go build -trimpath -ldflags "-X $(RELEASE)=$(VERSION)" -o bin/ ./cmd/dispatcher ./cmd/worker ./cmd/scriptfleet
 
-sbom: ## bin/<binary>.cdx.json: what each binary is made of, as CycloneDX
-	@mkdir -p bin
+sbom: build ## bin/<binary>.cdx.json: the modules in each binary, as CycloneDX
 	@for name in dispatcher worker scriptfleet; do \
-	  go run $(CYCLONEDX) app -json -std -main cmd/$$name -output bin/$$name.cdx.json . 2>/dev/null && echo bin/$$name.cdx.json; \
+	  go run $(CYCLONEDX) bin -json -version "$$(bin/$$name --version)" -output bin/$$name.cdx.json bin/$$name && echo bin/$$name.cdx.json; \
 	done
 
 demo: ## the whole fleet on this machine, with scripts of several tenants
