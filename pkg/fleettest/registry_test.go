@@ -15,9 +15,11 @@ import (
 
 // shared is a script whose text has the word SECRET in each line that could be
 // shown. It returns its release.
-const shared = `import threading, traceback  # SECRET
+const shared = `import threading, time, traceback  # SECRET
 
 def main(input):
+    if input.get("wait"):
+        time.sleep(60)  # SECRET
     if input.get("fail"):
         thread = threading.Thread(target=deeper)  # SECRET
         thread.start()
@@ -53,12 +55,16 @@ func (f *fleet) onQueues(t *testing.T, mark string) (bodies string, found int) {
 		t.Fatal(err)
 	}
 	for _, url := range queues.QueueUrls {
-		got, err := client.ReceiveMessage(t.Context(), &sqs.ReceiveMessageInput{QueueUrl: &url, MaxNumberOfMessages: 10, VisibilityTimeout: 0})
+		got, err := client.ReceiveMessage(t.Context(), &sqs.ReceiveMessageInput{QueueUrl: &url, MaxNumberOfMessages: 10})
 		if err != nil {
 			t.Fatal(err)
 		}
 		for _, m := range got.Messages {
 			bodies += aws.ToString(m.Body) + "\n"
+			put := &sqs.ChangeMessageVisibilityInput{QueueUrl: &url, ReceiptHandle: m.ReceiptHandle} // seen again at once
+			if _, err := client.ChangeMessageVisibility(t.Context(), put); err != nil {
+				t.Fatal(err)
+			}
 			if strings.Contains(url, "-partition-") && strings.Contains(aws.ToString(m.Body), mark) {
 				found++
 			}
@@ -74,7 +80,7 @@ func TestACallerGetsWhatAScriptReturnsAndNeverItsText(t *testing.T) {
 	file := script(t, shared)
 	push := func(want int, args ...string) string {
 		t.Helper()
-		return f.scripts(t, want, append([]string{"push", file, "--id", "phishing/extract"}, args...)...)
+		return f.scripts(t, want, append([]string{"push", file, "--id", "phishing/extract", "--timeout", "3"}, args...)...)
 	}
 	push(0, "--allow", "team-b", "--reader", "team-a", "--no-build", "--label", "prod")
 	byTeamB := Data{ScriptRef: "phishing/extract@prod", Caller: "team-b"}
@@ -104,6 +110,7 @@ func TestACallerGetsWhatAScriptReturnsAndNeverItsText(t *testing.T) {
 	}
 	f.send(request("second", byTeamB),
 		request("fails", Data{ScriptRef: "phishing/extract", Caller: "team-b", Input: map[string]bool{"fail": true}}),
+		request("waits", Data{ScriptRef: "phishing/extract", Caller: "team-b", Input: map[string]bool{"wait": true}}),
 		request("pinned", Data{ScriptRef: first.Data.ScriptRef, Caller: "team-a"}))
 	second := f.Await(t, "second")
 	if string(second.Data.Output) != `"release 2"` || second.Data.Build.Outcome != run.BuildReused {
@@ -113,8 +120,9 @@ func TestACallerGetsWhatAScriptReturnsAndNeverItsText(t *testing.T) {
 		t.Errorf("the pinned version gave %s", pinned.Body)
 	}
 	fails := f.Await(t, "fails")
+	checkError(t, f.Await(t, "waits"), run.TimedOut, run.OwnerAuthor, "Timeout")
 	checkError(t, fails, run.Failed, run.OwnerAuthor, "ZeroDivisionError")
-	if !strings.Contains(fails.Data.Error.Traceback, `"script.py", line 12, in main`) || strings.Count(fails.Data.Logs.Stderr, "ZeroDivisionError") < 2 {
+	if !strings.Contains(fails.Data.Error.Traceback, `"script.py", line 14, in main`) || strings.Count(fails.Data.Logs.Stderr, "ZeroDivisionError") < 2 {
 		t.Errorf("its author cannot tell where: %s", fails.Body)
 	}
 
@@ -145,6 +153,7 @@ func TestACallerGetsWhatAScriptReturnsAndNeverItsText(t *testing.T) {
 	if said := push(3); !strings.Contains(said, "build_failed") || strings.Contains(said, "SECRET") {
 		t.Errorf("the push of a broken script says %s", said)
 	}
+	listed := f.scripts(t, 0, "list", "--json")
 	f.scripts(t, 0, "remove", "phishing/extract")
 	f.send(request("removed", byTeamB))
 	checkError(t, f.Await(t, "removed"), run.Rejected, run.OwnerAuthor, "UnknownScript")
@@ -158,7 +167,7 @@ func TestACallerGetsWhatAScriptReturnsAndNeverItsText(t *testing.T) {
 	t.Run("the text is nowhere", func(t *testing.T) {
 		places := map[string]string{
 			"a queue": seen, "Redis": f.inRedis(), "the stack's log": f.local.Said(), "the dispatcher's log": dispatcher.Said(), "the worker's log": worker.Said(),
-			"explain": command(t, f.env(), "", "explain", string(fails.ID)).Stdout, "list": f.scripts(t, 0, "list", "--json"),
+			"explain": command(t, f.env(), "", "explain", string(fails.ID)).Stdout, "list": listed,
 		}
 		for _, id := range f.Subjects() {
 			for _, r := range f.Results(id) {
@@ -192,14 +201,16 @@ func TestAFolderOfARepositoryIsPushedWhole(t *testing.T) {
 id = "a"
 file = "a.py"
 [[script]]
-id = "shell/b"
-file = "b.sh"
-runtime = "aws-cli"
+id = "below/b"
+file = "below/b.py"
 timeout = 20
 allow = ["team-b"]
 `)
 	rewrite(t, filepath.Join(dir, "a.py"), "def main(input):\n    return 'a'\n")
-	rewrite(t, filepath.Join(dir, "b.sh"), "echo SECRET-B | sed s/SECRET-//\n")
+	if err := os.Mkdir(filepath.Join(dir, "below"), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	rewrite(t, filepath.Join(dir, "below", "b.py"), "def main(input):\n    return 'b'\n")
 	got := command(t, f.env(), "", "scripts", "push", dir, "--json")
 	var done []struct {
 		ID      string
@@ -214,12 +225,12 @@ allow = ["team-b"]
 			t.Errorf("%+v", d)
 		}
 	}
-	for id, args := range map[string][]string{`"a"`: {"--script-ref", "a"}, `"B"`: {"--script-ref", "shell/b", "--caller", "team-b"}} {
+	for id, args := range map[string][]string{`"a"`: {"--script-ref", "a"}, `"b"`: {"--script-ref", "below/b", "--caller", "team-b"}} {
 		if got := command(t, f.env(), "", append([]string{"run", "--tenant", "acme"}, args...)...); got.Stdout != id+"\n" {
 			t.Errorf("%v: exit code %d, %q, %q", args, got.Code, got.Stdout, got.Stderr)
 		}
 	}
-	if got := command(t, f.env(), "", "scripts", "push", dir, "--dry-run"); got.Stdout != "a: unchanged\nshell/b: unchanged\n" {
+	if got := command(t, f.env(), "", "scripts", "push", dir, "--dry-run"); got.Stdout != "a: unchanged\nbelow/b: unchanged\n" {
 		t.Errorf("the dry run says %q, %q", got.Stdout, got.Stderr)
 	}
 }

@@ -54,6 +54,9 @@ func Read(inv Invocation, s run.Script) Outcome {
 	if inv.Report == (Report{}) {
 		inv.Report = ParseReport(inv.LogTail)
 	}
+	if s.Sealed {
+		s.Source = "" // so that no line of it is quoted
+	}
 	o := read(inv, s)
 	o.Report = inv.Report
 	if o.Error != nil {

@@ -63,6 +63,20 @@ func TestNothingShowsALineOfASealedScript(t *testing.T) {
 	})
 }
 
+// What a script that was ended had come to is told by a line of Go's.
+func TestASealedScriptThatIsEndedIsNotQuoted(t *testing.T) {
+	newest, _ := interpreters(t).Newest()
+	h := startHarness(t, newest.Minor, newest.Path)
+	s := run.Script{Runtime: h.python(), Source: "import time\ndef main(input):\n    while True:\n        time.sleep(0.1)  # SECRET\n"}
+	for _, s.Sealed = range []bool{false, true} {
+		o, _ := h.invoke(t, s, 1000, Call{})
+		all, _ := json.Marshal(o)
+		if o.Status != run.TimedOut || !strings.Contains(o.Error.Message, "line 4") || strings.Contains(string(all), "SECRET") == s.Sealed {
+			t.Errorf("sealed %t: %s", s.Sealed, all)
+		}
+	}
+}
+
 func TestASealedScriptIsCompiledWithoutBeingShown(t *testing.T) {
 	newest, _ := interpreters(t).Newest()
 	p := Packager{Interpreters: interpreters(t)}

@@ -53,6 +53,35 @@ func TestEveryTypeOfErrorIsOnThePage(t *testing.T) {
 
 var row = regexp.MustCompile("(?m)^\\| `(\\w+)` ")
 
+// Authors read the page without the code, so it must be what the code says now.
+func TestTheAuthorsPageSaysWhatTheCodeSays(t *testing.T) {
+	found, err := Collect(root)
+	if err != nil {
+		t.Fatal(err)
+	}
+	path := filepath.Join(root, "SCRIPTS.md")
+	before, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	now, err := Authors(string(before), root, found)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if *update {
+		if err := os.WriteFile(path, []byte(now), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	} else if now != string(before) {
+		t.Error("the limits or the errors in SCRIPTS.md are not those of the code: go test ./pkg/fleettest/errorpage -update")
+	}
+	for _, says := range []string{"| script | 4 MiB |", "| what a run prints | 64 KiB on each", "| timeout | 10 s unless", "| `CallerNotAllowed` | author | The caller %q may not"} {
+		if !strings.Contains(now, says) {
+			t.Errorf("the page does not say %q", says)
+		}
+	}
+}
+
 func TestCollectFindsWhatIsWordedInEveryWay(t *testing.T) {
 	found, err := Collect(root)
 	if err != nil {
