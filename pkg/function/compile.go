@@ -6,7 +6,6 @@ import (
 	_ "embed"
 	"encoding/json"
 	"fmt"
-	"os/exec"
 	"strconv"
 	"strings"
 	"sync"
@@ -90,7 +89,7 @@ func (c compiled) file(files []file, source string) []file {
 		return files
 	}
 	name := fmt.Sprintf("__pycache__/%s.%s.pyc", strings.TrimSuffix(source, ".py"), c.tag)
-	return append(files, file{name, c.pyc})
+	return append(files, file{name: name, body: c.pyc})
 }
 
 // handlers caches the handler's bytecode by interpreter for the process's life.
@@ -113,6 +112,9 @@ func compileHandler(ctx context.Context, python interpreter.Interpreter) ([]file
 	for i, c := range answers {
 		files = c.file(files, sources[i].name)
 	}
+	for i, f := range files {
+		files[i] = shared(f.name, f.body)
+	}
 	if len(files) == len(sources) {
 		handlers.Store(python, files)
 	}
@@ -125,14 +127,11 @@ func compile(ctx context.Context, python interpreter.Interpreter, sources ...[]b
 	answers := make([]compiled, len(sources))
 	limited, cancel := context.WithTimeout(ctx, compileTimeout)
 	defer cancel()
-	// -S and -s: no site packages of this machine are imported. The fixed hash
-	// seed gives sets in the bytecode the same order each time.
-	cmd := exec.CommandContext(limited, python.Path, "-S", "-s", "-B", "-W", "ignore", "-c", compiler)
-	cmd.Env = []string{"PYTHONHASHSEED=0"}
-	cmd.Dir = "/"
-	cmd.Stdin = bytes.NewReader(framed(sources))
-	cmd.WaitDelay = time.Second
-	out, err := cmd.Output()
+	p, err := compilers.take(python)
+	if err != nil {
+		return answers, nil
+	}
+	out, err := p.compile(limited, framed(sources))
 	if ctx.Err() != nil {
 		return answers, fmt.Errorf("compile script: %w", context.Cause(ctx))
 	}

@@ -41,7 +41,7 @@ var handlerFiles = sync.OnceValue(func() []file {
 		if err != nil {
 			panic(fmt.Sprintf("function: read the handler that is built in: %v", err))
 		}
-		files = append(files, file{e.Name(), body})
+		files = append(files, shared(e.Name(), body))
 	}
 	return files
 })

@@ -3,9 +3,12 @@ package function
 import (
 	"archive/zip"
 	"bytes"
+	"compress/flate"
 	"context"
+	"errors"
 	"fmt"
-	"time"
+	"hash/crc32"
+	"sync"
 
 	"github.com/scriptfleet/scriptfleet/pkg/interpreter"
 	"github.com/scriptfleet/scriptfleet/pkg/run"
@@ -36,14 +39,14 @@ func (p Packager) Pack(ctx context.Context, s run.Script) ([]byte, error) {
 
 // contents are a function's files, without the script's bytecode.
 func contents(s run.Script) []file {
-	return append(append(sourceFiles(s), file{timeoutFile, fmt.Append(nil, s.TimeoutSeconds)}), handlerFiles()...)
+	return append(append(sourceFiles(s), file{name: timeoutFile, body: fmt.Append(nil, s.TimeoutSeconds)}), handlerFiles()...)
 }
 
 func sourceFiles(s run.Script) []file {
-	files := []file{{pythonFile, []byte(s.Source)}}
+	files := []file{{name: pythonFile, body: []byte(s.Source)}}
 	switch {
 	case s.Runtime.Shell && s.Sealed:
-		files = []file{{shellFile, []byte(s.Source)}, {sealedFile, nil}}
+		files = []file{{name: shellFile, body: []byte(s.Source)}, {name: sealedFile}}
 	case s.Runtime.Shell:
 		files[0].name = shellFile
 	case s.Sealed:
@@ -55,6 +58,34 @@ func sourceFiles(s run.Script) []file {
 type file struct {
 	name string
 	body []byte
+
+	// packed is the body compressed, for a file of many functions; nil otherwise.
+	packed func() []byte
+}
+
+// shared is a file that is compressed once, when it is first packed.
+func shared(name string, body []byte) file {
+	return file{name, body, sync.OnceValue(func() []byte { return deflate(body) })}
+}
+
+func deflate(body []byte) []byte {
+	var out bytes.Buffer
+	w, err := flate.NewWriter(&out, flate.DefaultCompression)
+	if err == nil {
+		_, err = w.Write(body)
+	}
+	if err := errors.Join(err, w.Close()); err != nil {
+		panic(err) // cannot happen: the level is valid, and a buffer takes all
+	}
+	return out.Bytes()
+}
+
+// zipped is the body compressed.
+func (f file) zipped() []byte {
+	if f.packed != nil {
+		return f.packed()
+	}
+	return deflate(f.body)
 }
 
 // zipOf zips the files in the given order. Times and modes are fixed, so the
@@ -63,13 +94,18 @@ func zipOf(files []file) ([]byte, error) {
 	var out bytes.Buffer
 	w := zip.NewWriter(&out)
 	for _, f := range files {
-		h := &zip.FileHeader{Name: f.name, Method: zip.Deflate, Modified: time.Date(1980, 1, 1, 0, 0, 0, 0, time.UTC)}
+		data := f.zipped()
+		h := &zip.FileHeader{
+			Name: f.name, Method: zip.Deflate, CRC32: crc32.ChecksumIEEE(f.body),
+			CompressedSize64: uint64(len(data)), UncompressedSize64: uint64(len(f.body)),
+			ModifiedDate: 1<<5 | 1, // 1980-01-01 in MS-DOS format
+		}
 		h.SetMode(0o644)
-		entry, err := w.CreateHeader(h)
+		entry, err := w.CreateRaw(h)
 		if err != nil {
 			return nil, fmt.Errorf("zip %s: %w", f.name, err)
 		}
-		if _, err := entry.Write(f.body); err != nil {
+		if _, err := entry.Write(data); err != nil {
 			return nil, fmt.Errorf("zip %s: %w", f.name, err)
 		}
 	}

@@ -203,7 +203,7 @@ func TestTheHandlersVersionChangesWithWhatAFunctionHolds(t *testing.T) {
 		t.Error("the same files have two versions")
 	}
 	for i := range files {
-		for _, changed := range []file{{files[i].name + "x", files[i].body}, {files[i].name, append([]byte("x"), files[i].body...)}} {
+		for _, changed := range []file{{name: files[i].name + "x", body: files[i].body}, {name: files[i].name, body: append([]byte("x"), files[i].body...)}} {
 			other := slices.Clone(files)
 			if other[i] = changed; versionOf(other) == version {
 				t.Errorf("a change of %s is none of the version", files[i].name)

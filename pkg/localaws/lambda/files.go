@@ -25,6 +25,7 @@ const maxUnzipped = 250 << 20
 // A path that exists is complete, because it was renamed to its place.
 type files struct {
 	zips, unpacked, runtime string
+	lasting                 bool // a later process uses them
 
 	layers  string // folder of unpacked layers: shared between processes, or else the same as unpacked
 	flights singleflight.Group
@@ -77,7 +78,7 @@ func (f *files) keep(b *blob, data []byte) error {
 	if _, err := os.Stat(f.zip(*b)); err == nil {
 		return nil
 	}
-	return writeAtomically(f.zip(*b), data)
+	return writeAtomically(f.zip(*b), data, f.lasting)
 }
 
 func (f *files) zip(b blob) string { return filepath.Join(f.zips, b.SHA+".zip") }
@@ -159,9 +160,6 @@ func extractOne(root *os.Root, e *zip.File, left *int64) error {
 	if strings.HasSuffix(e.Name, "/") {
 		return root.MkdirAll(name, 0o755)
 	}
-	if err := root.MkdirAll(filepath.Dir(name), 0o755); err != nil {
-		return err
-	}
 	in, err := e.Open()
 	if err != nil {
 		return err
@@ -172,14 +170,15 @@ func extractOne(root *os.Root, e *zip.File, left *int64) error {
 		if err != nil {
 			return err
 		}
+		if err := root.MkdirAll(filepath.Dir(name), 0o755); err != nil {
+			return err
+		}
 		return root.Symlink(string(target), name)
 	}
 	if !e.Mode().IsRegular() {
 		return errors.New("is no file")
 	}
-	// Readable by the sandbox's uid, whatever the zip's modes.
-	_ = root.Remove(name) // a file of an earlier layer
-	out, err := root.OpenFile(name, os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o644|e.Mode().Perm()&0o111)
+	out, err := place(root, name, 0o644|e.Mode().Perm()&0o111) // readable by the sandbox's uid, whatever the zip's modes
 	if err != nil {
 		return err
 	}
@@ -188,6 +187,27 @@ func extractOne(root *os.Root, e *zip.File, left *int64) error {
 		err = fmt.Errorf("more than %d bytes", maxUnzipped)
 	}
 	return errors.Join(err, out.Close())
+}
+
+// place makes a new file. Its folder is there for most files, and a file of an
+// earlier layer is rare: a look at either costs more than the file itself.
+func place(root *os.Root, name string, mode fs.FileMode) (*os.File, error) {
+	for tries := 0; ; tries++ {
+		out, err := root.OpenFile(name, os.O_CREATE|os.O_EXCL|os.O_WRONLY, mode)
+		switch {
+		case tries == 2:
+			return out, err
+		case errors.Is(err, fs.ErrNotExist):
+			err = root.MkdirAll(filepath.Dir(name), 0o755)
+		case errors.Is(err, fs.ErrExist):
+			err = root.Remove(name)
+		default:
+			return out, err
+		}
+		if err != nil {
+			return nil, err
+		}
+	}
 }
 
 // remove removes a zip that nothing uses. Its unpacked copy in a shared cache
@@ -216,14 +236,19 @@ func (f *files) sweep(used map[string]bool) error {
 	return nil
 }
 
-// writeAtomically writes a file completely or not at all.
-func writeAtomically(path string, data []byte) error {
+// writeAtomically writes a file completely or not at all. A lasting one is so
+// after a crash of the machine too.
+func writeAtomically(path string, data []byte, lasting bool) error {
 	out, err := os.CreateTemp(filepath.Dir(path), ".new-")
 	if err != nil {
 		return fmt.Errorf("write %s: %w", filepath.Base(path), err)
 	}
 	_, err = out.Write(data)
-	err = errors.Join(err, out.Chmod(0o644), out.Sync(), out.Close())
+	err = errors.Join(err, out.Chmod(0o644))
+	if lasting {
+		err = errors.Join(err, out.Sync())
+	}
+	err = errors.Join(err, out.Close())
 	if err == nil {
 		err = os.Rename(out.Name(), path)
 	}

@@ -96,6 +96,7 @@ func New(cfg Config, deps Deps) (*Server, error) {
 	if err != nil {
 		return nil, err
 	}
+	files.lasting = cfg.DB != nil
 	s := &Server{
 		cfg: cfg, deps: deps, log: deps.Log, files: files, sdks: sdks{made: map[string]sdk{}}, store: &store{cfg.DB}, starts: newStarter(), faults: &Faults{},
 		control: limiter(cfg.ControlRate), getFunction: limiter(cfg.GetFunctionRate),
@@ -212,5 +213,5 @@ func writeBootstrap(dir string) error {
 	if err := os.MkdirAll(dir, 0o755); err != nil {
 		return fmt.Errorf("make runtime directory: %w", err)
 	}
-	return writeAtomically(filepath.Join(dir, "bootstrap.py"), bootstrap)
+	return writeAtomically(filepath.Join(dir, "bootstrap.py"), bootstrap, false)
 }
