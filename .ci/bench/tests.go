@@ -48,3 +48,15 @@ func costs(ctx context.Context, b *bench) error {
 func quiet(ctx context.Context, b *bench) error {
 	return b.test(ctx, fairness, "-run", "^TestFairness$", "-fairness", "-wall=false", "-measure", "flood: nothing,equals: nothing")
 }
+
+func tenants(ctx context.Context, b *bench) error {
+	return b.test(ctx, fairness, "-run", "^TestTenants$", "-tenants")
+}
+
+func growth(ctx context.Context, b *bench) error {
+	return b.test(ctx, fairness, "-run", "^(TestGrowth|TestBacklog)$", "-growth")
+}
+
+func cold(ctx context.Context, b *bench) error {
+	return b.test(ctx, "./pkg/localaws/lambda", "-run", "^$", "-bench", "^BenchmarkColdInvoke$", "-benchtime", "60x")
+}

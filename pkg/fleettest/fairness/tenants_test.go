@@ -4,7 +4,6 @@ import (
 	"context"
 	"flag"
 	"fmt"
-	"math"
 	"runtime"
 	"slices"
 	"sync"
@@ -18,6 +17,7 @@ import (
 
 	"github.com/scriptfleet/scriptfleet/dispatcher"
 	"github.com/scriptfleet/scriptfleet/pkg/builds"
+	"github.com/scriptfleet/scriptfleet/pkg/fleettest/figures"
 	"github.com/scriptfleet/scriptfleet/pkg/function"
 	"github.com/scriptfleet/scriptfleet/pkg/ledger/memledger"
 	"github.com/scriptfleet/scriptfleet/pkg/queue"
@@ -31,53 +31,70 @@ var perTenant = flag.Bool("tenants", false, "measure what tenants cost, and prin
 
 // TestTenantsAreServedHoweverMany is the short form: all runs end.
 func TestTenantsAreServedHoweverMany(t *testing.T) {
-	spread(t, 500, 2_000)
+	f := openInMemory(t, population{tenants: 500, scripts: 500})
+	f.slice(t, 2_000)
+	f.close()
 }
 
 // TestTenants measures. The same number of runs is spread over more and more
-// tenants, each with one built script. The memory for tenants is the heap that
-// becomes free when dispatcher, worker and builder are released and everything
-// else stays.
+// tenants, each with one built script, in slices of 5,000 that the processes
+// serve in turn: what else the machine does affects all of them. The growth is
+// the median over the rounds of a slice's CPU over that of ten tenants.
 func TestTenants(t *testing.T) {
 	if !*perTenant {
 		return // the short form is above
 	}
-	const runs, times = 100_000, 2
+	const slice, rounds = 5_000, 11
 	counts := []int{10, 1_000, 100_000}
-	costs := map[int]cost{}
-	spread(t, 10, runs/10) // pays for everything that is made once
-	for range times {
-		for _, n := range counts { // in turn, so that other load of the machine affects all
-			c := spread(t, n, runs)
-			t.Logf("%d tenants: %.1f µs a run, %d KiB", n, float64(c.cpu.Nanoseconds())/1000, c.heap>>10)
-			if best, ok := costs[n]; ok {
-				c.cpu, c.heap = min(c.cpu, best.cpu), min(c.heap, best.heap)
-			}
-			costs[n] = c
+	var served []*served
+	for _, n := range counts {
+		c := serve(t, population{tenants: n, scripts: n})
+		c.slice(2 * slice) // pays for everything that is made once
+		served = append(served, c)
+	}
+	costs, growths := make([][]float64, len(counts)), make([][]float64, len(counts))
+	for range rounds {
+		for i, c := range served {
+			costs[i] = append(costs[i], c.slice(slice))
+			growths[i] = append(growths[i], last(costs[i])/last(costs[0]))
 		}
 	}
-	fmt.Printf("\n%d runs, %d times in turn; CPU is that of the cheapest %d runs\n\n", runs, times, slice)
-	fmt.Printf("%10s %12s %10s %16s %16s\n", "tenants", "CPU µs/run", "growth", "heap KiB", "bytes a tenant")
-	base := costs[counts[0]]
-	for _, n := range counts {
-		c := costs[n]
-		fmt.Printf("%10d %12.1f %9.1f%% %16d %16.0f\n", n, float64(c.cpu.Nanoseconds())/1000,
-			100*(float64(c.cpu)/float64(base.cpu)-1), c.heap>>10, float64(c.heap-base.heap)/float64(n))
+	fmt.Printf("\n%d slices of %d runs, in turn\n\n%10s %12s %10s %16s %16s\n", rounds, slice, "tenants", "CPU µs/run", "growth", "heap KiB", "bytes a tenant")
+	var base int64
+	for i, n := range counts {
+		heap := served[i].end()
+		if i == 0 {
+			base = heap
+		}
+		fmt.Printf("%10d %12.1f %9.1f%% %16d %16.0f\n", n, median(costs[i]), 100*(median(growths[i])-1), heap>>10, float64(heap-base)/float64(n))
 	}
+	figures.Record(t, "tenants.cpu", median(growths[len(counts)-1]))
 }
 
-// slice is how many runs are measured at a time. Other load of the machine
-// makes runs more expensive, never cheaper, so the cheapest slice is used.
-const slice = 5_000
+func last(of []float64) float64 { return of[len(of)-1] }
 
-// cost is the cost of some runs.
-type cost struct {
-	cpu  time.Duration // of the process per run, in the cheapest slice
-	heap int64         // bytes that dispatcher, worker and builder keep after the runs
+// median sorts a copy.
+func median(of []float64) float64 {
+	of = slices.Sorted(slices.Values(of))
+	return of[len(of)/2]
 }
 
-// spread lets a dispatcher and a worker serve the runs of that many tenants.
-func spread(t *testing.T, tenants, runs int) cost {
+// population is how many tenants and scripts send runs in turn.
+type population struct{ tenants, scripts int }
+
+// inMemory is a dispatcher and a worker with everything else in memory.
+type inMemory struct {
+	requests, results queue.Queue
+	ledger            *memledger.Ledger
+	senders           []sender
+	sent              int
+	close             func() (heap int64) // bytes that dispatcher, worker and builder kept
+}
+
+type sender struct{ tenant, source string }
+
+// openInMemory starts them, and makes the worker know all scripts.
+func openInMemory(t *testing.T, of population) *inMemory {
 	ctx, stop := context.WithCancel(t.Context())
 	requests, results := memqueue.New("requests", memqueue.Options{}), memqueue.New("results", memqueue.Options{})
 	dead := memqueue.New("dead", memqueue.Options{})
@@ -100,29 +117,33 @@ func spread(t *testing.T, tenants, runs int) cost {
 		Partitions: partitionsOf, Results: results, DeadLetter: dead, Ledger: ledger, Builds: b, Functions: instant{},
 		Credentials: none{}, Tenants: set, Slots: memslot.New(), Policy: policy, Log: zap.NewNop(), Registerer: reg,
 	})
-	names := warm(t, b, records, tenants)
+	f := &inMemory{requests: requests, results: results, ledger: ledger, senders: warm(t, b, records, of)}
 	var all sync.WaitGroup
 	all.Go(func() { _ = d.Run(ctx, ctx) })
 	all.Go(func() { _ = w.Run(ctx, ctx) })
-
-	c := cost{cpu: math.MaxInt64}
-	for from := 0; from < runs; from += slice {
-		before := processCPU(t)
-		pass(t, requests, results, names, from, min(slice, runs-from))
-		c.cpu = min(c.cpu, (processCPU(t)-before)/time.Duration(min(slice, runs-from)))
+	f.close = func() int64 {
+		// Every second the dispatcher reads the backlogs, and drops idle tenants.
+		await(ctx, 2500*time.Millisecond)
+		with := heap()
+		stop()
+		all.Wait()
+		_ = b.Close(ctx)
+		runtime.KeepAlive(d)
+		runtime.KeepAlive(w)
+		runtime.KeepAlive(b)
+		kept := with - heap()
+		runtime.KeepAlive([]any{f, dead, partitionsOf})
+		return kept
 	}
-	// Every second the dispatcher reads the backlogs, and drops idle tenants.
-	await(ctx, 2500*time.Millisecond)
-	with := heap()
-	stop()
-	all.Wait()
-	_ = b.Close(ctx)
-	runtime.KeepAlive(d)
-	runtime.KeepAlive(w)
-	runtime.KeepAlive(b)
-	c.heap = with - heap()
-	runtime.KeepAlive([]any{requests, results, dead, partitionsOf, ledger, names})
-	return c
+	return f
+}
+
+// slice serves that many runs, and returns the CPU time of the process for each.
+func (f *inMemory) slice(t *testing.T, runs int) time.Duration {
+	f.ledger.Forget() // it is not what is measured, and would grow
+	before := processCPU(t)
+	f.pass(t, runs)
+	return (processCPU(t) - before) / time.Duration(runs)
 }
 
 // allBuilt are build records in which every requested script is built, so that
@@ -136,26 +157,26 @@ func (r *allBuilt) Get(context.Context, string) (builds.Record, bool, error) {
 	return builds.Record{ARN: r.function.Load().(string), Fence: 1}, true, nil
 }
 
-// warm makes the worker know the script of every tenant.
-func warm(t *testing.T, b *builds.Builder, records *allBuilt, tenants int) []string {
-	names := make([]string, tenants)
-	for i := range names {
-		names[i] = fmt.Sprint("tenant-", i)
-		r, refused := policy.Decode(event(names[i], "warm", warmSource, 0, 0), time.Now())
+// warm makes the worker know every script.
+func warm(t *testing.T, b *builds.Builder, records *allBuilt, of population) []sender {
+	senders := make([]sender, of.scripts)
+	for i := range senders {
+		senders[i] = sender{fmt.Sprint("tenant-", i%of.tenants), fmt.Sprintf("%s # %d", warmSource, i/of.tenants)}
+		r, refused := policy.Decode(event(senders[i].tenant, "warm", senders[i].source, 0, 0), time.Now())
 		if refused != nil {
 			t.Fatal(refused)
 		}
-		records.function.Store(run.FunctionName("scriptfleet", names[i], r.Script.Hash))
+		records.function.Store(run.FunctionName("scriptfleet", r.Tenant, r.Script.Hash))
 		if _, err := b.Ensure(t.Context(), r.Script, builds.ForRun); err != nil {
 			t.Fatal(err)
 		}
 	}
-	return names
+	return senders
 }
 
 // pass sends the runs, at most a few thousand ahead of their results, and
 // receives the results.
-func pass(t *testing.T, requests, results queue.Queue, names []string, from, runs int) {
+func (f *inMemory) pass(t *testing.T, runs int) {
 	const ahead = 2000
 	tokens := make(chan struct{}, ahead)
 	var taken atomic.Int64
@@ -165,11 +186,11 @@ func pass(t *testing.T, requests, results queue.Queue, names []string, from, run
 	for range 2 {
 		consumers.Go(func() {
 			for int(taken.Load()) < runs && ctx.Err() == nil {
-				ds, err := results.Receive(ctx, queue.Poll{Max: queue.MaxBatch, Wait: 50 * time.Millisecond, Visibility: time.Minute})
+				ds, err := f.results.Receive(ctx, queue.Poll{Max: queue.MaxBatch, Wait: 50 * time.Millisecond, Visibility: time.Minute})
 				if err != nil {
 					return
 				}
-				results.Delete(ctx, ds)
+				f.results.Delete(ctx, ds)
 				taken.Add(int64(len(ds)))
 				for range ds {
 					<-tokens
@@ -179,12 +200,13 @@ func pass(t *testing.T, requests, results queue.Queue, names []string, from, run
 	}
 	for i := 0; i < runs; i += queue.MaxBatch {
 		var ms []queue.Message
-		for j := range queue.MaxBatch {
-			name := names[(from+i+j)%len(names)]
-			ms = append(ms, queue.Message{Body: event(name, nextID(), warmSource, 0, 0), Group: name})
+		for range queue.MaxBatch {
+			s := f.senders[f.sent%len(f.senders)]
+			f.sent++
+			ms = append(ms, queue.Message{Body: event(s.tenant, nextID(), s.source, 0, 0), Group: s.tenant})
 			tokens <- struct{}{}
 		}
-		if i := slices.IndexFunc(requests.Send(ctx, ms), func(err error) bool { return err != nil }); i >= 0 {
+		if i := slices.IndexFunc(f.requests.Send(ctx, ms), func(err error) bool { return err != nil }); i >= 0 {
 			t.Fatal("a request could not be sent")
 		}
 	}

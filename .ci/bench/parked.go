@@ -1,0 +1,57 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/scriptfleet/scriptfleet/pkg/queue"
+)
+
+// parked measures the memory of a worker in which 1,000 runs of one new script
+// wait for its build, each with an input of 10 KB. The proxy holds the build.
+func parked(ctx context.Context, b *bench) error {
+	f, err := b.start(ctx, 1)
+	if err != nil {
+		return err
+	}
+	defer f.close()
+	f.proxy.holdBack()
+	const runs = 1000
+	input := map[string]string{"text": strings.Repeat("x", 10_000)}
+	for range runs / queue.MaxBatch {
+		var ms []queue.Message
+		for range queue.MaxBatch {
+			m, err := ask{tenant: "parked", script: noop, input: input}.message(nextID())
+			if err != nil {
+				return err
+			}
+			ms = append(ms, m)
+		}
+		if err := errors.Join(f.requests.Send(ctx, ms)...); err != nil {
+			return err
+		}
+	}
+	for {
+		n, err := f.workers[0].metric("scriptfleet_worker_parked")
+		if err != nil {
+			return err
+		}
+		if n >= runs {
+			break
+		}
+		select {
+		case <-time.After(100 * time.Millisecond):
+		case <-ctx.Done():
+			return fmt.Errorf("%.0f of %d runs are parked: %w", n, runs, ctx.Err())
+		}
+	}
+	bytes, err := resident(f.workers[0].PID)
+	if err != nil {
+		return err
+	}
+	b.record("memory.parked", float64(bytes)/1e6)
+	return nil
+}

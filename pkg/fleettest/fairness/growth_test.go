@@ -1,0 +1,158 @@
+package fairness
+
+import (
+	"context"
+	"flag"
+	"fmt"
+	"slices"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"go.uber.org/zap"
+
+	"github.com/scriptfleet/scriptfleet/dispatcher"
+	"github.com/scriptfleet/scriptfleet/pkg/fleettest/figures"
+	"github.com/scriptfleet/scriptfleet/pkg/ledger/memledger"
+	"github.com/scriptfleet/scriptfleet/pkg/queue"
+	"github.com/scriptfleet/scriptfleet/pkg/queue/memqueue"
+)
+
+var growth = flag.Bool("growth", false, "measure how costs grow with runs, scripts and backlog (make bench BENCH=growth)")
+
+// TestGrowth measures a run's CPU in a process that has served many runs, beside
+// one that has served few, in turn.
+func TestGrowth(t *testing.T) {
+	if !*growth {
+		return // the short form is TestTenantsAreServedHoweverMany
+	}
+	const slice = 5_000
+	ten := population{tenants: 10, scripts: 10}
+	old, middle := serve(t, ten), serve(t, ten)
+	old.slice(20_000)
+	middle.slice(20_000)
+	compare := func(name string, older, younger func() *served) {
+		var ratios []float64
+		for range 7 {
+			o, y := older(), younger()
+			ratios = append(ratios, o.slice(slice)/y.slice(slice))
+		}
+		fmt.Printf("%s: %.3f\n", name, median(ratios))
+		figures.Record(t, name, median(ratios))
+	}
+	is := func(s *served) func() *served { return func() *served { return s } }
+	compare("growth.20000", is(old), func() *served {
+		young := serve(t, ten)
+		young.slice(1_000)
+		return young
+	})
+	for range 19 {
+		old.slice(50_000)
+	}
+	compare("growth.1000000", is(old), is(middle))
+
+	few, many := serve(t, ten), serve(t, population{tenants: 10, scripts: 10_000})
+	few.slice(20_000)
+	many.slice(20_000)
+	bytes := float64(many.end()-few.end()) / 9_990
+	fmt.Printf("growth.script: %.0f bytes\n", bytes)
+	figures.Record(t, "growth.script", bytes)
+}
+
+// TestBacklog measures the dispatcher's heap while it works through a backlog.
+func TestBacklog(t *testing.T) {
+	if !*growth {
+		return // the short form is below
+	}
+	const of, parts = 1_000_000, 10
+	heaps := drain(t, of, parts)
+	fmt.Printf("heap while a backlog of %d shrinks, KiB: %v\n", of, heaps)
+	figures.Record(t, "memory.backlog", float64(slices.Max(heaps[parts/2:]))/float64(slices.Max(heaps[:parts/2])))
+}
+
+// The short form: all of a backlog is dispatched, within what may be in hand.
+func TestDispatcherWorksThroughABacklog(t *testing.T) {
+	if heaps := drain(t, 2_000, 2); len(heaps) != 2 {
+		t.Errorf("%d of 2 parts have arrived", len(heaps))
+	}
+}
+
+// drain lets a dispatcher work through a backlog, and returns the heap in KiB
+// after each part of it.
+func drain(t *testing.T, backlog, parts int) (heaps []int64) {
+	ctx, stop := context.WithCancel(t.Context())
+	defer stop()
+	ledger := memledger.New(memledger.Config{})
+	sink := &sink{Queue: memqueue.New("partition", memqueue.Options{}), arrived: make(chan int, 1)}
+	sink.each = int64(backlog / parts)
+	set := normal
+	set.maxBacklog = backlog
+	d := dispatcher.New(dispatcher.Config{PollWait: time.Second}, dispatcher.Deps{
+		Requests: &endless{Queue: memqueue.New("requests", memqueue.Options{}), left: int64(backlog)}, Partitions: []queue.Queue{sink, sink},
+		Results: memqueue.New("results", memqueue.Options{}), DeadLetter: memqueue.New("dead", memqueue.Options{}),
+		Ledger: ledger, Tenants: set, Policy: policy, Log: zap.NewNop(), Registerer: prometheus.NewRegistry(),
+	})
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		_ = d.Run(ctx, ctx)
+	}()
+	for range parts {
+		select {
+		case <-sink.arrived:
+		case <-ctx.Done():
+			t.Fatal("the backlog is not dispatched")
+		}
+		ledger.Forget() // its records are not the dispatcher's
+		heaps = append(heaps, heap()>>10)
+	}
+	stop()
+	<-done
+	return heaps
+}
+
+// endless is a requests queue with a backlog, which makes each request when it
+// is received.
+type endless struct {
+	queue.Queue
+	left int64
+}
+
+func (q *endless) Receive(ctx context.Context, p queue.Poll) (ds []queue.Delivery, err error) {
+	if atomic.LoadInt64(&q.left) <= 0 {
+		return q.Queue.Receive(ctx, p)
+	}
+	atomic.AddInt64(&q.left, -int64(p.Max))
+	now := time.Now()
+	for range p.Max {
+		id := nextID()
+		tenant := "tenant-" + id[len(id)-1:]
+		ds = append(ds, queue.Delivery{MessageID: id, Handle: id, Body: event(tenant, id, warmSource, 0, 0), Group: tenant,
+			ReceiveCount: 1, SentAt: now, FirstAt: now, ReceivedAt: now})
+	}
+	return ds, nil
+}
+
+func (q *endless) Delete(_ context.Context, ds []queue.Delivery) []error {
+	return make([]error, len(ds))
+}
+
+func (q *endless) Depth(context.Context) (queue.Depth, error) {
+	return queue.Depth{Visible: int(max(0, atomic.LoadInt64(&q.left)))}, nil
+}
+
+// sink is a partition that is empty again at once.
+type sink struct {
+	queue.Queue
+	n, each int64
+	arrived chan int // gets a value when another part has arrived
+}
+
+func (q *sink) Send(_ context.Context, ms []queue.Message) []error {
+	n := atomic.AddInt64(&q.n, int64(len(ms)))
+	if n/q.each != (n-int64(len(ms)))/q.each {
+		q.arrived <- 0
+	}
+	return make([]error, len(ms))
+}
