@@ -48,6 +48,7 @@ var measurements = []measurement{
 	{"parked", "memory of a worker with 1,000 parked runs, real processes", 2 * time.Minute, parked},
 	{"cold", "cold starts of the embedded stack", time.Minute, cold},
 	{"tenants", "CPU a run of 10 and of 100,000 tenants", 3 * time.Minute, tenants},
+	{"trace", "builds of an eight-hour trace, in virtual time", 2 * time.Minute, trace},
 	{"growth", "how costs grow with runs, scripts and backlog", 6 * time.Minute, growth},
 	{"first", "first runs, and their calls of the control plane, real processes", 2 * time.Minute, first},
 }
@@ -130,7 +131,11 @@ func start(ctx context.Context, only string, write, asJSON, verbose bool) (err e
 	if asJSON {
 		return errors.Join(failed, b.printJSON(os.Stdout))
 	}
-	print(os.Stdout, b.figures, b.recorded)
+	if only == "" {
+		print(os.Stdout, b.figures, nil)
+	} else if len(b.recorded) > 0 {
+		print(os.Stdout, b.figures, b.recorded)
+	}
 	if table, err := b.costs(); err == nil && only == "" {
 		fmt.Printf("\n%s", table)
 	}

@@ -1,6 +1,8 @@
 package main
 
 import (
+	"io"
+	"log"
 	"net"
 	"net/http"
 	"net/http/httputil"
@@ -37,7 +39,7 @@ func openProxy(endpoint string) (*proxy, error) {
 	p := &proxy{url: "http://" + listener.Addr().String()}
 	transport := &http.Transport{MaxIdleConnsPerHost: 256}
 	// The signature covers the host, so it stays the proxy's.
-	p.next = &httputil.ReverseProxy{Transport: transport, Rewrite: func(r *httputil.ProxyRequest) {
+	p.next = &httputil.ReverseProxy{Transport: transport, ErrorLog: log.New(io.Discard, "", 0), Rewrite: func(r *httputil.ProxyRequest) {
 		r.SetURL(target)
 		r.Out.Host = r.In.Host
 	}}

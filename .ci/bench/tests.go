@@ -60,3 +60,7 @@ func growth(ctx context.Context, b *bench) error {
 func cold(ctx context.Context, b *bench) error {
 	return b.test(ctx, "./pkg/localaws/lambda", "-run", "^$", "-bench", "^BenchmarkColdInvoke$", "-benchtime", "60x")
 }
+
+func trace(ctx context.Context, b *bench) error {
+	return b.test(ctx, fairness, "-run", "^TestTrace$", "-traced")
+}

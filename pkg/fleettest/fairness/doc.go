@@ -4,6 +4,8 @@
 //	make bench-fairness   what a tenant that floods does to twenty quiet ones
 //	make bench-tenants    CPU a run and memory at 10, 1,000 and 100,000 tenants
 //	make bench-costs      requests to SQS and round trips to Redis for each run
+//	make bench BENCH=growth   the same after a million runs, and over a backlog
+//	make bench BENCH=trace    builds of an eight-hour trace
 //
 // Each prints a table. None fails because of a figure, which depends on the
 // machine as much as on the fleet. A short form of each runs with the other
@@ -72,11 +74,29 @@
 // # The tenants
 //
 // The same number of runs is spread over 10, 1,000 and 100,000 tenants, through
-// a dispatcher and a worker with everything else in memory. CPU is that of the
-// whole process (getrusage) during the runs, so it includes the in-memory parts
-// and the stories, equally in all three; each script is built before. Memory is
-// the heap that a collection frees after dispatcher, worker and builder are
+// a dispatcher and a worker with everything else in memory. Each population has
+// a process of its own, and they serve slices of runs in turn, so that other
+// load of the machine affects all of them. CPU is that of the whole process
+// (getrusage) during the runs, so it includes the in-memory parts and the
+// stories, equally in all three; each script is built before. Memory is the
+// heap that a collection frees after dispatcher, worker and builder are
 // released, so it does not include the in-memory parts.
+//
+// # Growth
+//
+// A process that has served a million runs serves slices in turn with one that
+// has served 20,000, and one of 20,000 with new ones. The ledger forgets before
+// each slice, since it would grow by itself. A backlog of a million requests is
+// made as it is received, and partitions drop what they are sent: only the
+// dispatcher's own heap is left.
+//
+// # The trace
+//
+// 500 functions run for 480 minutes with the skew of a public cloud's day, and
+// all runs of a minute come in its first second. A function is removed once it
+// has been idle for ten minutes. Eight builders share leases, records and the
+// limit of the control plane. The naive control builds at every miss. The flag
+// -invocations reads a recorded trace in place of the generated one.
 //
 // # The costs
 //

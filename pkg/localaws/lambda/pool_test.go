@@ -14,6 +14,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/lambda"
 	"github.com/aws/aws-sdk-go-v2/service/lambda/types"
 
+	"github.com/scriptfleet/scriptfleet/pkg/fleettest/figures"
 	"github.com/scriptfleet/scriptfleet/pkg/fleettest/process"
 	"github.com/scriptfleet/scriptfleet/pkg/fleettest/wait"
 )
@@ -222,6 +223,7 @@ func benchColdInvoke(b *testing.B, before func(s *Server, minor string)) {
 		bare, cold = bare+between.Sub(began), cold+time.Since(between)
 	}
 	b.ReportMetric(milliseconds(cold-bare)/float64(b.N), "ms-over-python")
+	figures.Record(b, "cold."+strings.TrimPrefix(b.Name(), "BenchmarkColdInvoke/"), milliseconds(cold-bare)/float64(b.N))
 	b.ReportMetric(milliseconds(cold)/float64(b.N), "ms-cold")
 }
 
