@@ -23,6 +23,10 @@ func TestTheDocumentsShowTheFigures(t *testing.T) {
 		t.Fatal(err)
 	}
 	shown(t, "../../README.md", "costs", table)
+	if table, err = measuredTable(f); err != nil {
+		t.Fatal(err)
+	}
+	shown(t, "../../README.md", "measured", table)
 }
 
 func shown(t *testing.T, file, part, text string) {

@@ -49,7 +49,7 @@ var measurements = []measurement{
 	{"cold", "cold starts of the embedded stack", time.Minute, cold},
 	{"tenants", "CPU a run of 10 and of 100,000 tenants", 3 * time.Minute, tenants},
 	{"trace", "builds of an eight-hour trace, in virtual time", 2 * time.Minute, trace},
-	{"growth", "how costs grow with runs, scripts and backlog", 6 * time.Minute, growth},
+	{"growth", "how costs grow with runs, scripts and backlog", 10 * time.Minute, growth},
 	{"first", "first runs, and their calls of the control plane, real processes", 2 * time.Minute, first},
 }
 
@@ -78,7 +78,7 @@ func (b *bench) say(format string, args ...any) {
 
 func main() {
 	sandbox.Main()
-	only := flag.String("only", "", "make only these `measurements`, separated by commas")
+	only := flag.String("only", "", "make only these `measurements`, separated by commas; none: write the documents anew")
 	write := flag.Bool("update", false, "write the figures to "+figuresFile+", BENCHMARKS.md and README.md")
 	asJSON := flag.Bool("json", false, "print the figures as JSON")
 	verbose := flag.Bool("v", false, "print what each measurement says")
@@ -164,6 +164,9 @@ func choose(only string) ([]measurement, error) {
 	if only == "" {
 		return measurements, nil
 	}
+	if only == "none" {
+		return nil, nil
+	}
 	var chosen []measurement
 	for name := range strings.SplitSeq(only, ",") {
 		i := slices.IndexFunc(measurements, func(m measurement) bool { return m.name == name })
@@ -207,7 +210,13 @@ func (b *bench) update() error {
 	if err != nil {
 		return err
 	}
-	return update("README.md", "costs", table)
+	if err := update("README.md", "costs", table); err != nil {
+		return err
+	}
+	if table, err = measuredTable(b.figures); err != nil {
+		return err
+	}
+	return update("README.md", "measured", table)
 }
 
 // costs is the table of what a million runs cost.

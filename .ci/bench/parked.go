@@ -20,7 +20,7 @@ func parked(ctx context.Context, b *bench) error {
 	}
 	defer f.close()
 	f.proxy.holdBack()
-	const runs, kept = 1000, 40 // room that a worker keeps for runs that need no build
+	const runs, kept = 1000, 40 // places that a worker keeps for a tenant that has none parked
 	input := map[string]string{"text": strings.Repeat("x", 10_000)}
 	for range runs / queue.MaxBatch {
 		var ms []queue.Message

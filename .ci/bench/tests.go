@@ -5,6 +5,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"os"
 	"os/exec"
@@ -17,14 +18,20 @@ func (b *bench) test(ctx context.Context, pkg string, args ...string) error {
 	file := filepath.Join(b.dir, "figures")
 	defer os.Remove(file)
 	args = append([]string{"test", "-buildvcs=false", pkg, "-timeout", "15m", "-figures", file}, args...)
-	out, err := exec.CommandContext(ctx, "go", args...).CombinedOutput()
-	if err != nil {
-		return fmt.Errorf("go test %s: %w\n%s", pkg, err, out[max(0, len(out)-4000):])
+	out, failed := exec.CommandContext(ctx, "go", args...).CombinedOutput()
+	if failed != nil {
+		failed = fmt.Errorf("go test %s: %w\n%s", pkg, failed, out[max(0, len(out)-4000):])
 	}
 	b.say("%s", out)
+	return errors.Join(failed, b.takeOver(file))
+}
+
+// takeOver records the figures of a file, also those of a test that failed after
+// them.
+func (b *bench) takeOver(file string) error {
 	content, err := os.ReadFile(file)
 	if err != nil {
-		return fmt.Errorf("%s has recorded nothing: %w", pkg, err)
+		return fmt.Errorf("nothing was recorded: %w", err)
 	}
 	for lines := bufio.NewScanner(bytes.NewReader(content)); lines.Scan(); {
 		var got struct {
@@ -32,7 +39,7 @@ func (b *bench) test(ctx context.Context, pkg string, args ...string) error {
 			Value float64
 		}
 		if err := json.Unmarshal(lines.Bytes(), &got); err != nil {
-			return fmt.Errorf("read what %s has recorded: %w", pkg, err)
+			return fmt.Errorf("read what was recorded: %w", err)
 		}
 		b.record(got.Name, got.Value)
 	}
