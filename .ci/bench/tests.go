@@ -10,6 +10,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"syscall"
 )
 
 // test runs a test that measures, and takes over what it has recorded (package
@@ -18,7 +19,11 @@ func (b *bench) test(ctx context.Context, pkg string, args ...string) error {
 	file := filepath.Join(b.dir, "figures")
 	defer os.Remove(file)
 	args = append([]string{"test", "-buildvcs=false", pkg, "-timeout", "15m", "-figures", file}, args...)
-	out, failed := exec.CommandContext(ctx, "go", args...).CombinedOutput()
+	cmd := exec.CommandContext(ctx, "go", args...)
+	// go test starts the test's process, which would survive it.
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
+	cmd.Cancel = func() error { return syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL) }
+	out, failed := cmd.CombinedOutput()
 	if failed != nil {
 		failed = fmt.Errorf("go test %s: %w\n%s", pkg, failed, out[max(0, len(out)-4000):])
 	}
