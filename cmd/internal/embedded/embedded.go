@@ -251,11 +251,11 @@ func Client(ctx context.Context, f *wire.Fleet) (*client.Client, error) {
 // Settings are the variables for separate processes besides the stack's own
 // environment, as NAME=value.
 func (s *Stack) Settings() []string {
-	var roles []string
-	if len(s.options.Roles) > 0 {
-		roles = []string{"SCRIPTFLEET_TENANTS=" + s.options.Fleet.TenantsFile}
+	var tenants []string
+	if file := s.options.Fleet.TenantsFile; file != "" {
+		tenants = []string{"SCRIPTFLEET_TENANTS=" + file}
 	}
-	return append(roles,
+	return append(tenants,
 		"SCRIPTFLEET_DEFAULT_RUNTIME="+s.options.Fleet.DefaultRuntime,
 		"SCRIPTFLEET_SHELL_BASE="+s.options.Fleet.ShellBase,
 		"SCRIPTFLEET_ARCH="+s.options.Fleet.Arch,
