@@ -39,6 +39,7 @@ type settings struct {
 	ungrouped, strangers, noSide  bool
 	workers                       int
 	pollWait                      time.Duration
+	near                          bool // SQS is as far away as it is
 }
 
 var normal = settings{
@@ -82,6 +83,9 @@ func (s *site) open(t *testing.T, set settings) *fleet {
 		q, err := sqsqueue.Open(t.Context(), s.sqs, name)
 		if err != nil {
 			t.Fatal(err)
+		}
+		if set.near {
+			return q
 		}
 		return &distant{Queue: q, ungrouped: set.ungrouped, strangers: set.strangers, calls: &f.calls}
 	}
