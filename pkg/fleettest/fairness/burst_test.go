@@ -10,7 +10,8 @@ import (
 	"github.com/scriptfleet/scriptfleet/pkg/queue"
 )
 
-var burst = flag.Bool("burst", false, "measure how fast a burst of runs is served on this machine (make bench-burst)")
+var burst = flag.Bool("burst", false, "measure how fast a burst of runs is served on this machine")
+var burstNoSide = flag.Bool("burst.noside", false, "without a side partition")
 
 // burstOf is the load: ten tenants send all at once, and a script takes no time.
 var burstOf = load{runs: 20_000, tenants: 10}
@@ -25,7 +26,7 @@ func TestBurst(t *testing.T) {
 	}
 	s := realSite(t)
 	set := plain
-	set.near = true
+	set.near, set.noSide = true, *burstNoSide
 	f := s.open(t, set)
 	defer f.close()
 	names := queue.NamesOf(f.prefix, partitions)
