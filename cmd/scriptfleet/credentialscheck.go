@@ -144,7 +144,7 @@ func (c *credentialsCheck) assumer(ctx context.Context, accounts []string) (func
 
 func (c *credentialsCheck) print(all []checked) error {
 	if c.JSON {
-		return printJSON(all)
+		return printLines(all, asIs[checked])
 	}
 	for _, one := range all {
 		if one.OK {

@@ -26,7 +26,7 @@ var outputs = map[string]any{
 	"dlq list": letter{}, "dlq show": letter{}, "dlq redrive": redriven{}, "dlq delete": deletedLetter{},
 	"functions list": shownFunction{}, "functions remove": shownFunction{},
 	"tenants list": shownTenant{}, "tenants pause": edited{}, "tenants resume": edited{},
-	"credentials list": shownCredential{}, "scripts list": shownScript{},
+	"credentials list": shownCredential{}, "credentials check": checked{}, "scripts list": shownScript{}, "scripts push": pushed{},
 	"packages list": deniedPackage{}, "packages used-by": packageUse{}, "packages deny": changedPackage{}, "packages allow": changedPackage{},
 }
 
@@ -84,8 +84,11 @@ func addFields(s map[string]any, t reflect.Type) {
 		if !strings.Contains(rest, "omit") {
 			s["required"] = append(s["required"].([]string), name)
 		}
-		if f.Type.Kind() == reflect.Slice && !strings.Contains(rest, "omit") && field["type"] == "array" {
-			field["type"] = []string{"array", "null"} // an empty one may be null
+		switch f.Type.Kind() { // those that Go has no value of are null
+		case reflect.Slice, reflect.Map, reflect.Pointer:
+			if kind, ok := field["type"].(string); ok && !strings.Contains(rest, "omit") {
+				field["type"] = []string{kind, "null"}
+			}
 		}
 	}
 }
@@ -129,8 +132,8 @@ func TestTheSchemasAreOfWhatIsPrinted(t *testing.T) {
 // Those that print a result have pkg/run/result.schema.json.
 var withoutSchema = map[string]bool{
 	"demo": true, "local": true, "run": true, "functions build": true, "replay": true, // replay prints what report does
-	"credentials add": true, "credentials policy": true, "credentials check": true, "credentials remove": true,
-	"scripts push": true, "scripts show": true, "scripts promote": true, "scripts share": true, "scripts remove": true,
+	"credentials add": true, "credentials policy": true, "credentials remove": true,
+	"scripts show": true, "scripts promote": true, "scripts share": true, "scripts remove": true,
 	"completion": true, "record": true, "schema": true,
 }
 

@@ -35,7 +35,7 @@ func (c *scriptsPush) dry(ctx context.Context, scripts *registry.Registry, pushe
 		would = append(would, wouldPush{p.Name.ID, p.Pushed.Version(), e.Latest, differenceOf(p, e, before)})
 	}
 	if c.JSON {
-		return printJSON(would)
+		return printLines(would, asIs[wouldPush])
 	}
 	for _, w := range would {
 		switch {

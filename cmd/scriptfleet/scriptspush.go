@@ -124,7 +124,7 @@ func (c *scriptsPush) pushes() (pushes []registry.Push, err error) {
 // print tells what became of each script. The log of a build goes to stderr.
 func (c *scriptsPush) print(done []*pushed) error {
 	if c.JSON {
-		return printJSON(done)
+		return printLines(done, asIs[*pushed])
 	}
 	for _, p := range done {
 		what := "unchanged"

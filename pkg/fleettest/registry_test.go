@@ -212,16 +212,17 @@ allow = ["team-b"]
 	}
 	rewrite(t, filepath.Join(dir, "below", "b.py"), "def main(input):\n    return 'b'\n")
 	got := command(t, f.env(), "", "scripts", "push", dir, "--json")
-	var done []struct {
-		ID      string
-		Created bool
-		Build   struct{ Data run.ResultData }
+	done := strings.Split(strings.TrimSpace(got.Stdout), "\n")
+	if got.Code != 0 || len(done) != 2 {
+		t.Fatalf("exit code %d, stdout %s, stderr %s", got.Code, got.Stdout, got.Stderr)
 	}
-	if err := json.Unmarshal([]byte(got.Stdout), &done); err != nil || got.Code != 0 || len(done) != 2 {
-		t.Fatalf("exit code %d, stdout %s, stderr %s, %v", got.Code, got.Stdout, got.Stderr, err)
-	}
-	for _, d := range done {
-		if !d.Created || d.Build.Data.Build.Outcome != run.BuildBuilt {
+	for _, line := range done {
+		var d struct {
+			ID      string
+			Created bool
+			Build   struct{ Data run.ResultData }
+		}
+		if err := json.Unmarshal([]byte(line), &d); err != nil || !d.Created || d.Build.Data.Build.Outcome != run.BuildBuilt {
 			t.Errorf("%+v", d)
 		}
 	}

@@ -82,11 +82,11 @@ func TestACredentialGoesFromTheCommandToARoleThatTrustsIt(t *testing.T) {
 	}
 	got := credentials("check", "--json")
 	got.says(t, 1, "2 of 3 credentials cannot be used")
-	all := read[[]struct {
+	all := lines[struct {
 		Tenant, Credential, Code, Reason string
 		OK                               bool
 		TrustPolicy                      *trust `json:"trust_policy"`
-	}](t, got.Stdout)
+	}](t, got)
 	if len(all) != 3 || all[0].Code != "OpenRole" || !strings.Contains(all[0].Reason, "whoever learns its ARN") || !all[1].OK ||
 		all[2].Code != "AccessDenied" || all[2].TrustPolicy == nil || all[2].TrustPolicy.externalID() == "" {
 		t.Errorf("all: %s", got.Stdout)
