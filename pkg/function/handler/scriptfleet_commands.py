@@ -75,13 +75,7 @@ class Commands:
         if code != 0:
             how = "exit code %d" % code if code > 0 else "signal %d" % -code
             lines = stderr.tail.decode("utf-8", "replace").strip().splitlines()[-5:]
-            said = "The commands ended with %s%s%s" % (how, place, ": " + "\n".join(lines) if lines else ".")
-            refused = (event.get("credentials") or {}).get("Error")
-            if refused:
-                said += "\nThe commands had no credential. " + refused
-            elif "Unable to locate credentials" in "".join(lines):
-                said += "\nGive the action a credential: aws then finds its keys in the environment."
-            raise Failure("CommandFailed", said)
+            raise Failure("CommandFailed", "The commands ended with %s%s%s" % (how, place, self.heard(lines, event)))
         if stdout.total > MAX_OUTPUT:
             raise too_large(stdout.total)
         text = bytes(stdout.head).decode("utf-8", "replace")
@@ -91,6 +85,16 @@ class Commands:
             return value
         except (ValueError, RecursionError):
             return text.rstrip("\r\n")
+
+    def heard(self, lines, event):
+        """The last lines of standard error, and what they say of the credential."""
+        text = ": " + "\n".join(lines) if lines else "."
+        refused = (event.get("credentials") or {}).get("Error")
+        if refused:
+            return text + "\nThe commands had no credential. " + refused
+        if "Unable to locate credentials" in text:
+            return text + "\nGive the action a credential: aws then finds its keys in the environment."
+        return text
 
     def faulty(self):
         """Whether the shell cannot parse sealed commands: it would quote them."""
