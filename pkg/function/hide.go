@@ -6,7 +6,7 @@ import "strings"
 // a script that prints its input, or fails with it, must not publish them. The
 // output stays exactly what main returned. c may be nil.
 func (o *Outcome) Hide(c *Credentials) {
-	if c == nil || !c.Success {
+	if c == nil || c.SecretAccessKey == "" || c.SessionToken == "" {
 		return
 	}
 	secrets := strings.NewReplacer(c.SecretAccessKey, "[SecretAccessKey]", c.SessionToken, "[SessionToken]")
