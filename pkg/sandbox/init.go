@@ -129,7 +129,7 @@ func (pl *plan) exec() (int, error) {
 	if err != nil {
 		return 0, fmt.Errorf("%s in %s: %w", pl.Spec.Path, dir, err)
 	}
-	if pl.Walls.Rlimits && !pl.Spec.Open {
+	if pl.Walls.Rlimits {
 		limitData(pid, pl.Data)
 	}
 	return pid, nil

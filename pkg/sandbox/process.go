@@ -173,8 +173,10 @@ func (p *Process) prepare(s Spec) (plan, error) {
 	}
 	p.tmp = s.TmpBytes
 	var err error
-	if pl.Data, err = p.limitMemory(s.MemoryBytes); err != nil {
-		return pl, err
+	if !s.Open { // else Complete does it: version 1 does not raise a limit in one step
+		if pl.Data, err = p.limitMemory(s.MemoryBytes); err != nil {
+			return pl, err
+		}
 	}
 	if !p.walls.MountNamespace {
 		dir, err := os.MkdirTemp("", "sandbox-")

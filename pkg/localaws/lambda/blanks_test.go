@@ -8,6 +8,9 @@ import (
 	"testing"
 	"time"
 
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/lambda"
+
 	"github.com/scriptfleet/scriptfleet/pkg/fleettest/wait"
 )
 
@@ -44,7 +47,7 @@ func TestAColdStartTakesAnInterpreterThatWaits(t *testing.T) {
 def main(e, c):
     began = int(open("/proc/self/stat").read().rsplit(")")[-1].split()[19])
     return {"began": began, "name": os.environ["AWS_LAMBDA_FUNCTION_NAME"], "folder": os.getcwd(), "files": os.listdir("/var/task")}
-`)
+`, func(in *lambda.CreateFunctionInput) { in.MemorySize = aws.Int32(256) })
 	out, err := b.invoke("first", "{}")
 	if err != nil {
 		t.Fatal(err)

@@ -13,6 +13,7 @@ import (
 	"sync"
 	"time"
 
+	"go.uber.org/zap"
 	"golang.org/x/sys/unix"
 
 	"github.com/scriptfleet/scriptfleet/pkg/interpreter"
@@ -69,10 +70,12 @@ type outcome struct {
 func (s *Server) start(p *program, sdk string) (*environment, error) {
 	began := time.Now()
 	if e := s.blanks.take(p); e != nil {
-		if err := e.become(p, sdk, began); err == nil {
+		err := e.become(p, sdk, began)
+		if err == nil {
 			return e, nil
 		}
-		e.kill() // it may have ended while it waited
+		s.log.Warn("an interpreter that waited cannot be used; another one starts", zap.String("function", p.name), zap.Error(err))
+		e.kill()
 	}
 	e, err := launch(s.life, s.spares, p.spec(sdk), s.guardOf(p.name))
 	if err != nil {
