@@ -122,12 +122,13 @@ func (b *backlogs) capacity() float64 {
 	return float64(roomPerTurn*turns) + b.ended*frontFor.Seconds()
 }
 
-// high tells whether so many runs are open, or are about to be, that the workers
-// will not have taken all of them soon.
+// high tells whether so many runs are open, or so many are about to be, that the
+// workers will not have taken all of them soon.
 func (b *backlogs) high(soon int) bool {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	return float64(soon)+left(b.all, b.ended, time.Since(b.looked).Seconds()) > highFactor*b.capacity()
+	capacity := b.capacity()
+	return float64(soon) > capacity || left(b.all, b.ended, time.Since(b.looked).Seconds()) > highFactor*capacity
 }
 
 // lookSoon makes the next look come soon. The caller holds mu.

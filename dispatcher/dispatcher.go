@@ -37,7 +37,7 @@ import (
 
 // Config configures a Dispatcher. A zero value means the noted default.
 type Config struct {
-	Pollers        int           // limit of concurrent polls of the requests queue; default 48
+	Pollers        int           // limit of concurrent polls of the requests queue; default 64
 	PollWait       time.Duration // of one long poll; default 10 s
 	DepthEvery     time.Duration // interval of reading the queues' depths; default 2 s
 	MaxInHand      int           // limit of requests in hand, at work or in line for that; default 4,000
@@ -46,7 +46,7 @@ type Config struct {
 
 func (c Config) withDefaults() Config {
 	if c.Pollers == 0 {
-		c.Pollers = 48
+		c.Pollers = 64
 	}
 	if c.PollWait == 0 {
 		c.PollWait = 10 * time.Second

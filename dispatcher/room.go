@@ -32,23 +32,24 @@ type room struct {
 	least int // number of requests for which there must be room when a poll begins
 
 	mu      sync.Mutex
-	inHand  int           // how many more may be received
-	free    int           // how many more may be at work
+	inHand  int // how many more may be received
+	free    int // how many more may be at work
+	atWork  int
 	bytes   int           // free bytes; negative once a poll has returned more
 	changed chan struct{} // closed and replaced when something may be received
 	line    *fair.Queue[queue.Delivery]
 }
 
-// atWork is how many of the requests in hand are at work at a time, as a
-// divisor: enough for ten calls of each kind, and so few that a request which is
-// next does not wait long for the processor.
-const atWork = 8
+// workPart is the part of the requests in hand that may be at work: enough for
+// full calls of each kind, and so few that a request which is next does not wait
+// long for the processor.
+const workPart = 8
 
 func newRoom(requests, bytes int) *room {
 	return &room{
 		// A call costs the same for one request as for ten.
 		least:  max(1, min(queue.MaxBatch, requests/4)),
-		inHand: requests, free: max(queue.MaxBatch, requests/atWork), bytes: bytes,
+		inHand: requests, free: max(queue.MaxBatch, requests/workPart), bytes: bytes,
 		changed: make(chan struct{}), line: fair.New[queue.Delivery](),
 	}
 }
@@ -106,22 +107,24 @@ func (r *room) next() (d queue.Delivery, ok bool) {
 	}
 	if d, ok = r.line.Next(); ok {
 		r.free--
+		r.atWork++
 		r.line.Charge(d.Group, 1)
 	}
 	return d, ok
 }
 
-// waiting is how many requests wait in line.
-func (r *room) waiting() int {
+// unsent is how many requests are in line or at work.
+func (r *room) unsent() int {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	return r.line.Len()
+	return r.line.Len() + r.atWork
 }
 
 // done ends a request's work.
 func (r *room) done() {
 	r.mu.Lock()
 	r.free++
+	r.atWork--
 	r.mu.Unlock()
 }
 

@@ -24,7 +24,7 @@ func TestStuckWaysLeaveRoomForTheRest(t *testing.T) {
 	const requests, bytes, size = 500, 16 << 20, 4 << 10
 	for stuck := 1; stuck <= 8; stuck++ {
 		synctest.Test(t, func(t *testing.T) {
-			r := newRoom(atWork*requests, bytes)
+			r := newRoom(workPart*requests, bytes)
 			ways := make([]*way, stuck)
 			for i := range ways {
 				ways[i] = newWay(zap.NewNop(), memqueue.New("q", memqueue.Options{}), nil, panics.Guard{})

@@ -135,7 +135,7 @@ func (d *Dispatcher) place(tenant string) *way {
 
 // The methods of routes:
 
-func (d *Dispatcher) high() bool      { return d.backlogs.high(d.room.waiting()) }
+func (d *Dispatcher) high() bool      { return d.backlogs.high(d.room.unsent()) }
 func (d *Dispatcher) away(p int) bool { return d.partitions[p].away.Paused() }
 func (d *Dispatcher) fails(p int) bool {
 	w := d.partitions[p]

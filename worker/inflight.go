@@ -276,14 +276,15 @@ const (
 	sideFactor = 2
 )
 
-// room waits until the worker may take more deliveries in hand, of factor for
-// each turn, and returns how many. It returns 0 once ctx has ended.
-func (in *inflight) room(ctx context.Context, factor int) int {
+// room waits until the worker may take at least that many more deliveries in
+// hand, of factor for each turn, and returns how many. It returns 0 once ctx has
+// ended.
+func (in *inflight) room(ctx context.Context, factor, least int) int {
 	for ctx.Err() == nil {
 		in.mu.Lock()
 		n, changed := in.free(factor), in.changed
 		in.mu.Unlock()
-		if n > 0 {
+		if n >= least {
 			return n
 		}
 		select {
@@ -293,6 +294,10 @@ func (in *inflight) room(ctx context.Context, factor int) int {
 	}
 	return 0
 }
+
+// some is as many deliveries as are worth a poll where nobody quiet waits: a
+// call costs the same for one as for ten.
+func (in *inflight) some() int { return max(1, min(queue.MaxBatch, in.concurrency/4)) }
 
 // free is how many more deliveries may be in hand. The caller holds mu.
 func (in *inflight) free(factor int) int { return factor*in.concurrency - in.active - in.reserved }

@@ -21,6 +21,7 @@ type source struct {
 	away   *lasting.Fault
 	polls  *queue.Polls
 	room   int           // see inflight.room
+	least  int           // room for a poll
 	look   time.Duration // see lookEvery
 }
 
@@ -29,7 +30,7 @@ func (w *Worker) newSource(q queue.Queue) *source {
 	return &source{
 		queue: q, delete: queue.NewDeleter(q, 2, w.guard), extend: queue.NewExtender(q, 1, w.guard),
 		away:  lasting.New(log, "cannot receive; trying again", "receiving again"),
-		polls: queue.NewPolls(roomFactor * w.cfg.Concurrency / queue.MaxBatch), room: roomFactor, look: lookEvery,
+		polls: queue.NewPolls(roomFactor * w.cfg.Concurrency / queue.MaxBatch), room: roomFactor, least: 1, look: lookEvery,
 	}
 }
 
@@ -51,7 +52,7 @@ func (w *Worker) newSource(q queue.Queue) *source {
 func (w *Worker) receive(intake, work context.Context, s *source) {
 	crowd, pause := "", false // the tenant that fills the partition, and whether it still does
 	for w.breaker.Wait(intake) == nil {
-		n := min(w.inflight.room(intake, s.room), queue.MaxBatch)
+		n := min(w.inflight.room(intake, s.room, s.least), queue.MaxBatch)
 		if n == 0 {
 			return // intake has ended
 		}
@@ -65,11 +66,11 @@ func (w *Worker) receive(intake, work context.Context, s *source) {
 		switch {
 		case got.over:
 			crowd, pause = got.crowd, true
-		case got.n < n:
-			pause = false // the partition is empty
+		case got.n < n || n == queue.MaxBatch:
+			pause = false // the partition is empty, or the tenant has room for a full poll
 		}
 		if !pause {
-			w.pollMore(intake, work, s, s.polls.Came(got.n, queue.MaxBatch))
+			w.pollMore(intake, work, s, s.polls.Came(got.n, n))
 		}
 	}
 }

@@ -87,25 +87,25 @@ func (in *inflight) left(tenant string) int {
 	return n
 }
 
-// crowded waits until the tenant may have more in hand, at most for pause,
+// crowded waits until the tenant may have some more in hand, at most for pause,
 // because the partition may have deliveries of other tenants. It returns how
 // many deliveries to ask for, at least one.
 func (in *inflight) crowded(ctx context.Context, tenant string, pause time.Duration) int {
 	timer := time.NewTimer(pause)
 	defer timer.Stop()
-	for {
+	for over := false; ; {
 		in.mu.Lock()
 		n, changed := in.more(tenant), in.changed
 		in.mu.Unlock()
-		if n > 0 {
-			return n
+		if over || n >= (in.some()+3)/4 {
+			return max(1, n)
 		}
 		select {
 		case <-changed:
 		case <-timer.C:
-			return 1
+			over = true
 		case <-ctx.Done():
-			return 1
+			over = true
 		}
 	}
 }

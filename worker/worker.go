@@ -218,7 +218,7 @@ func (w *Worker) Run(intake, work context.Context) error {
 	}
 	if w.deps.Side != nil {
 		s := w.newSource(w.deps.Side)
-		s.room, s.look = sideFactor, lookSideEvery
+		s.room, s.least, s.look = sideFactor, w.inflight.some(), lookSideEvery
 		receive(s)
 	}
 	receivers.Go(func() {
