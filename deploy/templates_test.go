@@ -72,8 +72,24 @@ func TestWorkersMayDoWhatTheAdapterOfLambdaCalls(t *testing.T) {
 
 func TestRolesMayTellAnObjectThatIsMissingFromOneThatIsDenied(t *testing.T) {
 	n := strings.Count(files.Read(t, "cloudformation.yaml"), `{Effect: Allow, Action: "s3:ListBucket", Resource: !GetAtt Bodies.Arn}`)
-	if n != 3 { // dispatcher, worker, operators
+	if n != 4 { // dispatcher, worker, who pushes scripts, operators
 		t.Errorf("%d roles may list the bucket: without that, S3 denies what is missing", n)
+	}
+}
+
+func TestNoRuleOfTheBucketExpiresScripts(t *testing.T) {
+	template := files.Read(t, "cloudformation.yaml")
+	rules := regexp.MustCompile(`(?m)^ +- \{Id: .*ExpirationInDays.*$`).FindAllString(template, -1)
+	if len(rules) != 4 {
+		t.Errorf("%d rules expire objects: those of requests, runs, results and zips are known", len(rules))
+	}
+	for _, r := range rules {
+		if !regexp.MustCompile(`Prefix: !Sub "\$\{Prefix\}/(requests|runs|results|zips)/"`).MatchString(r) {
+			t.Errorf("the rule expires what it should not: %s", r)
+		}
+	}
+	if n := strings.Count(template, `Action: "s3:GetObject", Resource: !Sub "${Bodies.Arn}/${Prefix}/scripts/*"`); n != 2 {
+		t.Errorf("%d roles may read scripts, want the dispatcher's and the worker's", n)
 	}
 }
 
