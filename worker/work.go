@@ -21,13 +21,13 @@ func (w *Worker) walk(h *held) (function.Outcome, error) {
 	if err := w.decode(h); err != nil {
 		return function.Outcome{}, err
 	}
+	if err := w.resolve(h); err != nil {
+		return function.Outcome{}, err
+	}
 	if err := w.ready(h); err != nil {
 		return function.Outcome{}, err
 	}
 	if err := w.claim(h); err != nil {
-		return function.Outcome{}, err
-	}
-	if err := w.resolve(h); err != nil {
 		return function.Outcome{}, err
 	}
 	if err := w.build(h); err != nil {

@@ -33,6 +33,14 @@
 //	story      what sends requests and receives their results
 //	owner      of an error: who has to mend it (author, operator, platform)
 //
+// A script of the registry:
+//
+//	reference  id, id@version or id@label, in place of a script
+//	version    what was pushed, named by its digest
+//	label      a name for a version, which can be promoted to another
+//	caller     the team of the tenant that runs it, as the platform has authenticated it
+//	sealed     its callers may run it and not read it
+//
 // What is built:
 //
 //	script     source, requirements, runtime, timeout and memory of one tenant
