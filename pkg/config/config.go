@@ -100,6 +100,7 @@ type Worker struct {
 	RoleARN       string        `name:"role-arn" help:"Role of the functions, without any permission."`
 	TenantRoleARN string        `name:"tenant-role-arn" help:"Role that the worker assumes, restricted to one tenant, for that tenant's invocations; empty to invoke with the worker's own role."`
 	CacheDir      string        `type:"path" help:"Folder of built layers; the user's cache folder by default."`
+	SourceBuilds  bool          `help:"Build packages that the index has only as source, in a sandbox without network. Needs uv, and each runtime's Python on the worker."`
 	UV            string        `name:"uv" help:"Path of uv, or none for pip; by default uv from the PATH, else one that is fetched from the package index."`
 }
 

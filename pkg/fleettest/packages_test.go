@@ -54,9 +54,10 @@ func withPackages(t *testing.T, args ...string) *fleet {
 	if err := os.WriteFile(settings, []byte(text), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	public := pypitest.Serve(t, greeting("9.9", "public"), pypitest.Wheel{Name: "elsewhere", Version: "1"})
+	public := pypitest.Serve[pypitest.File](t, greeting("9.9", "public"), pypitest.Wheel{Name: "elsewhere", Version: "1"},
+		pypitest.Backend("only-source", "1", "", "text = 'X = 1'"))
 	local, set := StartLocal(t, checked, program.Environment(ofTheTests("AWS_ENDPOINT_URL_SECRETS_MANAGER="+mototest.URL)...),
-		append([]string{"--partitions", "2", "--poll-wait", "1s", "--tenants", settings, "--index", public}, args...)...)
+		append([]string{"--partitions", "2", "--poll-wait", "1s", "--tenants", settings, "--index", public, "--source-builds"}, args...)...)
 	set["SCRIPTFLEET_TENANTS"] = settings
 	return &fleet{t: t, local: local, set: set}
 }
@@ -104,6 +105,12 @@ func TestATenantsPackagesComeFromItsOwnIndex(t *testing.T) {
 			}
 		}
 	})
+	t.Run("what exists only as source is built", func(t *testing.T) {
+		got := f.runs(t, "acme", "acme-greeting\nonly-source>=1", "--event")
+		if got.Code != 0 || !strings.Contains(got.Stdout, `"only-source==1"`) || !strings.Contains(got.Stdout, "building only-source==1 from source, in a sandbox without network") {
+			t.Errorf("it exits %d: %s", got.Code, got.Stdout)
+		}
+	})
 	t.Run("a denied package is used no more", func(t *testing.T) {
 		packages := func(args ...string) string {
 			t.Helper()
@@ -114,7 +121,7 @@ func TestATenantsPackagesComeFromItsOwnIndex(t *testing.T) {
 			return got.Stdout
 		}
 		users := packages("used-by", "acme-greeting==1.0.0")
-		if strings.Count(users, "acme-greeting==1.0 ") != 2 || !strings.Contains(users, " globex ") || strings.Contains(users, "hooli") {
+		if strings.Count(users, "acme-greeting==1.0 ") != 3 || !strings.Contains(users, " globex ") || strings.Contains(users, "hooli") {
 			t.Errorf("used by:\n%s", users)
 		}
 		before := f.runs(t, "acme", "acme-greeting", "--event")

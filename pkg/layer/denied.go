@@ -21,6 +21,14 @@ func (b *Builder) denied() run.Denied {
 // that it takes others where the requirements allow them.
 func (w workshop) constraints() string { return filepath.Join(w.root, "constraints.txt") }
 
+// constrain is the installer's option for the file, if there is anything in it.
+func (w workshop) constrain(option string) []string {
+	if info, err := os.Stat(w.constraints()); err != nil || info.Size() == 0 {
+		return nil
+	}
+	return []string{option, w.constraints()}
+}
+
 // refuseDenied refuses requirements that name a denied package, or pin a denied
 // version.
 func refuseDenied(denied run.Denied, s run.Script) error {

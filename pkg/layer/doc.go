@@ -13,6 +13,8 @@
 //     *.dist-info stays, because packages read their own metadata.
 //   - No code of a package runs in a build. Only wheels are installed: building a
 //     source distribution runs its author's setup, so it is refused as NoWheel.
+//     Where the operator allows it (Config.SourceBuilds), it runs in a sandbox of
+//     its own, without network and secrets; see source.go.
 //   - Wheels are chosen for the runtime's Python and C library, not the worker's.
 //     uv resolves for any version of Python. pip evaluates markers by the Python
 //     that runs it, so only the pip of the runtime's own version is used.

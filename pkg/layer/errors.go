@@ -14,6 +14,7 @@ const (
 	TypeNoWheel             = "NoWheel"              // author: no wheel for this Python and platform
 	TypeHashMismatch        = "HashMismatch"         // author: the index has another file than the requirements allow
 	TypePackageDenied       = "PackageDenied"        // author: the operator denies the package
+	TypeSourceBuildFailed   = "SourceBuildFailed"    // author: a package that exists only as source does not build
 	TypePartOfPython        = "PartOfPython"         // author: a module of the standard library
 	TypeEnvTooLarge         = "EnvTooLarge"          // author: over Lambda's limit, unpacked
 	TypeInvalidRequirement  = run.InvalidRequirement // author: a line that the installer can't read

@@ -21,7 +21,7 @@ var (
 	uvBroken    = regexp.MustCompile(`(\S+) has an invalid package format`)
 	uvNeedsPy   = regexp.MustCompile(`(\S+) depends on Python([<>=!~0-9.,*]+)`)
 	uvPython    = regexp.MustCompile(`does not satisfy Python|requires a different Python|requested Python version`)
-	uvDepends   = regexp.MustCompile(`(\S+) depends on (\S+)`)
+	uvDepends   = regexp.MustCompile(`(\S+) depends? on (\S+)`)
 	uvParse     = regexp.MustCompile("Couldn't parse requirement")
 	uvGlyphs    = strings.NewReplacer("╰─▶", " ", "├─▶", " ", "│", " ", "×", " ")
 )

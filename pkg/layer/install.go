@@ -19,11 +19,12 @@ type installer struct {
 	downloads    string
 	index        indexSettings
 	private      bool // index has a tenant's own
+	sources      bool // packages may be built from source
 	interpreters interpreter.Set
 }
 
 func newInstaller(cfg Config, found interpreter.Set) installer {
-	in := installer{downloads: cfg.Downloads, interpreters: found}
+	in := installer{downloads: cfg.Downloads, interpreters: found, sources: cfg.SourceBuilds}
 	in.index = machineIndex(os.Environ())
 	if cfg.Index != "" {
 		in.index = in.index.only(cfg.Index)
@@ -59,14 +60,26 @@ func refuseUnsafe(reqs string) error {
 // withUV installs with uv, which resolves for any version of Python with any
 // other.
 func (in installer) withUV(ctx context.Context, s run.Script, w workshop, log *buildLog) error {
-	args := []string{"pip", "install", "--requirements", w.reqs, "--constraints", w.constraints(), "--target", w.target}
+	args := []string{"pip", "install", "--requirements", w.reqs, "--target", w.target}
+	args = append(args, w.constrain("--constraints")...)
 	args = append(args, in.uvFlags(s, w)...)
 	log.line(fmt.Sprintf("installing for %s with uv", s.Runtime.Name))
-	out, err := in.uvCommand(args, s, w).run(ctx, log)
-	if err == nil || !exited(err) {
-		return err
+	for sources := 0; ; sources++ {
+		out, err := in.uvCommand(args, s, w).run(ctx, log)
+		if err == nil || !exited(err) {
+			return err
+		}
+		source, ok := onlySource(out, s)
+		switch {
+		case !ok || sources == maxSources:
+			return in.explainUV(ctx, s, w, out)
+		case !in.sources:
+			return mayBeBuilt(in.explainUV(ctx, s, w, out))
+		}
+		if err := in.buildSource(ctx, source, s, w, log); err != nil {
+			return err
+		}
 	}
-	return in.explainUV(ctx, s, w, out)
 }
 
 func (in installer) uvFlags(s run.Script, w workshop) []string {
@@ -84,6 +97,9 @@ func (in installer) uvFlags(s run.Script, w workshop) []string {
 		"--link-mode", link,
 		"--index-strategy", "first-index",
 		"--no-config", "--no-python-downloads", "--no-progress", "--color", "never",
+	}
+	if in.sources {
+		flags = append(flags, "--find-links", w.built())
 	}
 	if python, ok := in.anyPython(s.Runtime.Python); ok {
 		flags = append(flags, "--python", python.Path)
@@ -130,7 +146,8 @@ func (in installer) withPip(ctx context.Context, s run.Script, w workshop, log *
 		return noInstaller(s.Runtime)
 	}
 	log.line(fmt.Sprintf("installing for %s with pip, for want of uv: this takes longer, and pip gives up on some requirements that uv resolves", s.Runtime.Name))
-	args := append([]string{"-m", "pip", "install", "--requirement", w.reqs, "--constraint", w.constraints(), "--target", w.target}, in.pipFlags(s)...)
+	args := append([]string{"-m", "pip", "install", "--requirement", w.reqs, "--target", w.target}, in.pipFlags(s)...)
+	args = append(args, w.constrain("--constraint")...)
 	pip := in.pipCommand(args, python, w)
 	pip.most = 20_000 // pip lists all versions that it has tried
 	out, err := pip.run(ctx, log)

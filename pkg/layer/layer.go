@@ -28,6 +28,7 @@ type Config struct {
 	Downloads        string        // a download cache for all builds; empty (default): each build has its own
 	UV               string        // path of uv; default the one on the PATH, or else one that the first build fetches; NoUV for pip
 	Index            string        // URL of the package index; default the machine's setting
+	SourceBuilds     bool          // build packages that exist only as source; needs uv
 	MaxUnpackedBytes int64         // limit of a layer, unpacked; default DefaultMaxUnpackedBytes
 	Timeout          time.Duration // for one build; default 5 minutes
 }

@@ -148,6 +148,10 @@ func (b *Builder) openWorkshop(s run.Script) (workshop, error) {
 		home:   root,
 		reqs:   filepath.Join(root, "requirements.txt"),
 	}
+	if err := os.Mkdir(w.built(), 0o755); err != nil {
+		os.RemoveAll(root)
+		return workshop{}, fmt.Errorf("make build folder: %w", err)
+	}
 	for path, text := range map[string]string{w.reqs: strings.TrimRight(s.Requirements, "\n") + "\n", w.constraints(): b.denied().Constraints()} {
 		if err := os.WriteFile(path, []byte(text), 0o644); err != nil {
 			os.RemoveAll(root)

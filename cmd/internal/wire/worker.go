@@ -127,7 +127,7 @@ func (f *Fleet) layers(ctx context.Context, w config.Worker, progress func(run.E
 	if _, err := os.UserCacheDir(); err != nil && w.CacheDir == "" {
 		return nil, nil, fmt.Errorf("find a folder for built layers: %w; give --cache-dir", err)
 	}
-	layers, err := layer.New(layer.Config{CacheDir: w.CacheDir, UV: w.UV, Index: f.Settings.Index},
+	layers, err := layer.New(layer.Config{CacheDir: w.CacheDir, UV: w.UV, SourceBuilds: w.SourceBuilds, Index: f.Settings.Index},
 		layer.Deps{Log: f.Log, Registerer: f.Registry, Interpreters: interpreters, PrivateIndex: f.privateIndex, Denied: f.tenants.Denied, Progress: progress})
 	if err != nil {
 		return nil, nil, fmt.Errorf("prepare layer builds: %w", err)
