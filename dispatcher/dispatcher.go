@@ -169,7 +169,9 @@ func New(cfg Config, deps Deps) *Dispatcher {
 		Send:     func(ctx context.Context, m queue.Message) error { return d.sendBy(ctx, d.results, m) },
 		MaxBytes: deps.Results.MaxBytes(), Log: d.log, Guard: guard,
 	})
-	d.accept = batch.New(batch.Config[ledger.Entry]{Max: 100, Concurrency: 2, Linger: batch.OnTheWay, ByRate: true, Guard: guard}, d.flushAccepts)
+	// A dispatcher accepts half as often as a worker calls the ledger: it lingers
+	// twice as long for the same company.
+	d.accept = batch.New(batch.Config[ledger.Entry]{Max: 100, Concurrency: 2, Linger: 2 * batch.OnTheWay, ByRate: true, Guard: guard}, d.flushAccepts)
 	d.route = newRouter(len(deps.Partitions), d)
 	for p, q := range deps.Partitions {
 		label := strconv.Itoa(p)

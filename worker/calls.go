@@ -52,14 +52,14 @@ func (w *Worker) note(h *held, reason string) {
 	}
 }
 
-// freeSlots gives back the run's slots.
+// freeSlots gives back the run's slots, or keeps the tenant's: see spares.
 func (w *Worker) freeSlots(h *held) {
-	h.mu.Lock()
-	asks := h.slots
-	h.slots = nil
-	h.mu.Unlock()
-	if len(asks) > 0 {
-		_, _ = w.gives.Do(uncut(h.work), asks)
+	scope, waiting := tenantScope(h.run.Tenant), w.inflight.spareable(h.tenant())
+	if waiting < 0 {
+		scope = ""
+	}
+	if others := w.spares.keep(h, scope, waiting); len(others) > 0 {
+		_, _ = w.gives.Do(uncut(h.work), others)
 	}
 }
 

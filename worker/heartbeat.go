@@ -92,8 +92,11 @@ func (w *Worker) renewSlots(ctx context.Context) {
 	w.giveSlots(ctx, slices.DeleteFunc(asks, func(a slot.Ask) bool { return still[a] }))
 }
 
-// taken are the tenants' slots of runs in hand.
+// taken are the tenants' slots of runs in hand, and those that are kept.
 func (w *Worker) taken() (asks []slot.Ask) {
+	w.spares.mu.Lock()
+	defer w.spares.mu.Unlock()
+	asks = w.spares.all()
 	w.inflight.each(func(h *held) {
 		h.mu.Lock()
 		asks = append(asks, h.slots...)

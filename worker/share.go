@@ -156,6 +156,21 @@ func (s *share) wake() {
 	}
 }
 
+// spareable is how many slots of runs that end the tenant's runs in hand are about
+// to take. It is negative for a tenant that was refused at a cap lately.
+func (in *inflight) spareable(tenant string) int {
+	in.mu.Lock()
+	defer in.mu.Unlock()
+	s := in.shares[tenant]
+	switch {
+	case s == nil:
+		return 0
+	case time.Now().Before(s.cappedUntil):
+		return -1
+	}
+	return max(0, s.active-s.running)
+}
+
 // capped records that the tenant is at a cap, and waits until one of its runs
 // here ends, or ctx does.
 func (in *inflight) capped(ctx context.Context, h *held) {

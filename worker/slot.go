@@ -63,6 +63,8 @@ func (w *Worker) turn(ctx context.Context, h *held) (*overCap, error) {
 	return nil, nil
 }
 
+func tenantScope(name string) string { return slot.Scope("tenant", name) }
+
 // takeSlots takes the tenant's and the script's slots in the fleet, where they
 // have caps. It returns the cap that the run would exceed. While Redis is out
 // of reach, the run goes on without slots.
@@ -79,11 +81,14 @@ func (w *Worker) takeSlots(h *held, limits tenant.Limits) (*overCap, error) {
 		ask slot.Ask
 		overCap
 	}{
-		{slot.Ask{Scope: slot.Scope("tenant", h.run.Tenant), Cap: limits.MaxRunning}, overCap{"the cap of tenant " + h.run.Tenant, false}},
+		{slot.Ask{Scope: tenantScope(h.run.Tenant), Cap: limits.MaxRunning}, overCap{"the cap of tenant " + h.run.Tenant, false}},
 		{slot.Ask{Scope: slot.Scope("script", string(h.run.Script.Hash)), Cap: limits.MaxRunningPerScript}, overCap{"the cap of script " + string(h.run.Script.Hash), true}},
 	}
 	for _, a := range asks {
 		if a.ask.Cap == tenant.NoCap {
+			continue
+		}
+		if w.spares.take(h, a.ask) {
 			continue
 		}
 		a.ask.Owner = h.owner(w.cfg.Name)
@@ -91,8 +96,12 @@ func (w *Worker) takeSlots(h *held, limits tenant.Limits) (*overCap, error) {
 		// missing to the tenant until it expires.
 		ok, err := w.slots.Do(uncut(h.wait), a.ask)
 		if ok || err != nil { // without an answer it may have been granted
+			granted := a.ask
+			if err != nil {
+				granted.Cap = 0 // it must not be kept: another run could use a slot that is none
+			}
 			h.mu.Lock()
-			h.slots = append(h.slots, a.ask)
+			h.slots = append(h.slots, granted)
 			h.mu.Unlock()
 		}
 		switch {

@@ -166,6 +166,7 @@ type Worker struct {
 	outbox *outbox.Outbox
 	slots  *batch.Batcher[slot.Ask, bool]
 	gives  *batch.Batcher[[]slot.Ask, struct{}]
+	spares *spares
 }
 
 // New returns a Worker; Run starts it.
@@ -196,6 +197,11 @@ func New(cfg Config, deps Deps) *Worker {
 	})
 	w.slots = batch.New(batch.Config[slot.Ask]{Max: 100, Concurrency: 2, Linger: batch.OnTheWay, ByRate: true, Guard: w.guard}, w.flushSlots)
 	w.gives = batch.New(batch.Config[[]slot.Ask]{Max: 100, Concurrency: 2, Linger: batch.OnTheWay, ByRate: true, Guard: w.guard}, w.flushGives)
+	w.spares = newSpares(func(asks []slot.Ask) {
+		if len(asks) > 0 {
+			_, _ = w.gives.Do(context.Background(), asks)
+		}
+	})
 	return w
 }
 
@@ -226,6 +232,7 @@ func (w *Worker) Run(intake, work context.Context) error {
 	})
 	receivers.Wait()
 	w.inflight.wait()
+	w.spares.close()
 	stopBeating()
 	heart.Wait()
 	return nil

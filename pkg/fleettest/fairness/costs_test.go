@@ -39,11 +39,11 @@ var loads = []load{
 	{"steady", 100, 20, 10, goal{2.5, 1.5, 0.01}},
 }
 
-// plain are the default settings: tenants have no cap, and a poll waits as long
+// plain are the default settings: tenants have their cap, and a poll waits as long
 // as by default.
 var plain = func() settings {
 	s := normal
-	s.maxRunning, s.maxBacklog, s.workers, s.pollWait = tenant.NoCap, 10_000, 1, 10*time.Second
+	s.maxRunning, s.maxBacklog, s.workers, s.pollWait = tenant.Defaults.MaxRunning, 10_000, 1, 10*time.Second
 	return s
 }()
 

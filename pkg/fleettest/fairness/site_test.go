@@ -84,7 +84,7 @@ func virtualSite(t *testing.T) (s *site, end func()) {
 	c := &counted{}
 	return &site{sqs: c.client(client), outside: client, counted: c, parts: func(string) parts {
 		return parts{
-			ledger: near{memledger.New(memledger.Config{}), c}, leases: memlease.New(), records: memrecords.New(), slots: memslot.New(),
+			ledger: near{memledger.New(memledger.Config{}), c}, leases: memlease.New(), records: memrecords.New(), slots: nearSlots{memslot.New(), c},
 			limiter: memratelimit.New(function.ControlPlane),
 		}
 	}}, server.Close
@@ -118,6 +118,27 @@ func (l near) trip(ctx context.Context) {
 }
 
 const redisTakes = time.Millisecond
+
+// nearSlots are slots as far away, and counted in the same way.
+type nearSlots struct {
+	slot.Slots
+	counted *counted
+}
+
+func (s nearSlots) Take(ctx context.Context, asks []slot.Ask, ttl time.Duration) ([]bool, error) {
+	near{nil, s.counted}.trip(ctx)
+	return s.Slots.Take(ctx, asks, ttl)
+}
+
+func (s nearSlots) Renew(ctx context.Context, asks []slot.Ask, ttl time.Duration) error {
+	near{nil, s.counted}.trip(ctx)
+	return s.Slots.Renew(ctx, asks, ttl)
+}
+
+func (s nearSlots) Give(ctx context.Context, asks []slot.Ask) error {
+	near{nil, s.counted}.trip(ctx)
+	return s.Slots.Give(ctx, asks)
+}
 
 func (l near) Accept(ctx context.Context, es []ledger.Entry) ([]ledger.State, error) {
 	l.trip(ctx)
