@@ -48,6 +48,9 @@ const (
 	noteWithin = 200 * time.Millisecond
 	// ledgerTimeout bounds one call of the ledger for a batch of runs.
 	ledgerTimeout = 5 * time.Second
+	// lingers is a bit more than elsewhere, since a run makes two calls: company is
+	// expected from 333 calls a second on.
+	lingers = batch.OnTheWay * 6 / 5
 	// maxCalls and maxWeight bound a batch of calls, and the notes beside it: their
 	// number, and the bytes of their results.
 	maxCalls  = 100
@@ -61,7 +64,7 @@ func newCalls(l Ledger, claimTTL time.Duration, guard panics.Guard) *calls {
 	c := &calls{ledger: l, claimTTL: claimTTL}
 	c.urgent = batch.New(batch.Config[call]{
 		Max: maxCalls, MaxWeight: maxWeight, Weight: call.weight, Concurrency: 2,
-		Linger: batch.OnTheWay, ByRate: true, Guard: guard,
+		Linger: lingers, ByRate: true, Guard: guard,
 	}, c.flush)
 	return c
 }
