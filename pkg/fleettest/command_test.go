@@ -63,7 +63,7 @@ func TestRunReachesEachOfItsExitCodes(t *testing.T) {
 		{"succeeded, with input from a file", []string{short, "--input", "@" + file(`{"n": 1}`)}, "", left("1\n", "", 0)},
 		{"failed", []string{"-"}, "def main(input):\n    return input['gone']", left("", "failed: KeyError: main raised KeyError: 'gone' (script.py, line 2).", 1)},
 		{"no file", []string{"no-such-file.py"}, "", left("", "read the script", 2)},
-		{"no script", nil, "", left("", "expected \"<file>\"", 2)},
+		{"no script", nil, "", left("", "name the script", 2)},
 		{"unknown flag", []string{short, "--speed", "11"}, "", left("", "--speed", 2)},
 		{"input that is no JSON", []string{short, "--input", "{array_length: 5}"}, "", left("", "--input is not JSON", 2)},
 		{"requirements that are not there", []string{short, "--requirements", "no-such-file.txt"}, "", left("", "no-such-file.txt", 2)},

@@ -73,7 +73,7 @@ func TestTheFleetRunsOnAnAWSThatOthersWrote(t *testing.T) {
 		t.Errorf("the large run is %s with an output of %d bytes", res.Data.Status, len(res.Data.Output))
 	}
 
-	if res := f.Await(t, "assumes"); string(res.Data.Output) != `["AccessKeyId", "SecretAccessKey", "SessionToken", "Success"]` {
+	if res := f.Await(t, "assumes"); string(res.Data.Output) != `["AccessKeyId", "Expiration", "SecretAccessKey", "SessionToken", "Success"]` {
 		t.Errorf("with a credential: %s", res.Body)
 	}
 

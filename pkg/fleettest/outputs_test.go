@@ -76,9 +76,9 @@ func TestACredentialIsHandedOverOrTheDecisionLeftToTheScript(t *testing.T) {
 		"aws-own":{"role_arn":"arn:aws:iam::123456789012:role/scriptfleet-script"}}}}}`)
 	f := startFleet(t, "--tenants", tenants)
 	script := "def main(input):\n    c = input['AwsCredentials']\n    return [c['Success'], sorted(k for k in c if c[k]), input['n']]"
-	const refused = `[false, [], %d]`
+	const refused = `[false, ["Error"], %d]`
 	for n, c := range []struct{ tenant, credential, want string }{
-		{"acme", "aws-prod", `[true, ["AccessKeyId", "SecretAccessKey", "SessionToken", "Success"], %d]`},
+		{"acme", "aws-prod", `[true, ["AccessKeyId", "Expiration", "SecretAccessKey", "SessionToken", "Success"], %d]`},
 		{"acme", "aws-own", refused},
 		{"acme", "aws-test", refused}, // which is not configured
 		{"globex", "aws-prod", refused},
