@@ -148,7 +148,7 @@ func (c *dlqShow) Run(ctx context.Context) error {
 		return printJSON(found)
 	}
 	fmt.Fprintf(os.Stderr, "%s since %s: %s %s\n", found.ID, found.Since.Local().Format(time.DateTime), printable(found.Type), printable(found.Reason))
-	return printFitted(found.Body + "\n")
+	return printWhole(found.Body + "\n")
 }
 
 type dlqRedrive struct {

@@ -188,8 +188,7 @@ func (c *scriptsShow) Run(ctx context.Context) error {
 	}
 	fmt.Fprintf(os.Stderr, "%s, runtime %s, timeout %s, requirements: %s\n", pinned, cmp.Or(p.Runtime, "the fleet's default"), timeoutOf(p),
 		cmp.Or(strings.Join(strings.Split(strings.TrimSpace(p.Requirements), "\n"), ", "), "none"))
-	fmt.Print(p.Source)
-	return nil
+	return printWhole(p.Source)
 }
 
 func timeoutOf(p run.Pushed) string {

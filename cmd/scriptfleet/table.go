@@ -31,6 +31,16 @@ func printFitted(text string) error {
 	return err
 }
 
+// printWhole prints a text of others as it is; on a terminal, what that would act
+// upon is escaped.
+func printWhole(text string) error {
+	if term.IsTerminal(int(os.Stdout.Fd())) {
+		text = escaped(text, "\n\t")
+	}
+	_, err := fmt.Print(text)
+	return err
+}
+
 // cut shortens lines to width characters.
 func cut(text string, width int) string {
 	var b strings.Builder
