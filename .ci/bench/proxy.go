@@ -20,10 +20,10 @@ type proxy struct {
 	server *http.Server
 	next   http.Handler
 
-	stub    atomic.Bool
-	control atomic.Int64 // calls that count towards the limit of 15 a second
+	stub atomic.Bool
 
 	mu   sync.Mutex
+	seen []string      // calls that count towards the limit of 15 a second
 	hold chan struct{} // if not nil, calls of the control plane wait until it is closed
 }
 
@@ -59,7 +59,6 @@ func (p *proxy) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	switch {
 	case !strings.HasSuffix(r.URL.Path, "/invocations"):
 		if r.Method != http.MethodGet || !isGetFunction(r.URL.Path) { // which has a limit of its own
-			p.control.Add(1)
 			p.await(r)
 		}
 	case p.stub.Load():
@@ -77,9 +76,19 @@ func isGetFunction(path string) bool {
 	return found && name != "" && !strings.Contains(name, "/")
 }
 
+// calls are those of the control plane since it was asked last.
+func (p *proxy) calls() (seen []string) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	seen, p.seen = p.seen, nil
+	return seen
+}
+
+// await notes a call, and holds it if it is to.
 func (p *proxy) await(r *http.Request) {
 	p.mu.Lock()
 	hold := p.hold
+	p.seen = append(p.seen, r.Method+" "+r.URL.Path)
 	p.mu.Unlock()
 	if hold == nil {
 		return
