@@ -41,10 +41,10 @@ type measurement struct {
 }
 
 var measurements = []measurement{
-	{"costs", "requests, round trips and commands a run", 4 * time.Minute, costs},
+	{"costs", "requests, round trips and commands a run", 8 * time.Minute, costs},
 	{"quiet", "a quiet tenant beside floods, in virtual time", 3 * time.Minute, quiet},
 	{"burst", "runs a second and CPU a run of a burst, real processes", 3 * time.Minute, burst},
-	{"delay", "added delay at 20 runs a second, real processes", 2 * time.Minute, delay},
+	{"delay", "added delay at 20 runs a second, in turn with Celery, real processes", 4 * time.Minute, delay},
 	{"parked", "memory of a worker with 1,000 parked runs, real processes", 2 * time.Minute, parked},
 	{"cold", "cold starts of the embedded stack", time.Minute, cold},
 	{"tenants", "CPU a run of 10 and of 100,000 tenants", 3 * time.Minute, tenants},

@@ -52,9 +52,9 @@ type delays struct {
 	P99 float64 `json:"p99_ms"`
 }
 
-// peer measures another queue once.
-func (b *bench) peer(ctx context.Context, name string) (delays, error) {
-	cmd := exec.CommandContext(ctx, "go", "run", ".", "-only", name, "-rounds", "1", "-json")
+// delayOf measures another queue once.
+func (b *bench) delayOf(ctx context.Context, name string) (delays, error) {
+	cmd := exec.CommandContext(ctx, "go", "run", ".", "-only", name, "-rounds", "1", "-delay", "-json")
 	cmd.Dir, cmd.Stderr = ".ci/peers", os.Stderr
 	out, err := cmd.Output()
 	if err != nil {

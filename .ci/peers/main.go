@@ -84,22 +84,25 @@ type harness struct {
 	root   string // of the repository
 	dir    string // for temporary files
 	python string // an interpreter, not a version manager's shim
+
+	delayOnly bool
 }
 
 func main() {
 	only := flag.String("only", "", "measure only these `peers`, separated by commas: "+names())
 	rounds := flag.Int("rounds", 3, "how often each is measured, in turn; the medians are printed")
+	delayOnly := flag.Bool("delay", false, "measure the delay alone")
 	asJSON := flag.Bool("json", false, "print the medians as JSON")
 	flag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
-	if err := run(ctx, *only, *rounds, *asJSON); err != nil {
+	if err := run(ctx, *only, *rounds, *delayOnly, *asJSON); err != nil {
 		fmt.Fprintln(os.Stderr, "peers:", err)
 		os.Exit(1)
 	}
 }
 
-func run(ctx context.Context, only string, rounds int, asJSON bool) error {
+func run(ctx context.Context, only string, rounds int, delayOnly, asJSON bool) error {
 	chosen, err := choose(only)
 	if err != nil {
 		return err
@@ -109,6 +112,7 @@ func run(ctx context.Context, only string, rounds int, asJSON bool) error {
 		return err
 	}
 	defer os.RemoveAll(h.dir)
+	h.delayOnly = delayOnly
 	got := map[string][]measured{}
 	var failed error
 	for round := range rounds {
@@ -195,13 +199,11 @@ func of(runs int, create func() peer) measure {
 		if _, err := p.burst(ctx, runs/10); err != nil {
 			return m, fmt.Errorf("warm up: %w", err)
 		}
-		before := cpu(p.pids()...)
-		took, err := p.burst(ctx, runs)
-		if err != nil {
-			return m, fmt.Errorf("burst: %w", err)
+		if !h.delayOnly {
+			if err := m.crowd(ctx, p, runs); err != nil {
+				return m, fmt.Errorf("burst: %w", err)
+			}
 		}
-		m.RunsPerSecond = float64(runs) / took.Seconds()
-		m.CPUms = (cpu(p.pids()...) - before).Seconds() * 1000 / float64(runs)
 		delays, err := p.steady(ctx, steadyRuns, steadyRate)
 		if err != nil {
 			return m, fmt.Errorf("steady: %w", err)
@@ -210,6 +212,14 @@ func of(runs int, create func() peer) measure {
 		m.P50ms, m.P99ms = at(delays, 0.5), at(delays, 0.99)
 		return m, nil
 	}
+}
+
+func (m *measured) crowd(ctx context.Context, p peer, runs int) error {
+	before := cpu(p.pids()...)
+	took, err := p.burst(ctx, runs)
+	m.RunsPerSecond = float64(runs) / took.Seconds()
+	m.CPUms = (cpu(p.pids()...) - before).Seconds() * 1000 / float64(runs)
+	return err
 }
 
 func at(sorted []time.Duration, p float64) float64 {
