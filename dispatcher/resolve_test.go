@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -91,13 +92,19 @@ func TestARequestThatComesAgainAfterAPushKeepsItsVersion(t *testing.T) {
 
 func TestRequestsByReferenceComeAgainWhileTheRegistryIsAway(t *testing.T) {
 	withScripts(t, func(b *bench, s *memregistry.Store, _ func(string)) {
-		s.Fault = func(string, registry.Name) error { return errors.New("away") }
+		var back atomic.Bool
+		s.Fault = func(string, registry.Name) error {
+			if back.Load() {
+				return nil
+			}
+			return errors.New("away")
+		}
 		b.send(byReference("r"), ask("other"))
 		settle()
 		if refs := b.versionsOf("other"); len(refs) != 1 {
 			t.Error("a request that carries its script waits too")
 		}
-		s.Fault = nil
+		back.Store(true)
 		time.Sleep(time.Minute)
 		settle()
 		if refs := b.versionsOf("r"); len(refs) != 1 || !strings.HasPrefix(refs[0], "a@") {

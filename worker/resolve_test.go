@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -68,13 +69,19 @@ func TestARunWhoseTextIsErasedIsAnsweredSo(t *testing.T) {
 
 func TestARunWaitsForARegistryThatIsAwayAndExplainSaysSo(t *testing.T) {
 	withScripts(t, func(b *bench, s *memregistry.Store, accepted run.Request) {
-		s.Fault = func(string, registry.Name) error { return errors.New("away") }
+		var back atomic.Bool
+		s.Fault = func(string, registry.Name) error {
+			if back.Load() {
+				return nil
+			}
+			return errors.New("away")
+		}
 		b.sendReference(accepted)
 		time.Sleep(time.Second)
 		if r, err := b.ledger.Lookup(context.Background(), run.KeyOf("acme", accepted.Source, "r")); err != nil || r.State != ledger.Queued || !strings.Contains(r.Waiting, "script registry") {
 			t.Errorf("it is %s and waits for %q, %v", r.State, r.Waiting, err)
 		}
-		s.Fault = nil
+		back.Store(true)
 		b.want("r", run.Succeeded, 1)
 	})
 }

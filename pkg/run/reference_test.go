@@ -71,3 +71,19 @@ func TestAPushedScriptThatCannotRunIsRefusedWithoutItsText(t *testing.T) {
 		}
 	}
 }
+
+// A reference is part of object keys.
+func FuzzAReferenceStaysWithinItsFolder(f *testing.F) {
+	for _, seed := range []string{"a/b@prod", "../a", "a@..", "a~b", "a/../b@c", "a@" + strings.Repeat("a", 26)} {
+		f.Add(seed)
+	}
+	f.Fuzz(func(t *testing.T, text string) {
+		r, bad := ParseReference(text)
+		if bad != nil {
+			return
+		}
+		if r.String() != text || strings.Contains("/"+r.ID+"/", "/../") || strings.ContainsAny(text, "~\\%\x00") || r.Label != "" && r.Version != "" {
+			t.Errorf("%q is taken for %+v", text, r)
+		}
+	})
+}
