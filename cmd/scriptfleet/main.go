@@ -32,6 +32,7 @@ type commands struct {
 	Credentials credentialsCommand `cmd:"" help:"Add, list, check and remove tenants' AWS roles."`
 	Tenants     tenantsCommand     `cmd:"" help:"List tenants with their limits and use; pause and resume one."`
 	Packages    packagesCommand    `cmd:"" help:"List who uses a package; deny and allow packages."`
+	Runtimes    runtimesCommand    `cmd:"" help:"List the runtimes that requests may name."`
 	Scripts     scriptsCommand     `cmd:"" help:"Push, list, show, promote, share and remove scripts of the registry."`
 	Schema      schemaCommand      `cmd:"" help:"Print the JSON Schema of what a command prints with --json."`
 	Completion  completionCommand  `cmd:"" help:"Print what completes the commands in bash, zsh or fish."`

@@ -27,7 +27,7 @@ var outputs = map[string]any{
 	"functions list": shownFunction{}, "functions remove": shownFunction{},
 	"tenants list": shownTenant{}, "tenants pause": edited{}, "tenants resume": edited{},
 	"credentials list": shownCredential{}, "credentials check": checked{}, "scripts list": shownScript{}, "scripts push": pushed{},
-	"packages list": deniedPackage{}, "packages used-by": packageUse{}, "packages deny": changedPackage{}, "packages allow": changedPackage{},
+	"runtimes list": shownRuntime{}, "packages list": deniedPackage{}, "packages used-by": packageUse{}, "packages deny": changedPackage{}, "packages allow": changedPackage{},
 }
 
 // schemaOf is the schema of a type by its JSON tags; the tag about describes a

@@ -11,6 +11,7 @@ package config
 import (
 	"fmt"
 	"io"
+	"os"
 	"time"
 
 	"github.com/alecthomas/kong"
@@ -44,6 +45,27 @@ type Tenants struct {
 	TenantsFile string `name:"tenants" type:"path" help:"JSON file of the tenants' settings; read again when it changes."`
 }
 
+// RuntimeTable is the operator's table of runtimes.
+type RuntimeTable struct {
+	RuntimesFile string `name:"runtimes" type:"path" help:"JSON file with more runtimes, or others of the same names (scriptfleet runtimes list --help has the form)."`
+}
+
+// Catalog returns Lambda's runtimes, extended by the operator's table.
+func (t RuntimeTable) Catalog() (run.Catalog, error) {
+	if t.RuntimesFile == "" {
+		return run.Runtimes(), nil
+	}
+	data, err := os.ReadFile(t.RuntimesFile)
+	if err != nil {
+		return nil, fmt.Errorf("--runtimes: %w", err)
+	}
+	catalog, err := run.Runtimes().Extended(data)
+	if err != nil {
+		return nil, fmt.Errorf("--runtimes %s: %w", t.RuntimesFile, err)
+	}
+	return catalog, nil
+}
+
 // Fleet are the settings that must be the same in all processes of a fleet.
 type Fleet struct {
 	Named
@@ -51,6 +73,7 @@ type Fleet struct {
 	Redis
 	Large
 	Tenants
+	RuntimeTable
 
 	MaxTimeout     int    `default:"60" min:"1" max:"900" help:"Longest timeout in seconds that a request may ask for."`
 	MemoryMB       int    `name:"memory-mb" default:"256" min:"128" max:"10240" help:"Memory in MB of the functions of tenants that have no setting of their own."`
@@ -112,7 +135,12 @@ type OfTenants struct {
 
 // Policy returns the operator's rules for requests.
 func (f Fleet) Policy(handlerVersion string, of OfTenants) (*run.Policy, error) {
+	catalog, err := f.Catalog()
+	if err != nil {
+		return nil, err
+	}
 	return run.NewPolicy(run.PolicyConfig{
+		Runtimes:          catalog,
 		MaxTimeoutSeconds: f.MaxTimeout,
 		DefaultRuntime:    f.DefaultRuntime,
 		ShellBase:         f.ShellBase,

@@ -69,6 +69,46 @@ type catalogEntry struct {
 
 // ParseCatalog reads a catalog in the format of runtimes.json.
 func ParseCatalog(data []byte) (Catalog, error) {
+	entries, err := catalogEntries(data)
+	if err != nil {
+		return nil, err
+	}
+	var c Catalog
+	for _, e := range entries {
+		o, err := c.offer(e)
+		if err != nil {
+			return nil, fmt.Errorf("parse runtime %q: %w", e.Name, err)
+		}
+		c = append(c, o)
+	}
+	return c, nil
+}
+
+// Extended returns the catalog with the runtimes of another one, in the format
+// of runtimes.json. A runtime of a known name replaces that one.
+func (c Catalog) Extended(data []byte) (Catalog, error) {
+	entries, err := catalogEntries(data)
+	if err != nil {
+		return nil, err
+	}
+	extended := slices.Clone(c)
+	for _, e := range entries {
+		at := slices.IndexFunc(extended, func(o Offer) bool { return o.Name == e.Name })
+		others := slices.DeleteFunc(slices.Clone(extended), func(o Offer) bool { return o.Name == e.Name })
+		o, err := others.offer(e)
+		switch {
+		case err != nil:
+			return nil, fmt.Errorf("parse runtime %q: %w", e.Name, err)
+		case at < 0:
+			extended = append(extended, o)
+		default:
+			extended[at] = o
+		}
+	}
+	return extended, nil
+}
+
+func catalogEntries(data []byte) ([]catalogEntry, error) {
 	var file struct {
 		Runtimes []catalogEntry `json:"runtimes"`
 	}
@@ -77,15 +117,7 @@ func ParseCatalog(data []byte) (Catalog, error) {
 	if err := dec.Decode(&file); err != nil {
 		return nil, fmt.Errorf("parse runtimes: %w", err)
 	}
-	var c Catalog
-	for _, e := range file.Runtimes {
-		o, err := c.offer(e)
-		if err != nil {
-			return nil, fmt.Errorf("parse runtime %q: %w", e.Name, err)
-		}
-		c = append(c, o)
-	}
-	return c, nil
+	return file.Runtimes, nil
 }
 
 func (c Catalog) offer(e catalogEntry) (Offer, error) {

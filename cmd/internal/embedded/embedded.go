@@ -274,7 +274,10 @@ func fit(ctx context.Context, f *config.Fleet) error {
 	if err != nil {
 		return fmt.Errorf("find Python, which the embedded stack runs scripts with: %w", err)
 	}
-	offers := run.Runtimes()
+	offers, err := f.Catalog()
+	if err != nil {
+		return err
+	}
 	if set, ok := offers.Find(f.DefaultRuntime); ok {
 		if _, here := interpreters.For(set.Python); here {
 			return nil

@@ -37,7 +37,7 @@ var exportedFor = map[string][]string{
 		"pkg/localaws/lambda.Config.IdleTimeout", "pkg/localaws/lambda.Config.MaxConcurrency", "pkg/localaws/lambda.Config.MaxWarm",
 		"pkg/localaws/lambda.Config.PendingFor", "pkg/localaws.Config.Lambda",
 		"pkg/ratelimit/redisratelimit.Config.AwayFor", "pkg/ratelimit/redisratelimit.Config.Patience", "pkg/ratelimit/redisratelimit.Config.Workers",
-		"pkg/run.PolicyConfig.DefaultTimeoutSeconds", "pkg/run.PolicyConfig.Runtimes", "pkg/tenant.Config.Every",
+		"pkg/run.PolicyConfig.DefaultTimeoutSeconds", "pkg/tenant.Config.Every",
 	},
 	"a queue's own function sets them; tests set others": {
 		"pkg/claimcheck.Config.Foreign", "pkg/claimcheck.Config.Prefix",
