@@ -101,7 +101,7 @@ func (f *Functions) Create(ctx context.Context, s function.Spec) error {
 // Await polls at once, because the embedded stack is ready by then, and at
 // least every 2 s. GetFunction has a limit of its own: 100 calls a second.
 const (
-	firstPoll    = 20 * time.Millisecond
+	firstPoll    = 5 * time.Millisecond
 	longestPoll  = 2 * time.Second
 	failingPolls = 5
 )
