@@ -37,11 +37,12 @@ import (
 
 // Config configures a Dispatcher. A zero value means the noted default.
 type Config struct {
-	Pollers        int           // limit of concurrent polls of the requests queue; default 64
-	PollWait       time.Duration // of one long poll; default 10 s
-	DepthEvery     time.Duration // interval of reading the queues' depths; default 2 s
-	MaxInHand      int           // limit of requests in hand, at work or in line for that; default 4,000
-	MaxInHandBytes int           // limit of their bodies together, at which no new poll begins; default 16 MiB
+	Pollers        int            // limit of concurrent polls of the requests queue; default 64
+	PollWait       time.Duration  // of one long poll; default 10 s
+	MaxLinger      *time.Duration // how long a step waits for others to share its call, if they are expected; default 5 ms
+	DepthEvery     time.Duration  // interval of reading the queues' depths; default 2 s
+	MaxInHand      int            // limit of requests in hand, at work or in line for that; default 4,000
+	MaxInHandBytes int            // limit of their bodies together, at which no new poll begins; default 16 MiB
 }
 
 func (c Config) withDefaults() Config {
@@ -50,6 +51,9 @@ func (c Config) withDefaults() Config {
 	}
 	if c.PollWait == 0 {
 		c.PollWait = 10 * time.Second
+	}
+	if c.MaxLinger == nil {
+		c.MaxLinger = new(batch.OnTheWay)
 	}
 	if c.DepthEvery == 0 {
 		c.DepthEvery = 2 * time.Second
@@ -161,27 +165,27 @@ func New(cfg Config, deps Deps) *Dispatcher {
 		polls:        queue.NewPolls(cfg.Pollers),
 		delete:       queue.NewDeleter(deps.Requests, 2*calls, guard),
 		extend:       queue.NewExtender(deps.Requests, 1, guard),
-		results:      newWay(log, deps.Results, nil, guard),
-		deadLetter:   newWay(log, deps.DeadLetter, nil, guard),
+		results:      newWay(log, deps.Results, *cfg.MaxLinger, nil, guard),
+		deadLetter:   newWay(log, deps.DeadLetter, *cfg.MaxLinger, nil, guard),
 	}
 	d.outbox = outbox.New(concludeWithin, outbox.Deps{
 		Ledger:   deps.Ledger,
 		Send:     func(ctx context.Context, m queue.Message) error { return d.sendBy(ctx, d.results, m) },
-		MaxBytes: deps.Results.MaxBytes(), Log: d.log, Guard: guard,
+		MaxBytes: deps.Results.MaxBytes(), Log: d.log, Guard: guard, Linger: *cfg.MaxLinger,
 	})
 	// A dispatcher accepts half as often as a worker calls the ledger: it lingers
 	// twice as long for the same company.
-	d.accept = batch.New(batch.Config[ledger.Entry]{Max: 100, Concurrency: 2, Linger: 2 * batch.OnTheWay, ByRate: true, Guard: guard}, d.flushAccepts)
+	d.accept = batch.New(batch.Config[ledger.Entry]{Max: 100, Concurrency: 2, Linger: 2 * *cfg.MaxLinger, ByRate: true, Guard: guard}, d.flushAccepts)
 	d.route = newRouter(len(deps.Partitions), d)
 	for p, q := range deps.Partitions {
 		label := strconv.Itoa(p)
-		d.partitions = append(d.partitions, newWay(log, q, d.metrics.sent.WithLabelValues(label).Inc, guard))
+		d.partitions = append(d.partitions, newWay(log, q, *cfg.MaxLinger, d.metrics.sent.WithLabelValues(label).Inc, guard))
 		d.depths.add("partition-"+label, q, func(depth queue.Depth) { d.route.saw(p, depth) })
 	}
 	d.depths.add(labelRequests, deps.Requests, nil)
 	if deps.Side != nil {
 		d.depths.add(labelSide, deps.Side, nil)
-		d.side = newWay(log, deps.Side, d.metrics.sent.WithLabelValues("side").Inc, guard)
+		d.side = newWay(log, deps.Side, *cfg.MaxLinger, d.metrics.sent.WithLabelValues("side").Inc, guard)
 	}
 	d.depths.add(labelResults, deps.Results, nil)
 	d.depths.add(labelRequestsDLQ, deps.DeadLetter, nil)

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -11,6 +12,7 @@ import (
 	"github.com/scriptfleet/scriptfleet/dispatcher"
 	"github.com/scriptfleet/scriptfleet/pkg/fleettest/inmemory"
 	"github.com/scriptfleet/scriptfleet/pkg/partition"
+	"github.com/scriptfleet/scriptfleet/pkg/queue"
 	"github.com/scriptfleet/scriptfleet/pkg/queue/memqueue"
 	"github.com/scriptfleet/scriptfleet/pkg/run"
 )
@@ -197,4 +199,29 @@ func TestReadyNamesWhatIsAwayAndForgetsItWhenItIsBack(t *testing.T) {
 			t.Errorf("the dispatcher still says %v", err)
 		}
 	})
+}
+
+func TestRunsThatComeOneByOneShareSendsAsLongAsTheyMayLinger(t *testing.T) {
+	sends := map[time.Duration]int64{}
+	for _, linger := range []time.Duration{0, 5 * time.Millisecond} {
+		withConfig(t, dispatcher.Config{MaxLinger: &linger}, func(b *bench) {
+			var n atomic.Int64
+			b.partitionFaults.OnCall(func(op memqueue.Op, _ int) error {
+				if op == memqueue.OpSend {
+					n.Add(1)
+				}
+				return nil
+			})
+			for i := range 100 {
+				body, _ := ask(fmt.Sprint(i)).Encode()
+				b.requests.Send(context.Background(), []queue.Message{{Body: body}})
+				time.Sleep(time.Millisecond)
+			}
+			settle()
+			sends[linger] = n.Load()
+		})
+	}
+	if sends[0] != 100 || sends[5*time.Millisecond] > 50 {
+		t.Errorf("100 runs, one a millisecond, take these sends by how long they may linger: %v", sends)
+	}
 }

@@ -27,7 +27,7 @@ func TestStuckWaysLeaveRoomForTheRest(t *testing.T) {
 			r := newRoom(workPart*requests, bytes)
 			ways := make([]*way, stuck)
 			for i := range ways {
-				ways[i] = newWay(zap.NewNop(), memqueue.New("q", memqueue.Options{}), nil, panics.Guard{})
+				ways[i] = newWay(zap.NewNop(), memqueue.New("q", memqueue.Options{}), 0, nil, panics.Guard{})
 			}
 			for n := range requests { // each is received, and waits as long as it may
 				w := ways[n%stuck]
@@ -50,7 +50,7 @@ func TestStuckWaysLeaveRoomForTheRest(t *testing.T) {
 					t.Error("a way that is stuck takes more")
 				}
 			}
-			if _, within, ok := r.enter(newWay(zap.NewNop(), memqueue.New("q", memqueue.Options{}), nil, panics.Guard{}), size); !ok || within != sendWithin {
+			if _, within, ok := r.enter(newWay(zap.NewNop(), memqueue.New("q", memqueue.Options{}), 0, nil, panics.Guard{}), size); !ok || within != sendWithin {
 				t.Errorf("%d stuck ways keep another from sending", stuck)
 			}
 			time.Sleep(2 * sendWithin)

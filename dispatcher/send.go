@@ -49,9 +49,9 @@ type way struct {
 	answered time.Time // when a send last succeeded, or the first entered an empty line
 }
 
-func newWay(log *zap.Logger, q queue.Queue, sent func(), guard panics.Guard) *way {
+func newWay(log *zap.Logger, q queue.Queue, linger time.Duration, sent func(), guard panics.Guard) *way {
 	return &way{
-		sender: queue.NewSender(q, calls, guard), queue: q.Name(), sent: sent,
+		sender: queue.NewSender(q, calls, linger, guard), queue: q.Name(), sent: sent,
 		away: newOutage(log.With(zap.String("queue", q.Name())),
 			"queue is away; what goes to it is put back until it answers", "queue answers again"),
 	}

@@ -64,12 +64,13 @@ import (
 
 // Config configures a Worker. A zero value means the noted default.
 type Config struct {
-	Name        string        // of this worker, unique in the fleet
-	Concurrency int           // limit of runs that execute at a time; default 32
-	Reserve     *int          // turns beyond Concurrency, for tenants with few or none; default a quarter of Concurrency
-	MaxParked   int           // limit of deliveries that wait for a build; default 1000
-	MaxParkedMB int           // limit of their bodies together, in MB; default 256
-	PollWait    time.Duration // of one long poll; default 10 s
+	Name        string         // of this worker, unique in the fleet
+	Concurrency int            // limit of runs that execute at a time; default 32
+	Reserve     *int           // turns beyond Concurrency, for tenants with few or none; default a quarter of Concurrency
+	MaxParked   int            // limit of deliveries that wait for a build; default 1000
+	MaxParkedMB int            // limit of their bodies together, in MB; default 256
+	PollWait    time.Duration  // of one long poll; default 10 s
+	MaxLinger   *time.Duration // how long a step waits for others to share its call, if they are expected; default 5 ms
 
 	// Visibility is the visibility timeout of a received delivery. It covers a
 	// common run, and is how long the runs of a worker that died are hidden. It
@@ -89,6 +90,9 @@ func (c Config) withDefaults() Config {
 	setDefault(&c.Concurrency, 32)
 	if c.Reserve == nil {
 		c.Reserve = new(max(1, c.Concurrency/4))
+	}
+	if c.MaxLinger == nil {
+		c.MaxLinger = new(batch.OnTheWay)
 	}
 	setDefault(&c.MaxParked, 1000)
 	setDefault(&c.MaxParkedMB, 256)
@@ -183,7 +187,7 @@ func New(cfg Config, deps Deps) *Worker {
 	w.faults = newFaults(w.log)
 	w.metrics = newMetrics(deps.Registerer, w)
 	w.guard = panics.Guard{Log: w.log, Count: w.metrics.panics.Inc}
-	results := queue.NewSender(deps.Results, 4, w.guard)
+	results := queue.NewSender(deps.Results, 4, *cfg.MaxLinger, w.guard)
 	w.outbox = outbox.New(claimTTL, outbox.Deps{
 		Ledger: deps.Ledger,
 		Send: func(ctx context.Context, m queue.Message) error {
@@ -193,10 +197,10 @@ func New(cfg Config, deps Deps) *Worker {
 			}
 			return err
 		},
-		Again: w.again, Sent: w.metrics.result, MaxBytes: deps.Results.MaxBytes(), Log: w.log, Guard: w.guard,
+		Again: w.again, Sent: w.metrics.result, MaxBytes: deps.Results.MaxBytes(), Log: w.log, Guard: w.guard, Linger: *cfg.MaxLinger,
 	})
-	w.slots = batch.New(batch.Config[slot.Ask]{Max: 100, Concurrency: 2, Linger: batch.OnTheWay, ByRate: true, Guard: w.guard}, w.flushSlots)
-	w.gives = batch.New(batch.Config[[]slot.Ask]{Max: 100, Concurrency: 2, Linger: batch.OnTheWay, ByRate: true, Guard: w.guard}, w.flushGives)
+	w.slots = batch.New(batch.Config[slot.Ask]{Max: 100, Concurrency: 2, Linger: *cfg.MaxLinger, ByRate: true, Guard: w.guard}, w.flushSlots)
+	w.gives = batch.New(batch.Config[[]slot.Ask]{Max: 100, Concurrency: 2, Linger: *cfg.MaxLinger, ByRate: true, Guard: w.guard}, w.flushGives)
 	w.spares = newSpares(func(asks []slot.Ask) {
 		if len(asks) > 0 {
 			_, _ = w.gives.Do(context.Background(), asks)

@@ -60,7 +60,8 @@ type Config[In any] struct {
 	Behind time.Duration
 }
 
-// OnTheWay is the Linger, with ByRate, of entries that a run waits for.
+// OnTheWay is the Linger, with ByRate, of entries that a run waits for, unless
+// the operator sets another.
 const OnTheWay = 5 * time.Millisecond
 
 // Flush is the combined call. It gets at least one entry, in the order of

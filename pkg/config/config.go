@@ -92,6 +92,7 @@ type Process struct {
 	LogLevel  string        `default:"info" enum:"debug,info,warn,error" help:"debug, info, warn or error."`
 	LogFormat string        `default:"auto" enum:"auto,json,console" help:"auto, json or console."`
 	PollWait  time.Duration `default:"10s" min:"100ms" max:"20s" help:"Length of a long poll."`
+	MaxLinger time.Duration `default:"5ms" min:"0s" max:"1s" help:"How long a step of a run waits for other runs to share its call of SQS or Redis, at each of about six steps and only if others are expected within that time: a lone run waits for nothing. A message waits for up to twice as long while a call is under way. Longer means fewer calls; 0s means the least delay."`
 	Drain     time.Duration `default:"90s" min:"0s" max:"1h" help:"How long a stop waits for the work in hand."`
 }
 

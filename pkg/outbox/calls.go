@@ -48,9 +48,6 @@ const (
 	noteWithin = 200 * time.Millisecond
 	// ledgerTimeout bounds one call of the ledger for a batch of runs.
 	ledgerTimeout = 5 * time.Second
-	// lingers is a bit more than elsewhere, since a run makes two calls: company is
-	// expected from 333 calls a second on.
-	lingers = batch.OnTheWay * 6 / 5
 	// maxCalls and maxWeight bound a batch of calls, and the notes beside it: their
 	// number, and the bytes of their results.
 	maxCalls  = 100
@@ -60,11 +57,14 @@ const (
 // errNoAnswer is the error of notes whose flush has panicked.
 var errNoAnswer = errors.New("outbox: the ledger's answer is missing")
 
-func newCalls(l Ledger, claimTTL time.Duration, guard panics.Guard) *calls {
+func newCalls(l Ledger, claimTTL, linger time.Duration, guard panics.Guard) *calls {
 	c := &calls{ledger: l, claimTTL: claimTTL}
+	// They linger a bit longer than other steps, since a run makes two calls: by
+	// default company is expected from 333 calls a second on.
+	linger = linger * 6 / 5
 	c.urgent = batch.New(batch.Config[call]{
 		Max: maxCalls, MaxWeight: maxWeight, Weight: call.weight, Concurrency: 2,
-		Linger: lingers, ByRate: true, Guard: guard,
+		Linger: linger, ByRate: true, Guard: guard,
 	}, c.flush)
 	return c
 }

@@ -84,6 +84,9 @@ type Deps struct {
 	Sent  func(status run.Status)
 	Log   *zap.Logger
 	Guard panics.Guard // of the batched calls of the ledger
+	// Linger is how long a claim, a begin or a finish waits for others, if they are
+	// expected by the rate of the latest ones. 0 is for none.
+	Linger time.Duration
 }
 
 // Outbox is safe for concurrent use. Calls of many runs share round trips to
@@ -108,7 +111,7 @@ func New(claimTTL time.Duration, deps Deps) *Outbox {
 		deps.Sent = func(run.Status) {}
 	}
 	return &Outbox{
-		deps: deps, calls: newCalls(deps.Ledger, claimTTL, deps.Guard),
+		deps: deps, calls: newCalls(deps.Ledger, claimTTL, deps.Linger, deps.Guard),
 		noting: lasting.New(deps.Log, "cannot note in the ledger that a result is published; another delivery of the run would publish it again",
 			"published results can be noted in the ledger again"),
 	}

@@ -16,6 +16,7 @@ import (
 
 	"go.uber.org/zap"
 
+	"github.com/scriptfleet/scriptfleet/pkg/batch"
 	"github.com/scriptfleet/scriptfleet/pkg/ledger"
 	"github.com/scriptfleet/scriptfleet/pkg/ledger/memledger"
 	"github.com/scriptfleet/scriptfleet/pkg/outbox"
@@ -88,7 +89,7 @@ func (w *world) send(_ context.Context, m queue.Message) error {
 }
 
 func (w *world) outbox() *outbox.Outbox {
-	return outbox.New(ttl, outbox.Deps{Ledger: w, Send: w.send, MaxBytes: cmp.Or(w.limitAtStart, queue.MaxMessageBytes), Again: w.again, Log: zap.NewNop()})
+	return outbox.New(ttl, outbox.Deps{Ledger: w, Send: w.send, MaxBytes: cmp.Or(w.limitAtStart, queue.MaxMessageBytes), Again: w.again, Log: zap.NewNop(), Linger: batch.OnTheWay})
 }
 
 var theRun = run.Run{Request: run.Request{Tenant: "acme", Source: "/s", ID: "1"}, Key: run.KeyOf("acme", "/s", "1")}

@@ -21,12 +21,13 @@ type Sender struct {
 	batch *batch.Batcher[Message, struct{}]
 }
 
-// NewSender returns a Sender for q that makes at most concurrency calls at
-// once.
-func NewSender(q Queue, concurrency int, guard panics.Guard) *Sender {
+// NewSender returns a Sender for q that makes at most concurrency calls at once.
+// A message waits for others for up to linger, if they are expected by the rate
+// of the latest ones, and for up to twice as long if a call is under way.
+func NewSender(q Queue, concurrency int, linger time.Duration, guard panics.Guard) *Sender {
 	return &Sender{batch.New(batch.Config[Message]{
 		Max: MaxBatch, MaxWeight: min(MaxMessageBytes, q.MaxBytes()), Weight: Message.Size, Concurrency: concurrency,
-		Linger: batch.OnTheWay, ByRate: true, Behind: 2 * batch.OnTheWay, Guard: guard,
+		Linger: linger, ByRate: true, Behind: 2 * linger, Guard: guard,
 	}, func(ctx context.Context, ms []Message) ([]struct{}, []error) {
 		ctx, cancel := context.WithTimeout(ctx, callWithin)
 		defer cancel()

@@ -46,7 +46,7 @@ func (f *Fleet) Dispatcher(ctx context.Context, p config.Process, d config.Dispa
 	}
 	watch := f.watch(shape.Dispatcher, processName(), 0)
 	running := dispatcher.New(dispatcher.Config{
-		Pollers: d.Pollers, PollWait: p.PollWait, MaxInHand: d.MaxInHand, MaxInHandBytes: d.MaxInHandMB << 20,
+		Pollers: d.Pollers, PollWait: p.PollWait, MaxLinger: &p.MaxLinger, MaxInHand: d.MaxInHand, MaxInHandBytes: d.MaxInHandMB << 20,
 	}, dispatcher.Deps{
 		Requests: requests, Partitions: partitions, Results: results, DeadLetter: dlq,
 		Side: side, PartitionDeadLetter: partitionDLQ, Turns: watch.Turns,

@@ -70,7 +70,7 @@ func (f *Fleet) Worker(ctx context.Context, p config.Process, w config.Worker, p
 	builds := f.builder(w, functions, layers, interpreters)
 	running := worker.New(worker.Config{
 		Name: w.Name, Concurrency: w.Concurrency, Reserve: w.Reserve, MaxParked: w.MaxParked, MaxParkedMB: w.MaxParkedMB,
-		PollWait: p.PollWait, Visibility: w.Visibility, MaxAttempts: w.MaxAttempts, GiveUpAfter: w.GiveUpAfter,
+		PollWait: p.PollWait, MaxLinger: &p.MaxLinger, Visibility: w.Visibility, MaxAttempts: w.MaxAttempts, GiveUpAfter: w.GiveUpAfter,
 	}, worker.Deps{
 		Partitions: partitions, Side: side, Results: results, DeadLetter: dlq,
 		Ledger: f.Ledger, Builds: builds, Functions: functions, Credentials: credentials, Tenants: f.Tenants(), Scripts: f.resolver(),

@@ -10,6 +10,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/scriptfleet/scriptfleet/pkg/batch"
 	"github.com/scriptfleet/scriptfleet/pkg/panics"
 	"github.com/scriptfleet/scriptfleet/pkg/queue"
 )
@@ -132,7 +133,7 @@ func aQueueThatTakesLess(t *testing.T, open Open) {
 			t.Errorf("message %d of %d bytes: %v", i, len(ms[i].Body), err)
 		}
 	}
-	sender := queue.NewSender(q, 1, panics.Guard{})
+	sender := queue.NewSender(q, 1, batch.OnTheWay, panics.Guard{})
 	if err := sender.Send(t.Context(), ms[2]); !errors.Is(err, queue.ErrTooLarge) {
 		t.Errorf("the batched send = %v, want ErrTooLarge", err)
 	}
