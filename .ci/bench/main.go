@@ -49,8 +49,9 @@ var measurements = []measurement{
 	{"cold", "cold starts of the embedded stack", time.Minute, cold},
 	{"tenants", "CPU a run of 10 and of 100,000 tenants", 3 * time.Minute, tenants},
 	{"trace", "builds of an eight-hour trace, in virtual time", 2 * time.Minute, trace},
-	{"growth", "how costs grow with runs, scripts and backlog", 10 * time.Minute, growth},
+	{"heaps", "what a known script takes, and the dispatcher over a backlog", 4 * time.Minute, heaps},
 	{"first", "first runs, and their calls of the control plane, real processes", 2 * time.Minute, first},
+	{"growth", "CPU a run after a million runs; last, as it takes longest", 10 * time.Minute, growth},
 }
 
 // bench is a run of the program.

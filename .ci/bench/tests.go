@@ -66,7 +66,11 @@ func tenants(ctx context.Context, b *bench) error {
 }
 
 func growth(ctx context.Context, b *bench) error {
-	return b.test(ctx, fairness, "-run", "^(TestGrowth|TestBacklog)$", "-growth")
+	return b.test(ctx, fairness, "-run", "^TestGrowth$", "-growth")
+}
+
+func heaps(ctx context.Context, b *bench) error {
+	return b.test(ctx, fairness, "-run", "^(TestBacklog|TestHeapOfScripts)$", "-growth")
 }
 
 func cold(ctx context.Context, b *bench) error {

@@ -51,7 +51,14 @@ func TestGrowth(t *testing.T) {
 		old.slice(50_000)
 	}
 	compare("growth.1000000", is(old), is(middle))
+}
 
+// TestHeapOfScripts measures what a worker keeps of each script that it knows.
+func TestHeapOfScripts(t *testing.T) {
+	if !*growth {
+		return // the short form is TestTenantsAreServedHoweverMany
+	}
+	ten := population{tenants: 10, scripts: 10}
 	few, many := serve(t, ten), serve(t, population{tenants: 10, scripts: 10_000})
 	few.slice(20_000)
 	many.slice(20_000)
