@@ -14,7 +14,8 @@ type Limits struct {
 	// twice the worker-seconds of a tenant of weight 1.
 	Weight int
 	// MaxBacklog is how many open runs the tenant may have before further ones
-	// go to the side partition. 0 sends all of them there.
+	// go to the side partition. 0 sends all of them there. While many runs wait,
+	// dispatchers lower it by themselves.
 	MaxBacklog int
 	// Partitions is the number of partitions in the tenant's shard.
 	Partitions int

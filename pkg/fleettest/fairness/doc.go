@@ -10,7 +10,8 @@
 // Each prints a table. None fails because of a figure, which depends on the
 // machine as much as on the fleet. A short form of each runs with the other
 // tests, so that it keeps working: it asserts that the quiet tenants are served
-// and the flood progresses, not how fast.
+// and the flood progresses; how fast, only in virtual time, beside ten equal
+// floods.
 //
 // # The flood
 //
