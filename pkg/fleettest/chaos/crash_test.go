@@ -29,12 +29,12 @@ var points = []point{
 	{"receive", after, func(f *fleet, c call) bool {
 		return c.op == "ReceiveMessage" && f.isPartition(c.target) && strings.Contains(c.answer, `"Body"`)
 	}},
-	{"claim", after, func(_ *fleet, c call) bool { return c.op == "claim" }},
+	{"claim", after, func(_ *fleet, c call) bool { return strings.Contains(c.op, "claim") }},
 	{"lease", after, func(_ *fleet, c call) bool { return strings.Contains(c.target, ":lease:{build/script") }},
 	{"layer publish", after, func(_ *fleet, c call) bool { return c.op == "PublishLayerVersion" }},
 	{"function create", after, func(_ *fleet, c call) bool { return c.op == "CreateFunction" }},
 	{"invoke", after, func(_ *fleet, c call) bool { return c.op == "Invoke" }},
-	{"outcome written", after, func(_ *fleet, c call) bool { return c.op == "finish" }},
+	{"outcome written", after, func(_ *fleet, c call) bool { return strings.Contains(c.op, "finish") }},
 	{"before the result is sent", before, func(f *fleet, c call) bool { return c.op == "SendMessage" && c.target == f.names.Results }},
 	{"result sent", after, func(f *fleet, c call) bool { return c.op == "SendMessage" && c.target == f.names.Results }},
 	{"before delete", before, func(f *fleet, c call) bool { return c.op == "DeleteMessage" && f.isPartition(c.target) }},

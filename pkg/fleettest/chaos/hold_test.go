@@ -10,7 +10,7 @@ import (
 // call is one call of a process, as a tap recognises it.
 type call struct {
 	service string // aws or redis
-	op      string // such as CreateFunction or ReceiveMessage (also for its batch form), or a script's name
+	op      string // such as CreateFunction or ReceiveMessage (also for its batch form), or the names of the ledger's calls in a script
 	target  string // function, layer, or queue; the first key in Redis
 	body    string // request body
 	status  int    // HTTP status of the answer; 0 before there is one, and for Redis
