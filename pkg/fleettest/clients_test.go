@@ -37,13 +37,13 @@ func TestBoto3AndTheExtendedClientGetAlong(t *testing.T) {
 	if want := (result{"succeeded", "succeeded", 42.0}); saw.Small != want {
 		t.Errorf("the small run: %+v", saw.Small)
 	}
-	if want := (result{"succeeded", "succeeded", 3e6}); saw.Large != want {
+	if want := (result{"succeeded", "succeeded", 5_800_001.0}); saw.Large != want {
 		t.Errorf("the large run: %+v", saw.Large)
 	}
 	if saw.Left != 0 {
 		t.Errorf("%d results are left after their deletion", saw.Left)
 	}
-	if len(saw.Functions) != 2 || !reflect.DeepEqual(saw.Invoked, []string{"2", "abab"}) {
+	if len(saw.Functions) != 2 || !reflect.DeepEqual(saw.Invoked, []string{"2", "aby"}) {
 		t.Errorf("of the functions it saw %s", out)
 	}
 }

@@ -41,7 +41,7 @@ sqs.send_message(QueueUrl=requests, MessageGroupId="acme",
                  MessageBody=request("small", "def main(input):\n    return input['n'] + 1", {"n": 41}))
 sqs.send_message(QueueUrl=requests, MessageGroupId="acme",
                  MessageAttributes={"S3Key": {"DataType": "String", "StringValue": "scriptfleet/requests/boto3-large"}},
-                 MessageBody=request("large", "def main(input):\n    return input['text'] * 2", {"text": "x" * 1500000}))
+                 MessageBody=request("large", "def main(input):\n    return input['text'] + 'y'", {"text": "x" * 5800000}))
 for m in receive(results, 2):
     data = json.loads(m["Body"])
     output = data["data"]["output"]
