@@ -60,8 +60,8 @@ func TestHeapOfScripts(t *testing.T) {
 	}
 	ten := population{tenants: 10, scripts: 10}
 	few, many := serve(t, ten), serve(t, population{tenants: 10, scripts: 10_000})
-	few.slice(20_000)
-	many.slice(20_000)
+	few.slice(10_000)
+	many.slice(10_000)
 	bytes := float64(many.end()-few.end()) / 9_990
 	fmt.Printf("growth.script: %.0f bytes\n", bytes)
 	figures.Record(t, "growth.script", bytes)

@@ -128,9 +128,7 @@ func openInMemory(t *testing.T, of population) *inMemory {
 		stop()
 		all.Wait()
 		_ = b.Close(ctx)
-		runtime.KeepAlive(d)
-		runtime.KeepAlive(w)
-		runtime.KeepAlive(b)
+		d, w, b = nil, nil, nil // else this function would keep them
 		kept := with - heap()
 		runtime.KeepAlive([]any{f, dead, partitionsOf})
 		return kept
