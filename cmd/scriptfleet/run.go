@@ -294,6 +294,9 @@ func (c *runCommand) print(res run.Result) error {
 		fmt.Println(string(body))
 	} else {
 		printLogs(os.Stderr, res)
+		if res.Data.Warning != "" {
+			fmt.Fprintln(os.Stderr, "scriptfleet: "+res.Data.Warning)
+		}
 		if res.Data.Status == run.Succeeded {
 			fmt.Println(string(res.Data.Output))
 		}

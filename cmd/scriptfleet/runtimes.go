@@ -22,7 +22,7 @@ type runtimesList struct {
 
 // Help is shown below the flags.
 func (runtimesList) Help() string {
-	return `Offered runtimes are taken; deprecated ones get no security fixes from Lambda any more, and are taken where the fleet has --allow-retired; retired ones are refused, with a message that names others.
+	return `Offered runtimes are taken; deprecated ones get no security fixes from Lambda any more, and are taken where the fleet has --allow-retired, with a warning in the result (data.warning); retired ones are refused, with a message that names others.
 
 The table can be extended with a file that all processes of the fleet are given, such as
 

@@ -49,7 +49,9 @@ func TestSettingThatDoesNotWorkIsAnErrorOfUsage(t *testing.T) {
 
 func TestRunReachesEachOfItsExitCodes(t *testing.T) {
 	t.Parallel()
-	f := launchFleet(t)
+	f := launchFleet(t, "--allow-retired", "--runtimes", files.Write(t, "runtimes.json", `{"runtimes": [
+		{"name": "deprecated", "lambda": "python3.13", "python": "3.13", "platform": "manylinux_2_34", "deprecated": "2024-01-01", "create_blocked": "2024-03-01"},
+		{"name": "not-installed", "lambda": "python3.99", "python": "3.99", "platform": "manylinux_2_34"}]}`))
 	short := script(t, "def main(input):\n    return 1")
 	file := func(content string) string { return files.Write(t, "a-file", content) }
 	for _, c := range []struct {
@@ -61,6 +63,9 @@ func TestRunReachesEachOfItsExitCodes(t *testing.T) {
 		{"succeeded", []string{script(t, hello), "--input", `{"array_length": 5}`}, "", left(helloOutput, "making 5\n", 0)},
 		{"succeeded, from standard input", []string{"-"}, "def main(input):\n    return None", left("null\n", "", 0)},
 		{"succeeded, with input from a file", []string{short, "--input", "@" + file(`{"n": 1}`)}, "", left("1\n", "", 0)},
+		{"succeeded, on a deprecated runtime", []string{short, "--runtime", "deprecated"}, "", left("1\n",
+			"scriptfleet: The runtime deprecated is deprecated: it has had no security fixes since 2024-01-01, and Lambda makes no new functions with it from 2024-03-01 on. Set data.runtime to one of ", 0)},
+		{"build_failed, on a Python that is not installed", []string{short, "--runtime", "not-installed"}, "", left("", "RuntimeNotInstalled: The runtime parameter of python3.99 is not supported here: it is not installed on this machine. Install Python 3.99", 3)},
 		{"failed", []string{"-"}, "def main(input):\n    return input['gone']", left("", "failed: KeyError: main raised KeyError: 'gone' (script.py, line 2).", 1)},
 		{"no file", []string{"no-such-file.py"}, "", left("", "read the script", 2)},
 		{"no script", nil, "", left("", "name the script", 2)},

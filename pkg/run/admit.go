@@ -1,6 +1,7 @@
 package run
 
 import (
+	"fmt"
 	"strings"
 	"time"
 )
@@ -43,6 +44,21 @@ func (p *Policy) runtime(name string, now time.Time) (Offer, *Error) {
 		return o, refuse(RetiredRuntime, field, "%s is %s, which Lambda retired on %s: use one of %s.", field, name, o.Deprecated.Format(time.DateOnly), p.offered(now))
 	}
 	return o, nil
+}
+
+// warning is the sentence about a runtime that is deprecated and taken
+// nevertheless, or "".
+func (p *Policy) warning(r Runtime, now time.Time) string {
+	o, ok := p.c.Runtimes.Find(r.Name)
+	if !ok || !o.Retired(now) {
+		return ""
+	}
+	ends := "Lambda will make no new functions with it"
+	if !o.CreateBlocked.IsZero() {
+		ends = "Lambda makes no new functions with it from " + o.CreateBlocked.Format(time.DateOnly) + " on"
+	}
+	return fmt.Sprintf("The runtime %s is deprecated: it has had no security fixes since %s, and %s. Set data.runtime to one of %s.",
+		o.Name, o.Deprecated.Format(time.DateOnly), ends, strings.Join(p.c.Runtimes.Names(now, false), ", "))
 }
 
 func (p *Policy) offered(now time.Time) string {

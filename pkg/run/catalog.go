@@ -136,6 +136,9 @@ func (c Catalog) offer(e catalogEntry) (Offer, error) {
 	if o.Lambda == "" || o.Python == "" || o.Platform == "" {
 		return Offer{}, fmt.Errorf("lambda, python and platform are needed")
 	}
+	if lambda, python := strings.CutPrefix(o.Lambda, "python"); python && lambda != o.Python {
+		return Offer{}, fmt.Errorf("lambda is %s and python is %s: the bytecode of one Python does not run on another, so name the same version in both", o.Lambda, o.Python)
+	}
 	var err error
 	if o.Deprecated, err = day(e.Deprecated); err != nil {
 		return Offer{}, err

@@ -26,7 +26,7 @@ func (r Run) Result(status Status, now time.Time) Result {
 		Tenant:      r.Tenant,
 		Traceparent: r.Traceparent,
 		Tracestate:  r.Tracestate,
-		Data:        ResultData{Story: r.Source, Action: r.Data.Action, ScriptRef: r.Data.ScriptRef, Status: status},
+		Data:        ResultData{Story: r.Source, Action: r.Data.Action, ScriptRef: r.Data.ScriptRef, Status: status, Warning: r.Warning},
 	}
 }
 

@@ -19,7 +19,7 @@ func finished(t testing.TB) Result {
 	res.Data.Function = &FunctionInfo{ScriptHash: r.Script.Hash, EnvHash: r.Script.EnvHash, Runtime: "python3.13", ColdStart: true, MaxMemoryMB: 41, BilledMS: 12}
 	leader := "worker-1"
 	res.Data.Build = BuildInfo{Outcome: BuildWaited, WaitedOn: &leader}
-	res.Data.Timings = Timings{Execute: 11, Total: 11}
+	res.Data.Timings, res.Data.Warning = Timings{Execute: 11, Total: 11}, "the runtime is old"
 	return res
 }
 

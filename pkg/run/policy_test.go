@@ -29,6 +29,13 @@ func TestRetiredRuntimeIsTakenWhereTheOperatorAllowsIt(t *testing.T) {
 	if bad != nil || r.Script.Runtime.Lambda != "python3.9" || r.Script.Runtime.Platform != "manylinux_2_17" {
 		t.Errorf("%v, %+v", bad, r.Script.Runtime)
 	}
+	want := "The runtime python3.9 is deprecated: it has had no security fixes since 2025-12-15, and Lambda will make no new functions with it. Set data.runtime to one of python3.11, python3.12, python3.13, python3.14, aws-cli."
+	if res := r.Result(Succeeded, november); res.Data.Warning != want {
+		t.Errorf("the result warns %q, want %q", res.Data.Warning, want)
+	}
+	if r := decoded(t, PolicyConfig{AllowRetired: true}, event("data.runtime", `"python3.13"`)); r.Warning != "" {
+		t.Errorf("python3.13: %s", r.Warning)
+	}
 	_, bad = p.Decode([]byte(event("data.runtime", `"perl"`)), november)
 	if bad == nil || !strings.Contains(bad.Message, "python3.8, python3.9, python3.10, python3.11") {
 		t.Errorf("does not offer the retired ones: %v", bad)
@@ -119,6 +126,7 @@ func TestCatalogFileThatMakesNoSenseIsRefused(t *testing.T) {
 		`{"runtimes":[{"name":"a","lambda":"a","python":"3.1","platform":"p","deprecated":"soon"}]}`,
 		`{"runtimes":[{"name":"a","lambda":"a","python":"3.1","platform":"p"},{"name":"a","lambda":"a","python":"3.1","platform":"p"}]}`,
 		`{"runtimes":[{"name":"a","lambda":"a","python":"3.1","platform":"p","requirements":["-e ."]}]}`,
+		`{"runtimes":[{"name":"a","lambda":"python3.13","python":"3.12","platform":"p"}]}`,
 	} {
 		if _, err := ParseCatalog([]byte(file)); err == nil {
 			t.Errorf("%s was taken", file)

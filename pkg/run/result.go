@@ -70,7 +70,8 @@ type ResultData struct {
 	Action          string          `json:"action"`
 	ScriptRef       string          `json:"script_ref,omitempty"` // id@version that was accepted, where the request had a script_ref
 	Status          Status          `json:"status"`
-	Output          json.RawMessage `json:"output"` // exactly what main returned; null where it did not return
+	Warning         string          `json:"warning,omitempty"` // Run.Warning
+	Output          json.RawMessage `json:"output"`            // exactly what main returned; null where it did not return
 	Error           *Error          `json:"error"`
 	Logs            Logs            `json:"logs"`
 	Attempt         int             `json:"attempt"` // 1 for the first attempt; 0 where the script was not invoked

@@ -89,6 +89,9 @@ type Run struct {
 	Request
 	Key    Key
 	Script Script
+	// Warning is a sentence for the result, about what works today and will not
+	// for ever; empty without one.
+	Warning string
 }
 
 // Script is the input of a build: all that a function is made from.
