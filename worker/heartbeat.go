@@ -169,6 +169,6 @@ func (w *Worker) extended(h *held, now time.Time, err error) {
 	case errors.Is(err, queue.ErrGone):
 		h.gone = true
 	default:
-		w.faults.extends.Met(err, zap.String("run", string(h.run.Key)))
+		w.faults.extends.Met(err, zap.String("message", h.delivery.MessageID)) // h.run is its walk's
 	}
 }

@@ -89,7 +89,7 @@ func (f *fleet) work() {
 	f.Helper()
 	builder := builds.New(builds.Config{Prefix: prefix, Worker: "w"}, builds.Deps{
 		Leases: memlease.New(), Records: memrecords.New(), Limiter: memratelimit.New(function.ControlPlane),
-		Maker: f.functions, Layers: parts{}, Packager: parts{}, Log: zap.NewNop(), Registerer: prometheus.NewRegistry(),
+		Maker: f.functions, Layers: parts{}, Packager: parts{}, Denied: f.settings.Denied, Log: zap.NewNop(), Registerer: prometheus.NewRegistry(),
 	})
 	assumer, err := credential.NewAssumer(credential.AssumerConfig{}, credential.AssumerDeps{STS: parts{}, Roles: f.settings})
 	if err != nil {
@@ -128,17 +128,36 @@ func (f *fleet) takes(d time.Duration) {
 // ask sends a request, and returns its id.
 func (f *fleet) ask(tenant, id string, credential ...string) string {
 	f.Helper()
+	f.send(tenant, id, map[string]any{"script": "def main(input): pass", "credential": strings.Join(credential, "")})
+	return id
+}
+
+func (f *fleet) send(tenant, id string, data map[string]any) {
+	f.Helper()
+	if err := f.requests.Send(f.ctx, []queue.Message{{Body: f.body(tenant, id, data)}})[0]; err != nil {
+		f.Fatal(err)
+	}
+}
+
+func (f *fleet) body(tenant, id string, data map[string]any) []byte {
+	f.Helper()
 	body, err := json.Marshal(map[string]any{
-		"specversion": "1.0", "type": run.TypeRequested, "source": "/stories/test", "id": id, "tenant": tenant,
-		"data": map[string]any{"script": "def main(input): pass", "credential": strings.Join(credential, "")},
+		"specversion": "1.0", "type": run.TypeRequested, "source": "/stories/test", "id": id, "tenant": tenant, "data": data,
 	})
 	if err != nil {
 		f.Fatal(err)
 	}
-	if err := f.requests.Send(f.ctx, []queue.Message{{Body: body}})[0]; err != nil {
-		f.Fatal(err)
+	return body
+}
+
+// decode is the run of a script with these requirements.
+func (f *fleet) decode(tenant, requirements string) run.Run {
+	f.Helper()
+	r, refused := f.policy.Decode(f.body(tenant, "a", map[string]any{"script": "def main(input): pass", "requirements": requirements}), time.Now())
+	if refused != nil {
+		f.Fatal(refused)
 	}
-	return id
+	return r
 }
 
 func (f *fleet) statusOf(id string) run.Status {
