@@ -54,7 +54,8 @@ test: setup vet ## all tests, with the race detector
 	CGO_ENABLED=0 go build -o /dev/null ./cmd/...
 	@# With benchmarks go test runs one package at a time, and some packages mostly
 	@# wait for timeouts: so the benchmarks run separately.
-	{ go test -race -timeout $(TEST_TIMEOUT) -json $(PACKAGES); \
+	@# Three packages at a time on two cores: many of them mostly wait.
+	{ go test -race -p 3 -timeout $(TEST_TIMEOUT) -json $(PACKAGES); \
 	  go test -race -run '^$$' -bench . -benchtime 1x -json $(BENCHED); } | go run ./.ci/report
 
 chaos: setup ## every fault of pkg/fleettest/chaos/README.md, including those that take minutes

@@ -103,7 +103,10 @@ func TestAProcessThatDiffersIsNotReadyAndSaysSoOnce(t *testing.T) {
 		logs, said := observer.New(zap.InfoLevel)
 		var own error
 		w := New(with(reads8, func(p *Process) { p.Partitions = 4 }), b, zap.New(logs))
-		w.Tell(func() error { return own })
+		w.Tell(func() (err error) {
+			b.change(func() { err = own })
+			return err
+		})
 		told := func() (why string) {
 			b.change(func() { why = b.all["worker w-changed"].NotReady })
 			return why
@@ -123,13 +126,12 @@ func TestAProcessThatDiffersIsNotReadyAndSaysSoOnce(t *testing.T) {
 		if err := w.Ready(); err == nil || said.Len() != 1 {
 			t.Errorf("beside a dispatcher with more: %v, said %v", err, said.All())
 		}
-		own = errors.New("Lambda is away")
+		b.change(func() { own = errors.New("Lambda is away") })
 		time.Sleep(2 * Every)
 		if why := told(); !strings.HasPrefix(why, "Lambda is away; dispatcher d sends to 8") {
 			t.Errorf("the board says why it is not ready: %q", why)
 		}
-		own = nil
-		b.change(func() { b.away = true; delete(b.all, "d") })
+		b.change(func() { own = nil; b.away = true; delete(b.all, "d") })
 		time.Sleep(3 * Every)
 		if w.Ready() == nil {
 			t.Error("what was seen is forgotten while Redis is away")
