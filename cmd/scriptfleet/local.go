@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -154,17 +155,17 @@ func exportLines(env []string) string {
 }
 
 // writeFile writes a file for its owner only, completely or not at all.
-func writeFile(path, content string) error {
+func writeFile(path, content string) error { return replaceFile(path, content, 0o600) }
+
+// replaceFile writes a file completely or not at all.
+func replaceFile(path, content string, mode os.FileMode) error {
 	f, err := os.CreateTemp(filepath.Dir(path), ".env-*")
 	if err != nil {
 		return err
 	}
 	defer func() { _ = os.Remove(f.Name()) }()
-	if _, err := f.WriteString(content); err != nil {
-		_ = f.Close()
-		return err
-	}
-	if err := f.Close(); err != nil {
+	_, err = f.WriteString(content)
+	if err := errors.Join(err, f.Chmod(mode), f.Close()); err != nil {
 		return err
 	}
 	return os.Rename(f.Name(), path)

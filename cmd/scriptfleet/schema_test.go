@@ -134,6 +134,7 @@ var withoutSchema = map[string]bool{
 	"demo": true, "local": true, "run": true, "functions build": true, "replay": true, // replay prints what report does
 	"credentials add": true, "credentials policy": true, "credentials remove": true,
 	"scripts show": true, "scripts promote": true, "scripts share": true, "scripts remove": true,
+	"runtimes add": true, "runtimes remove": true,
 	"completion": true, "record": true, "schema": true,
 }
 

@@ -82,12 +82,18 @@ func (t *term) publish(ctx context.Context, l function.LayerSpec) (arn string, e
 	return arn, err
 }
 
-// forgetLayer drops the layer from memory and its record from Records.
-func (t *term) forgetLayer(ctx context.Context) error {
-	rec, ok := t.Builder.layers.get(t.script.EnvHash)
-	if !ok {
-		return nil
+// forgetLayers drops the script's layers from memory and their records from
+// Records.
+func (t *term) forgetLayers(ctx context.Context) error {
+	for _, env := range envs(t.script) {
+		rec, ok := t.Builder.layers.get(env.EnvHash)
+		if !ok {
+			continue
+		}
+		t.Builder.layers.drop(env.EnvHash)
+		if err := t.deps.Records.Drop(ctx, envKey(env.EnvHash), rec.Fence); err != nil {
+			return err
+		}
 	}
-	t.Builder.layers.drop(t.script.EnvHash)
-	return t.deps.Records.Drop(ctx, envKey(t.script.EnvHash), rec.Fence)
+	return nil
 }

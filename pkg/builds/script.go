@@ -78,9 +78,9 @@ func (t *term) remove(ctx context.Context, name string) error {
 	return err
 }
 
-// create makes the function with its layer, and reports whether it existed
-// before. If Lambda does not find the layer (an operator may have deleted it),
-// create makes the layer again, once.
+// create makes the function with its layers, and reports whether it existed
+// before. If Lambda does not find a layer (an operator may have deleted it),
+// create makes the layers again, once.
 func (t *term) create(ctx context.Context, name string, zip []byte) (found bool, err error) {
 	for try := 0; ; try++ {
 		layers, err := t.layers(ctx)
@@ -91,7 +91,7 @@ func (t *term) create(ctx context.Context, name string, zip []byte) (found bool,
 		if function.ClassOf(err) != function.NotFound || len(layers) == 0 || try > 0 {
 			return found, err
 		}
-		if err := t.forgetLayer(ctx); err != nil {
+		if err := t.forgetLayers(ctx); err != nil {
 			return false, during(ctx, err)
 		}
 	}
@@ -137,33 +137,56 @@ func Described(text string) (tenant string, env run.EnvHash, ok bool) {
 	return tenant, run.EnvHash(hash), begins && ends
 }
 
-// layers returns the ARN of the env's layer, or none for a script without
-// requirements. If the layer is not known, it waits for the env's flight.
-func (t *term) layers(ctx context.Context) ([]string, error) {
-	if t.script.EnvHash == "" {
-		return nil, nil
+// layers returns the ARNs of the script's layers: that of its custom runtime,
+// and that of its env. Lambda's own runtimes have no such layer, and neither has
+// a script without requirements.
+func (t *term) layers(ctx context.Context) (arns []string, err error) {
+	log := ""
+	for _, env := range envs(t.script) {
+		rec, how, err := t.layer(ctx, env)
+		if err != nil {
+			return nil, err
+		}
+		if how != run.BuildReused {
+			log += rec.Log
+		}
+		arns = append(arns, rec.ARN)
 	}
-	if rec, ok := t.Builder.layers.get(t.script.EnvHash); ok {
-		return []string{rec.ARN}, nil
+	if log != "" {
+		t.log = log
 	}
-	out, err := t.awaitEnv(ctx)
-	switch {
-	case err != nil:
-		return nil, err
-	case out.record.Failure != nil:
-		return nil, &envFailure{out}
+	return arns, nil
+}
+
+// envs are what the script's layers are built from.
+func envs(s run.Script) (all []run.Script) {
+	if s.RuntimeHash != "" {
+		all = append(all, s.Interpreter())
 	}
-	if out.how != run.BuildReused {
-		t.log = out.record.Log
+	if s.EnvHash != "" {
+		all = append(all, s)
 	}
-	return []string{out.record.ARN}, nil
+	return all
+}
+
+// layer returns the record of the env's layer. If the layer is not known, it
+// waits for the env's flight.
+func (t *term) layer(ctx context.Context, env run.Script) (Record, run.BuildOutcome, error) {
+	if rec, ok := t.Builder.layers.get(env.EnvHash); ok {
+		return rec, run.BuildReused, nil
+	}
+	out, err := t.awaitEnv(ctx, env)
+	if err == nil && out.record.Failure != nil {
+		err = &envFailure{out}
+	}
+	return out.record, out.how, err
 }
 
 // awaitEnv waits for the env's flight, and then for a place for this flight
 // again (see flights.join). Neither wait counts towards Config.BuildTimeout.
-func (t *term) awaitEnv(ctx context.Context) (outcome, error) {
+func (t *term) awaitEnv(ctx context.Context, env run.Script) (outcome, error) {
 	defer t.bound.pause()()
-	out := t.await(ctx, t.envStep(t.script), t.f.ahead, t.f)
+	out := t.await(ctx, t.envStep(env), t.f.ahead, t.f)
 	t.f.waited += out.waited
 	if out.err != nil || out.record.Failure != nil {
 		return out, out.err

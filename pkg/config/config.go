@@ -47,7 +47,7 @@ type Tenants struct {
 
 // RuntimeTable is the operator's table of runtimes.
 type RuntimeTable struct {
-	RuntimesFile string `name:"runtimes" type:"path" help:"JSON file with more runtimes, or others of the same names (scriptfleet runtimes list --help has the form)."`
+	RuntimesFile string `name:"runtimes" type:"path" help:"JSON file with more runtimes, or others of the same names (scriptfleet runtimes list --help has the form); read again when it changes."`
 }
 
 // Catalog returns Lambda's runtimes, extended by the operator's table.
@@ -66,6 +66,11 @@ func (t RuntimeTable) Catalog() (run.Catalog, error) {
 	return catalog, nil
 }
 
+// Processor is the processor of a fleet's functions.
+type Processor struct {
+	Arch string `default:"x86_64" enum:"x86_64,arm64" help:"Processor of functions and layers: x86_64, or arm64, which Lambda bills a fifth less. A change builds every script again."`
+}
+
 // Fleet are the settings that must be the same in all processes of a fleet.
 type Fleet struct {
 	Named
@@ -74,10 +79,10 @@ type Fleet struct {
 	Large
 	Tenants
 	RuntimeTable
+	Processor
 
 	MaxTimeout     int    `default:"60" min:"1" max:"900" help:"Longest timeout in seconds that a request may ask for."`
 	MemoryMB       int    `name:"memory-mb" default:"256" min:"128" max:"10240" help:"Memory in MB of the functions of tenants that have no setting of their own."`
-	Arch           string `default:"x86_64" enum:"x86_64,arm64" help:"Processor of functions and layers: x86_64, or arm64, which Lambda bills a fifth less. A change builds every script again."`
 	DefaultRuntime string `default:"python3.13" help:"Runtime of requests that name none."`
 	ShellBase      string `help:"Python version under the aws-cli runtime; the catalog's own by default."`
 	AllowRetired   bool   `help:"Accept runtimes that Lambda has deprecated."`

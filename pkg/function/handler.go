@@ -24,7 +24,17 @@ const (
 	// The file of a sealed script: Python finds no source lines for a traceback,
 	// whoever writes it. Beside a shell script it is empty.
 	sealedFile = "scriptfleet_sealed"
+
+	// What Lambda starts on a custom runtime.
+	bootstrapFile = "bootstrap"
 )
+
+// bootstrap runs the handler on the interpreter of a custom runtime. The
+// embedded stack has a Runtime API of its own, and starts that interpreter with
+// its own bootstrap.
+//
+//go:embed handler/bootstrap.py
+var bootstrap []byte
 
 //go:embed handler/scriptfleet_*.py
 var handlerFolder embed.FS
@@ -52,7 +62,8 @@ var handlerFiles = sync.OnceValue(func() []file {
 // and build nothing again; therefore the release's version number is not part
 // of the digest.
 var HandlerVersion = sync.OnceValue(func() string {
-	return versionOf(contents(run.Script{}), contents(run.Script{Runtime: run.Runtime{Shell: true}}), contents(run.Script{Sealed: true}))
+	return versionOf(contents(run.Script{}), contents(run.Script{Runtime: run.Runtime{Shell: true}}), contents(run.Script{Sealed: true}),
+		contents(run.Script{Runtime: run.Runtime{Zip: "any"}}))
 })
 
 func versionOf(layouts ...[]file) string {

@@ -39,7 +39,11 @@ func (p Packager) Pack(ctx context.Context, s run.Script) ([]byte, error) {
 
 // contents are a function's files, without the script's bytecode.
 func contents(s run.Script) []file {
-	return append(append(sourceFiles(s), file{name: timeoutFile, body: fmt.Append(nil, s.TimeoutSeconds)}), handlerFiles()...)
+	files := append(sourceFiles(s), file{name: timeoutFile, body: fmt.Append(nil, s.TimeoutSeconds)})
+	if s.Runtime.Zip != "" {
+		files = append(files, file{name: bootstrapFile, body: bootstrap, program: true})
+	}
+	return append(files, handlerFiles()...)
 }
 
 func sourceFiles(s run.Script) []file {
@@ -59,13 +63,15 @@ type file struct {
 	name string
 	body []byte
 
+	program bool // Lambda starts it
+
 	// packed is the body compressed, for a file of many functions; nil otherwise.
 	packed func() []byte
 }
 
 // shared is a file that is compressed once, when it is first packed.
 func shared(name string, body []byte) file {
-	return file{name, body, sync.OnceValue(func() []byte { return deflate(body) })}
+	return file{name: name, body: body, packed: sync.OnceValue(func() []byte { return deflate(body) })}
 }
 
 func deflate(body []byte) []byte {
@@ -101,6 +107,9 @@ func zipOf(files []file) ([]byte, error) {
 			ModifiedDate: 1<<5 | 1, // 1980-01-01 in MS-DOS format
 		}
 		h.SetMode(0o644)
+		if f.program {
+			h.SetMode(0o755)
+		}
 		entry, err := w.CreateRaw(h)
 		if err != nil {
 			return nil, fmt.Errorf("zip %s: %w", f.name, err)

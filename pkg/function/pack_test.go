@@ -6,6 +6,7 @@ import (
 	"context"
 	"errors"
 	"io"
+	"io/fs"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -105,8 +106,12 @@ func unzip(t *testing.T, body []byte) map[string]string {
 			t.Fatal(err)
 		}
 		files[f.Name] = string(text)
-		if f.Mode().Perm() != 0o644 {
-			t.Errorf("%s has mode %s, and Lambda's user could not read it", f.Name, f.Mode())
+		want := fs.FileMode(0o644)
+		if f.Name == bootstrapFile {
+			want = 0o755
+		}
+		if f.Mode().Perm() != want {
+			t.Errorf("%s has mode %s, and Lambda's user could not read or start it", f.Name, f.Mode())
 		}
 	}
 	return files

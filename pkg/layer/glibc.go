@@ -3,11 +3,10 @@ package layer
 import (
 	"archive/zip"
 	"bytes"
-	"debug/elf"
 	"fmt"
 	"io"
-	"strconv"
-	"strings"
+
+	"github.com/scriptfleet/scriptfleet/pkg/glibc"
 )
 
 // checkWheel fails for a wheel with a program that needs a newer C library than
@@ -31,41 +30,9 @@ func checkWheel(wheel, platform string) error {
 		if err != nil {
 			return fmt.Errorf("read what was built: %w", err)
 		}
-		if need := newestGlibc(data); need > glibcOf(platform) {
-			return authorError(TypeSourceBuildFailed, "%s was built from source on a worker with a newer C library than the function's (2.%d, and it has 2.%d). Choose a version that has a wheel, or another package; or the operator builds on a system as old as Lambda's.", f.Name, need, glibcOf(platform))
+		if need := glibc.Newest(bytes.NewReader(data)); need > glibc.Of(platform) {
+			return authorError(TypeSourceBuildFailed, "%s was built from source on a worker with a newer C library than the function's (2.%d, and it has 2.%d). Choose a version that has a wheel, or another package; or the operator builds on a system as old as Lambda's.", f.Name, need, glibc.Of(platform))
 		}
 	}
 	return nil
-}
-
-// glibcOf is 34 for manylinux_2_34: the C library of the platform is glibc 2.34.
-func glibcOf(platform string) int {
-	minor, err := strconv.Atoi(strings.TrimPrefix(platform, "manylinux_2_"))
-	if err != nil {
-		return 17 // manylinux2014
-	}
-	return minor
-}
-
-// newestGlibc is 34 for a program or library that needs glibc 2.34, and 0 for
-// any other file.
-func newestGlibc(data []byte) (newest int) {
-	if !bytes.HasPrefix(data, []byte(elf.ELFMAG)) {
-		return 0
-	}
-	f, err := elf.NewFile(bytes.NewReader(data))
-	if err != nil {
-		return 0
-	}
-	symbols, err := f.ImportedSymbols()
-	if err != nil {
-		return 0
-	}
-	for _, s := range symbols {
-		var minor int
-		if _, err := fmt.Sscanf(s.Version, "GLIBC_2.%d", &minor); err == nil {
-			newest = max(newest, minor)
-		}
-	}
-	return newest
 }

@@ -9,7 +9,7 @@ import (
 // script checks the request against the operator's rules, and returns its
 // script with the defaults filled in and the hashes computed.
 func (p *Policy) script(r *Request, sealed bool, now time.Time) (Script, *Error) {
-	offer, bad := p.runtime(r.Data.Runtime, now)
+	offer, bad := p.runtime(r.Tenant, r.Data.Runtime, now)
 	if bad != nil {
 		return Script{}, bad
 	}
@@ -26,30 +26,34 @@ func (p *Policy) script(r *Request, sealed bool, now time.Time) (Script, *Error)
 	if p.c.PrivateIndex != nil && offer.Requirements == "" { // a runtime's own requirements are the operator's
 		s.PrivateIndex = p.c.PrivateIndex(r.Tenant)
 	}
+	s.RuntimeHash = runtimeHash(s)
 	s.EnvHash = envHash(s, p.c.Index)
 	s.Hash = scriptHash(s, p.c.Handler)
 	return s, nil
 }
 
-func (p *Policy) runtime(name string, now time.Time) (Offer, *Error) {
+func (p *Policy) runtime(tenant, name string, now time.Time) (Offer, *Error) {
 	const field = "data.runtime"
 	if name == "" {
 		name = p.c.DefaultRuntime
 	}
-	o, ok := p.c.Runtimes.Find(name)
+	offered := p.runtimes.Load().For(tenant)
+	o, ok := offered.Find(name)
+	names := strings.Join(offered.Names(now, p.c.AllowRetired), ", ")
 	if !ok {
-		return o, refuse(UnknownRuntime, field, "%s is %s, which is not offered: use one of %s.", field, show(name), p.offered(now))
+		return o, refuse(UnknownRuntime, field, "%s is %s, which is not offered: use one of %s.", field, show(name), names)
 	}
 	if o.Retired(now) && !p.c.AllowRetired {
-		return o, refuse(RetiredRuntime, field, "%s is %s, which Lambda retired on %s: use one of %s.", field, name, o.Deprecated.Format(time.DateOnly), p.offered(now))
+		return o, refuse(RetiredRuntime, field, "%s is %s, which Lambda retired on %s: use one of %s.", field, name, o.Deprecated.Format(time.DateOnly), names)
 	}
 	return o, nil
 }
 
 // warning is the sentence about a runtime that is deprecated and taken
 // nevertheless, or "".
-func (p *Policy) warning(r Runtime, now time.Time) string {
-	o, ok := p.c.Runtimes.Find(r.Name)
+func (p *Policy) warning(s Script, now time.Time) string {
+	offered := p.runtimes.Load().For(s.Tenant)
+	o, ok := offered.Find(s.Runtime.Name)
 	if !ok || !o.Retired(now) {
 		return ""
 	}
@@ -58,11 +62,7 @@ func (p *Policy) warning(r Runtime, now time.Time) string {
 		ends = "Lambda makes no new functions with it from " + o.CreateBlocked.Format(time.DateOnly) + " on"
 	}
 	return fmt.Sprintf("The runtime %s is deprecated: it has had no security fixes since %s, and %s. Set data.runtime to one of %s.",
-		o.Name, o.Deprecated.Format(time.DateOnly), ends, strings.Join(p.c.Runtimes.Names(now, false), ", "))
-}
-
-func (p *Policy) offered(now time.Time) string {
-	return strings.Join(p.c.Runtimes.Names(now, p.c.AllowRetired), ", ")
+		o.Name, o.Deprecated.Format(time.DateOnly), ends, strings.Join(offered.Names(now, false), ", "))
 }
 
 func (p *Policy) timeout(seconds int) (int, *Error) {

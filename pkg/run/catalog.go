@@ -5,6 +5,7 @@ import (
 	_ "embed"
 	"encoding/json"
 	"fmt"
+	"regexp"
 	"slices"
 	"strings"
 	"time"
@@ -24,7 +25,12 @@ type Runtime struct {
 	Python   string // version of its interpreter: 3.13
 	Platform string // newest wheel platform that its C library supports: manylinux_2_34
 	Shell    bool   // the script is shell commands, not Python
+	Zip      string // SHA-256, in hexadecimal, of the ZIP of a custom runtime's interpreter; empty for Lambda's own
 }
+
+// Custom is Lambda's identifier of the runtimes whose interpreter is a ZIP of
+// the operator's.
+const Custom = "provided.al2023"
 
 // Offer is a runtime with the dates that Lambda has set for it.
 type Offer struct {
@@ -32,6 +38,8 @@ type Offer struct {
 	// Requirements are the runtime's own, normalised; a request for it may add
 	// none. Empty for a Python.
 	Requirements string
+	// Tenants are those that may use the runtime; empty for all.
+	Tenants []string
 	// Deprecated is the day from which Lambda no longer maintains the runtime.
 	// CreateBlocked is the day from which Lambda creates no function on it.
 	// Each is zero where Lambda has not set it.
@@ -65,6 +73,8 @@ type catalogEntry struct {
 	CreateBlocked string   `json:"create_blocked"`
 	Base          string   `json:"base"`
 	Requirements  []string `json:"requirements"`
+	Zip           string   `json:"zip"`
+	Tenants       []string `json:"tenants"`
 }
 
 // ParseCatalog reads a catalog in the format of runtimes.json.
@@ -128,11 +138,19 @@ func (c Catalog) offer(e catalogEntry) (Offer, error) {
 	if bad != nil {
 		return Offer{}, bad
 	}
+	for _, t := range e.Tenants {
+		if bad := CheckTenant(t); bad != nil {
+			return Offer{}, bad
+		}
+	}
 	if e.Base != "" {
-		o := Offer{Runtime: Runtime{Name: e.Name, Shell: true}, Requirements: reqs}
+		o := Offer{Runtime: Runtime{Name: e.Name, Shell: true}, Requirements: reqs, Tenants: e.Tenants}
 		return c.onBase(o, e.Base)
 	}
-	o := Offer{Runtime: Runtime{Name: e.Name, Lambda: e.Lambda, Python: e.Python, Platform: e.Platform}, Requirements: reqs}
+	o := Offer{Runtime: Runtime{Name: e.Name, Lambda: e.Lambda, Python: e.Python, Platform: e.Platform, Zip: e.Zip}, Requirements: reqs, Tenants: e.Tenants}
+	if (o.Zip != "") != (o.Lambda == Custom) || o.Zip != "" && !zipDigest.MatchString(o.Zip) {
+		return Offer{}, fmt.Errorf("a runtime with a zip, which is the SHA-256 of its ZIP, has %s as lambda, and no other has: scriptfleet runtimes add writes such an entry", Custom)
+	}
 	if o.Lambda == "" || o.Python == "" || o.Platform == "" {
 		return Offer{}, fmt.Errorf("lambda, python and platform are needed")
 	}
@@ -146,6 +164,8 @@ func (c Catalog) offer(e catalogEntry) (Offer, error) {
 	o.CreateBlocked, err = day(e.CreateBlocked)
 	return o, err
 }
+
+var zipDigest = regexp.MustCompile(`^[0-9a-f]{64}$`)
 
 func day(s string) (time.Time, error) {
 	if s == "" {
@@ -161,7 +181,7 @@ func (c Catalog) onBase(o Offer, base string) (Offer, error) {
 	if !ok || b.Shell {
 		return Offer{}, fmt.Errorf("base %q: the catalog has no such Python", base)
 	}
-	o.Lambda, o.Python, o.Platform = b.Lambda, b.Python, b.Platform
+	o.Lambda, o.Python, o.Platform, o.Zip = b.Lambda, b.Python, b.Platform, b.Zip
 	o.Deprecated, o.CreateBlocked = b.Deprecated, b.CreateBlocked
 	return o, nil
 }
@@ -190,6 +210,11 @@ func (c Catalog) Find(name string) (Offer, bool) {
 		}
 	}
 	return Offer{}, false
+}
+
+// For returns the runtimes that the tenant may use.
+func (c Catalog) For(tenant string) Catalog {
+	return slices.DeleteFunc(slices.Clone(c), func(o Offer) bool { return len(o.Tenants) > 0 && !slices.Contains(o.Tenants, tenant) })
 }
 
 // Names lists the runtimes that are not retired at now, or all of them if

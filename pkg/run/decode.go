@@ -28,7 +28,7 @@ func (p *Policy) Decode(body []byte, now time.Time) (Run, *Error) {
 	}
 	if bad == nil && r.Type != TypeCancelled && r.Data.ScriptRef == "" {
 		r.Script, bad = p.script(&r.Request, false, now)
-		r.Warning = p.warning(r.Script.Runtime, now)
+		r.Warning = p.warning(r.Script, now)
 	}
 	return r, bad
 }

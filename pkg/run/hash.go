@@ -41,7 +41,26 @@ func envHash(s Script, index string) EnvHash {
 	if s.PrivateIndex != "" {
 		index, tenant = s.PrivateIndex, s.Tenant
 	}
-	return EnvHash(digest("scriptfleet.env", RecipeVersion, s.Runtime.Lambda, s.Runtime.Platform, s.Arch, s.Requirements, index, tenant))
+	fields := []string{RecipeVersion, s.Runtime.Lambda, s.Runtime.Platform, s.Arch, s.Requirements, index, tenant}
+	if s.Runtime.Zip != "" {
+		fields = append(fields, s.Runtime.Zip) // two custom runtimes differ in nothing else that is here
+	}
+	return EnvHash(digest("scriptfleet.env", fields...))
+}
+
+// runtimeHash is empty where Lambda has the interpreter. All tenants share the
+// layer of an interpreter.
+func runtimeHash(s Script) EnvHash {
+	if s.Runtime.Zip == "" {
+		return ""
+	}
+	return EnvHash(digest("scriptfleet.runtime", s.Runtime.Zip, s.Arch))
+}
+
+// Interpreter is the script's custom runtime alone, in the form of an env: what
+// the runtime's layer is built from.
+func (s Script) Interpreter() Script {
+	return Script{Runtime: s.Runtime, Arch: s.Arch, EnvHash: s.RuntimeHash}
 }
 
 func scriptHash(s Script, handler string) ScriptHash {
@@ -49,6 +68,9 @@ func scriptHash(s Script, handler string) ScriptHash {
 		s.Source, strconv.Itoa(s.TimeoutSeconds), strconv.Itoa(s.MemoryMB), handler}
 	if s.Sealed {
 		fields = append(fields, "sealed") // its function shows no text of the script
+	}
+	if s.RuntimeHash != "" {
+		fields = append(fields, string(s.RuntimeHash))
 	}
 	return ScriptHash(digest("scriptfleet.script", fields...))
 }

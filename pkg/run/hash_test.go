@@ -2,6 +2,7 @@ package run
 
 import (
 	"regexp"
+	"strings"
 	"testing"
 
 	"pgregory.net/rapid"
@@ -56,6 +57,8 @@ func TestScriptHashChangesWithWhatMakesAnotherFunction(t *testing.T) {
 		"memory":          decoded(t, PolicyConfig{MemoryMB: 512}, event("id", `"1"`)),
 		"tenant's memory": decoded(t, PolicyConfig{TenantMemoryMB: func(string) int { return 1024 }}, event("id", `"1"`)),
 		"handler":         decoded(t, PolicyConfig{Handler: "2"}, event("id", `"1"`)),
+		"custom runtime":  decoded(t, PolicyConfig{Runtimes: customRuntime(t, "1")}, event("data.runtime", `"own"`)),
+		"its interpreter": decoded(t, PolicyConfig{Runtimes: customRuntime(t, "2")}, event("data.runtime", `"own"`)),
 		"architecture":    decoded(t, PolicyConfig{Arch: "arm64"}, event("id", `"1"`)),
 	} {
 		if other, ok := seen[r.Script.Hash]; ok {
@@ -70,6 +73,33 @@ func TestScriptHashChangesWithWhatMakesAnotherFunction(t *testing.T) {
 		if h := decoded(t, PolicyConfig{}, body).Script.Hash; h != base {
 			t.Errorf("%s makes another function", name)
 		}
+	}
+}
+
+// customRuntime is the catalog with the runtime own of acme, whose ZIP has a
+// digest of this digit.
+func customRuntime(t testing.TB, digit string) Catalog {
+	t.Helper()
+	c, err := Runtimes().Extended([]byte(`{"runtimes":[{"name":"own","lambda":"provided.al2023","python":"3.13","platform":"manylinux_2_34","tenants":["acme"],"zip":"` + strings.Repeat(digit, 64) + `"}]}`))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return c
+}
+
+func TestAnInterpreterIsPartOfAllThatIsBuiltOnIt(t *testing.T) {
+	of := func(digit, arch string) Script {
+		return decoded(t, PolicyConfig{Runtimes: customRuntime(t, digit), Arch: arch}, `{"tenant":"acme","source":"/s","id":"1","data":{"script":"x","runtime":"own","requirements":"requests"}}`).Script
+	}
+	one, another, arm := of("1", ""), of("2", ""), of("1", "arm64")
+	if one.RuntimeHash == "" || one.RuntimeHash == another.RuntimeHash || one.RuntimeHash == arm.RuntimeHash || one.EnvHash == another.EnvHash {
+		t.Errorf("two interpreters share what is built: %+v, %+v, %+v", one, another, arm)
+	}
+	if i := one.Interpreter(); i.EnvHash != one.RuntimeHash || i.Requirements != "" || i.Tenant != "" || i.Runtime.Zip != one.Runtime.Zip {
+		t.Errorf("its layer is built from %+v", i)
+	}
+	if own := decoded(t, PolicyConfig{}, event("data.requirements", `"requests"`)).Script; own.RuntimeHash != "" {
+		t.Errorf("a runtime of Lambda's has the layer %s", own.RuntimeHash)
 	}
 }
 

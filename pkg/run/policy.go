@@ -2,6 +2,7 @@ package run
 
 import (
 	"fmt"
+	"sync/atomic"
 )
 
 // PolicyConfig is what an operator decides about requests. A zero value stands
@@ -37,7 +38,8 @@ type PolicyConfig struct {
 // Policy decodes requests by the operator's rules. It is safe for concurrent
 // use.
 type Policy struct {
-	c PolicyConfig
+	c        PolicyConfig // without Runtimes
+	runtimes atomic.Pointer[Catalog]
 }
 
 // Lambda's limits, in seconds and MB.
@@ -51,16 +53,28 @@ const (
 // that Lambda does not take or that the catalog does not have.
 func NewPolicy(c PolicyConfig) (*Policy, error) {
 	c = c.withDefaults()
-	if c.ShellBase != "" {
-		var err error
-		if c.Runtimes, err = c.Runtimes.WithShellBase(c.ShellBase); err != nil {
-			return nil, fmt.Errorf("check policy: %w", err)
-		}
-	}
 	if err := c.check(); err != nil {
 		return nil, fmt.Errorf("check policy: %w", err)
 	}
-	return &Policy{c: c}, nil
+	p := &Policy{c: c}
+	p.c.Runtimes = nil
+	return p, p.Offer(c.Runtimes)
+}
+
+// Offer replaces the catalog: later requests are decoded by this one. The old
+// one stays if it fails.
+func (p *Policy) Offer(runtimes Catalog) error {
+	if p.c.ShellBase != "" {
+		var err error
+		if runtimes, err = runtimes.WithShellBase(p.c.ShellBase); err != nil {
+			return fmt.Errorf("check policy: %w", err)
+		}
+	}
+	if o, ok := runtimes.Find(p.c.DefaultRuntime); !ok || o.Shell || len(o.Tenants) > 0 {
+		return fmt.Errorf("check policy: the default runtime %q is not a Python of the catalog that all tenants may use", p.c.DefaultRuntime)
+	}
+	p.runtimes.Store(&runtimes)
+	return nil
 }
 
 func (c PolicyConfig) withDefaults() PolicyConfig {
@@ -97,9 +111,6 @@ func (c PolicyConfig) check() error {
 	}
 	if c.Arch != "x86_64" && c.Arch != "arm64" {
 		return fmt.Errorf("the architecture is %q: use x86_64 or arm64", c.Arch)
-	}
-	if o, ok := c.Runtimes.Find(c.DefaultRuntime); !ok || o.Shell {
-		return fmt.Errorf("the default runtime %q is not a Python of the catalog", c.DefaultRuntime)
 	}
 	return nil
 }

@@ -126,10 +126,38 @@ func TestCatalogFileThatMakesNoSenseIsRefused(t *testing.T) {
 		`{"runtimes":[{"name":"a","lambda":"a","python":"3.1","platform":"p","deprecated":"soon"}]}`,
 		`{"runtimes":[{"name":"a","lambda":"a","python":"3.1","platform":"p"},{"name":"a","lambda":"a","python":"3.1","platform":"p"}]}`,
 		`{"runtimes":[{"name":"a","lambda":"a","python":"3.1","platform":"p","requirements":["-e ."]}]}`,
+		`{"runtimes":[{"name":"a","lambda":"provided.al2023","python":"3.13","platform":"p"}]}`,
+		`{"runtimes":[{"name":"a","lambda":"provided.al2023","python":"3.13","platform":"p","zip":"x"}]}`,
+		`{"runtimes":[{"name":"a","lambda":"python3.13","python":"3.13","platform":"p","zip":"` + strings.Repeat("a", 64) + `"}]}`,
+		`{"runtimes":[{"name":"a","lambda":"python3.13","python":"3.13","platform":"p","tenants":["no tenant"]}]}`,
 		`{"runtimes":[{"name":"a","lambda":"python3.13","python":"3.12","platform":"p"}]}`,
 	} {
 		if _, err := ParseCatalog([]byte(file)); err == nil {
 			t.Errorf("%s was taken", file)
 		}
+	}
+}
+
+func TestARuntimeOfATenantIsOfferedToItAlone(t *testing.T) {
+	p := testPolicy(t, PolicyConfig{})
+	body := []byte(event("data.runtime", `"own"`)) // of acme
+	if _, bad := p.Decode(body, november); bad == nil || bad.Type != UnknownRuntime {
+		t.Errorf("before it is offered: %v", bad)
+	}
+	if err := p.Offer(customRuntime(t, "1")); err != nil {
+		t.Fatal(err)
+	}
+	if r, bad := p.Decode(body, november); bad != nil || r.Script.Runtime.Lambda != Custom {
+		t.Errorf("%v, %+v", bad, r.Script.Runtime)
+	}
+	_, bad := p.Decode([]byte(strings.Replace(string(body), `"acme"`, `"beta"`, 1)), november)
+	if bad == nil || bad.Type != UnknownRuntime || strings.Contains(strings.TrimPrefix(bad.Message, "data.runtime is \"own\""), "own") {
+		t.Errorf("another tenant: %v", bad)
+	}
+	if err := p.Offer(Catalog{}); err == nil {
+		t.Error("a catalog without the default runtime is offered")
+	}
+	if _, bad := p.Decode(body, november); bad != nil {
+		t.Errorf("after a faulty catalog: %v", bad)
 	}
 }

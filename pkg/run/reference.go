@@ -126,7 +126,7 @@ func (p *Policy) Complete(r Run, id string, pushed Pushed, now time.Time) (Run, 
 	bad := checkScriptText("data.script", pushed.Source)
 	if bad == nil {
 		r.Script, bad = p.script(&content, true, now)
-		r.Warning = p.warning(r.Script.Runtime, now)
+		r.Warning = p.warning(r.Script, now)
 	}
 	r.Data.ScriptRef = Reference{ID: id, Version: pushed.Version()}.String()
 	if bad != nil {

@@ -106,9 +106,12 @@ type Script struct {
 	PrivateIndex   string // name of the tenant's own package index; empty for PolicyConfig.Index alone
 	// Sealed is set for a script of the registry: its callers may run it and not
 	// read it. Whatever executes it shows none of its text, in tracebacks too.
-	Sealed  bool
-	EnvHash EnvHash
-	Hash    ScriptHash
+	Sealed bool
+	// RuntimeHash identifies the layer of a custom runtime's interpreter; empty
+	// for Lambda's own runtimes.
+	RuntimeHash EnvHash
+	EnvHash     EnvHash
+	Hash        ScriptHash
 }
 
 // EnvHash identifies an env, which a layer is built from: 26 characters of

@@ -129,7 +129,7 @@ func (s *Stack) StartFleet(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	parts := []service.Part{d.Part, w.Part, s.Fleet.FollowTenants()}
+	parts := []service.Part{d.Part, w.Part, s.Fleet.FollowTenants(), s.Fleet.FollowRuntimes()}
 	admin, err := s.admin(wire.Own("dispatcher", d.Ready), wire.Own("worker", w.Ready))
 	if err != nil {
 		return err

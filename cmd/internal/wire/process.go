@@ -50,7 +50,7 @@ func RunProcess(ctx context.Context, name string, p config.Process, settings con
 			log.Error("metrics, health and readiness are gone; restart this process", zap.Error(err))
 		}
 	}()
-	err = service.Run(ctx, p.Drain, start.part(alive, part), fleet.FollowTenants())
+	err = service.Run(ctx, p.Drain, start.part(alive, part), fleet.FollowTenants(), fleet.FollowRuntimes())
 	if start.failed != nil {
 		return start.failed
 	}

@@ -23,6 +23,7 @@ import (
 	"github.com/scriptfleet/scriptfleet/pkg/ratelimit"
 	"github.com/scriptfleet/scriptfleet/pkg/ratelimit/redisratelimit"
 	"github.com/scriptfleet/scriptfleet/pkg/run"
+	"github.com/scriptfleet/scriptfleet/pkg/runtimezip"
 	"github.com/scriptfleet/scriptfleet/pkg/service"
 	"github.com/scriptfleet/scriptfleet/pkg/shape"
 	"github.com/scriptfleet/scriptfleet/pkg/slot/redisslot"
@@ -144,7 +145,7 @@ func (f *Fleet) builder(w config.Worker, functions *awslambda.Functions, layers 
 		Records:  f.Records(),
 		Limiter:  f.Limiter(),
 		Maker:    functions,
-		Layers:   layers,
+		Layers:   runtimezip.Layers{Zips: f.RuntimeZips(), Requirements: layers},
 		Denied:   f.tenants.Denied,
 		Packager: function.Packager{Interpreters: interpreters},
 		Log:      f.Log, Registerer: f.Registry,

@@ -68,7 +68,10 @@ func (b *blanks) take(p *program) *environment {
 
 // fitsBlank tells whether nothing of the program is needed when its interpreter
 // starts. Variables of its own may be Python's or the linker's.
-func fitsBlank(p *program) bool { return len(p.variables) == 0 && p.tmpMB == leastTmpMB }
+// The interpreter of a custom runtime is in the program's layers.
+func fitsBlank(p *program) bool {
+	return len(p.variables) == 0 && p.tmpMB == leastTmpMB && p.runtime != custom
+}
 
 // stock returns the stock of an interpreter, and makes it if there is none.
 func (b *blanks) stock(python interpreter.Interpreter) *stock {

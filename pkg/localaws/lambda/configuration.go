@@ -108,6 +108,9 @@ func (s *Server) newFunction(in createInput) (*function, error) {
 	if err := checkVariables(f.Variables); err != nil {
 		return nil, err
 	}
+	if f.Runtime == custom {
+		return f, nil // its interpreter is in its layers
+	}
 	_, err = s.interpreterOf(f.Runtime)
 	return f, err
 }

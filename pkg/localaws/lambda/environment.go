@@ -164,9 +164,13 @@ func (p *program) spec(sdk string) sandbox.Spec {
 // bare is the sandbox of an interpreter without a function.
 func bare(python interpreter.Interpreter, bootstrap string) sandbox.Spec {
 	runtime := runtimeBind(bootstrap)
+	binds := []sandbox.Bind{runtime}
+	if python.Prefix != "" {
+		binds = append(binds, sandbox.Bind{Source: python.Prefix})
+	}
 	return sandbox.Spec{
 		Path: python.Path, Args: []string{"-u", "-B", "-s", filepath.Join(runtime.Path(), "bootstrap.py")},
-		Binds: []sandbox.Bind{runtime, {Source: python.Prefix}}, Network: true, MaxProcesses: 512,
+		Binds: binds, Network: true, MaxProcesses: 512,
 	}
 }
 
@@ -203,6 +207,9 @@ func (p *program) environ() map[string]string {
 		vars["AWS_ENDPOINT_URL"] = p.endpoint
 	}
 	maps.Copy(vars, atStart(p.interpreter, task))
+	if p.runtime == custom {
+		vars["LD_LIBRARY_PATH"] = task + ":" + task + "/lib:" + p.layer().Path() + "/lib"
+	}
 	maps.Copy(vars, p.variables)
 	return vars
 }

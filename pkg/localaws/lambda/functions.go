@@ -190,8 +190,10 @@ func (s *Server) programOf(f *function) (*program, error) {
 		memoryMB: f.MemorySize, timeoutSeconds: f.Timeout, tmpMB: f.Ephemeral, bootstrap: s.files.runtime,
 	}
 	var err error
-	if p.interpreter, err = s.interpreterOf(f.Runtime); err != nil {
-		return nil, err
+	if f.Runtime != custom {
+		if p.interpreter, err = s.interpreterOf(f.Runtime); err != nil {
+			return nil, err
+		}
 	}
 	if p.code, err = s.files.code(f.Code); err != nil {
 		return nil, err
@@ -201,7 +203,12 @@ func (s *Server) programOf(f *function) (*program, error) {
 		for n, l := range f.Layers {
 			blobs[n] = l.blob
 		}
-		p.layers, err = s.files.merged(blobs...)
+		if p.layers, err = s.files.merged(blobs...); err != nil {
+			return nil, err
+		}
+	}
+	if f.Runtime == custom {
+		p.interpreter, err = p.own()
 	}
 	return p, err
 }

@@ -35,7 +35,7 @@ const sdkAgain = time.Minute
 // sdk returns the folder of boto3 for a program, or "" if the program does not
 // need it or it could not be made.
 func (s *Server) sdk(p *program) string {
-	if s.deps.SDK == nil || !namesSDK(p.code) {
+	if s.deps.SDK == nil || p.runtime == custom || !namesSDK(p.code) { // Lambda has boto3 in its own runtimes only
 		return ""
 	}
 	if _, err := os.Stat(filepath.Join(p.layers, "python", "boto3")); p.layers != "" && err == nil {
