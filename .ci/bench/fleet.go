@@ -102,8 +102,8 @@ func (f *fleet) launch(bin, name string, env []string, args ...string) (*running
 	if err != nil {
 		return nil, err
 	}
-	defer log.Close() // the process has its own descriptor
-	cmd := exec.Command(filepath.Join(bin, name), args...)
+	defer log.Close()                                      // the process has its own descriptor
+	cmd := exec.Command(filepath.Join(bin, name), args...) //nolint:noctx // the fleet ends it
 	cmd.Env, cmd.Stderr = env, log
 	child, err := process.Launch(cmd)
 	if err != nil {
@@ -140,7 +140,7 @@ func (r *running) fail(how string) error {
 
 // metric is the value of a series without labels.
 func (r *running) metric(name string) (value float64, err error) {
-	resp, err := http.Get("http://" + r.admin() + "/metrics")
+	resp, err := http.Get("http://" + r.admin() + "/metrics") //nolint:noctx // of a process that the fleet ends
 	if err != nil {
 		return 0, err
 	}

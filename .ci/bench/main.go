@@ -91,12 +91,13 @@ func main() {
 	flag.Usage = usage
 	flag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	defer stop()
 	act := func() error { return start(ctx, *only, *write, *asJSON, *verbose) }
 	if peer.workers > 0 {
 		act = func() error { return peer.print(ctx, os.Stdout) }
 	}
-	if err := act(); err != nil {
+	err := act()
+	stop()
+	if err != nil {
 		fmt.Fprintln(os.Stderr, "bench:", err)
 		os.Exit(1)
 	}
@@ -133,9 +134,9 @@ func start(ctx context.Context, only string, write, asJSON, verbose bool) (err e
 		return errors.Join(failed, b.printJSON(os.Stdout))
 	}
 	if only == "" {
-		print(os.Stdout, b.figures, nil)
+		printTable(os.Stdout, b.figures, nil)
 	} else if len(b.recorded) > 0 {
-		print(os.Stdout, b.figures, b.recorded)
+		printTable(os.Stdout, b.figures, b.recorded)
 	}
 	if table, err := b.costs(); err == nil && only == "" {
 		fmt.Printf("\n%s", table)

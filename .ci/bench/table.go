@@ -51,7 +51,7 @@ func (g goal) row(f figures) []string {
 var head = []string{"what", "before", "measured", "goal", ""}
 
 // print writes the lines that have one of the figures' names, or all.
-func print(out io.Writer, f figures, named []string) {
+func printTable(out io.Writer, f figures, named []string) {
 	rows := [][]string{head}
 	for _, g := range goals {
 		if len(named) == 0 || slices.Contains(named, g.figure) {

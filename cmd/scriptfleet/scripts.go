@@ -252,7 +252,7 @@ type callers struct {
 }
 
 func (c callers) sharing() (registry.Sharing, error) {
-	s := registry.Sharing{Allow: without(c.Allow, ""), Readers: without(c.Reader, "")}
+	s := registry.Sharing{Allow: named(c.Allow), Readers: named(c.Reader)}
 	for _, name := range slices.Concat(s.Allow, s.Readers) {
 		if bad := run.CheckCaller(name); bad != nil {
 			return s, exitError{exitUsage, errors.New(bad.Message)}
@@ -261,8 +261,9 @@ func (c callers) sharing() (registry.Sharing, error) {
 	return s, nil
 }
 
-func without(all []string, one string) []string {
-	return slices.DeleteFunc(slices.Clone(all), func(s string) bool { return s == one })
+// named are the names without empty ones: --allow= stands for nobody.
+func named(all []string) []string {
+	return slices.DeleteFunc(slices.Clone(all), func(s string) bool { return s == "" })
 }
 
 type scriptsShare struct {

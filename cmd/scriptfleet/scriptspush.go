@@ -115,7 +115,7 @@ func (c *scriptsPush) pushes() (pushes []registry.Push, err error) {
 	}
 	one := folderScript{ID: c.ID, File: c.Path, Requirements: c.Requirements, Runtime: c.Runtime, Timeout: seconds(c.Timeout)}
 	if c.Allow != nil || c.Reader != nil {
-		one.Allow, one.Readers = without(c.Allow, ""), without(c.Reader, "")
+		one.Allow, one.Readers = named(c.Allow), named(c.Reader)
 	}
 	p, err := one.push(c.Tenant, c.Label, func(name string) string { return name })
 	return []registry.Push{p}, err

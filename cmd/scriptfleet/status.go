@@ -149,7 +149,7 @@ func (c *statusCommand) show(s fleetStatus, before string) error {
 	}
 	fmt.Print(before)
 	var b bytes.Buffer
-	s.print(&b)
+	s.write(&b)
 	return printFitted(b.String())
 }
 
@@ -230,7 +230,7 @@ func (s *fleetStatus) err() error {
 	return nil
 }
 
-func (s *fleetStatus) print(w io.Writer) {
+func (s *fleetStatus) write(w io.Writer) {
 	fmt.Fprintf(w, "%s   %s\n\n", printable(s.Where), s.At.Local().Format(time.TimeOnly))
 	table := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
 	row(table, "PROCESS", "RELEASE", "HANDLER", "PARTITIONS", "TURNS", "UP FOR", "STATE")

@@ -29,7 +29,7 @@ func screen() *fleetStatus {
 
 func TestTheStatusIsOneScreen(t *testing.T) {
 	var b strings.Builder
-	screen().print(&b)
+	screen().write(&b)
 	_, got, _ := strings.Cut(b.String(), "\n") // the first line has the local time
 	want := `
 PROCESS       RELEASE  HANDLER  PARTITIONS  TURNS  UP FOR  STATE

@@ -36,7 +36,7 @@ type process struct {
 func startCompiler(python interpreter.Interpreter) (*process, error) {
 	// -S and -s: no site packages of this machine are imported. The fixed hash
 	// seed gives sets in the bytecode the same order each time.
-	p := &process{cmd: exec.Command(python.Path, "-S", "-s", "-B", "-W", "ignore", "-c", compiler)}
+	p := &process{cmd: exec.Command(python.Path, "-S", "-s", "-B", "-W", "ignore", "-c", compiler)} //nolint:noctx // it waits for the next call; close ends it
 	p.cmd.Env = []string{"PYTHONHASHSEED=0"}
 	p.cmd.Dir = "/"
 	p.cmd.Stdout = &p.out

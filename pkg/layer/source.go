@@ -206,7 +206,7 @@ func (in installer) installTools(ctx context.Context, reqs []string, tools strin
 	args = append(args, w.constrain("--constraints")...)
 	out, err := in.uvCommand(args, s, w).run(ctx, log)
 	if err != nil && exited(err) {
-		return fmt.Errorf("what its build needs (%s) can't be installed from wheels: %v", strings.ReplaceAll(text, "\n", ", "), in.explainUV(ctx, s, w, out))
+		return fmt.Errorf("what its build needs (%s) can't be installed from wheels: %v", strings.ReplaceAll(text, "\n", ", "), in.explainUV(ctx, s, w, out)) //nolint:errorlint // the package that needs them is at fault, not they
 	}
 	if err != nil {
 		return err

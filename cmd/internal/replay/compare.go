@@ -90,7 +90,7 @@ func (c Change) RatioText() string {
 	return fmt.Sprintf("×%.2f", c.Ratio)
 }
 
-func (c *Comparison) print(w io.Writer) {
+func (c *Comparison) write(w io.Writer) {
 	fmt.Fprintf(w, "\nBeside replay %s of %s\n", c.Label, c.StartedAt.Local().Format(time.DateTime))
 	table := newTable(w)
 	fmt.Fprintln(table, "\told\tnew\tratio\t")

@@ -19,7 +19,7 @@ func (r *Report) Print(w io.Writer) error {
 	r.printTenants(&b)
 	r.printBooks(&b)
 	if r.Compared != nil {
-		r.Compared.print(&b)
+		r.Compared.write(&b)
 	}
 	for i, v := range r.Objectives {
 		if i == 0 {

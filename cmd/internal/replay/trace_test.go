@@ -146,7 +146,8 @@ func TestSoManyOwnersOfATraceAreDrawnByTheSeed(t *testing.T) {
 	}
 	drawn := map[string]bool{}
 	for seed := range uint64(20) {
-		if drawn[owners(seed)] = true; owners(seed) != owners(seed) {
+		first, second := owners(seed), owners(seed)
+		if drawn[first] = true; first != second {
 			t.Errorf("seed %d draws others each time", seed)
 		}
 	}

@@ -4,6 +4,7 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 
@@ -27,7 +28,7 @@ func TestTheAuthorsPageGivesTheEventOfEachScript(t *testing.T) {
 	t.Parallel()
 	l := startLocal(t, environment())
 	dir, ran := t.TempDir(), 0
-	env := append(l.env, "PATH="+binaries+":"+os.Getenv("PATH"))
+	env := append(slices.Clone(l.env), "PATH="+binaries+":"+os.Getenv("PATH"))
 	for _, m := range block.FindAllStringSubmatch(section(t, "Five scripts")+section(t, "Scripts from a repository"), -1) {
 		for _, c := range sessions(m[2]) {
 			if file, ok := strings.CutPrefix(c.command, "cat "); ok {
