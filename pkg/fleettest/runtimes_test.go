@@ -1,7 +1,7 @@
 package fleettest
 
 import (
-	"encoding/json"
+	"fmt"
 	"strings"
 	"testing"
 
@@ -15,48 +15,38 @@ func TestAnOperatorsInterpreterRunsScripts(t *testing.T) {
 	t.Parallel()
 	table := files.Write(t, "runtimes.json", `{"runtimes": []}`)
 	zipped, minor := runtimetest.Python(t)
-	f := launchFleet(t, "--runtimes", table, "--index", pypitest.Serve[pypitest.File](t, greeting("9.9", "public")))
-	runtimes := func(want int, args ...string) string {
+	f := launchFleet(t, "--runtimes", table, "--index", pypitest.Serve[pypitest.File](t, greeting("9.9", "public"))).withMailbox()
+	runtimes := func(args ...string) string {
 		t.Helper()
-		got := command(t, f.env(), "", append([]string{"runtimes"}, args...)...)
-		if got.Code != want {
+		got := command(t, f.env(), "", append([]string{"runtimes"}, append(args, "--runtimes", table)...)...)
+		if got.Code != 0 {
 			t.Fatalf("runtimes %q exits %d: %s", args, got.Code, got.Stderr)
 		}
-		return got.Stdout + got.Stderr
+		return got.Stdout
 	}
-	where := script(t, "import sys\ndef main(input):\n    return [open(sys.prefix + '/lib/mark').read(), '%d.%d' % sys.version_info[:2]]")
-	ran := func(tenant string) (res run.Result) {
+	runs := 0
+	ran := func(tenant, script, requirements string) Arrival {
 		t.Helper()
-		got := command(t, f.env(), "", "run", where, "--runtime", "own", "--tenant", tenant, "--event")
-		if err := json.Unmarshal([]byte(got.Stdout), &res); err != nil {
-			t.Fatalf("%v: %s%s", err, got.Stdout, got.Stderr)
-		}
-		return res
+		runs++
+		id := fmt.Sprint("run-", runs)
+		f.send(Request(tenant, id, Data{Script: script, Runtime: "own", Requirements: requirements}))
+		return f.AwaitOf(t, tenant, id)
 	}
-	if bad := files.Write(t, "bad.zip", string(runtimetest.Zip(t, runtimetest.Entry{Name: "../bin/python3"}))); !strings.Contains(runtimes(2, "add", "own", "--zip", bad, "--runtimes", table), `"../bin/python3" leads out of it`) {
-		t.Error("what is wrong with a ZIP is not told")
-	}
-	if says := runtimes(2, "add", "python3.13", "--zip", zipped, "--runtimes", table); !strings.Contains(says, "Lambda's own") {
-		t.Errorf("under a name of Lambda's: %s", says)
-	}
-	if says := runtimes(0, "add", "own", "--zip", zipped, "--runtimes", table, "--tenant", "acme"); !strings.Contains(says, "own is Python "+minor) {
+	const where = "import sys\ndef main(input):\n    return [open(sys.prefix + '/lib/mark').read(), '%d.%d' % sys.version_info[:2]]"
+	if says := runtimes("add", "own", "--zip", zipped, "--tenant", "acme"); !strings.Contains(says, "own is Python "+minor) {
 		t.Errorf("added: %s", says)
 	}
-	if list := runtimes(0, "list", "--runtimes", table); !strings.Contains(list, "own") || !strings.Contains(list, "acme") {
-		t.Errorf("the list is\n%s", list)
-	}
-	var res run.Result
-	eventually(t, "it is offered", func() bool { res = ran("acme"); return res.Data.Status != run.Rejected })
+	var res Arrival
+	eventually(t, "it is offered", func() bool { res = ran("acme", where, ""); return res.Data.Status != run.Rejected })
 	if want := `["` + runtimetest.Mark + `", "` + minor + `"]`; string(res.Data.Output) != want || res.Data.Function.Runtime != "own" {
-		t.Errorf("it returned %s, not %s; %+v", res.Data.Output, want, res.Data.Error)
+		t.Errorf("it is not %s: %s", want, res.Body)
 	}
-	if res := ran("globex"); res.Data.Status != run.Rejected || res.Data.Error.Type != run.UnknownRuntime || strings.Contains(res.Data.Error.Message, "own,") {
-		t.Errorf("another tenant's: %s, %+v", res.Data.Status, res.Data.Error)
+	if res := ran("acme", "import acme_greeting\ndef main(input):\n    return acme_greeting.SAYS", "acme-greeting"); string(res.Data.Output) != `"public"` {
+		t.Errorf("with a requirement: %s", res.Body)
 	}
-	greets, needs := script(t, "import acme_greeting, sys\ndef main(input):\n    return [acme_greeting.SAYS, sys.prefix]"), files.Write(t, "requirements.txt", "acme-greeting")
-	if got := command(t, f.env(), "", "run", greets, "--runtime", "own", "--tenant", "acme", "--requirements", needs); got.Code != 0 || !strings.HasPrefix(got.Stdout, `["public", `) {
-		t.Errorf("with a requirement it exits %d: %s%s", got.Code, got.Stdout, got.Stderr)
+	if res := ran("globex", where, ""); res.Data.Status != run.Rejected || res.Data.Error.Type != run.UnknownRuntime {
+		t.Errorf("another tenant's: %s", res.Body)
 	}
-	runtimes(0, "remove", "own", "--runtimes", table)
-	eventually(t, "it is offered no more", func() bool { return ran("acme").Data.Status == run.Rejected })
+	runtimes("remove", "own")
+	eventually(t, "it is offered no more", func() bool { return ran("acme", where, "").Data.Status == run.Rejected })
 }
