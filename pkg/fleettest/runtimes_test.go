@@ -24,29 +24,26 @@ func TestAnOperatorsInterpreterRunsScripts(t *testing.T) {
 		}
 		return got.Stdout
 	}
+	const where = "import acme_greeting, sys\ndef main(input):\n    return [open(sys.prefix + '/lib/mark').read(), '%d.%d' % sys.version_info[:2], acme_greeting.SAYS]"
 	runs := 0
-	ran := func(tenant, script, requirements string) Arrival {
+	ran := func(tenant string) Arrival {
 		t.Helper()
 		runs++
 		id := fmt.Sprint("run-", runs)
-		f.send(Request(tenant, id, Data{Script: script, Runtime: "own", Requirements: requirements}))
+		f.send(Request(tenant, id, Data{Script: where, Runtime: "own", Requirements: "acme-greeting"}))
 		return f.AwaitOf(t, tenant, id)
 	}
-	const where = "import sys\ndef main(input):\n    return [open(sys.prefix + '/lib/mark').read(), '%d.%d' % sys.version_info[:2]]"
 	if says := runtimes("add", "own", "--zip", zipped, "--tenant", "acme"); !strings.Contains(says, "own is Python "+minor) {
 		t.Errorf("added: %s", says)
 	}
 	var res Arrival
-	eventually(t, "it is offered", func() bool { res = ran("acme", where, ""); return res.Data.Status != run.Rejected })
-	if want := `["` + runtimetest.Mark + `", "` + minor + `"]`; string(res.Data.Output) != want || res.Data.Function.Runtime != "own" {
+	eventually(t, "it is offered", func() bool { res = ran("acme"); return res.Data.Status != run.Rejected })
+	if want := `["` + runtimetest.Mark + `", "` + minor + `", "public"]`; string(res.Data.Output) != want || res.Data.Function.Runtime != "own" {
 		t.Errorf("it is not %s: %s", want, res.Body)
 	}
-	if res := ran("acme", "import acme_greeting\ndef main(input):\n    return acme_greeting.SAYS", "acme-greeting"); string(res.Data.Output) != `"public"` {
-		t.Errorf("with a requirement: %s", res.Body)
-	}
-	if res := ran("globex", where, ""); res.Data.Status != run.Rejected || res.Data.Error.Type != run.UnknownRuntime {
+	if res := ran("globex"); res.Data.Status != run.Rejected || res.Data.Error.Type != run.UnknownRuntime {
 		t.Errorf("another tenant's: %s", res.Body)
 	}
 	runtimes("remove", "own")
-	eventually(t, "it is offered no more", func() bool { return ran("acme", where, "").Data.Status == run.Rejected })
+	eventually(t, "it is offered no more", func() bool { return ran("acme").Data.Status == run.Rejected })
 }
