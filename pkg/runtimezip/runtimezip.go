@@ -136,8 +136,11 @@ func read(f *zip.File, most uint64) ([]byte, error) {
 	}
 	defer in.Close()
 	data, err := io.ReadAll(io.LimitReader(in, int64(most)+1))
-	if err != nil || uint64(len(data)) != f.UncompressedSize64 {
-		return nil, fmt.Errorf("the entry %q is damaged (%d of %d bytes, %v): pack it anew", f.Name, len(data), f.UncompressedSize64, err)
+	if err != nil {
+		return nil, fmt.Errorf("the entry %q is damaged (%w): pack it anew", f.Name, err)
+	}
+	if uint64(len(data)) != f.UncompressedSize64 {
+		return nil, fmt.Errorf("the entry %q is damaged (%d of %d bytes): pack it anew", f.Name, len(data), f.UncompressedSize64)
 	}
 	return data, nil
 }
