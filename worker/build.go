@@ -31,8 +31,9 @@ func (w *Worker) build(h *held) error {
 	if h.run.Type == run.TypeSaved {
 		priority = builds.Ahead
 	}
+	asked := h.run.Script // use may replace the run's while its build is told of
 	telling := time.AfterFunc(noteAfter, func() {
-		w.guard.Catch(func() { w.note(h, w.whoBuilds(h.run.Script)) }, h.fields)
+		w.guard.Catch(func() { w.note(h, w.whoBuilds(asked)) }, h.fields)
 	})
 	defer telling.Stop()
 	built, err := w.deps.Builds.Ensure(h.wait, h.run.Script, priority)
