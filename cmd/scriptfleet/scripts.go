@@ -51,6 +51,16 @@ func (c scriptsOf) registry(ctx context.Context, redis config.Redis) (*wire.Flee
 	return fleet, scripts, nil
 }
 
+// with calls do with the registry of the fleet that the environment names.
+func (c scriptsOf) with(ctx context.Context, do func(*registry.Registry) error) error {
+	fleet, scripts, err := c.registry(ctx, config.Redis{})
+	if err != nil {
+		return err
+	}
+	defer fleet.Close()
+	return plainly(do(scripts))
+}
+
 // reference reads an argument that names a script of a tenant.
 func reference(tenant, text string) (registry.Name, run.Reference, error) {
 	if bad := run.CheckTenant(tenant); bad != nil {
@@ -96,12 +106,11 @@ func (c *scriptsList) Run(ctx context.Context) error {
 	if bad := run.CheckTenant(c.Tenant); bad != nil {
 		return exitError{exitUsage, errors.New(bad.Message)}
 	}
-	fleet, scripts, err := c.registry(ctx, config.Redis{})
-	if err != nil {
+	var found map[string]registry.Entry
+	err := c.with(ctx, func(scripts *registry.Registry) (err error) {
+		found, err = scripts.List(ctx, c.Tenant)
 		return err
-	}
-	defer fleet.Close()
-	found, err := scripts.List(ctx, c.Tenant)
+	})
 	if err != nil {
 		return err
 	}
@@ -170,14 +179,13 @@ func (c *scriptsShow) Run(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	fleet, scripts, err := c.registry(ctx, config.Redis{})
+	var p run.Pushed
+	err = c.with(ctx, func(scripts *registry.Registry) (err error) {
+		p, err = scripts.Read(ctx, name, ref, c.Caller)
+		return err
+	})
 	if err != nil {
 		return err
-	}
-	defer fleet.Close()
-	p, err := scripts.Read(ctx, name, ref, c.Caller)
-	if err != nil {
-		return plainly(err)
 	}
 	pinned := run.Reference{ID: ref.ID, Version: p.Version()}
 	if c.JSON {
@@ -224,14 +232,13 @@ func (c *scriptsPromote) Run(ctx context.Context) error {
 	if bad := run.CheckLabel(c.Label); bad != nil {
 		return exitError{exitUsage, errors.New(bad.Message)}
 	}
-	fleet, scripts, err := c.registry(ctx, config.Redis{})
+	var v run.ScriptVersion
+	err = c.with(ctx, func(scripts *registry.Registry) (err error) {
+		v, err = scripts.Promote(ctx, name, ref, c.Label)
+		return err
+	})
 	if err != nil {
 		return err
-	}
-	defer fleet.Close()
-	v, err := scripts.Promote(ctx, name, ref, c.Label)
-	if err != nil {
-		return plainly(err)
 	}
 	return c.say(map[string]any{"id": name.ID, "label": c.Label, "version": v}, "%s@%s is version %s", name.ID, c.Label, v)
 }
@@ -292,13 +299,9 @@ func (c *scriptsShare) Run(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	fleet, scripts, err := c.registry(ctx, config.Redis{})
+	err = c.with(ctx, func(scripts *registry.Registry) error { return scripts.Share(ctx, name, sharing) })
 	if err != nil {
 		return err
-	}
-	defer fleet.Close()
-	if err := scripts.Share(ctx, name, sharing); err != nil {
-		return plainly(err)
 	}
 	e := registry.Entry{Sharing: sharing}
 	return c.say(map[string]any{"id": name.ID, "allow": json.RawMessage(list(sharing.Allow)), "readers": json.RawMessage(list(sharing.Readers))},
@@ -336,13 +339,9 @@ func (c *scriptsRemove) Run(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	fleet, scripts, err := c.registry(ctx, config.Redis{})
+	err = c.with(ctx, func(scripts *registry.Registry) error { return scripts.Remove(ctx, name, c.Erase, time.Now()) })
 	if err != nil {
 		return err
-	}
-	defer fleet.Close()
-	if err := scripts.Remove(ctx, name, c.Erase, time.Now()); err != nil {
-		return plainly(err)
 	}
 	return c.say(map[string]any{"id": name.ID, "removed": true, "erased": c.Erase}, "%s is removed", name.ID)
 }
