@@ -157,25 +157,19 @@ func (l *Ledger) grant(r *record, c ledger.Claim, now time.Time, ttl time.Durati
 }
 
 func (l *Ledger) Renew(ctx context.Context, hs []ledger.Hold, ttl time.Duration) ([]error, error) {
-	now, unlock, err := l.enter(ctx)
-	if err != nil {
-		return nil, err
-	}
-	defer unlock()
-	errs := make([]error, len(hs))
-	for i, h := range hs {
-		r := l.at(h.Entry.Key, now)
-		if r.lost(h) {
-			errs[i] = ledger.ErrLost
-			continue
-		}
-		l.putBack(r, h, now)
-		r.until = now.Add(ttl)
-	}
-	return errs, nil
+	return l.each(ctx, hs, func(r *record, _ ledger.Hold, now time.Time) { r.until = now.Add(ttl) })
 }
 
 func (l *Ledger) Invoking(ctx context.Context, hs []ledger.Hold) ([]error, error) {
+	return l.each(ctx, hs, func(r *record, h ledger.Hold, now time.Time) {
+		r.enter(ledger.Invoking, now)
+		r.attempts = max(r.attempts, h.Begun().Attempts)
+		r.waiting = ""
+	})
+}
+
+// each calls do for the record of each hold that is not lost.
+func (l *Ledger) each(ctx context.Context, hs []ledger.Hold, do func(r *record, h ledger.Hold, now time.Time)) ([]error, error) {
 	now, unlock, err := l.enter(ctx)
 	if err != nil {
 		return nil, err
@@ -189,9 +183,7 @@ func (l *Ledger) Invoking(ctx context.Context, hs []ledger.Hold) ([]error, error
 			continue
 		}
 		l.putBack(r, h, now)
-		r.enter(ledger.Invoking, now)
-		r.attempts = max(r.attempts, h.Begun().Attempts)
-		r.waiting = ""
+		do(r, h, now)
 	}
 	return errs, nil
 }
