@@ -3,15 +3,14 @@ package main
 import (
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"os"
-	"path/filepath"
 	"slices"
 	"strings"
 
 	"github.com/scriptfleet/scriptfleet/cmd/internal/embedded"
 	"github.com/scriptfleet/scriptfleet/pkg/config"
+	"github.com/scriptfleet/scriptfleet/pkg/editfile"
 	"github.com/scriptfleet/scriptfleet/pkg/sandbox"
 	"github.com/scriptfleet/scriptfleet/pkg/telemetry"
 )
@@ -155,18 +154,4 @@ func exportLines(env []string) string {
 }
 
 // writeFile writes a file for its owner only, completely or not at all.
-func writeFile(path, content string) error { return replaceFile(path, content, 0o600) }
-
-// replaceFile writes a file completely or not at all.
-func replaceFile(path, content string, mode os.FileMode) error {
-	f, err := os.CreateTemp(filepath.Dir(path), ".env-*")
-	if err != nil {
-		return err
-	}
-	defer func() { _ = os.Remove(f.Name()) }()
-	_, err = f.WriteString(content)
-	if err := errors.Join(err, f.Chmod(mode), f.Close()); err != nil {
-		return err
-	}
-	return os.Rename(f.Name(), path)
-}
+func writeFile(path, content string) error { return editfile.Replace(path, []byte(content), 0o600) }

@@ -1,17 +1,17 @@
 package main
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io/fs"
 	"os"
 	"regexp"
 	"slices"
-	"strings"
 
 	"github.com/scriptfleet/scriptfleet/pkg/config"
+	"github.com/scriptfleet/scriptfleet/pkg/editfile"
 	"github.com/scriptfleet/scriptfleet/pkg/run"
 	"github.com/scriptfleet/scriptfleet/pkg/runtimezip"
 )
@@ -120,40 +120,34 @@ func needTable(file string) error {
 	return nil
 }
 
-// editTable replaces the file of the table whole, with other entries. It fails,
-// and changes nothing, if the file or its new contents are not valid.
+// editTable replaces the entries of the table. It fails, and changes nothing, if
+// the file or its new contents are not valid.
 func editTable(file string, change func([]json.RawMessage) ([]json.RawMessage, error)) error {
-	text, mode := []byte(`{"runtimes": []}`), fs.FileMode(0o644)
-	info, err := os.Stat(file)
-	if err == nil {
-		mode = info.Mode().Perm()
-		text, err = os.ReadFile(file)
-	}
-	if err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return err
-	}
-	if _, err := run.Runtimes().Extended(text); err != nil {
-		return exitError{exitUsage, fmt.Errorf("edit %s: %w; mend the file first", file, err)}
-	}
-	var table struct {
-		Runtimes []json.RawMessage `json:"runtimes"`
-	}
-	if err := json.Unmarshal(text, &table); err != nil {
-		return fmt.Errorf("edit %s: %w", file, err)
-	}
-	if table.Runtimes, err = change(table.Runtimes); err != nil {
-		return err
-	}
-	var out strings.Builder
-	enc := json.NewEncoder(&out)
-	enc.SetIndent("", "  ")
-	if err := enc.Encode(table); err != nil {
-		return fmt.Errorf("edit %s: %w", file, err)
-	}
-	if _, err := run.Runtimes().Extended([]byte(out.String())); err != nil {
-		return fmt.Errorf("edit %s: %w", file, err)
-	}
-	return replaceFile(file, out.String(), mode)
+	return editfile.Edit(file, editfile.File{Text: []byte(`{"runtimes": []}`), Mode: 0o644}, func(text []byte) ([]byte, error) {
+		if _, err := run.Runtimes().Extended(text); err != nil {
+			return nil, exitError{exitUsage, fmt.Errorf("edit %s: %w; mend the file first", file, err)}
+		}
+		var table struct {
+			Runtimes []json.RawMessage `json:"runtimes"`
+		}
+		err := json.Unmarshal(text, &table)
+		if err != nil {
+			return nil, fmt.Errorf("edit %s: %w", file, err)
+		}
+		if table.Runtimes, err = change(table.Runtimes); err != nil {
+			return nil, err
+		}
+		var out bytes.Buffer
+		enc := json.NewEncoder(&out)
+		enc.SetIndent("", "  ")
+		if err := enc.Encode(table); err != nil {
+			return nil, fmt.Errorf("edit %s: %w", file, err)
+		}
+		if _, err := run.Runtimes().Extended(out.Bytes()); err != nil {
+			return nil, fmt.Errorf("edit %s: %w", file, err)
+		}
+		return out.Bytes(), nil
+	})
 }
 
 func entryOf(entries []json.RawMessage, name string) int {

@@ -3,16 +3,11 @@ package tenant
 import (
 	"bytes"
 	"encoding/json"
-	"errors"
 	"fmt"
-	"io/fs"
-	"os"
-	"path/filepath"
 	"slices"
 
-	"golang.org/x/sys/unix"
-
 	"github.com/scriptfleet/scriptfleet/pkg/credential"
+	"github.com/scriptfleet/scriptfleet/pkg/editfile"
 )
 
 // Edit changes the settings file at path. It holds a lock on the file's folder,
@@ -21,79 +16,34 @@ import (
 // missing file. It fails, and changes nothing, if the file or its new contents
 // are not valid.
 func Edit(path string, change func(*Draft) error) error {
-	if real, err := filepath.EvalSymlinks(path); err == nil {
-		path = real
-	}
-	unlock, err := lock(filepath.Dir(path))
-	if err != nil {
+	var refused error // told as it is
+	err := editfile.Edit(path, editfile.File{Text: []byte("{}"), Mode: 0o600}, func(data []byte) (text []byte, _ error) {
+		text, refused = edited(path, data, change)
+		return text, refused
+	})
+	if err != nil && refused == nil {
 		return fmt.Errorf("edit the tenants' settings: %w", err)
 	}
-	defer unlock()
-	data, mode, err := readFile(path)
-	if err != nil {
-		return fmt.Errorf("edit the tenants' settings: %w", err)
-	}
+	return err
+}
+
+// edited is what change makes of a settings file.
+func edited(path string, data []byte, change func(*Draft) error) ([]byte, error) {
 	draft, err := newDraft(data)
 	if err != nil {
-		return fmt.Errorf("edit %s: %w; mend the file first", path, err)
+		return nil, fmt.Errorf("edit %s: %w; mend the file first", path, err)
 	}
 	if err := change(draft); err != nil {
-		return err
-	}
-	text, err := draft.text()
-	if err != nil {
-		return fmt.Errorf("edit %s: %w", path, err)
-	}
-	if bytes.Equal(text, data) {
-		return nil
-	}
-	if _, err := Parse(text); err != nil {
-		return fmt.Errorf("edit %s: %w", path, err)
-	}
-	if err := replace(path, text, mode); err != nil {
-		return fmt.Errorf("edit the tenants' settings: %w", err)
-	}
-	return nil
-}
-
-// lock takes the lock of a folder; it ends with the process at the latest.
-func lock(dir string) (unlock func(), err error) {
-	f, err := os.Open(dir)
-	if err != nil {
 		return nil, err
 	}
-	if err := unix.Flock(int(f.Fd()), unix.LOCK_EX); err != nil {
-		_ = f.Close()
-		return nil, fmt.Errorf("lock %s: %w", dir, err)
-	}
-	return func() { _ = f.Close() }, nil
-}
-
-func readFile(path string) (data []byte, mode fs.FileMode, err error) {
-	info, err := os.Stat(path)
-	if errors.Is(err, fs.ErrNotExist) {
-		return []byte("{}"), 0o600, nil
+	text, err := draft.text()
+	if err == nil {
+		_, err = Parse(text)
 	}
 	if err != nil {
-		return nil, 0, err
+		return nil, fmt.Errorf("edit %s: %w", path, err)
 	}
-	data, err = os.ReadFile(path)
-	return data, info.Mode().Perm(), err
-}
-
-// replace writes a file beside path and renames it, so that path has the old or
-// the new contents also after a crash.
-func replace(path string, text []byte, mode fs.FileMode) error {
-	f, err := os.CreateTemp(filepath.Dir(path), "."+filepath.Base(path)+"-*")
-	if err != nil {
-		return err
-	}
-	defer func() { _ = os.Remove(f.Name()) }()
-	_, err = f.Write(text)
-	if err := errors.Join(err, f.Chmod(mode), f.Sync(), f.Close()); err != nil {
-		return err
-	}
-	return os.Rename(f.Name(), path)
+	return text, nil
 }
 
 // Draft is a settings file that is being edited. Everything that an edit does
