@@ -9,8 +9,10 @@ import (
 	"go.uber.org/zap"
 
 	"github.com/scriptfleet/scriptfleet/pkg/ledger"
+	"github.com/scriptfleet/scriptfleet/pkg/outbox"
 	"github.com/scriptfleet/scriptfleet/pkg/queue"
 	"github.com/scriptfleet/scriptfleet/pkg/run"
+	"github.com/scriptfleet/scriptfleet/pkg/trace"
 )
 
 // concludeWithin bounds the time to answer a request that is not sent on. It is
@@ -27,27 +29,34 @@ func (d *Dispatcher) conclude(
 	ctx, cancel := context.WithTimeout(ctx, concludeWithin)
 	defer cancel()
 	claim := ledger.Claim{Entry: ledger.EntryOf(r), Owner: "dispatcher/" + delivery.Handle}
+	place := trace.PlaceOf(r, delivery.TraceHeader)
+	var answer *run.Result // nil: it was answered before
 	err := d.outbox.Answer(ctx, claim, func(ctx context.Context) (run.Result, error) {
 		res, err := decide(ctx)
 		if err != nil {
 			return run.Result{}, err
 		}
+		if res.Traceparent == "" {
+			res.Traceparent = place.Traceparent()
+		}
 		timeline := run.NewTimeline(delivery.SentAt)
 		timeline.Mark(run.StageIntake, time.Now())
 		res.Data.Timings = timeline.Timings()
 		res.Data.Attempt = 1
+		answer = &res
 		return res, nil
 	})
 	if err == nil {
 		d.ledgerAway.over()
+		if answer != nil {
+			d.runs.Info("run settled", append(outbox.Fields(*answer, place), zap.Int("receives", delivery.ReceiveCount))...)
+		}
 	}
 	return err
 }
 
 // reject answers a refused request.
 func (d *Dispatcher) reject(ctx context.Context, r run.Run, delivery queue.Delivery, refused *run.Error) error {
-	d.log.Info("request rejected", zap.String("tenant", r.Tenant), zap.String("run", string(r.Key)),
-		zap.String("type", refused.Type), zap.String("reason", refused.Message))
 	return d.conclude(ctx, r, delivery, func(context.Context) (run.Result, error) {
 		return r.Rejected(refused, time.Now()), nil
 	})

@@ -27,6 +27,7 @@ import (
 	"go.uber.org/zap"
 
 	"github.com/scriptfleet/scriptfleet/pkg/batch"
+	"github.com/scriptfleet/scriptfleet/pkg/lasting"
 	"github.com/scriptfleet/scriptfleet/pkg/ledger"
 	"github.com/scriptfleet/scriptfleet/pkg/outbox"
 	"github.com/scriptfleet/scriptfleet/pkg/panics"
@@ -118,6 +119,7 @@ type Dispatcher struct {
 	cfg      Config
 	deps     Deps
 	log      *zap.Logger
+	runs     *zap.Logger // one line for each request that was answered here
 	metrics  *metrics
 	guard    panics.Guard
 	route    *router
@@ -154,6 +156,7 @@ func New(cfg Config, deps Deps) *Dispatcher {
 		cfg:          cfg,
 		deps:         deps,
 		log:          log,
+		runs:         log.Named(lasting.Each),
 		metrics:      metrics,
 		guard:        guard,
 		depths:       newDepths(newBooks(deps.Ledger, deps.Registerer), deps.Registerer, guard),

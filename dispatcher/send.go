@@ -13,6 +13,7 @@ import (
 	"github.com/scriptfleet/scriptfleet/pkg/panics"
 	"github.com/scriptfleet/scriptfleet/pkg/queue"
 	"github.com/scriptfleet/scriptfleet/pkg/run"
+	"github.com/scriptfleet/scriptfleet/pkg/trace"
 )
 
 // sendWithin bounds the wait for a send. It is well below visibility, so that
@@ -77,6 +78,9 @@ func (d *Dispatcher) forward(ctx context.Context, r run.Run, delivery queue.Deli
 		return outcomePutBack, err
 	}
 	m := queue.Message{Body: body, Group: r.Tenant, Attributes: run.Carry(delivery.SentAt)}
+	if delivery.TraceHeader != "" {
+		m.TraceHeader = trace.PlaceOf(r, delivery.TraceHeader).XRay()
+	}
 	to := d.place(r.Tenant)
 	err = d.sendBy(ctx, to, m)
 	if errors.Is(err, errAway) {

@@ -14,6 +14,7 @@ import (
 	"github.com/scriptfleet/scriptfleet/pkg/queue"
 	"github.com/scriptfleet/scriptfleet/pkg/run"
 	"github.com/scriptfleet/scriptfleet/pkg/slot"
+	"github.com/scriptfleet/scriptfleet/pkg/trace"
 )
 
 // The causes with which the contexts of a delivery in hand end.
@@ -33,7 +34,8 @@ type held struct {
 	run      run.Run
 	refused  *run.Error // the request is refused here, though the dispatcher admitted it
 	timeline *run.Timeline
-	attempts int // invocations begun, those of this worker included
+	place    trace.Place // of the run in its trace
+	attempts int         // invocations begun, those of this worker included
 	built    builds.Built
 	began    time.Time // start of the run's turn; zero without one
 	payload  []byte    // of the invocation, once it is made; with the credentials in it
@@ -351,6 +353,6 @@ func (in *inflight) tell() {
 // decoded.
 func (h *held) fields() []zap.Field {
 	return []zap.Field{
-		zap.String("tenant", h.run.Tenant), zap.String("run", string(h.run.Key)), zap.String("message", h.delivery.MessageID),
+		zap.String("tenant", h.run.Tenant), zap.String("run", string(h.run.Key)), zap.String("trace_id", h.place.ID()), zap.String("message", h.delivery.MessageID),
 	}
 }

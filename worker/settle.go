@@ -10,6 +10,7 @@ import (
 	"go.uber.org/zap"
 
 	"github.com/scriptfleet/scriptfleet/pkg/ledger"
+	"github.com/scriptfleet/scriptfleet/pkg/outbox"
 	"github.com/scriptfleet/scriptfleet/pkg/queue"
 	"github.com/scriptfleet/scriptfleet/pkg/run"
 )
@@ -34,6 +35,9 @@ func (w *Worker) settle(h *held, v verdict) {
 // result is the event that ends the run with the verdict.
 func (h *held) result(v verdict) run.Result {
 	r := h.run.Result(v.outcome.Status, time.Now())
+	if r.Traceparent == "" {
+		r.Traceparent = h.place.Traceparent()
+	}
 	r.Data.Error, r.Data.Output, r.Data.Logs = v.outcome.Error, v.outcome.Output, v.outcome.Logs
 	r.Data.Timings = h.timeline.Timings()
 	r.Data.Attempt = max(1, h.attempts)
@@ -127,7 +131,7 @@ func (w *Worker) bury(h *held, reason *run.Error) error {
 
 func (w *Worker) writeLetter(h *held, reason *run.Error) error {
 	err := w.deps.DeadLetter.Send(uncut(h.work), []queue.Message{{
-		Body: h.delivery.Body, Group: h.delivery.Group,
+		Body: h.delivery.Body, Group: h.delivery.Group, TraceHeader: h.place.XRay(),
 		Attributes: map[string]string{
 			run.AttributeReason: reason.Message, run.AttributeErrorType: reason.Type,
 		},
@@ -138,18 +142,17 @@ func (w *Worker) writeLetter(h *held, reason *run.Error) error {
 	return nil
 }
 
+// logSettled writes one line for each delivery. That of an answered run is the
+// only one of its run.
 func (w *Worker) logSettled(h *held, v verdict, err error) {
-	fields := []zap.Field{
-		zap.String("verdict", string(v.kind)), zap.String("tenant", h.run.Tenant), zap.String("run", string(h.run.Key)),
-		zap.String("id", h.run.ID), zap.Int("receives", h.delivery.ReceiveCount),
+	var fields []zap.Field
+	if v.kind == answered {
+		fields = outbox.Fields(h.result(v), h.place)
+	} else {
+		fields = h.fields()
 	}
+	fields = append(fields, zap.String("verdict", string(v.kind)), zap.Int("receives", h.delivery.ReceiveCount))
 	switch v.kind {
-	case answered:
-		fields = append(fields, zap.String("status", string(v.outcome.Status)), zap.Int("attempt", max(1, h.attempts)),
-			zap.String("build", string(h.built.Outcome)), zap.Int64("total_ms", h.timeline.Timings().Total))
-		if e := v.outcome.Error; e != nil {
-			fields = append(fields, zap.String("owner", string(e.Owner)), zap.String("type", e.Type))
-		}
 	case putBack, leave:
 		fields = append(fields, zap.String("why", v.why), zap.Duration("within", v.within))
 	case bury:
@@ -162,7 +165,9 @@ func (w *Worker) logSettled(h *held, v verdict, err error) {
 		w.log.Error("run could not be settled; its delivery will come again", append(fields, zap.Error(err))...)
 	case v.kind == bury:
 		w.log.Error("delivery is buried", fields...)
+	case v.kind == answered:
+		w.runs.Info("run settled", fields...)
 	default:
-		w.log.Info("run settled", fields...)
+		w.log.Info("delivery settled without a result", fields...)
 	}
 }

@@ -6,6 +6,7 @@ import (
 	"github.com/scriptfleet/scriptfleet/pkg/claimcheck"
 	"github.com/scriptfleet/scriptfleet/pkg/function"
 	"github.com/scriptfleet/scriptfleet/pkg/run"
+	"github.com/scriptfleet/scriptfleet/pkg/trace"
 )
 
 // work walks one delivery to its verdict, and gives back its turn and slots.
@@ -50,7 +51,7 @@ func (w *Worker) decode(h *held) error {
 	if err := claimcheck.Problem(h.delivery); err != nil {
 		refused = run.RefuseClaimCheck(err)
 	}
-	h.run = r
+	h.run, h.place = r, trace.PlaceOf(r, h.delivery.TraceHeader)
 	h.timeline = run.NewTimeline(run.RequestedAt(h.delivery.Attributes, h.delivery.SentAt))
 	h.timeline.Mark(run.StageIntake, h.delivery.SentAt)
 	if refused != nil && !r.Attributable() {

@@ -53,6 +53,7 @@ import (
 	"github.com/scriptfleet/scriptfleet/pkg/breaker"
 	"github.com/scriptfleet/scriptfleet/pkg/builds"
 	"github.com/scriptfleet/scriptfleet/pkg/function"
+	"github.com/scriptfleet/scriptfleet/pkg/lasting"
 	"github.com/scriptfleet/scriptfleet/pkg/ledger"
 	"github.com/scriptfleet/scriptfleet/pkg/outbox"
 	"github.com/scriptfleet/scriptfleet/pkg/panics"
@@ -158,6 +159,7 @@ type Worker struct {
 	cfg     Config
 	deps    Deps
 	log     *zap.Logger
+	runs    *zap.Logger // one line for each run that this worker has answered
 	metrics *metrics
 	faults  faults
 	guard   panics.Guard
@@ -180,6 +182,7 @@ func New(cfg Config, deps Deps) *Worker {
 		cfg:      cfg,
 		deps:     deps,
 		log:      deps.Log.Named("worker"),
+		runs:     deps.Log.Named("worker").Named(lasting.Each),
 		inflight: newInflight(cfg),
 		turns:    newTurns(cfg.Concurrency, *cfg.Reserve),
 		budget:   newBudget(),

@@ -1,5 +1,6 @@
 // Package lasting logs a fault that meets every call while it lasts: a line when
 // it begins, a line with a count every few minutes, and a line when it is over.
+// Repeats bounds all other lines that repeat.
 package lasting
 
 import (

@@ -49,6 +49,7 @@ import (
 	"github.com/scriptfleet/scriptfleet/pkg/panics"
 	"github.com/scriptfleet/scriptfleet/pkg/queue"
 	"github.com/scriptfleet/scriptfleet/pkg/run"
+	"github.com/scriptfleet/scriptfleet/pkg/trace"
 )
 
 // ErrPublished is returned by Claim where the run's result is published
@@ -249,7 +250,7 @@ func (o *Outbox) publish(ctx context.Context, key run.Key, res run.Result, store
 }
 
 func message(res run.Result, body []byte) queue.Message {
-	return queue.Message{Body: body, Group: res.Tenant, Attributes: res.Attributes()}
+	return queue.Message{Body: body, Group: res.Tenant, Attributes: res.Attributes(), TraceHeader: trace.Header(res.Traceparent)}
 }
 
 func (o *Outbox) send(ctx context.Context, res run.Result, body []byte) error {

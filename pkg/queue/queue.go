@@ -37,6 +37,10 @@ type Message struct {
 	Group      string            // MessageGroupId: the tenant, for fair delivery; may be empty
 	Attributes map[string]string // at most MaxAttributes
 	Delay      time.Duration     // before its first delivery
+
+	// TraceHeader is SQS's AWSTraceHeader, in the form of X-Ray; mostly empty. It
+	// does not count toward the size.
+	TraceHeader string
 }
 
 // Delivery is one receipt of a message. It is ours until its visibility runs
@@ -51,6 +55,7 @@ type Delivery struct {
 	SentAt       time.Time // by the queue's clock
 	FirstAt      time.Time // of the first receive, by the queue's clock
 	ReceivedAt   time.Time // by our clock; the visibility counts from here
+	TraceHeader  string    // as it was sent, by whomever
 }
 
 // Poll is the parameters of a receive.

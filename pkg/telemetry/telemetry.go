@@ -12,11 +12,16 @@ import (
 	"go.uber.org/zap"
 	"go.uber.org/zap/zapcore"
 	"golang.org/x/term"
+
+	"github.com/scriptfleet/scriptfleet/pkg/lasting"
 )
 
 // NewLogger returns a logger that writes to stderr. format is "json", "console"
 // (lines for people) or "auto", which is console if stderr is a terminal and
 // json otherwise. level is debug, info, warn or error.
+//
+// Lines that repeat are bounded and counted, but for those of settled runs: see
+// [lasting.Repeats].
 //
 // Levels: one Info line for each settled run; Warn for a fault that ends by
 // itself; Error for a fault that a person has to mend.
@@ -41,7 +46,7 @@ func NewLogger(level, format string) (*zap.Logger, error) {
 	default:
 		return nil, fmt.Errorf("log format %q: use auto, json or console", format)
 	}
-	return zap.New(zapcore.NewCore(enc, zapcore.Lock(os.Stderr), l)), nil
+	return zap.New(lasting.Repeats(zapcore.NewCore(enc, zapcore.Lock(os.Stderr), l))), nil
 }
 
 // NewRegistry returns a registry with the metrics of the Go runtime and of the

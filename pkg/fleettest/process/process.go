@@ -69,7 +69,7 @@ func (p *Process) end() {
 func Telling(log string) string {
 	var lines strings.Builder
 	for line := range strings.Lines(log) {
-		if !strings.Contains(line, `"msg":"run settled","verdict":"answered"`) {
+		if !strings.Contains(line, `"msg":"run settled"`) {
 			lines.WriteString(line)
 		}
 	}

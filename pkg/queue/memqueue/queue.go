@@ -85,6 +85,7 @@ func (q *Queue) Send(ctx context.Context, ms []queue.Message) []error {
 			body:  ms[i].Body,
 			attrs: maps.Clone(ms[i].Attributes),
 			group: ms[i].Group,
+			trace: ms[i].TraceHeader,
 			sent:  now,
 		}, now, ms[i].Delay)
 		return nil

@@ -115,6 +115,7 @@ func (q *Queue) deliver(m *message, now time.Time, visibility time.Duration) que
 		SentAt:       m.sent,
 		FirstAt:      m.first,
 		ReceivedAt:   now,
+		TraceHeader:  m.trace,
 	}
 }
 

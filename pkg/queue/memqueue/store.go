@@ -22,6 +22,7 @@ type message struct {
 	body     []byte
 	group    string
 	attrs    map[string]string
+	trace    string
 	count    int       // receives
 	sent     time.Time // by this queue's clock
 	first    time.Time // of the first receive

@@ -30,6 +30,7 @@ var claims = []claim{
 	{"WhatIsSentArrivesByteForByte", whatIsSentArrivesByteForByte},
 	{"GroupAndAttributesTravel", groupAndAttributesTravel},
 	{"NumbersTravel", numbersTravel},
+	{"TheTraceHeaderTravels", theTraceHeaderTravels},
 	{"DelayedMessagesComeLater", delayedMessagesComeLater},
 	{"ALongPollReturnsWhenAMessageIsSent", aLongPollReturnsWhenAMessageIsSent},
 	{"ALongPollReturnsEmptyAtItsEnd", aLongPollReturnsEmptyAtItsEnd},
@@ -164,6 +165,19 @@ func numbersTravel(t *testing.T, open Open) {
 	send(t, q, queue.Message{Body: []byte("x"), Attributes: map[string]string{queue.AttributePayloadSize: "1234567"}})
 	if got := one(t, q, time.Minute).Attributes[queue.AttributePayloadSize]; got != "1234567" {
 		t.Errorf("received %q", got)
+	}
+}
+
+func theTraceHeaderTravels(t *testing.T, open Open) {
+	q := open(t, Options{})
+	const header = "Root=1-5759e988-bd862e3fe1be46a994272793;Parent=53995c3f42cd8ad8;Sampled=1"
+	send(t, q, queue.Message{Body: []byte("x"), TraceHeader: header})
+	if got := one(t, q, time.Minute).TraceHeader; got != header {
+		t.Errorf("received %q", got)
+	}
+	send(t, q, queue.Message{Body: []byte("y")})
+	if got := one(t, q, time.Minute).TraceHeader; got != "" {
+		t.Errorf("without one, received %q", got)
 	}
 }
 

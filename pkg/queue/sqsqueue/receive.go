@@ -23,6 +23,7 @@ var (
 		types.MessageSystemAttributeNameApproximateReceiveCount,
 		types.MessageSystemAttributeNameSentTimestamp,
 		types.MessageSystemAttributeNameApproximateFirstReceiveTimestamp,
+		types.MessageSystemAttributeNameAWSTraceHeader,
 	}
 )
 
@@ -65,6 +66,7 @@ func deliveryOf(m *types.Message, now time.Time) queue.Delivery {
 		SentAt:       stamp(m, types.MessageSystemAttributeNameSentTimestamp),
 		FirstAt:      stamp(m, types.MessageSystemAttributeNameApproximateFirstReceiveTimestamp),
 		ReceivedAt:   now,
+		TraceHeader:  m.Attributes[string(types.MessageSystemAttributeNameAWSTraceHeader)],
 	}
 }
 

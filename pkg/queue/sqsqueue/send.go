@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 
+	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/sqs"
 	"github.com/aws/aws-sdk-go-v2/service/sqs/types"
 
@@ -64,6 +65,11 @@ func entryOf(m *queue.Message, id *string) types.SendMessageBatchRequestEntry {
 	for name, value := range m.Attributes {
 		kind := queue.DataType(name)
 		e.MessageAttributes[name] = types.MessageAttributeValue{DataType: &kind, StringValue: &value}
+	}
+	if m.TraceHeader != "" {
+		e.MessageSystemAttributes = map[string]types.MessageSystemAttributeValue{
+			string(types.MessageSystemAttributeNameForSendsAWSTraceHeader): {DataType: aws.String("String"), StringValue: &m.TraceHeader},
+		}
 	}
 	return e
 }
