@@ -2,6 +2,7 @@ package layer
 
 import (
 	"context"
+	_ "embed"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -13,6 +14,9 @@ import (
 	"github.com/scriptfleet/scriptfleet/pkg/panics"
 	"github.com/scriptfleet/scriptfleet/pkg/run"
 )
+
+//go:embed compile.py
+var compiler string
 
 // compile writes bytecode beside the sources, with the paths below /opt/python
 // where the function reads it. The .pyc files are unchecked: checked ones
@@ -43,25 +47,23 @@ func (b *Builder) compile(ctx context.Context, s run.Script, w workshop, sources
 	switch {
 	case context.Cause(ctx) != nil:
 		return false
-	case exited(err):
-		for _, line := range notForPython(strings.Join(said, "\n"), sources, s.Runtime.Python) {
-			log.line(line)
-		}
 	case err != nil:
 		log.line(fmt.Sprintf("bytecode left out: %v", err))
 		return false
 	}
+	for _, line := range notForPython(strings.Join(said, "\n"), sources, s.Runtime.Python) {
+		log.line(line)
+	}
 	return true
 }
 
-// compileList compiles the listed files and returns the compiler's messages
-// about those that it can't compile.
+// compileList compiles the listed files and returns what compile.py says about
+// those that it can't compile.
 func compileList(ctx context.Context, python interpreter.Interpreter, list string, w workshop) (string, error) {
-	args := []string{"-s", "-S", "-W", "ignore", "-m", "compileall", "-q", "--invalidation-mode", "unchecked-hash", "-s", w.target, "-p", "/opt/python", "-i", list}
+	args := []string{"-s", "-S", "-W", "ignore", "-c", compiler, w.target, list}
 	// A fixed hash seed: it decides the order of sets in bytecode.
 	env := []string{"PATH=/usr/bin:/bin", "HOME=" + w.home, "TMPDIR=" + w.home, "LANG=C.UTF-8", "PYTHONHASHSEED=0"}
 	quiet := newBuildLog(func(string) {})
-	quiet.hide(w.root)
 	return command{path: python.Path, args: args, env: env, work: w, sees: pythonPaths(python), most: 20_000}.run(ctx, quiet)
 }
 
@@ -71,8 +73,8 @@ func compileList(ctx context.Context, python interpreter.Interpreter, list strin
 // counts.
 const parallelFrom = 12
 
-// compilers is the number of compiler processes. It is 1 where the bytecode
-// depends on the order of compilation (see parallelFrom).
+// compilers is the most compiler processes. It is 1 where the bytecode depends
+// on the order of compilation (see parallelFrom).
 func compilers(minor string) int {
 	if minorNumber(minor) < parallelFrom {
 		return 1
@@ -80,16 +82,25 @@ func compilers(minor string) int {
 	return min(runtime.GOMAXPROCS(0), 4)
 }
 
-// shares divides the sources among n processes by size in bytes. It leaves out
-// the packages' own tests, a third of pandas: scripts do not import them.
+// worthAProcess is the size in bytes of the sources that take as long to compile
+// as another process takes to start, some 40 ms.
+const worthAProcess = 256 << 10
+
+// shares divides the sources among at most n processes by size in bytes. It
+// leaves out the packages' own tests, a third of pandas: scripts do not import
+// them.
 func shares(sources tree, n int) [][]string {
-	parts, loads := make([][]string, n), make([]int64, n)
+	var chosen tree
 	for _, f := range sources {
-		if f.path == "" || !strings.HasSuffix(f.name, ".py") || strings.Contains(f.name, "/tests/") {
-			continue
+		if f.path != "" && strings.HasSuffix(f.name, ".py") && !strings.Contains(f.name, "/tests/") && !strings.Contains(f.name, "\n") {
+			chosen = append(chosen, f)
 		}
+	}
+	n = min(n, 1+int(chosen.bytes()/worthAProcess))
+	parts, loads := make([][]string, n), make([]int64, n)
+	for _, f := range chosen {
 		least := slices.Index(loads, slices.Min(loads))
-		parts[least], loads[least] = append(parts[least], f.path), loads[least]+f.size
+		parts[least], loads[least] = append(parts[least], f.name), loads[least]+f.size
 	}
 	return slices.DeleteFunc(parts, func(p []string) bool { return len(p) == 0 })
 }

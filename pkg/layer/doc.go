@@ -43,12 +43,17 @@
 // fleet and then kept, so a shared cache would save little. Where all tenants
 // are one person, Config.Downloads sets a shared cache.
 //
+// Before it installs, uv asks the interpreter about itself, which takes as long as
+// a small install. A sandbox without network, in which uv has seen nothing of any
+// tenant, asks once for each interpreter; each build starts with a copy of the
+// answers in its own cache. No build can change another's copy.
+//
 // The worker's own process keeps the layers, outside the sandbox.
 //
 // # Bytecode
 //
 // /opt is read-only in a function, so without bytecode each cold start would
-// compile all modules again. An interpreter of the runtime's version makes the
+// compile all modules again; compile.py makes it. An interpreter of the runtime's version makes the
 // bytecode; on a worker without one the layer has none, and its log tells so.
 // Before Python 3.12 bytecode depends on what the same process compiled before,
 // so one process compiles all files in one order; from 3.12 on several

@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"os"
-	"path/filepath"
 	"strconv"
 	"strings"
 
@@ -21,10 +20,12 @@ type installer struct {
 	private      bool // index has a tenant's own
 	sources      bool // packages may be built from source
 	interpreters interpreter.Set
+	answers      *answers // uv's, about the interpreters
 }
 
 func newInstaller(cfg Config, found interpreter.Set) installer {
-	in := installer{downloads: cfg.Downloads, interpreters: found, sources: cfg.SourceBuilds}
+	in := installer{downloads: cfg.Downloads, interpreters: found, sources: cfg.SourceBuilds,
+		answers: &answers{made: map[interpreter.Interpreter]map[string][]byte{}}}
 	in.index = machineIndex(os.Environ())
 	if cfg.Index != "" {
 		in.index = in.index.only(cfg.Index)
@@ -60,6 +61,7 @@ func refuseUnsafe(reqs string) error {
 // withUV installs with uv, which resolves for any version of Python with any
 // other.
 func (in installer) withUV(ctx context.Context, s run.Script, w workshop, log *buildLog) error {
+	in.lend(ctx, s.Runtime.Python, w)
 	args := []string{"pip", "install", "--requirements", w.reqs, "--target", w.target}
 	args = append(args, w.constrain("--constraints")...)
 	args = append(args, in.uvFlags(s, w)...)
@@ -87,7 +89,7 @@ func (in installer) uvFlags(s run.Script, w workshop) []string {
 	// another reads.
 	downloads, link := in.downloads, "copy"
 	if downloads == "" {
-		downloads, link = filepath.Join(w.root, "downloads"), "hardlink"
+		downloads, link = w.downloads(), "hardlink"
 	}
 	flags := []string{
 		"--python-version", s.Runtime.Python,

@@ -137,6 +137,9 @@ func (b *Builder) install(ctx context.Context, s run.Script, work workshop, log 
 	return installer, files, err
 }
 
+// downloads is the build's own download cache.
+func (w workshop) downloads() string { return filepath.Join(w.root, "downloads") }
+
 func (b *Builder) openWorkshop(s run.Script) (workshop, error) {
 	root, err := b.cache.workDir()
 	if err != nil {

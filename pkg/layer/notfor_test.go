@@ -24,17 +24,21 @@ func TestAPackageThatIsNotForThePythonIsNamedInTheLog(t *testing.T) {
 	}
 }
 
-func TestEachWayNotToCompileIsRead(t *testing.T) {
-	installed := tree{{name: "old-1.dist-info/RECORD", content: []byte("old/a.py,,\nb.py,,\n")}}
-	for said, want := range map[string]string{
-		"*** Error compiling 'python/old/a.py'...\nSorry: IndentationError: unexpected indent (a.py, line 1)\n":                                     "(old/a.py: unexpected indent (a.py, line 1))",
-		"*** Error compiling 'python/b.py'...\nSorry: ValueError: source code string cannot contain null bytes\n":                                   "(b.py: source code string cannot contain null bytes)",
-		"*** Error compiling 'python/b.py'...\n  File \"/opt/python/b.py\", line 2\n    print 1\n    ^\nSyntaxError: Missing parentheses\n":         "(b.py, line 2: Missing parentheses)",
-		"*** Error compiling 'python/no.py'...\n  File \"/opt/python/no.py\", line 2\n    print 1\n    ^\nSyntaxError: not in any package's list\n": "",
-	} {
-		got := strings.Join(notForPython(said, installed, "3.13"), "\n")
-		if want == "" && got != "" || !strings.Contains(got, want) {
-			t.Errorf("%q gives %q, want %q", said, got, want)
+func TestEachWayNotToCompileIsTold(t *testing.T) {
+	t.Parallel()
+	minor := python(t)
+	files := map[string]string{
+		"a.py": "x = 1\n  y = 2\n", "b.py": "x = '\x00'\n", "c.py": "# coding: no-such-coding\n",
+		"d.py": "x = " + strings.Repeat("(", 300) + strings.Repeat(")", 300) + "\n", "e/f.py": "print 1\n",
+	}
+	for name, source := range files {
+		index := pypitest.Serve(t, pypitest.Wheel{Name: "bad", Version: "1", Files: map[string]string{name: source, "good.py": "x = 1\n"}})
+		l := mustBuild(t, builder(t, Config{Index: index}), script(t, minor, "bad==1"))
+		if !strings.Contains(l.Log, "warning: bad 1 is not written for Python "+minor+" ("+name) {
+			t.Errorf("%s: the log does not say that it does not compile: %s", name, l.Log)
+		}
+		if _, there := contents(t, l)["python/__pycache__/good.cpython-"+strings.ReplaceAll(minor, ".", "")+".pyc"]; !there {
+			t.Errorf("%s: the other file has no bytecode: %s", name, l.Log)
 		}
 	}
 }
