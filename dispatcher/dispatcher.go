@@ -171,6 +171,7 @@ func New(cfg Config, deps Deps) *Dispatcher {
 		results:      newWay(log, deps.Results, *cfg.MaxLinger, nil, guard),
 		deadLetter:   newWay(log, deps.DeadLetter, *cfg.MaxLinger, nil, guard),
 	}
+	deps.Registerer.MustRegister(newTopBacklogs(d.backlogs))
 	d.outbox = outbox.New(concludeWithin, outbox.Deps{
 		Ledger:   deps.Ledger,
 		Send:     func(ctx context.Context, m queue.Message) error { return d.sendBy(ctx, d.results, m) },

@@ -28,12 +28,13 @@ func (w *Worker) invoke(h *held) (function.Outcome, error) {
 	inv, err := w.deps.Functions.Invoke(ctx, h.run.Tenant, h.built.Function, h.payload)
 	if err != nil {
 		h.timeline.Mark(run.StageExecute, time.Now())
-		w.metrics.refused.WithLabelValues(string(classOf(err))).Inc()
+		w.metrics.refuse(err)
 		return function.Outcome{}, err
 	}
 	h.returned = true
 	w.turns.succeeded()
 	out := function.Read(inv, h.run.Script)
+	w.metrics.bill(out.Report.Billed, h.run.Script)
 	out.Hide(h.credentials)
 	h.timeline.Spend(run.StageInit, out.Report.Init, time.Now())
 	h.timeline.Mark(run.StageExecute, time.Now())

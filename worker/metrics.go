@@ -1,6 +1,14 @@
 package worker
 
 import (
+	"cmp"
+	"encoding/hex"
+	"errors"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/promauto"
 
@@ -17,9 +25,26 @@ type metrics struct {
 	results  *prometheus.CounterVec
 	stages   *prometheus.HistogramVec
 	total    prometheus.Histogram
+	builds   *prometheus.CounterVec // by outcome
 	cold     prometheus.Counter
+	billed   *prometheus.CounterVec // GB-seconds, by architecture
+	throttle *prometheus.CounterVec // by reason
 	extended prometheus.Counter
 	panics   prometheus.Counter
+	tenants  *tenantMetrics
+}
+
+// The values of the label outcome of runs that ended before a build was needed,
+// and of the label reason of a throttle with a reason that is not known here.
+const (
+	buildNone   = "none"
+	reasonOther = "other"
+)
+
+// throttles are the reasons that Lambda gives for a 429.
+var throttles = []string{
+	"CallerRateLimitExceeded", "ConcurrentInvocationLimitExceeded", "ConcurrentSnapshotCreateLimitExceeded", "FunctionInvocationRateLimitExceeded",
+	"ReservedFunctionConcurrentInvocationLimitExceeded", "ReservedFunctionInvocationRateLimitExceeded",
 }
 
 func newMetrics(reg prometheus.Registerer, w *Worker) *metrics {
@@ -48,6 +73,10 @@ func newMetrics(reg prometheus.Registerer, w *Worker) *metrics {
 		refused:  vec("invocations_refused_total", "Invocations that reached no function, by class of error.", "class"),
 		verdicts: vec("settled_total", "Deliveries that were settled, by verdict.", "verdict"),
 		results:  vec("results_total", "Results published, by status.", "status"),
+		builds:   vec("builds_total", "Answered runs, by how they got their function.", "outcome"),
+		billed:   vec("billed_gb_seconds_total", "What Lambda bills for executions: their seconds times their functions' memory.", "architecture"),
+		throttle: vec("throttles_total", "Invocations that Lambda answered with 429, by its reason.", "reason"),
+		tenants:  newTenantMetrics(reg, w.inflight),
 		cold:     counter("cold_starts_total", "Runs that met a cold start."),
 		extended: counter("extended_total", "Deliveries whose visibility was extended."),
 		panics:   counter("panics_total", "Panics that were caught: each has failed one run, or had a loop begin again."),
@@ -64,10 +93,63 @@ func newMetrics(reg prometheus.Registerer, w *Worker) *metrics {
 	for _, c := range []function.Class{function.Throttled, function.NotReady, function.NotFound, function.Denied, function.BadSignature, function.Unsent, function.Ambiguous} {
 		m.refused.WithLabelValues(string(c))
 	}
+	for _, o := range run.BuildOutcomes {
+		m.builds.WithLabelValues(string(o))
+	}
+	m.builds.WithLabelValues(buildNone)
+	for _, r := range throttles {
+		m.throttle.WithLabelValues(r)
+	}
+	m.throttle.WithLabelValues(reasonOther)
+	for _, arch := range []string{"x86_64", "arm64"} {
+		m.billed.WithLabelValues(arch)
+	}
 	for _, k := range []kind{answered, remove, putBack, bury, leave} {
 		m.verdicts.WithLabelValues(string(k))
 	}
 	return m
+}
+
+// refuse counts an invocation that reached no function.
+func (m *metrics) refuse(err error) {
+	class := classOf(err)
+	m.refused.WithLabelValues(string(class)).Inc()
+	if class != function.Throttled {
+		return
+	}
+	reason := reasonOther
+	if e := (*function.Error)(nil); errors.As(err, &e) {
+		if _, said, _ := strings.Cut(e.Reason, "/"); slices.Contains(throttles, said) {
+			reason = said
+		}
+	}
+	m.throttle.WithLabelValues(reason).Inc()
+}
+
+// bill counts what Lambda bills for an execution.
+func (m *metrics) bill(billed time.Duration, s run.Script) {
+	m.billed.WithLabelValues(s.Arch).Add(billed.Seconds() * float64(s.MemoryMB) / 1024)
+}
+
+// observeTotal counts the total time of a run. If its trace is recorded, it leads
+// to the trace as an exemplar.
+func (m *metrics) observeTotal(seconds float64, traceparent string) {
+	if id, ok := recordedTrace(traceparent); ok {
+		m.total.(prometheus.ExemplarObserver).ObserveWithExemplar(seconds, prometheus.Labels{"trace_id": id})
+		return
+	}
+	m.total.Observe(seconds)
+}
+
+// recordedTrace is the trace id of a W3C traceparent whose sampled flag is set.
+func recordedTrace(traceparent string) (id string, ok bool) {
+	parts := strings.Split(traceparent, "-")
+	if len(parts) < 4 || len(parts[1]) != 32 || len(parts[3]) != 2 {
+		return "", false
+	}
+	_, notHex := hex.DecodeString(parts[1])
+	flags, err := strconv.ParseUint(parts[3], 16, 8)
+	return parts[1], notHex == nil && err == nil && flags&1 == 1
 }
 
 func (m *metrics) result(status run.Status) { m.results.WithLabelValues(string(status)).Inc() }
@@ -78,7 +160,9 @@ func (m *metrics) settled(h *held, v verdict) {
 		return
 	}
 	t := h.timeline.Timings()
-	m.total.Observe(float64(t.Total) / 1000)
+	m.observeTotal(float64(t.Total)/1000, h.run.Traceparent)
+	m.builds.WithLabelValues(cmp.Or(string(h.built.Outcome), buildNone)).Inc()
+	m.tenants.answered(h.run.Tenant, v.outcome.Status, t)
 	for stage, ms := range map[string]int64{
 		"intake": t.Intake, "queue": t.Queue, "build_wait": t.BuildWait, "build": t.Build,
 		"init": t.Init, "execute": t.Execute, "publish": t.Publish,

@@ -3,6 +3,7 @@ package worker_test
 import (
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/prometheus/client_golang/prometheus/testutil"
 
@@ -65,4 +66,67 @@ scriptfleet_worker_turns_in_use 0
 			t.Error(err)
 		}
 	})
+}
+
+// metric returns the lines of one metric.
+func metric(t *testing.T, b *bench, name string) (lines string) {
+	t.Helper()
+	families, err := b.metrics.Gather()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, f := range families {
+		if f.GetName() == name {
+			for _, m := range f.GetMetric() {
+				lines += m.String() + "\n"
+			}
+		}
+	}
+	return lines
+}
+
+func TestMetricsTellWhatTenantsUseAndWhatLambdaBillsAndThrottles(t *testing.T) {
+	with(t, worker.Config{}, func(b *bench) {
+		b.behave(func(nth int) memfunction.Behaviour {
+			if nth == 1 {
+				return memfunction.Behaviour{Fault: function.Throttled, Reason: "TooManyRequestsException/ConcurrentInvocationLimitExceeded"}
+			}
+			return memfunction.Behaviour{Duration: 4 * time.Second}
+		})
+		b.send(ask("r", func(r *run.Request) {
+			r.Traceparent = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
+		}))
+		b.want("r", run.Succeeded, 1)
+		settle()
+		for name, want := range map[string]string{
+			"scriptfleet_worker_builds_total":              `label:{name:"outcome" value:"reused"} counter:{value:1`,
+			"scriptfleet_worker_throttles_total":           `value:"ConcurrentInvocationLimitExceeded"} counter:{value:1`,
+			"scriptfleet_worker_billed_gb_seconds_total":   `value:"x86_64"} counter:{value:1 `,
+			"scriptfleet_worker_tenant_results_total":      `label:{name:"status" value:"succeeded"} label:{name:"tenant" value:"acme"} counter:{value:1`,
+			"scriptfleet_worker_tenant_used_seconds_total": `value:"acme"} counter:{value:4`,
+			"scriptfleet_worker_tenant_runs":               `label:{name:"state" value:"running"} label:{name:"tenant" value:"acme"} gauge:{value:0`,
+			"scriptfleet_worker_run_seconds":               `label:{name:"trace_id" value:"4bf92f3577b34da6a3ce929d0e0e4736"}`,
+		} {
+			// The text of a message has one space or two.
+			if got := strings.ReplaceAll(metric(t, b, name), "  ", " "); !strings.Contains(got, want) {
+				t.Errorf("%s lacks %s:\n%s", name, want, got)
+			}
+		}
+	})
+}
+
+func TestOnlyARecordedTraceIsAnExemplar(t *testing.T) {
+	for _, traceparent := range []string{
+		"", "00", "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-00",
+		"00-4bf92f-00f067aa0ba902b7-01", "00-zzf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01",
+	} {
+		with(t, worker.Config{}, func(b *bench) {
+			b.send(ask("r", func(r *run.Request) { r.Traceparent = traceparent }))
+			b.want("r", run.Succeeded, 1)
+			settle()
+			if got := metric(t, b, "scriptfleet_worker_run_seconds"); strings.Contains(got, "trace_id") {
+				t.Errorf("%q: %s", traceparent, got)
+			}
+		})
+	}
 }

@@ -29,6 +29,8 @@ type Record struct {
 	Log     string `json:"log,omitempty"`
 	Fence   int64  `json:"fence"`   // of the lease that the build was made under
 	Builder string `json:"builder"` // name of the worker that built it, for waited_on
+	// Took is how long the build took; 0 where it was found at Lambda.
+	Took time.Duration `json:"took,omitempty"`
 }
 
 // Records holds one record per hash, and signals its changes. redisrecords

@@ -51,6 +51,7 @@ func New(cfg Config, deps Deps) *Builder {
 		flights:   flights{byKey: make(map[string]*flight)},
 	}
 	b.places = newPlaces(cfg.MaxBuilds, b.metrics.queue)
+	b.metrics.remembers(deps.Registerer, b.failed)
 	b.ctx, b.cancel = context.WithCancelCause(context.Background())
 	return b
 }
@@ -149,6 +150,7 @@ func (b *Builder) answer(s run.Script, out outcome) (Built, error) {
 	if out.err != nil {
 		return Built{}, out.err
 	}
+	b.metrics.answered(out)
 	built := Built{Outcome: out.how, Led: out.led, Waited: out.waited}
 	if out.how != run.BuildReused {
 		built.Log = out.record.Log

@@ -43,6 +43,7 @@ func (t *term) call(ctx context.Context, c call) error {
 		if err := t.ready(ctx, c); err != nil {
 			return err
 		}
+		t.metrics.calls.WithLabelValues(c.op).Inc()
 		err := c.once(ctx)
 		switch {
 		case err == nil:
@@ -107,6 +108,7 @@ func (c call) again(err error) bool {
 // pace takes a token from the fleet's bucket. A build made ahead asks with the
 // lower priority, until a run waits for it or aheadPatience has passed.
 func (t *term) pace(ctx context.Context) error {
+	defer func(asked time.Time) { t.metrics.tokenWait.Observe(time.Since(asked).Seconds()) }(time.Now())
 	if t.f.ahead.Err() == nil {
 		behind, cancel := context.WithTimeout(ctx, aheadPatience)
 		stop := context.AfterFunc(t.f.ahead, cancel)

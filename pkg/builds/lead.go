@@ -104,6 +104,9 @@ func (t *term) outcome(m made, err error, before Record) outcome {
 		out.how = run.BuildReused
 	}
 	out.record.Log = clip(out.record.Log)
+	if !t.began.IsZero() {
+		out.record.Took = time.Since(t.began)
+	}
 	return out
 }
 

@@ -59,3 +59,15 @@ func (m *memory[K, V]) drop(k K) {
 		delete(m.entries, k)
 	}
 }
+
+// count counts the entries of which is is true.
+func (m *memory[K, V]) count(is func(V) bool) (n int) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	for _, e := range m.entries {
+		if is(e.Value.(*entry[K, V]).value) {
+			n++
+		}
+	}
+	return n
+}

@@ -3,6 +3,8 @@ package builds_test
 import (
 	"context"
 	"fmt"
+	"maps"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -191,6 +193,60 @@ func TestMemoryOfKnownFunctionsIsBounded(t *testing.T) {
 		}
 		if known != 3 {
 			t.Errorf("%d known, want 3", known)
+		}
+	})
+}
+
+// metric returns the sum of a metric's series with these labels, in a worker.
+func metric(t *testing.T, w *worker, name string, labels ...string) (sum float64) {
+	t.Helper()
+	families, err := w.metrics.Gather()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, f := range families {
+		if f.GetName() != name {
+			continue
+		}
+		for _, m := range f.GetMetric() {
+			if text := m.String(); !slices.ContainsFunc(labels, func(l string) bool { return !strings.Contains(text, fmt.Sprintf("%q", l)) }) {
+				sum += m.GetCounter().GetValue() + m.GetGauge().GetValue() + float64(m.GetHistogram().GetSampleCount())
+			}
+		}
+	}
+	return sum
+}
+
+func TestMetricsTellWhatSharedBuildsSpare(t *testing.T) {
+	inFleet(t, 2, func(t *testing.T, fl *fleet) {
+		var wg sync.WaitGroup
+		var got answers
+		for i := range 100 {
+			got.ensure(&wg, fl.workers[i%2], numbers)
+		}
+		wg.Wait()
+		ensure(t, fl.workers[0], script("acme", "another", numbers.Requirements))
+		fails(t, fl.workers[0], script("acme", "syntax error", ""))
+		fails(t, fl.workers[0], script("acme", "syntax error", ""))
+
+		sums := map[string]float64{}
+		for _, w := range fl.workers {
+			for _, name := range []string{"coalesced_total", "saved_seconds_total", "failures_remembered", "token_wait_seconds"} {
+				sums[name] += metric(t, w, "scriptfleet_build_"+name)
+			}
+			for _, layer := range []string{"built", "shared"} {
+				sums[layer] += metric(t, w, "scriptfleet_build_layers_total", layer)
+			}
+			sums["created"] += metric(t, w, "scriptfleet_build_calls_total", "Create")
+		}
+		if least := 99 * (layerTime + startTime).Seconds(); sums["saved_seconds_total"] < least {
+			t.Errorf("99 runs were spared %.0f s, at least %.0f are right", sums["saved_seconds_total"], least)
+		}
+		delete(sums, "saved_seconds_total")
+		// Tokens: to find and publish the layer, and for two functions.
+		want := map[string]float64{"coalesced_total": 99, "failures_remembered": 1, "built": 1, "shared": 1, "created": 2, "token_wait_seconds": 4}
+		if !maps.Equal(sums, want) {
+			t.Errorf("%v, not %v", sums, want)
 		}
 	})
 }

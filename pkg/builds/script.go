@@ -147,6 +147,7 @@ func (t *term) layers(ctx context.Context) (arns []string, err error) {
 		if err != nil {
 			return nil, err
 		}
+		t.metrics.used(how)
 		if how != run.BuildReused {
 			log += rec.Log
 		}

@@ -125,6 +125,9 @@ const (
 	BuildRememberedFailure BuildOutcome = "remembered_failure"
 )
 
+// BuildOutcomes lists every outcome besides BuildNone.
+var BuildOutcomes = []BuildOutcome{BuildReused, BuildBuilt, BuildWaited, BuildDidFail, BuildRememberedFailure}
+
 // BuildInfo describes the build that the run needed.
 type BuildInfo struct {
 	Outcome  BuildOutcome `json:"outcome"`

@@ -19,7 +19,7 @@ import (
 
 // Admin serves pages about one process:
 //
-//	/metrics       for Prometheus
+//	/metrics       for Prometheus; with exemplars if it asks for OpenMetrics
 //	/healthz       200 while the process runs
 //	/readyz        200 while the process takes work, else 503; its parts, and why one is down
 //	/debug/pprof/  profiles
@@ -59,7 +59,7 @@ func ListenAdmin(cfg AdminConfig, reg *prometheus.Registry, parts func() []probe
 		return 1
 	})
 	mux := http.NewServeMux()
-	mux.Handle("GET /metrics", promhttp.HandlerFor(reg, promhttp.HandlerOpts{Registry: reg}))
+	mux.Handle("GET /metrics", promhttp.HandlerFor(reg, promhttp.HandlerOpts{Registry: reg, EnableOpenMetrics: true}))
 	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) { fmt.Fprintln(w, "ok") })
 	mux.Handle("GET /readyz", readiness(parts))
 	mux.Handle("GET /debug/pprof/", cfg.guard(profiles()))

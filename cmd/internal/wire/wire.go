@@ -116,10 +116,11 @@ func Dial(settings config.Fleet, cfg aws.Config, log *zap.Logger, reg *prometheu
 	}
 	logRedis(log)
 	cfg.Logger = awsLog(log)
+	spent := newSpent(reg)
 	f := &Fleet{
 		Settings: settings, Log: log, Registry: reg,
 		aws: cfg,
-		sqs: sqsqueue.NewClient(cfg),
+		sqs: sqsqueue.NewClient(cfg, spent.sqs),
 		s3:  s3store.NewClient(cfg),
 	}
 	var err error
@@ -129,7 +130,11 @@ func Dial(settings config.Fleet, cfg aws.Config, log *zap.Logger, reg *prometheu
 	if settings.RedisURL == "" {
 		return f, nil
 	}
-	return f, f.openRedis()
+	if err := f.openRedis(); err != nil {
+		return f, err
+	}
+	f.redis.AddHook(spent)
+	return f, nil
 }
 
 // createQueues creates missing queues if the settings ask for it.
