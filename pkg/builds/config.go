@@ -18,7 +18,7 @@ import (
 type Config struct {
 	Prefix      string // of functions and layers; at most 19 characters (run.CheckPrefix); default scriptfleet
 	RoleARN     string // the role without permissions that functions run under
-	HandlerName string // entry point of the packaged functions; default function.Handler
+	HandlerName string // entry point of the functions of scripts; default function.Handler
 	Worker      string // name of this worker, which results of other workers show as waited_on
 
 	// MaxBuilds is how many builds this worker makes at a time. A build takes

@@ -113,10 +113,13 @@ func (t *term) createWith(ctx context.Context, spec function.Spec) (found bool, 
 }
 
 func (t *term) spec(name string, zip []byte, layers []string) function.Spec {
-	s := t.script
+	s, handler := t.script, t.cfg.HandlerName
+	if s.Runner {
+		handler = function.RunnerHandler
+	}
 	return function.Spec{
 		Name: name, Code: zip, LayerARNs: layers,
-		Runtime: s.Runtime.Lambda, Handler: t.cfg.HandlerName, RoleARN: t.cfg.RoleARN,
+		Runtime: s.Runtime.Lambda, Handler: handler, RoleARN: t.cfg.RoleARN,
 		TimeoutSeconds: s.TimeoutSeconds, MemoryMB: s.MemoryMB, Arch: s.Arch,
 		Tags:        map[string]string{function.TagTenant: s.Tenant},
 		Description: fmt.Sprintf(description, s.Tenant, orNone(string(s.EnvHash))),

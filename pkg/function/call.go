@@ -19,6 +19,10 @@ const maxLogBytes = 64 << 10
 type Call struct {
 	Input       json.RawMessage // a JSON object; empty means {}
 	Credentials *Credentials    // nil where the request names none
+
+	// Script is set for a call of an env runner, which executes it; nil for a
+	// call of the script's own function.
+	Script *run.Script
 }
 
 // Credentials is the value of input["AwsCredentials"] in a script: the keys, or
@@ -43,12 +47,25 @@ type payload struct {
 	Credentials *Credentials    `json:"credentials,omitempty"`
 	StdoutBytes int             `json:"stdout_bytes"`
 	StderrBytes int             `json:"stderr_bytes"`
+	Script      *givenScript    `json:"script,omitempty"`
 }
 
-// Payload encodes the call as JSON for the handler. It fails with a *run.Error
-// where the input exceeds MaxPayloadBytes.
+// givenScript is the script in the payload of an env runner.
+type givenScript struct {
+	Source         string         `json:"source"`
+	Hash           run.ScriptHash `json:"hash"` // which the runner computes again
+	TimeoutSeconds int            `json:"timeout_seconds"`
+	Sealed         bool           `json:"sealed"`
+}
+
+// Payload encodes the call as JSON for the handler. Where it would exceed
+// MaxPayloadBytes, it fails with a *run.Error, or with the class NotTaken if it
+// is for an env runner.
 func (c Call) Payload() ([]byte, error) {
 	p := payload{Input: c.Input, Credentials: c.Credentials, StdoutBytes: maxLogBytes, StderrBytes: maxLogBytes}
+	if s := c.Script; s != nil {
+		p.Script = &givenScript{Source: s.Source, Hash: s.Hash, TimeoutSeconds: s.TimeoutSeconds, Sealed: s.Sealed}
+	}
 	if len(p.Input) == 0 {
 		p.Input = json.RawMessage("{}")
 	}
@@ -59,6 +76,10 @@ func (c Call) Payload() ([]byte, error) {
 		return nil, fmt.Errorf("encode invocation: %w", err)
 	}
 	body := bytes.TrimSuffix(out.Bytes(), []byte("\n"))
+	if len(body) > MaxPayloadBytes && c.Script != nil {
+		return nil, &Error{Class: NotTaken, Op: "Invoke", Name: "env runner", Reason: "PayloadTooLarge",
+			Err: fmt.Errorf("the input and the script make %d bytes, of %d at most", len(body), MaxPayloadBytes)}
+	}
 	if len(body) > MaxPayloadBytes {
 		return nil, &run.Error{Owner: run.OwnerAuthor, Type: "InputTooLarge", Field: "data.input",
 			Message: fmt.Sprintf("data.input makes an invocation of %d bytes, and a function takes %d at most: pass less, or pass a reference to it.",

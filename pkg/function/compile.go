@@ -49,7 +49,7 @@ func (p Packager) compileAll(ctx context.Context, s run.Script) ([]file, error) 
 		return nil, nil
 	}
 	var files []file
-	if !s.Runtime.Shell {
+	if !s.Runtime.Shell && !s.Runner {
 		answers, err := compile(ctx, python, []byte(s.Source))
 		c := answers[0]
 		switch {

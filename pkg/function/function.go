@@ -100,6 +100,11 @@ const (
 	Ambiguous Class = "ambiguous" // 5xx or a broken connection: it may have executed
 	BadState  Class = "bad_state" // Failed: delete it and make it again
 
+	// NotTaken means that an env runner did not take the script, or was not
+	// asked because the payload would be too large. Nothing executed: the run
+	// waits for its script's own function.
+	NotTaken Class = "not_taken"
+
 	// BadSignature means that the keys have expired or were revoked, or that the
 	// clock is wrong. Nothing executed, and the next call is signed with new
 	// keys.

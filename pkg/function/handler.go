@@ -10,8 +10,12 @@ import (
 	"github.com/scriptfleet/scriptfleet/pkg/run"
 )
 
-// Handler is the Spec.Handler of every function.
-const Handler = "scriptfleet_handler.handle"
+// Handler is the Spec.Handler of the functions of scripts, RunnerHandler of those
+// of env runners.
+const (
+	Handler       = "scriptfleet_handler.handle"
+	RunnerHandler = "scriptfleet_runner.handle"
+)
 
 // The files of a function's zip besides the handler's modules. The script's
 // file holds the author's bytes unchanged.
@@ -20,6 +24,10 @@ const (
 	pythonFile  = "script.py"
 	shellFile   = "script.sh"
 	timeoutFile = "scriptfleet_timeout" // in seconds
+
+	// What an env runner has in place of a script: the fields of its hash, as
+	// JSON, from which it computes the hash of each script that it is given.
+	runnerFile = "scriptfleet_fields"
 
 	// The file of a sealed script: Python finds no source lines for a traceback,
 	// whoever writes it. Beside a shell script it is empty.
@@ -63,7 +71,7 @@ var handlerFiles = sync.OnceValue(func() []file {
 // of the digest.
 var HandlerVersion = sync.OnceValue(func() string {
 	return versionOf(contents(run.Script{}), contents(run.Script{Runtime: run.Runtime{Shell: true}}), contents(run.Script{Sealed: true}),
-		contents(run.Script{Runtime: run.Runtime{Zip: "any"}}))
+		contents(run.Script{Runtime: run.Runtime{Zip: "any"}}), contents(run.Script{Runner: true}))
 })
 
 func versionOf(layouts ...[]file) string {

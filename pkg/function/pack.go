@@ -5,6 +5,7 @@ import (
 	"bytes"
 	"compress/flate"
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"hash/crc32"
@@ -49,6 +50,9 @@ func contents(s run.Script) []file {
 func sourceFiles(s run.Script) []file {
 	files := []file{{name: pythonFile, body: []byte(s.Source)}}
 	switch {
+	case s.Runner:
+		fields, _ := json.Marshal(s.HashFields()) // strings
+		files = []file{{name: runnerFile, body: fields}}
 	case s.Runtime.Shell && s.Sealed:
 		files = []file{{name: shellFile, body: []byte(s.Source)}, {name: sealedFile}}
 	case s.Runtime.Shell:

@@ -16,7 +16,7 @@ func (p *Policy) script(r *Request, sealed bool, now time.Time) (Script, *Error)
 	if bad = checkCoding(offer, r.Data.Script); bad != nil {
 		return Script{}, bad
 	}
-	s := Script{Tenant: r.Tenant, Runtime: offer.Runtime, Source: r.Data.Script, MemoryMB: p.memoryMB(r.Tenant), Arch: p.c.Arch, Sealed: sealed}
+	s := Script{Tenant: r.Tenant, Runtime: offer.Runtime, Source: r.Data.Script, MemoryMB: p.memoryMB(r.Tenant), Arch: p.c.Arch, Sealed: sealed, Handler: p.c.Handler}
 	if s.TimeoutSeconds, bad = p.timeout(r.Data.TimeoutSeconds); bad != nil {
 		return Script{}, bad
 	}
@@ -28,7 +28,7 @@ func (p *Policy) script(r *Request, sealed bool, now time.Time) (Script, *Error)
 	}
 	s.RuntimeHash = runtimeHash(s)
 	s.EnvHash = envHash(s, p.c.Index)
-	s.Hash = scriptHash(s, p.c.Handler)
+	s.Hash = scriptHash(s)
 	return s, nil
 }
 

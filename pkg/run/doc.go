@@ -47,6 +47,7 @@
 //	env        a runtime and its requirements
 //	layer      an env, built
 //	function   a script, built; made once and never updated
+//	runner     (env runner) a function that takes any script of a tenant and env in its payload
 //	handler    our Python files in each function, which call the script
 //	build      the making of a layer and a function; one for each script
 //

@@ -63,16 +63,27 @@ func (s Script) Interpreter() Script {
 	return Script{Runtime: s.Runtime, Arch: s.Arch, EnvHash: s.RuntimeHash}
 }
 
-func scriptHash(s Script, handler string) ScriptHash {
+func scriptHash(s Script) ScriptHash {
+	return ScriptHash(digest("scriptfleet.script", s.HashFields()...))
+}
+
+// HashFields are what the script's hash is made of. An env runner holds its own,
+// and computes the hash of each script that it is given from them: with the
+// source and the timeout of that script in their places, with "sealed" behind
+// the handler's version if the script is sealed, and without "runner" at the end.
+func (s Script) HashFields() []string {
 	fields := []string{s.Tenant, s.Runtime.Name, s.Runtime.Lambda, s.Arch, string(s.EnvHash),
-		s.Source, strconv.Itoa(s.TimeoutSeconds), strconv.Itoa(s.MemoryMB), handler}
+		s.Source, strconv.Itoa(s.TimeoutSeconds), strconv.Itoa(s.MemoryMB), s.Handler}
 	if s.Sealed {
 		fields = append(fields, "sealed") // its function shows no text of the script
 	}
 	if s.RuntimeHash != "" {
 		fields = append(fields, string(s.RuntimeHash))
 	}
-	return ScriptHash(digest("scriptfleet.script", fields...))
+	if s.Runner {
+		fields = append(fields, "runner")
+	}
+	return fields
 }
 
 // digest hashes each field after its length, so that two lists of fields never

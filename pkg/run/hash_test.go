@@ -76,6 +76,49 @@ func TestScriptHashChangesWithWhatMakesAnotherFunction(t *testing.T) {
 	}
 }
 
+func TestAnEnvRunnerIsOneForTheScriptsOfATenantAndEnv(t *testing.T) {
+	base := decoded(t, PolicyConfig{}, event("data.requirements", `"requests"`)).Script
+	runner, ok := RunnerOf(base, 60)
+	if !ok || !runner.Runner || runner.Source != "" || runner.TimeoutSeconds != 75 || runner.Hash == base.Hash {
+		t.Fatalf("%t %+v", ok, runner)
+	}
+	if runner.EnvHash != base.EnvHash || runner.RuntimeHash != base.RuntimeHash || runner.MemoryMB != base.MemoryMB || runner.Tenant != base.Tenant || runner.Requirements != base.Requirements {
+		t.Errorf("it is of another env: %+v", runner)
+	}
+	for name, change := range map[string]func(*Script){
+		"source": func(s *Script) { s.Source = "y" }, "timeout": func(s *Script) { s.TimeoutSeconds = 3 }, "sealed": func(s *Script) { s.Sealed = true },
+	} {
+		s := base
+		change(&s)
+		if other, ok := RunnerOf(s, 60); !ok || other != runner {
+			t.Errorf("another %s has another runner", name)
+		}
+	}
+	for name, change := range map[string]func(*Script){
+		"tenant": func(s *Script) { s.Tenant = "beta" }, "env": func(s *Script) { s.EnvHash = "x" }, "memory": func(s *Script) { s.MemoryMB++ },
+		"handler": func(s *Script) { s.Handler = "2" }, "architecture": func(s *Script) { s.Arch = "arm64" }, "interpreter": func(s *Script) { s.RuntimeHash = "x" },
+	} {
+		s := base
+		change(&s)
+		if other, _ := RunnerOf(s, 60); other.Hash == runner.Hash {
+			t.Errorf("another %s has the same runner", name)
+		}
+	}
+	if long, _ := RunnerOf(base, 900); long.TimeoutSeconds != 900 {
+		t.Errorf("its timeout is %d s, and Lambda takes 900", long.TimeoutSeconds)
+	}
+	empty := base
+	if empty.Source = ""; scriptHash(empty) == runner.Hash {
+		t.Error("a script without a source has the hash of the runner")
+	}
+	if _, ok := RunnerOf(decoded(t, PolicyConfig{}, event("data.runtime", `"aws-cli"`)).Script, 60); ok {
+		t.Error("shell commands have a runner")
+	}
+	if _, ok := RunnerOf(runner, 60); ok {
+		t.Error("a runner has a runner")
+	}
+}
+
 // customRuntime is the catalog with the runtime own of acme, whose ZIP has a
 // digest of this digit.
 func customRuntime(t testing.TB, digit string) Catalog {

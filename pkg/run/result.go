@@ -108,6 +108,7 @@ type FunctionInfo struct {
 	ScriptHash  ScriptHash `json:"script_hash"`
 	EnvHash     EnvHash    `json:"env_hash"`
 	Runtime     string     `json:"runtime"`
+	Runner      bool       `json:"runner"` // the tenant's env runner executed the script, not its own function
 	ColdStart   bool       `json:"cold_start"`
 	MaxMemoryMB int        `json:"max_memory_mb"`
 	BilledMS    int        `json:"billed_ms"`
@@ -121,6 +122,7 @@ const (
 	BuildReused            BuildOutcome = "reused"
 	BuildBuilt             BuildOutcome = "built"
 	BuildWaited            BuildOutcome = "waited"
+	BuildBridged           BuildOutcome = "bridged" // an env runner executed it, while or before its function is built
 	BuildDidFail           BuildOutcome = "failed"
 	BuildRememberedFailure BuildOutcome = "remembered_failure"
 )

@@ -107,6 +107,12 @@ type Script struct {
 	// Sealed is set for a script of the registry: its callers may run it and not
 	// read it. Whatever executes it shows none of its text, in tracebacks too.
 	Sealed bool
+	// Runner is set for an env runner: its function holds no script, and takes
+	// each one in its payload. See [RunnerOf].
+	Runner bool
+	// Handler is the version of the handler in the function, which is part of
+	// Hash.
+	Handler string
 	// RuntimeHash identifies the layer of a custom runtime's interpreter; empty
 	// for Lambda's own runtimes.
 	RuntimeHash EnvHash

@@ -39,7 +39,7 @@ func TestResultsFollowTheirSchema(t *testing.T) {
 	for _, s := range Statuses {
 		results = append(results, r.Result(s, november))
 	}
-	for _, o := range []BuildOutcome{BuildNone, BuildReused, BuildBuilt, BuildWaited, BuildDidFail, BuildRememberedFailure} {
+	for _, o := range []BuildOutcome{BuildNone, BuildReused, BuildBuilt, BuildWaited, BuildBridged, BuildDidFail, BuildRememberedFailure} {
 		res := r.Result(Succeeded, november)
 		res.Data.Build.Outcome = o
 		results = append(results, res)
