@@ -5,6 +5,7 @@
 //	go run ./.ci/bench -only burst     one of them, or several: burst,delay
 //	go run ./.ci/bench -update         also writes BENCHMARKS.md and README.md
 //	go run ./.ci/bench -json           prints the figures as JSON
+//	go run ./.ci/bench -against DIR    CPU time and allocations of a run, beside those of the binaries in DIR
 //
 // Counts are exact, and come from tests in virtual time where there are such.
 // Times depend on the machine and on its other load, which is written down with
@@ -88,10 +89,17 @@ func main() {
 	flag.IntVar(&peer.runs, "runs", burstRuns, "with -as-peer: runs of the burst")
 	flag.IntVar(&peer.steadyRuns, "steady-runs", 200, "with -as-peer: runs at the rate")
 	flag.IntVar(&peer.rate, "steady-rate", 20, "with -as-peer: runs a second")
+	var versus comparison
+	flag.StringVar(&versus.folder, "against", "", "compare the CPU time of a burst's runs, in turn, with the binaries of another commit in this `folder`")
+	flag.IntVar(&versus.rounds, "rounds", 7, "with -against: bursts of each")
+	flag.StringVar(&versus.profiles, "profiles", "", "with -against: write CPU profiles of each burst to this `folder`")
 	flag.Usage = usage
 	flag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	act := func() error { return start(ctx, *only, *write, *asJSON, *verbose) }
+	if versus.folder != "" {
+		act = func() error { return versus.print(ctx, os.Stdout) }
+	}
 	if peer.workers > 0 {
 		act = func() error { return peer.print(ctx, os.Stdout) }
 	}
@@ -105,7 +113,7 @@ func main() {
 
 func usage() {
 	out := flag.CommandLine.Output()
-	fmt.Fprintln(out, "usage: go run ./.ci/bench [-only NAME,…] [-update] [-json] [-v]\n\nMeasurements:")
+	fmt.Fprintln(out, "usage: go run ./.ci/bench [-only NAME,…] [-update] [-json] [-v]\n       go run ./.ci/bench -against DIR [-rounds N] [-profiles DIR]\n\nMeasurements:")
 	for _, m := range measurements {
 		fmt.Fprintf(out, "  %-10s %s\n", m.name, m.about)
 	}
