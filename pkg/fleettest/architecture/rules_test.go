@@ -44,6 +44,7 @@ var adapters = map[string]string{
 	"pkg/slot/redisslot":           redis,
 	"pkg/ratelimit/redisratelimit": redis,
 	"pkg/builds/redisrecords":      redis,
+	"pkg/awscall":                  aws,   // what the adapters of AWS share: calls without the SDK's clients
 	"pkg/redisfault":               redis, // what the adapters of Redis share: its classes of error
 }
 
@@ -109,7 +110,7 @@ func adapterRules() []rule {
 // adapters of its SDK share.
 func mayAdapterImport(adapter, imported string) bool {
 	return imported == path.Dir(adapter) || imported == "pkg/run" || imported == "pkg/panics" ||
-		imported == "pkg/redisfault" && adapters[adapter] == redis
+		imported == "pkg/redisfault" && adapters[adapter] == redis || imported == "pkg/awscall" && adapters[adapter] == aws
 }
 
 // isSuite tells whether a package is there for tests to import.

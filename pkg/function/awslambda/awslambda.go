@@ -80,7 +80,10 @@ var (
 )
 
 // New returns Functions over the client.
-func New(cfg Config, deps Deps) *Functions { return &Functions{cfg: cfg, Deps: deps} }
+func New(cfg Config, deps Deps) *Functions {
+	deps.Lambda = directly(deps.Lambda)
+	return &Functions{cfg: cfg, Deps: deps}
+}
 
 // NewClient returns a client that tries every call once and keeps up to
 // concurrency idle connections open. It does not change a cfg.HTTPClient that

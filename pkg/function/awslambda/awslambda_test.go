@@ -23,11 +23,15 @@ import (
 )
 
 // at returns Functions that call the endpoint.
-func at(endpoint string, deps Deps) *Functions {
+func at(endpoint string, deps Deps) *Functions { return over(nil, endpoint, deps) }
+
+// over is at with an HTTP client of the test; nil is that of production.
+func over(client aws.HTTPClient, endpoint string, deps Deps) *Functions {
 	deps.Lambda = NewClient(aws.Config{
 		Region:       "us-east-1",
 		BaseEndpoint: &endpoint,
 		Credentials:  credentials.NewStaticCredentialsProvider("AKFLEET", "secret", ""),
+		HTTPClient:   client,
 	}, 64)
 	return New(Config{NamePrefix: "sf-"}, deps)
 }
@@ -285,5 +289,29 @@ func TestConnectionsAreKeptForEveryRunAtWork(t *testing.T) {
 	}
 	if n := dialled.Load(); n > runs+runs/2 {
 		t.Errorf("dialled %d connections for 3 bursts of %d runs", n, runs)
+	}
+}
+
+// An invocation costs a fraction of what the SDK's client takes. Each answer is
+// read as that client reads it.
+func TestAnInvocationIsSentOnceAndNotByTheSDK(t *testing.T) {
+	for name, answer := range map[string]http.HandlerFunc{
+		"success": func(w http.ResponseWriter, _ *http.Request) { io.WriteString(w, "{}") },
+		"refusal": refuse(404, "ResourceNotFoundException", `{"message": "there is no function f"}`),
+	} {
+		t.Run(name, func(t *testing.T) {
+			calls := 0
+			f := wire(t, Deps{}, func(w http.ResponseWriter, r *http.Request) {
+				calls++
+				if r.Header.Get("Amz-Sdk-Invocation-Id") != "" {
+					t.Error("the SDK's client has called")
+				}
+				answer(w, r)
+			})
+			_, err := f.Invoke(t.Context(), "acme", "f", []byte("{}"))
+			if calls != 1 || (err == nil) != (name == "success") || err != nil && !strings.Contains(err.Error(), "there is no function f") {
+				t.Errorf("%d calls, %v", calls, err)
+			}
+		})
 	}
 }

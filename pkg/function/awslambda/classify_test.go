@@ -12,6 +12,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -277,10 +278,26 @@ func TestADeadlineThatPassesWhileTheFunctionWorksIsAmbiguous(t *testing.T) {
 // sent.
 func TestAnIdleConnectionThatDiedDoesNotCountAsSent(t *testing.T) {
 	s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { io.WriteString(w, "{}") }))
-	f := at(s.URL, Deps{})
+	closed := make(chan struct{})
+	f := over(&http.Client{Transport: &http.Transport{DialContext: func(ctx context.Context, network, addr string) (net.Conn, error) {
+		c, err := new(net.Dialer).DialContext(ctx, network, addr)
+		return &watched{c, sync.OnceFunc(func() { close(closed) })}, err
+	}}}, s.URL, Deps{})
 	if _, err := f.Invoke(t.Context(), "acme", "f", nil); err != nil {
 		t.Fatal(err)
 	}
 	s.Close()
+	<-closed // until the client knows, it may send a request
 	invoke(t, t.Context(), f, function.Unsent)
+}
+
+// watched tells when the client closes a connection.
+type watched struct {
+	net.Conn
+	closed func()
+}
+
+func (w *watched) Close() error {
+	w.closed()
+	return w.Conn.Close()
 }

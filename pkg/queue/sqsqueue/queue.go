@@ -4,6 +4,8 @@
 //     the queue's MaximumMessageSize in sum. Up to eight of them run at once.
 //   - A call can succeed although entries of it fail, so every entry gets its
 //     own error. An entry that the answer does not mention has failed.
+//   - The calls of every run are made without the SDK's client, if they go well
+//     (see direct).
 //   - Only the SDK retries, and only whole calls (see [NewClient]). An entry's
 //     error goes to the caller, which decides whether to try again.
 //   - Durations on the wire are whole seconds, rounded up: a delivery is ours
@@ -60,7 +62,7 @@ func Open(ctx context.Context, client API, name string) (*Queue, error) {
 	if err != nil {
 		return nil, fmt.Errorf("open queue %s: %w", name, err)
 	}
-	q := &Queue{client: client, name: name, url: *out.QueueUrl}
+	q := &Queue{client: directly(ctx, client), name: name, url: *out.QueueUrl}
 	if q.maxBytes, err = q.limit(ctx); err != nil {
 		return nil, fmt.Errorf("open queue %s: %w", name, err)
 	}

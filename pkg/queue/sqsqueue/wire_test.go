@@ -25,6 +25,7 @@ type wire struct {
 	mu    sync.Mutex
 	calls map[string]int
 	sizes []int // entries of each batch call
+	bySDK int   // calls that the SDK's client has made, after Open's
 	reply func(op string, call int, in input) (status int, code string, out any)
 }
 
@@ -56,6 +57,9 @@ func (w *wire) ServeHTTP(rw http.ResponseWriter, r *http.Request) {
 	w.mu.Lock()
 	w.calls[op]++
 	call := w.calls[op]
+	if r.Header.Get("Amz-Sdk-Invocation-Id") != "" {
+		w.bySDK++
+	}
 	w.sizes = append(w.sizes, len(in.Entries))
 	w.mu.Unlock()
 	status, code, out := w.reply(op, call, in)
@@ -224,6 +228,40 @@ func TestWholeCallsAreTriedAgainWhereSQSIsOverloaded(t *testing.T) {
 	}
 }
 
+// The calls of every run cost a fraction of what the SDK's client takes.
+func TestCallsThatGoWellAreNotMadeByTheSDK(t *testing.T) {
+	failed := false
+	w, q := wired(t, func(op string, _ int, in input) (int, string, any) {
+		switch {
+		case failed:
+			failed = false
+			return 503, "ServiceUnavailable", nil
+		case op == "ReceiveMessage":
+			return 200, "", entry{"Messages": []entry{{"MessageId": "m", "ReceiptHandle": "h", "Body": "{}", "Attributes": entry{"MessageGroupId": "acme"}}}}
+		}
+		return 200, "", allBut(in, nil)
+	})
+	send := func() error { return q.Send(t.Context(), messages(1))[0] }
+	receive := func() error {
+		ds, err := q.Receive(t.Context(), queue.Poll{Max: 10, Visibility: time.Minute})
+		if len(ds) != 1 || ds[0].MessageID != "m" || ds[0].Group != "acme" {
+			t.Errorf("received %+v", ds)
+		}
+		return err
+	}
+	remove := func() error { return q.Delete(t.Context(), []queue.Delivery{{Handle: "h"}})[0] }
+	for name, call := range map[string]func() error{"send": send, "receive": receive, "delete": remove} {
+		w.bySDK = 0
+		if err := call(); err != nil || w.bySDK != 0 {
+			t.Errorf("%s: %d calls of the SDK, %v", name, w.bySDK, err)
+		}
+		failed = true
+		if err := call(); err != nil || w.bySDK != 1 {
+			t.Errorf("%s that fails first: %d calls of the SDK, %v", name, w.bySDK, err)
+		}
+	}
+}
+
 func TestACallThatFailsFailsItsEntriesOnly(t *testing.T) {
 	w, q := wired(t, func(_ string, _ int, in input) (int, string, any) {
 		if in.Entries[0].Handle == "h10" {
@@ -240,8 +278,8 @@ func TestACallThatFailsFailsItsEntriesOnly(t *testing.T) {
 			t.Errorf("entry %d: %v", i, err)
 		}
 	}
-	if w.calls["DeleteMessageBatch"] != 3 {
-		t.Errorf("calls of %v entries, want 3", w.sizes)
+	if w.calls["DeleteMessageBatch"] != 4 { // the one that fails is made again by the SDK
+		t.Errorf("calls of %v entries, want 4", w.sizes)
 	}
 }
 
