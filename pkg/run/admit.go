@@ -37,14 +37,15 @@ func (p *Policy) runtime(tenant, name string, now time.Time) (Offer, *Error) {
 	if name == "" {
 		name = p.c.DefaultRuntime
 	}
-	offered := p.runtimes.Load().For(tenant)
-	o, ok := offered.Find(name)
-	names := strings.Join(offered.Names(now, p.c.AllowRetired), ", ")
+	catalog := p.runtimes.Load()
+	o, ok := catalog.Find(name)
+	ok = ok && o.offeredTo(tenant)
+	names := func() string { return strings.Join(catalog.For(tenant).Names(now, p.c.AllowRetired), ", ") }
 	if !ok {
-		return o, refuse(UnknownRuntime, field, "%s is %s, which is not offered: use one of %s.", field, show(name), names)
+		return Offer{}, refuse(UnknownRuntime, field, "%s is %s, which is not offered: use one of %s.", field, show(name), names())
 	}
 	if o.Retired(now) && !p.c.AllowRetired {
-		return o, refuse(RetiredRuntime, field, "%s is %s, which Lambda retired on %s: use one of %s.", field, name, o.Deprecated.Format(time.DateOnly), names)
+		return o, refuse(RetiredRuntime, field, "%s is %s, which Lambda retired on %s: use one of %s.", field, name, o.Deprecated.Format(time.DateOnly), names())
 	}
 	return o, nil
 }
@@ -52,8 +53,8 @@ func (p *Policy) runtime(tenant, name string, now time.Time) (Offer, *Error) {
 // warning is the sentence about a runtime that is deprecated and taken
 // nevertheless, or "".
 func (p *Policy) warning(s Script, now time.Time) string {
-	offered := p.runtimes.Load().For(s.Tenant)
-	o, ok := offered.Find(s.Runtime.Name)
+	catalog := p.runtimes.Load()
+	o, ok := catalog.Find(s.Runtime.Name)
 	if !ok || !o.Retired(now) {
 		return ""
 	}
@@ -62,7 +63,7 @@ func (p *Policy) warning(s Script, now time.Time) string {
 		ends = "Lambda makes no new functions with it from " + o.CreateBlocked.Format(time.DateOnly) + " on"
 	}
 	return fmt.Sprintf("The runtime %s is deprecated: it has had no security fixes since %s, and %s. Set data.runtime to one of %s.",
-		o.Name, o.Deprecated.Format(time.DateOnly), ends, strings.Join(offered.Names(now, false), ", "))
+		o.Name, o.Deprecated.Format(time.DateOnly), ends, strings.Join(catalog.For(s.Tenant).Names(now, false), ", "))
 }
 
 func (p *Policy) timeout(seconds int) (int, *Error) {

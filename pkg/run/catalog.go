@@ -214,7 +214,11 @@ func (c Catalog) Find(name string) (Offer, bool) {
 
 // For returns the runtimes that the tenant may use.
 func (c Catalog) For(tenant string) Catalog {
-	return slices.DeleteFunc(slices.Clone(c), func(o Offer) bool { return len(o.Tenants) > 0 && !slices.Contains(o.Tenants, tenant) })
+	return slices.DeleteFunc(slices.Clone(c), func(o Offer) bool { return !o.offeredTo(tenant) })
+}
+
+func (o Offer) offeredTo(tenant string) bool {
+	return len(o.Tenants) == 0 || slices.Contains(o.Tenants, tenant)
 }
 
 // Names lists the runtimes that are not retired at now, or all of them if
