@@ -7,7 +7,6 @@ import (
 	"crypto/subtle"
 	"encoding/hex"
 	"errors"
-	"io"
 	"net/http"
 	"strconv"
 	"strings"
@@ -218,7 +217,7 @@ func payloadHash(r *http.Request) (string, *refusal) {
 	if said == unsigned || strings.HasPrefix(said, streaming) {
 		return said, nil
 	}
-	body, err := io.ReadAll(io.LimitReader(r.Body, maxBody+1))
+	body, err := readAll(r, maxBody)
 	if errors.Is(err, errBusy) {
 		return "", busy
 	}
@@ -229,7 +228,7 @@ func payloadHash(r *http.Request) (string, *refusal) {
 		return "", bodyTooLarge
 	}
 	_ = r.Body.Close() // it was read to its end
-	r.Body = io.NopCloser(bytes.NewReader(body))
+	r.Body = &whole{bytes.NewReader(body), body}
 	sum := sha256.Sum256(body)
 	is := hex.EncodeToString(sum[:])
 	if said != "" && said != is {

@@ -2,11 +2,13 @@ package lambda
 
 import (
 	"encoding/json"
-	"io"
+	"errors"
 	"net/http"
 	"time"
 
 	"go.uber.org/zap"
+
+	"github.com/scriptfleet/scriptfleet/pkg/localaws/auth"
 )
 
 // The states of a function.
@@ -48,15 +50,12 @@ type attached struct {
 const maxControlBody = 70 << 20
 
 func readBody(r *http.Request, limit int64, operation string) ([]byte, error) {
-	if r.ContentLength > limit {
+	body, err := auth.Body(r, limit)
+	switch {
+	case errors.Is(err, auth.ErrTooLarge):
 		return nil, tooLarge(limit, operation)
-	}
-	body, err := io.ReadAll(io.LimitReader(r.Body, limit+1))
-	if err != nil {
+	case err != nil:
 		return nil, &apiError{status: 400, typ: "InvalidRequestContentException", text: "Could not read request body: " + err.Error()}
-	}
-	if int64(len(body)) > limit {
-		return nil, tooLarge(limit, operation)
 	}
 	return body, nil
 }

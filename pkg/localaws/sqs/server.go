@@ -7,11 +7,11 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"net/http"
 	"path"
 	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
 	"time"
@@ -181,7 +181,7 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		(&apiError{"MissingAuthenticationToken", 403, "the request carries no identity"}).write(w)
 		return
 	}
-	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxRequestBytes))
+	body, err := auth.Body(r, maxRequestBytes)
 	if err != nil {
 		(&apiError{"RequestEntityTooLarge", 413, "read request: " + err.Error()}).write(w)
 		return
@@ -191,11 +191,22 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		s.fail(w, name, err)
 		return
 	}
+	s.answer(w, name, out)
+}
+
+// answer writes an answer with its length: in one packet, if it is short.
+func (s *Server) answer(w http.ResponseWriter, name string, out any) {
 	w.Header().Set("Content-Type", "application/x-amz-json-1.0")
 	if out == nil {
 		return
 	}
-	if err := json.NewEncoder(w).Encode(out); err != nil {
+	content, err := json.Marshal(out)
+	if err != nil {
+		s.fail(w, name, fmt.Errorf("encode the answer: %w", err))
+		return
+	}
+	w.Header().Set("Content-Length", strconv.Itoa(len(content)))
+	if _, err := w.Write(content); err != nil {
 		s.log.Debug("answer not taken", zap.String("operation", name), zap.Error(err))
 	}
 }
