@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"github.com/scriptfleet/scriptfleet/cmd/internal/replay"
+	"github.com/scriptfleet/scriptfleet/pkg/plot"
 	"github.com/scriptfleet/scriptfleet/pkg/run"
 )
 
@@ -22,11 +23,11 @@ var shown = []stage{
 type over struct {
 	line replay.Timeline
 	at   []float64 // the middles of the intervals, in seconds
-	x    scale
+	x    plot.Scale
 }
 
 func newOver(line replay.Timeline) over {
-	o := over{line: line, x: scale{high: float64(len(line.Points)) * line.IntervalSeconds, from: left, to: right}}
+	o := over{line: line, x: plot.Scale{High: float64(len(line.Points)) * line.IntervalSeconds, From: plot.Left, To: plot.Right}}
 	for _, p := range line.Points {
 		o.at = append(o.at, p.Seconds+line.IntervalSeconds/2)
 	}
@@ -41,62 +42,62 @@ func (o over) values(of func(replay.Point) float64) []float64 {
 	return all
 }
 
-func (o over) plots() []*plot {
-	return []*plot{o.throughput(), o.backlog(), o.latency(), o.stages(), o.stageTails(), o.builds()}
+func (o over) plots() []*plot.Plot {
+	return []*plot.Plot{o.throughput(), o.backlog(), o.latency(), o.stages(), o.stageTails(), o.builds()}
 }
 
 // plot is a plot over time; tell are an interval's values.
-func (o over) plot(title, note string, y scale, text func(float64) string, tell func(replay.Point) []string) *plot {
-	p := newPlot(title, note)
-	p.Up = y.ticks(4, text)
-	p.Across = o.x.times(6)
+func (o over) plot(title, note string, y plot.Scale, text func(float64) string, tell func(replay.Point) []string) *plot.Plot {
+	p := plot.New(title, note)
+	p.Up = y.Ticks(4, text)
+	p.Across = o.x.Times(6)
 	for _, t := range o.line.Points {
-		from, to := o.x.at(t.Seconds), o.x.at(t.Seconds+o.line.IntervalSeconds)
-		p.Hover = append(p.Hover, box{X: from, Y: top, W: to - from, H: bottom - top, Title: "from " + clock(t.Seconds) + "\n" + strings.Join(tell(t), "\n")})
+		from, to := o.x.At(t.Seconds), o.x.At(t.Seconds+o.line.IntervalSeconds)
+		p.Hover = append(p.Hover, plot.Box{X: from, Y: plot.Top, W: to - from, H: plot.Bottom - plot.Top, Title: "from " + plot.Clock(t.Seconds) + "\n" + strings.Join(tell(t), "\n")})
 	}
 	return p
 }
 
-func (o over) throughput() *plot {
+func (o over) throughput() *plot.Plot {
 	sent := o.values(func(p replay.Point) float64 { return float64(p.Sent) / o.line.IntervalSeconds })
 	results := o.values(func(p replay.Point) float64 { return float64(p.Results) / o.line.IntervalSeconds })
-	y := upTo(highest(sent, results), bottom, top)
-	p := o.plot("Throughput", "runs a second", y, plain, func(t replay.Point) []string {
-		return []string{fmt.Sprintf("%s sent", plain(float64(t.Sent)/o.line.IntervalSeconds)), fmt.Sprintf("%s results", plain(float64(t.Results)/o.line.IntervalSeconds))}
+	y := plot.UpTo(plot.Highest(sent, results), plot.Bottom, plot.Top)
+	p := o.plot("Throughput", "runs a second", y, plot.Plain, func(t replay.Point) []string {
+		return []string{fmt.Sprintf("%s sent", plot.Plain(float64(t.Sent)/o.line.IntervalSeconds)), fmt.Sprintf("%s results", plot.Plain(float64(t.Results)/o.line.IntervalSeconds))}
 	})
-	p.line(series{"sent", "sent", sent}, o.x, y, o.at)
-	p.line(series{"results", "results", results}, o.x, y, o.at)
+	p.Line(plot.Series{Class: "sent", Text: "sent", Values: sent}, o.x, y, o.at)
+	p.Line(plot.Series{Class: "results", Text: "results", Values: results}, o.x, y, o.at)
 	return p
 }
 
-func (o over) backlog() *plot {
+func (o over) backlog() *plot.Plot {
 	open := o.values(func(p replay.Point) float64 { return float64(p.Backlog) })
-	y := upTo(highest(open), bottom, top)
-	p := o.plot("Backlog", "runs sent and not answered", y, plain, func(t replay.Point) []string { return []string{plain(float64(t.Backlog)) + " open"} })
-	p.stack([]series{{"backlog", "open runs", open}}, o.x, y, o.at)
+	y := plot.UpTo(plot.Highest(open), plot.Bottom, plot.Top)
+	p := o.plot("Backlog", "runs sent and not answered", y, plot.Plain, func(t replay.Point) []string { return []string{plot.Plain(float64(t.Backlog)) + " open"} })
+	p.Stack([]plot.Series{{Class: "backlog", Text: "open runs", Values: open}}, o.x, y, o.at)
 	return p
 }
 
-func (o over) latency() *plot {
+func (o over) latency() *plot.Plot {
 	of := func(figure func(replay.Brief) float64) []float64 {
 		return o.values(func(p replay.Point) float64 { return known(p, figure(p.Latency)) })
 	}
 	p50, p99 := of(func(b replay.Brief) float64 { return b.P50 }), of(func(b replay.Brief) float64 { return b.P99 })
 	most := of(func(b replay.Brief) float64 { return b.Max })
-	y := decades(lowest(p50), highest(most), bottom, top)
-	p := o.plot("Latency", "from due to result, by when a run was due", y, short, func(t replay.Point) []string {
-		return []string{"p50 " + short(t.Latency.P50), "p99 " + short(t.Latency.P99), "max " + short(t.Latency.Max)}
+	y := plot.Decades(plot.Lowest(p50), plot.Highest(most), plot.Bottom, plot.Top)
+	p := o.plot("Latency", "from due to result, by when a run was due", y, plot.Short, func(t replay.Point) []string {
+		return []string{"p50 " + plot.Short(t.Latency.P50), "p99 " + plot.Short(t.Latency.P99), "max " + plot.Short(t.Latency.Max)}
 	})
-	p.line(series{"max", "max", most}, o.x, y, o.at)
-	p.line(series{"p99", "p99", p99}, o.x, y, o.at)
-	p.line(series{"p50", "p50", p50}, o.x, y, o.at)
+	p.Line(plot.Series{Class: "max", Text: "max", Values: most}, o.x, y, o.at)
+	p.Line(plot.Series{Class: "p99", Text: "p99", Values: p99}, o.x, y, o.at)
+	p.Line(plot.Series{Class: "p50", Text: "p50", Values: p50}, o.x, y, o.at)
 	return p
 }
 
 // used are the stages on which any run spent time.
 func (o over) used() (all []stage) {
 	for _, s := range shown {
-		if highest(o.stage(s, func(b replay.Brief) float64 { return b.Max })) > 0 {
+		if plot.Highest(o.stage(s, func(b replay.Brief) float64 { return b.Max })) > 0 {
 			all = append(all, s)
 		}
 	}
@@ -115,39 +116,39 @@ func known(p replay.Point, v float64) float64 {
 	return v
 }
 
-func (o over) stages() *plot {
+func (o over) stages() *plot.Plot {
 	mean := func(b replay.Brief) float64 { return b.Mean }
-	var all []series
+	var all []plot.Series
 	sums := make([]float64, len(o.at))
 	for _, s := range o.used() {
 		values := o.stage(s, mean)
-		all = append(all, series{s.name, s.text, values})
+		all = append(all, plot.Series{Class: s.name, Text: s.text, Values: values})
 		for i, v := range values {
 			sums[i] += v
 		}
 	}
-	y := upTo(highest(sums), bottom, top)
-	p := o.plot("Where the time went", "mean of each stage, stacked", y, short, o.tell(mean))
-	p.stack(all, o.x, y, o.at)
+	y := plot.UpTo(plot.Highest(sums), plot.Bottom, plot.Top)
+	p := o.plot("Where the time went", "mean of each stage, stacked", y, plot.Short, o.tell(mean))
+	p.Stack(all, o.x, y, o.at)
 	return p
 }
 
-func (o over) stageTails() *plot {
+func (o over) stageTails() *plot.Plot {
 	p99 := func(b replay.Brief) float64 { return b.P99 }
-	var all []series
+	var all []plot.Series
 	most := 1.0
 	for _, s := range o.used() {
 		values := o.stage(s, p99)
-		most = max(most, highest(values))
+		most = max(most, plot.Highest(values))
 		for i, p := range o.line.Points {
 			values[i] = known(p, values[i])
 		}
-		all = append(all, series{s.name, s.text, values})
+		all = append(all, plot.Series{Class: s.name, Text: s.text, Values: values})
 	}
-	y := decades(1, most, bottom, top)
-	p := o.plot("The slowest runs of each stage", "p99 of each stage", y, short, o.tell(p99))
+	y := plot.Decades(1, most, plot.Bottom, plot.Top)
+	p := o.plot("The slowest runs of each stage", "p99 of each stage", y, plot.Short, o.tell(p99))
 	for _, s := range all {
-		p.line(s, o.x, y, o.at)
+		p.Line(s, o.x, y, o.at)
 	}
 	return p
 }
@@ -155,14 +156,14 @@ func (o over) stageTails() *plot {
 func (o over) tell(figure func(replay.Brief) float64) func(replay.Point) []string {
 	return func(t replay.Point) (lines []string) {
 		for _, s := range o.used() {
-			lines = append(lines, s.text+" "+short(figure(t.Stages[s.name])))
+			lines = append(lines, s.text+" "+plot.Short(figure(t.Stages[s.name])))
 		}
 		return lines
 	}
 }
 
 // builds are bars: what the runs of each interval did for a function.
-func (o over) builds() *plot {
+func (o over) builds() *plot.Plot {
 	kinds := []struct {
 		outcome run.BuildOutcome
 		text    string
@@ -174,12 +175,12 @@ func (o over) builds() *plot {
 		return sum
 	})
 	cold := o.values(func(p replay.Point) float64 { return float64(p.ColdStarts) })
-	y := upTo(highest(sums, cold), bottom, top)
-	p := o.plot("Builds and cold starts", "runs in each interval of "+clock(o.line.IntervalSeconds), y, plain, func(t replay.Point) (lines []string) {
+	y := plot.UpTo(plot.Highest(sums, cold), plot.Bottom, plot.Top)
+	p := o.plot("Builds and cold starts", "runs in each interval of "+plot.Clock(o.line.IntervalSeconds), y, plot.Plain, func(t replay.Point) (lines []string) {
 		for _, k := range kinds {
-			lines = append(lines, plain(float64(t.Builds[k.outcome]))+" "+k.text)
+			lines = append(lines, plot.Plain(float64(t.Builds[k.outcome]))+" "+k.text)
 		}
-		return append(lines, plain(float64(t.ColdStarts))+" cold starts")
+		return append(lines, plot.Plain(float64(t.ColdStarts))+" cold starts")
 	})
 	below := make([]float64, len(o.at))
 	for _, k := range kinds {
@@ -190,39 +191,14 @@ func (o over) builds() *plot {
 				continue
 			}
 			any = true
-			from, to := o.x.at(t.Seconds), o.x.at(t.Seconds+o.line.IntervalSeconds)
-			p.Bars = append(p.Bars, box{Class: string(k.outcome), X: from + 0.5, W: max(to-from-1, 1), Y: y.at(below[i] + n), H: y.at(below[i]) - y.at(below[i]+n)})
+			from, to := o.x.At(t.Seconds), o.x.At(t.Seconds+o.line.IntervalSeconds)
+			p.Bars = append(p.Bars, plot.Box{Class: string(k.outcome), X: from + 0.5, W: max(to-from-1, 1), Y: y.At(below[i] + n), H: y.At(below[i]) - y.At(below[i]+n)})
 			below[i] += n
 		}
 		if any {
-			p.Legend = append(p.Legend, key{string(k.outcome), k.text})
+			p.Legend = append(p.Legend, plot.Key{Class: string(k.outcome), Text: k.text})
 		}
 	}
-	p.line(series{"cold", "cold starts", cold}, o.x, y, o.at)
+	p.Line(plot.Series{Class: "cold", Text: "cold starts", Values: cold}, o.x, y, o.at)
 	return p
-}
-
-func highest(all ...[]float64) (most float64) {
-	for _, values := range all {
-		for _, v := range values {
-			if v > most { // no number is not
-				most = v
-			}
-		}
-	}
-	return most
-}
-
-// lowest is the least value above 0; 1 if there is none.
-func lowest(values []float64) float64 {
-	least := 0.0
-	for _, v := range values {
-		if v > 0 && (least == 0 || v < least) {
-			least = v
-		}
-	}
-	if least == 0 {
-		return 1
-	}
-	return least
 }

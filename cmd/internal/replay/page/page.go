@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/scriptfleet/scriptfleet/cmd/internal/replay"
+	"github.com/scriptfleet/scriptfleet/pkg/plot"
 	"github.com/scriptfleet/scriptfleet/pkg/run"
 )
 
@@ -18,9 +19,7 @@ var (
 	//go:embed page.html
 	text string
 
-	parsed = template.Must(template.New("page").Funcs(template.FuncMap{
-		"px": func(v float64) string { return fmt.Sprintf("%.1f", v) }, "short": short, "grouped": func(n int) string { return grouped(float64(n)) },
-	}).Parse(text))
+	parsed = template.Must(template.Must(template.New("page").Funcs(plot.Funcs).Parse(plot.Templates)).Parse(text))
 )
 
 // listed is the number of tenants in the table.
@@ -41,11 +40,12 @@ type row struct {
 
 type view struct {
 	replay.Report
+	Style    template.CSS
 	Old      *replay.Report
 	When     string
 	Took     string
 	Tiles    []tile
-	Plots    []*plot
+	Plots    []*plot.Plot
 	Rows     []row
 	Listed   []replay.TenantReport
 	Unlisted int
@@ -55,7 +55,7 @@ type view struct {
 // compared, or nil.
 func Write(w io.Writer, r replay.Report, old *replay.Report) error {
 	v := view{
-		Report: r, Old: old, When: r.StartedAt.UTC().Format("2006-01-02 15:04 MST"),
+		Report: r, Style: plot.Style, Old: old, When: r.StartedAt.UTC().Format("2006-01-02 15:04 MST"),
 		Took:  time.Duration(r.Seconds * float64(time.Second)).Round(100 * time.Millisecond).String(),
 		Tiles: tiles(r), Rows: rows(r), Listed: r.Tenants[:min(listed, len(r.Tenants))],
 	}
@@ -77,18 +77,18 @@ func tiles(r replay.Report) []tile {
 	var ended []string
 	for _, s := range run.Statuses {
 		if n := r.ByStatus[s]; n > 0 {
-			ended = append(ended, grouped(float64(n))+" "+strings.ReplaceAll(string(s), "_", " "))
+			ended = append(ended, plot.Grouped(float64(n))+" "+strings.ReplaceAll(string(s), "_", " "))
 		}
 	}
 	return []tile{
-		{"results", grouped(float64(r.Results)), "of " + grouped(float64(r.Runs)) + " runs: " + strings.Join(ended, ", "), none(r.Runs - r.Results)},
-		{"lost", grouped(float64(r.Lost.Count)), "without a result", none(r.Lost.Count)},
-		{"doubled", grouped(float64(r.Doubled.Count)), "two results that differ", none(r.Doubled.Count)},
-		{"throughput", fmt.Sprintf("%.1f/s", r.ResultRate), fmt.Sprintf("sent at %.1f/s, late by p99 %s", r.SendRate, short(r.Lateness.P99)), ""},
-		{"latency p50", short(r.Latency.P50), "p90 " + short(r.Latency.P90), ""},
-		{"latency p99", short(r.Latency.P99), "max " + short(r.Latency.Max), ""},
-		{"builds", grouped(float64(r.Builds.Built)), fmt.Sprintf("of %s scripts, %s built more than once", grouped(float64(r.Builds.Scripts)), grouped(float64(len(r.Builds.Again)))), none(len(r.Builds.Again))},
-		{"cold starts", grouped(float64(r.ColdStarts)), share(r.ColdStarts, r.Results) + " of the results", ""},
+		{"results", plot.Grouped(float64(r.Results)), "of " + plot.Grouped(float64(r.Runs)) + " runs: " + strings.Join(ended, ", "), none(r.Runs - r.Results)},
+		{"lost", plot.Grouped(float64(r.Lost.Count)), "without a result", none(r.Lost.Count)},
+		{"doubled", plot.Grouped(float64(r.Doubled.Count)), "two results that differ", none(r.Doubled.Count)},
+		{"throughput", fmt.Sprintf("%.1f/s", r.ResultRate), fmt.Sprintf("sent at %.1f/s, late by p99 %s", r.SendRate, plot.Short(r.Lateness.P99)), ""},
+		{"latency p50", plot.Short(r.Latency.P50), "p90 " + plot.Short(r.Latency.P90), ""},
+		{"latency p99", plot.Short(r.Latency.P99), "max " + plot.Short(r.Latency.Max), ""},
+		{"builds", plot.Grouped(float64(r.Builds.Built)), fmt.Sprintf("of %s scripts, %s built more than once", plot.Grouped(float64(r.Builds.Scripts)), plot.Grouped(float64(len(r.Builds.Again)))), none(len(r.Builds.Again))},
+		{"cold starts", plot.Grouped(float64(r.ColdStarts)), share(r.ColdStarts, r.Results) + " of the results", ""},
 	}
 }
 

@@ -75,22 +75,6 @@ func TestAReplayWithoutResultsHasAPageToo(t *testing.T) {
 	}
 }
 
-func TestScalesKeepValuesInTheirFrame(t *testing.T) {
-	for name, s := range map[string]scale{
-		"linear": upTo(7, 100, 0), "nothing": upTo(0, 100, 0), "decades": decades(3, 4000, 100, 0), "one decade": decades(1, 1, 100, 0), "zeros": decades(0, 0, 100, 0),
-	} {
-		for _, v := range []float64{-1, 0, 1e-9, 1, 3, 4000, 1e12} {
-			if at := s.at(v); !(at >= 0 && at <= 100) {
-				t.Errorf("%s: %g is at %g", name, v, at)
-			}
-		}
-		ticks := s.ticks(4, plain)
-		if len(ticks) < 2 || len(ticks) > 9 || ticks[0].At != 100 || ticks[len(ticks)-1].At != 0 {
-			t.Errorf("%s: its ticks are %v", name, ticks)
-		}
-	}
-}
-
 func TestALineHasAGapWhereNoRunWasDue(t *testing.T) {
 	r := recorded(t)
 	r.Timeline.Points[2].Latency, r.Timeline.Points[2].Stages = replay.Brief{}, nil
@@ -103,29 +87,6 @@ func TestALineHasAGapWhereNoRunWasDue(t *testing.T) {
 			if got := strings.Count(l.Path, "M"); got != want {
 				t.Errorf("%s, %s: %d strokes, not %d: %s", p.Title, l.Class, got, want, l.Path)
 			}
-		}
-	}
-}
-
-func TestTimesAreRound(t *testing.T) {
-	for high, want := range map[float64]string{0: "0 s", 4: "0 s,1 s,2 s,3 s,4 s", 100: "0 s,30 s,1:00,1:30", 600: "0 s,2:00,4:00,6:00,8:00,10:00", 8000: "0 s,30:00,1:00:00,1:30:00,2:00:00"} {
-		var got []string
-		for _, tick := range (scale{high: high}).times(6) {
-			got = append(got, tick.Text)
-		}
-		if strings.Join(got, ",") != want {
-			t.Errorf("up to %g: %v", high, got)
-		}
-	}
-}
-
-func TestFiguresAreShort(t *testing.T) {
-	for _, c := range []struct{ got, want string }{
-		{short(0.25), "0.25 ms"}, {short(12), "12 ms"}, {short(123.4), "123 ms"}, {short(1234), "1.23 s"}, {short(123_456), "123 s"},
-		{clock(5), "5 s"}, {clock(90), "1:30"}, {clock(3723), "1:02:03"}, {plain(0.5), "0.5"}, {plain(12_345), "12,345"},
-	} {
-		if c.got != c.want {
-			t.Errorf("%q, not %q", c.got, c.want)
 		}
 	}
 }
