@@ -11,16 +11,18 @@ import (
 
 // admit decides what a request becomes (sent on, answered, or buried). If it
 // returns no error, that has been done durably.
-func (d *Dispatcher) admit(ctx context.Context, delivery queue.Delivery) (outcome, error) {
+func (d *Dispatcher) admit(ctx context.Context, delivery queue.Delivery) (became outcome, err error) {
 	if err := claimcheck.Problem(delivery); err != nil {
 		return outcomeBuried, d.buryRequest(ctx, delivery, run.RefuseClaimCheck(err))
 	}
 	r, refused := d.deps.Policy.Decode(delivery.Body, time.Now())
+	if traced := d.trace(r, delivery); traced != nil {
+		defer func() { emitIntake(traced, delivery, became, err) }()
+	}
 	if refused == nil {
 		refused = d.deps.Tenants.Admit(r.Tenant)
 	}
 	if refused == nil {
-		var err error
 		if r, refused, err = d.resolve(ctx, r); err != nil {
 			return outcomePutBack, err
 		}

@@ -49,6 +49,7 @@ func (d *Dispatcher) conclude(
 	if err == nil {
 		d.ledgerAway.over()
 		if answer != nil {
+			d.trace(r, delivery).End(*answer, time.Now())
 			d.runs.Info("run settled", append(outbox.Fields(*answer, place), zap.Int("receives", delivery.ReceiveCount))...)
 		}
 	}

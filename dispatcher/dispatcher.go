@@ -34,6 +34,7 @@ import (
 	"github.com/scriptfleet/scriptfleet/pkg/queue"
 	"github.com/scriptfleet/scriptfleet/pkg/run"
 	"github.com/scriptfleet/scriptfleet/pkg/tenant"
+	"github.com/scriptfleet/scriptfleet/pkg/trace"
 )
 
 // Config configures a Dispatcher. A zero value means the noted default.
@@ -110,6 +111,7 @@ type Deps struct {
 	Tenants    Tenants
 	Scripts    Scripts // the script registry; nil: there is none
 	Policy     *run.Policy
+	Traces     *trace.Tracer // nil: nothing is traced
 	Log        *zap.Logger
 	Registerer prometheus.Registerer
 }

@@ -36,7 +36,7 @@ func (w *Worker) build(h *held) error {
 		w.guard.Catch(func() { w.note(h, w.whoBuilds(asked)) }, h.fields)
 	})
 	defer telling.Stop()
-	built, err := w.deps.Builds.Ensure(h.wait, h.run.Script, priority)
+	built, err := w.deps.Builds.Ensure(h.trace.In(h.wait), h.run.Script, priority)
 
 	var failed *builds.FailedError
 	if errors.As(err, &failed) {

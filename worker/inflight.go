@@ -35,7 +35,9 @@ type held struct {
 	refused  *run.Error // the request is refused here, though the dispatcher admitted it
 	timeline *run.Timeline
 	place    trace.Place // of the run in its trace
-	attempts int         // invocations begun, those of this worker included
+	trace    *trace.Run  // nil: it is not sampled
+	spans    spans
+	attempts int // invocations begun, those of this worker included
 	built    builds.Built
 	began    time.Time // start of the run's turn; zero without one
 	payload  []byte    // of the invocation, once it is made; with the credentials in it

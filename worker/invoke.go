@@ -23,11 +23,13 @@ func (w *Worker) invoke(h *held) (function.Outcome, error) {
 		}
 	}
 	w.metrics.invoked.Inc()
+	h.spans.invoked = time.Now()
 	ctx, cancel := context.WithTimeout(h.work, time.Duration(h.run.Script.TimeoutSeconds)*time.Second+initAllowance)
 	defer cancel()
 	inv, err := w.deps.Functions.Invoke(ctx, h.run.Tenant, h.built.Function, h.payload)
 	if err != nil {
 		h.timeline.Mark(run.StageExecute, time.Now())
+		h.spans.failed = string(classOf(err))
 		w.metrics.refuse(err)
 		return function.Outcome{}, err
 	}
@@ -36,6 +38,7 @@ func (w *Worker) invoke(h *held) (function.Outcome, error) {
 	out := function.Read(inv, h.run.Script)
 	w.metrics.bill(out.Report.Billed, h.run.Script)
 	out.Hide(h.credentials)
+	h.spans.init = out.Report.Init
 	h.timeline.Spend(run.StageInit, out.Report.Init, time.Now())
 	h.timeline.Mark(run.StageExecute, time.Now())
 	return out, nil

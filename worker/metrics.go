@@ -2,10 +2,8 @@ package worker
 
 import (
 	"cmp"
-	"encoding/hex"
 	"errors"
 	"slices"
-	"strconv"
 	"strings"
 	"time"
 
@@ -131,27 +129,6 @@ func (m *metrics) bill(billed time.Duration, s run.Script) {
 	m.billed.WithLabelValues(s.Arch).Add(billed.Seconds() * float64(s.MemoryMB) / 1024)
 }
 
-// observeTotal counts the total time of a run. If its trace is recorded, it leads
-// to the trace as an exemplar.
-func (m *metrics) observeTotal(seconds float64, traceparent string) {
-	if id, ok := recordedTrace(traceparent); ok {
-		m.total.(prometheus.ExemplarObserver).ObserveWithExemplar(seconds, prometheus.Labels{"trace_id": id})
-		return
-	}
-	m.total.Observe(seconds)
-}
-
-// recordedTrace is the trace id of a W3C traceparent whose sampled flag is set.
-func recordedTrace(traceparent string) (id string, ok bool) {
-	parts := strings.Split(traceparent, "-")
-	if len(parts) < 4 || len(parts[1]) != 32 || len(parts[3]) != 2 {
-		return "", false
-	}
-	_, notHex := hex.DecodeString(parts[1])
-	flags, err := strconv.ParseUint(parts[3], 16, 8)
-	return parts[1], notHex == nil && err == nil && flags&1 == 1
-}
-
 func (m *metrics) result(status run.Status) { m.results.WithLabelValues(string(status)).Inc() }
 
 func (m *metrics) settled(h *held, v verdict) {
@@ -160,16 +137,27 @@ func (m *metrics) settled(h *held, v verdict) {
 		return
 	}
 	t := h.timeline.Timings()
-	m.observeTotal(float64(t.Total)/1000, h.run.Traceparent)
+	observe(h, m.total, t.Total)
 	m.builds.WithLabelValues(cmp.Or(string(h.built.Outcome), buildNone)).Inc()
 	m.tenants.answered(h.run.Tenant, v.outcome.Status, t)
 	for stage, ms := range map[string]int64{
 		"intake": t.Intake, "queue": t.Queue, "build_wait": t.BuildWait, "build": t.Build,
 		"init": t.Init, "execute": t.Execute, "publish": t.Publish,
 	} {
-		m.stages.WithLabelValues(stage).Observe(float64(ms) / 1000)
+		observe(h, m.stages.WithLabelValues(stage), ms)
 	}
 	if v.outcome.Report.Init > 0 {
 		m.cold.Inc()
 	}
+}
+
+// observe observes a time in ms. If the run's trace is recorded, by this process
+// or by the sender, it leads there as an exemplar.
+func observe(h *held, o prometheus.Observer, ms int64) {
+	seconds := float64(ms) / 1000
+	if with, ok := o.(prometheus.ExemplarObserver); ok && (h.trace != nil || h.place.Recorded()) {
+		with.ObserveWithExemplar(seconds, prometheus.Labels{"trace_id": h.place.ID()})
+		return
+	}
+	o.Observe(seconds)
 }

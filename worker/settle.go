@@ -29,6 +29,7 @@ func (w *Worker) settle(h *held, v verdict) {
 		err = w.bury(h, v.reason)
 	}
 	w.metrics.settled(h, v)
+	w.emit(h, v, err)
 	w.logSettled(h, v, err)
 }
 
@@ -72,11 +73,15 @@ func (w *Worker) answer(h *held, v *verdict) error {
 	if !ok {
 		return fmt.Errorf("write the result down: %w", ledger.ErrLost)
 	}
-	h.timeline.Mark(run.StagePublish, time.Now())
+	h.spans.answered = time.Now()
+	h.timeline.Mark(run.StagePublish, h.spans.answered)
 	err := w.outbox.Finish(h.work, hold, h.result(*v), func(res run.Result) {
 		h.dropHold()
 		v.outcome.Status, v.outcome.Error = res.Data.Status, res.Data.Error
-	}, func() { w.inflight.answered(h) })
+	}, func() {
+		h.spans.published = time.Now()
+		w.inflight.answered(h)
+	})
 	if err != nil {
 		return err
 	}

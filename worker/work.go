@@ -53,6 +53,7 @@ func (w *Worker) decode(h *held) error {
 	}
 	h.run, h.place = r, trace.PlaceOf(r, h.delivery.TraceHeader)
 	h.timeline = run.NewTimeline(run.RequestedAt(h.delivery.Attributes, h.delivery.SentAt))
+	w.follow(h)
 	h.timeline.Mark(run.StageIntake, h.delivery.SentAt)
 	if refused != nil && !r.Attributable() {
 		return &unreadableError{refused}

@@ -61,6 +61,7 @@ import (
 	"github.com/scriptfleet/scriptfleet/pkg/run"
 	"github.com/scriptfleet/scriptfleet/pkg/slot"
 	"github.com/scriptfleet/scriptfleet/pkg/tenant"
+	"github.com/scriptfleet/scriptfleet/pkg/trace"
 )
 
 // Config configures a Worker. A zero value means the noted default.
@@ -148,7 +149,8 @@ type Deps struct {
 	Credentials Credentials
 	Slots       slot.Slots
 	Tenants     Tenants
-	Scripts     Scripts // the script registry; nil: there is none
+	Scripts     Scripts       // the script registry; nil: there is none
+	Traces      *trace.Tracer // nil: nothing is traced
 	Policy      *run.Policy
 	Log         *zap.Logger
 	Registerer  prometheus.Registerer

@@ -189,11 +189,16 @@ func (c *runCommand) execute(ctx context.Context, request run.Request, roles emb
 		return run.Result{}, nil, err
 	}
 	defer stop()
+	if fleet.Traces == nil {
+		defer fleet.Trace(ctx, "scriptfleet")()
+	}
 	cl, err := embedded.Client(ctx, fleet)
 	if err != nil {
 		return run.Result{}, nil, err
 	}
-	res, err = send(ctx, fleet, cl, request, line)
+	traced, end := fleet.Traces.Send(ctx, request.Tenant)
+	res, err = send(traced, fleet, cl, request, line)
+	end(res, err)
 	if err == nil && c.Lock && res.Data.Status == run.Succeeded {
 		packages, err = locked(ctx, fleet, res)
 	}

@@ -5,6 +5,8 @@ import (
 	"errors"
 	"time"
 
+	"go.opentelemetry.io/otel/trace"
+
 	"github.com/scriptfleet/scriptfleet/pkg/run"
 )
 
@@ -67,11 +69,12 @@ type Built struct {
 	Function string     // the name to invoke
 	Script   run.Script // what it was built of: the caller's, or that without denied packages
 	Outcome  run.BuildOutcome
-	Packages []string      // of its layer, as far as this worker knows them; see run.Names
-	WaitedOn string        // the worker that led the build, where Outcome is waited
-	Log      string        // the build's log, where this call led it or waited for it
-	Led      time.Duration // time that this call spent leading the build
-	Waited   time.Duration // time that this call spent waiting: for a place, for Redis, for another flight or worker
+	Packages []string          // of its layer, as far as this worker knows them; see run.Names
+	WaitedOn string            // the worker that led the build, where Outcome is waited
+	Log      string            // the build's log, where this call led it or waited for it
+	Led      time.Duration     // time that this call spent leading the build
+	Waited   time.Duration     // time that this call spent waiting: for a place, for Redis, for another flight or worker
+	Span     trace.SpanContext // of the build that this call led, waited for or remembers; not valid where traces are off
 }
 
 // FailedError is the error of a build that failed. Outcome tells whether this

@@ -158,6 +158,7 @@ func (b *Builder) answer(s run.Script, out outcome) (Built, error) {
 	if out.how == run.BuildWaited {
 		built.WaitedOn = out.by
 	}
+	built.Span = b.spanOf(scriptKey(s.Hash), out)
 	if out.record.Failure != nil {
 		return Built{}, &FailedError{Built: built, Reason: out.record.Failure}
 	}

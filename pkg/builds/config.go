@@ -11,6 +11,7 @@ import (
 	"github.com/scriptfleet/scriptfleet/pkg/lease"
 	"github.com/scriptfleet/scriptfleet/pkg/ratelimit"
 	"github.com/scriptfleet/scriptfleet/pkg/run"
+	"github.com/scriptfleet/scriptfleet/pkg/trace"
 )
 
 // Config of a Builder. A zero value stands for the default noted with the
@@ -50,6 +51,7 @@ type Deps struct {
 	Layers     Layers
 	Packager   Packager
 	Denied     func() run.Denied // packages that no layer may have; nil for none
+	Traces     *trace.Tracer     // nil for none
 	Log        *zap.Logger
 	Registerer prometheus.Registerer
 }

@@ -29,6 +29,7 @@ type flight struct {
 
 	// Guarded by flights.mu.
 	callers int     // calls of await that wait for this flight
+	runs    []span  // sampled ones of those that waited for this flight, or for a flight above it
 	leader  string  // name of the worker that leads the step; "" while unknown
 	under   *flight // of a script's flight: the env's flight that it waits for
 	heir    *flight // of an env's flight: the script's flight that gets its place back
@@ -125,6 +126,7 @@ func (fs *flights) join(ctx context.Context, b *Builder, st step, above *flight)
 		go f.run(context.WithoutCancel(ctx)) // the flight outlives the call that started it
 	}
 	f.callers++
+	f.waitsFor(ctx, above)
 	if above != nil {
 		above.under = f
 		above.leavePlace() // else flights that wait for f could hold all places

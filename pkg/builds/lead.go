@@ -26,6 +26,7 @@ type term struct {
 	log    string    // of the layer's build
 
 	packages []run.Package // of the layer that was built
+	awaited  []span        // of layers' builds that this one waited for
 }
 
 // made is the result of a step that succeeded.
@@ -82,10 +83,10 @@ func (t *term) make(ctx context.Context) (m made, err error) {
 // lost.
 func (f *flight) gaveUp(t *term) (outcome, bool) {
 	if f.b.ctx.Err() == nil {
-		t.ended(endedLost)
+		t.ended(endedLost, "LeaseLost")
 		return outcome{}, false
 	}
-	t.ended(endedClosed)
+	t.ended(endedClosed, "WorkerStopped")
 	return outcome{err: ErrClosed}, true
 }
 
@@ -154,12 +155,15 @@ func (t *term) begin() {
 	}
 }
 
-func (t *term) ended(how string) {
+// ended counts the end of a build that has begun; kind is the type of the error
+// that it failed with.
+func (t *term) ended(how, kind string) {
 	if t.began.IsZero() {
 		return
 	}
 	t.metrics.finished.WithLabelValues(t.f.step.name, how).Inc()
 	t.metrics.duration.WithLabelValues(t.f.step.name).Observe(time.Since(t.began).Seconds())
+	t.emit(kind)
 }
 
 // finished counts the build as found, built or failed, and logs it unless it
@@ -176,11 +180,11 @@ func (t *term) finished(out outcome) {
 	}
 	failure := out.record.Failure
 	if failure == nil {
-		t.ended(endedBuilt)
+		t.ended(endedBuilt, "")
 		t.deps.Log.Info("built", fields...)
 		return
 	}
-	t.ended(endedFailed)
+	t.ended(endedFailed, failure.Type)
 	fields = append(fields, zap.String("owner", string(failure.Owner)), zap.String("type", failure.Type),
 		zap.String("message", failure.Message), zap.Time("until", out.record.Until))
 	if failure.Owner == run.OwnerAuthor {

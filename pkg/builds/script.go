@@ -180,6 +180,9 @@ func (t *term) layer(ctx context.Context, env run.Script) (Record, run.BuildOutc
 		return rec, run.BuildReused, nil
 	}
 	out, err := t.awaitEnv(ctx, env)
+	if span := t.spanOf(envKey(env.EnvHash), out); span.IsValid() {
+		t.awaited = append(t.awaited, span)
+	}
 	if err == nil && out.record.Failure != nil {
 		err = &envFailure{out}
 	}

@@ -8,6 +8,7 @@ import (
 
 	"github.com/scriptfleet/scriptfleet/pkg/queue"
 	"github.com/scriptfleet/scriptfleet/pkg/run"
+	"github.com/scriptfleet/scriptfleet/pkg/trace"
 )
 
 // Client sends requests to one fleet and receives its results. Its methods are
@@ -39,11 +40,17 @@ var ErrNotAnswerable = errors.New("client: the request has no valid tenant, sour
 //
 // Send does not check more of a request than that it can be answered: the fleet
 // does, and a request that it refuses has a result with the status rejected.
+//
+// A request without a traceparent gets that of the context's current
+// OpenTelemetry span, if there is one.
 func (c *Client) Send(ctx context.Context, requests ...run.Request) []error {
 	errs := make([]error, len(requests))
 	messages := make([]queue.Message, 0, len(requests))
 	at := make([]int, 0, len(requests))
 	for i, r := range requests {
+		if r.Traceparent == "" {
+			r.Traceparent = trace.Traceparent(ctx)
+		}
 		body, err := encode(r)
 		if err != nil {
 			errs[i] = fmt.Errorf("send request %q: %w", r.ID, err)

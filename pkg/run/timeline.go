@@ -23,11 +23,25 @@ const (
 type Timeline struct {
 	start, last time.Time
 	spent       [stageCount]int64 // ms
+	keep        bool
+	kept        []Interval
 }
 
 // NewTimeline returns a timeline that begins at start, when the request reached
 // its queue.
 func NewTimeline(start time.Time) *Timeline { return &Timeline{start: start, last: start} }
+
+// Interval is the time between two marks, and the stage that it was added to.
+type Interval struct {
+	Stage    Stage
+	From, To time.Time
+}
+
+// Keep has the timeline keep its intervals from now on.
+func (t *Timeline) Keep() { t.keep = true }
+
+// Intervals returns what was kept.
+func (t *Timeline) Intervals() []Interval { return t.kept }
 
 // Mark adds the time since the last mark to the stage. It does nothing if now
 // is before the last mark, which happens since clocks of machines differ.
@@ -38,6 +52,9 @@ func (t *Timeline) Mark(s Stage, now time.Time) {
 	// Only totals are rounded, and a stage gets the difference of two of them,
 	// so the stages add up to the total in ms.
 	before := t.total()
+	if t.keep {
+		t.kept = append(t.kept, Interval{s, t.last, now})
+	}
 	t.last = now
 	t.spent[s] += t.total() - before
 }

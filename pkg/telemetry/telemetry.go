@@ -1,6 +1,11 @@
 // Package telemetry is the observability of every process: zap logs on stderr,
-// a Prometheus registry, and an admin address with metrics, health and
-// profiles.
+// a Prometheus registry, an admin address with metrics, health and profiles, and
+// the export of traces by OTLP.
+//
+// Metrics are served as OpenMetrics to those who ask for it, as Prometheus does.
+// The histograms scriptfleet_worker_run_seconds and
+// scriptfleet_worker_stage_seconds then have exemplars, with the trace_id of a
+// sampled run.
 package telemetry
 
 import (

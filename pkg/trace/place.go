@@ -49,6 +49,9 @@ func (p Place) ID() string {
 	return p.TraceID.String()
 }
 
+// Recorded tells whether the sender records the trace.
+func (p Place) Recorded() bool { return p.Parent.IsValid() && p.Sampled }
+
 // XRay returns the place as an AWSTraceHeader. It is empty where the sender has
 // given no trace: without tracing, no message gets larger.
 func (p Place) XRay() string {
@@ -154,8 +157,14 @@ var base32Key = base32.NewEncoding("abcdefghijklmnopqrstuvwxyz234567").WithPaddi
 // idOf is the first 128 bits of a run's key, which is a digest of 130. It is not
 // valid where there is no key.
 func idOf(key run.Key) (id trace.TraceID) {
-	if b, err := base32Key.DecodeString(string(key)); err == nil && len(b) >= len(id) {
-		copy(id[:], b)
+	var text [26]byte
+	var sum [17]byte
+	if len(key) != len(text) {
+		return id
+	}
+	copy(text[:], key)
+	if n, err := base32Key.Decode(sum[:], text[:]); err == nil && n >= len(id) {
+		copy(id[:], sum[:])
 	}
 	return id
 }

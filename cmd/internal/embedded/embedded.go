@@ -52,6 +52,7 @@ type Stack struct {
 	options  Options
 	registry *prometheus.Registry
 	sdk      sdkSource
+	flush    func()             // exports the last spans
 	made     string             // folder of the settings that Roles needed; empty for none
 	stop     context.CancelFunc // ends the fleet's intake
 	hurry    context.CancelFunc // ends the fleet's work
@@ -88,6 +89,7 @@ func Start(ctx context.Context, o Options) (*Stack, error) {
 	if s.Fleet, err = wire.Open(ctx, o.Fleet, stack.AWSConfig(), o.Log, s.registry); err != nil {
 		return nil, errors.Join(err, stack.Close(ctx), os.RemoveAll(made))
 	}
+	s.flush = s.Fleet.Trace(ctx, "scriptfleet")
 	s.Fleet.WatchTenants(s.addRoles)
 	return s, nil
 }
@@ -190,6 +192,7 @@ func (s *Stack) Close(ctx context.Context) error {
 	if s.stop != nil {
 		err = s.Wait()
 	}
+	s.flush()
 	s.Fleet.Close()
 	return errors.Join(err, s.Stack.Close(ctx), os.RemoveAll(s.made))
 }

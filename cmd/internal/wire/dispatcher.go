@@ -50,7 +50,7 @@ func (f *Fleet) Dispatcher(ctx context.Context, p config.Process, d config.Dispa
 	}, dispatcher.Deps{
 		Requests: requests, Partitions: partitions, Results: results, DeadLetter: dlq,
 		Side: side, PartitionDeadLetter: partitionDLQ, Turns: watch.Turns,
-		Ledger: f.Ledger, Tenants: f.Tenants(), Scripts: f.resolver(), Policy: f.Policy, Log: f.Log, Registerer: f.Registry,
+		Ledger: f.Ledger, Tenants: f.Tenants(), Scripts: f.resolver(), Policy: f.Policy, Traces: f.Traces, Log: f.Log, Registerer: f.Registry,
 	})
 	part := Running{service.Part{Name: "dispatcher", Run: running.Run}, running.Ready, append([]probe.Part{
 		f.keepsPart(), queuePart("requests-queue", requests), queuePart("partition-queues", partitions...), queuePart("side-queue", side),

@@ -34,6 +34,7 @@ func RunProcess(ctx context.Context, name string, p config.Process, settings con
 		return err
 	}
 	defer fleet.Close()
+	defer fleet.Trace(ctx, "scriptfleet-"+name)()
 	start := newStarter(fleet, name)
 	admin, err := telemetry.ListenAdmin(telemetry.AdminConfig{Addr: p.AdminAddr}, fleet.Registry, start.parts.States)
 	if err != nil {

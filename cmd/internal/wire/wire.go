@@ -30,6 +30,7 @@ import (
 	"github.com/scriptfleet/scriptfleet/pkg/run"
 	"github.com/scriptfleet/scriptfleet/pkg/service"
 	"github.com/scriptfleet/scriptfleet/pkg/tenant"
+	"github.com/scriptfleet/scriptfleet/pkg/trace"
 )
 
 // Fleet holds a process's clients and settings.
@@ -39,6 +40,7 @@ type Fleet struct {
 	Ledger   ledger.Ledger
 	Log      *zap.Logger
 	Registry *prometheus.Registry
+	Traces   *trace.Tracer // of the fleet's parts in this process; nil: nothing is traced
 
 	tenants *tenant.File
 	aws     aws.Config

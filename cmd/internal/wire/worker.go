@@ -76,7 +76,7 @@ func (f *Fleet) Worker(ctx context.Context, p config.Process, w config.Worker, p
 		Partitions: partitions, Side: side, Results: results, DeadLetter: dlq,
 		Ledger: f.Ledger, Builds: builds, Functions: functions, Credentials: credentials, Tenants: f.Tenants(), Scripts: f.resolver(),
 		Slots:  f.Slots(),
-		Policy: f.Policy, Log: f.Log, Registerer: f.Registry,
+		Policy: f.Policy, Traces: f.Traces, Log: f.Log, Registerer: f.Registry,
 	})
 	part := Running{
 		Part: service.Part{Name: "worker", Run: func(intake, work context.Context) error {
@@ -148,6 +148,7 @@ func (f *Fleet) builder(w config.Worker, functions *awslambda.Functions, layers 
 		Layers:   runtimezip.Layers{Zips: f.RuntimeZips(), Requirements: layers},
 		Denied:   f.tenants.Denied,
 		Packager: function.Packager{Interpreters: interpreters},
+		Traces:   f.Traces,
 		Log:      f.Log, Registerer: f.Registry,
 	})
 }

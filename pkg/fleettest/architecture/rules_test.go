@@ -27,7 +27,7 @@ type rule struct {
 // Contracts and policy: the running parts use only these.
 var contracts = []string{
 	"pkg/run", "pkg/queue", "pkg/lease", "pkg/ledger", "pkg/slot", "pkg/ratelimit", "pkg/function", "pkg/builds",
-	"pkg/credential", "pkg/claimcheck", "pkg/registry", "pkg/partition", "pkg/fair", "pkg/batch", "pkg/breaker", "pkg/probe", "pkg/shape", "pkg/secret",
+	"pkg/credential", "pkg/claimcheck", "pkg/registry", "pkg/partition", "pkg/fair", "pkg/batch", "pkg/breaker", "pkg/probe", "pkg/shape", "pkg/secret", "pkg/trace",
 }
 
 // Adapters, each with its SDK.
@@ -82,6 +82,9 @@ var rules = []rule{{
 }, {
 	of: []string{"./..."}, forbid: []string{"github.com/prometheus/client_golang/prometheus/promhttp"}, except: []string{"pkg/telemetry"},
 	because: "every process shows its metrics in the same place",
+}, {
+	of: []string{"./..."}, forbid: []string{"go.opentelemetry.io/otel/sdk/...", "go.opentelemetry.io/otel/exporters/..."}, except: []string{"pkg/telemetry"},
+	because: "a part emits spans by the API, and one place decides where they go",
 }}
 
 // adapterRules derives rules from the table of adapters.

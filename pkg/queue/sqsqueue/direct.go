@@ -76,10 +76,11 @@ type (
 		Entries  []Entry
 	}
 	sendEntry struct {
-		Id, MessageBody   *string
-		DelaySeconds      int32                     `json:",omitempty"`
-		MessageGroupId    *string                   `json:",omitempty"`
-		MessageAttributes map[string]attributeInput `json:",omitempty"`
+		Id, MessageBody         *string
+		DelaySeconds            int32                     `json:",omitempty"`
+		MessageGroupId          *string                   `json:",omitempty"`
+		MessageAttributes       map[string]attributeInput `json:",omitempty"`
+		MessageSystemAttributes map[string]attributeInput `json:",omitempty"`
 	}
 	attributeInput struct{ DataType, StringValue *string }
 	deleteEntry    struct{ Id, ReceiptHandle *string }
@@ -99,18 +100,29 @@ func (d *direct) SendMessageBatch(ctx context.Context, in *sqs.SendMessageBatchI
 	entries := make([]sendEntry, len(in.Entries))
 	for i, e := range in.Entries {
 		entries[i] = sendEntry{Id: e.Id, MessageBody: e.MessageBody, DelaySeconds: e.DelaySeconds, MessageGroupId: e.MessageGroupId}
-		if len(e.MessageAttributes) > 0 {
-			entries[i].MessageAttributes = make(map[string]attributeInput, len(e.MessageAttributes))
-		}
-		for name, value := range e.MessageAttributes {
-			entries[i].MessageAttributes[name] = attributeInput{value.DataType, value.StringValue}
-		}
+		entries[i].MessageAttributes = attributesOnWire(e.MessageAttributes, func(v types.MessageAttributeValue) attributeInput {
+			return attributeInput{v.DataType, v.StringValue}
+		})
+		entries[i].MessageSystemAttributes = attributesOnWire(e.MessageSystemAttributes, func(v types.MessageSystemAttributeValue) attributeInput {
+			return attributeInput{v.DataType, v.StringValue}
+		})
 	}
 	out := new(sqs.SendMessageBatchOutput)
 	if d.call(ctx, "SendMessageBatch", batchInput[sendEntry]{in.QueueUrl, entries}, out) {
 		return out, nil
 	}
 	return d.Client.SendMessageBatch(ctx, in, options...)
+}
+
+func attributesOnWire[Value any](values map[string]Value, input func(Value) attributeInput) map[string]attributeInput {
+	if len(values) == 0 {
+		return nil
+	}
+	inputs := make(map[string]attributeInput, len(values))
+	for name, v := range values {
+		inputs[name] = input(v)
+	}
+	return inputs
 }
 
 func (d *direct) DeleteMessageBatch(ctx context.Context, in *sqs.DeleteMessageBatchInput, options ...func(*sqs.Options)) (*sqs.DeleteMessageBatchOutput, error) {
