@@ -192,7 +192,7 @@ func (c *dlqRedrive) Run(ctx context.Context) error {
 		fmt.Println(c.none())
 	}
 	for _, r := range sent {
-		fmt.Printf("%s sent again %s\n", r.Letter, r.Run)
+		fmt.Println(printable(fmt.Sprintf("%s sent again %s", r.Letter, r.Run)))
 	}
 	return err
 }

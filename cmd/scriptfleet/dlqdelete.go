@@ -105,7 +105,7 @@ func (c *dlqDelete) Run(ctx context.Context) error {
 		did = "would be deleted"
 	}
 	for _, l := range gone {
-		fmt.Fprintf(os.Stdout, "%s %s: %s %s\n", l.Letter, did, l.Tenant, l.Type)
+		fmt.Fprintln(os.Stdout, printable(fmt.Sprintf("%s %s: %s %s", l.Letter, did, l.Tenant, l.Type)))
 	}
 	if err == nil && len(gone) == 0 {
 		fmt.Println(c.none())

@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"os"
 	"strings"
 	"time"
@@ -296,14 +295,18 @@ func (c *runCommand) print(res run.Result) error {
 		if err != nil {
 			return exitError{exitOther, err}
 		}
-		fmt.Println(string(body))
+		if err := printWhole(string(body) + "\n"); err != nil {
+			return exitError{exitOther, err}
+		}
 	} else {
 		printLogs(os.Stderr, res)
 		if res.Data.Warning != "" {
 			fmt.Fprintln(os.Stderr, "scriptfleet: "+res.Data.Warning)
 		}
 		if res.Data.Status == run.Succeeded {
-			fmt.Println(string(res.Data.Output))
+			if err := printWhole(string(res.Data.Output) + "\n"); err != nil {
+				return exitError{exitOther, err}
+			}
 		}
 	}
 	code := exitCode(res.Data.Status)
@@ -323,10 +326,10 @@ func exitCode(s run.Status) int {
 	return exitOther
 }
 
-func printLogs(w io.Writer, res run.Result) {
+func printLogs(w *os.File, res run.Result) {
 	for _, text := range []string{res.Data.Logs.Stdout, res.Data.Logs.Stderr} {
 		if text != "" {
-			fmt.Fprintln(w, strings.TrimSuffix(text, "\n"))
+			fmt.Fprintln(w, whole(w, strings.TrimSuffix(text, "\n")))
 		}
 	}
 	if res.Data.Logs.Truncated {

@@ -9,6 +9,8 @@ import (
 	"text/tabwriter"
 
 	"golang.org/x/term"
+
+	"github.com/scriptfleet/scriptfleet/cmd/internal/escape"
 )
 
 // printTable prints rows, with tabs between their cells, as columns.
@@ -31,14 +33,36 @@ func printFitted(text string) error {
 	return err
 }
 
+// printable is a text of a request or a script for a terminal.
+func printable(s string) string { return escape.Text(s) }
+
+// printableLines is printable, and leaves line feeds.
+func printableLines(s string) string { return escape.Lines(s) }
+
+// row writes a row of a table.
+func row(w io.Writer, cells ...any) {
+	for i, cell := range cells {
+		if i > 0 {
+			_, _ = io.WriteString(w, "\t")
+		}
+		_, _ = io.WriteString(w, printable(fmt.Sprint(cell)))
+	}
+	_, _ = io.WriteString(w, "\n")
+}
+
 // printWhole prints a text of others as it is; on a terminal, what that would act
 // upon is escaped.
 func printWhole(text string) error {
-	if term.IsTerminal(int(os.Stdout.Fd())) {
-		text = escaped(text, "\n\t")
-	}
-	_, err := fmt.Print(text)
+	_, err := io.WriteString(os.Stdout, whole(os.Stdout, text))
 	return err
+}
+
+// whole is the text as it is printed on the file.
+func whole(to *os.File, text string) string {
+	if term.IsTerminal(int(to.Fd())) {
+		return escape.But(text, "\n\t")
+	}
+	return text
 }
 
 // cut shortens lines to width characters.

@@ -9,6 +9,8 @@ import (
 	"time"
 
 	"golang.org/x/term"
+
+	"github.com/scriptfleet/scriptfleet/cmd/internal/escape"
 )
 
 // Line is one line of a terminal that is overwritten. It shows nothing if the
@@ -51,7 +53,7 @@ func (l *Line) Print(w io.Writer, format string, args ...any) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.clear()
-	fmt.Fprintf(w, format+"\n", args...)
+	fmt.Fprintln(w, escape.Lines(fmt.Sprintf(format, args...)))
 }
 
 // Stop removes the line.
@@ -85,7 +87,7 @@ func (l *Line) draw(frame rune) {
 	if l.out == nil || l.text == "" {
 		return
 	}
-	text := []rune(fmt.Sprintf("%c %s  %.1f s", frame, l.text, time.Since(l.start).Seconds()))
+	text := []rune(fmt.Sprintf("%c %s  %.1f s", frame, escape.Text(l.text), time.Since(l.start).Seconds()))
 	fmt.Fprintf(l.out, "\r\x1b[K%s", string(text[:min(len(text), l.wide)]))
 }
 

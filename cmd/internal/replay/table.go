@@ -7,6 +7,7 @@ import (
 	"text/tabwriter"
 	"time"
 
+	"github.com/scriptfleet/scriptfleet/cmd/internal/escape"
 	"github.com/scriptfleet/scriptfleet/pkg/run"
 )
 
@@ -27,13 +28,13 @@ func (r *Report) Print(w io.Writer) error {
 		}
 		fmt.Fprintf(&b, "objective %s\n", v)
 	}
-	_, err := io.WriteString(w, b.String())
+	_, err := io.WriteString(w, escape.Lines(b.String()))
 	return err
 }
 
 func (r *Report) printCounts(w io.Writer) {
 	took := time.Duration(r.Seconds * float64(time.Second)).Round(10 * time.Millisecond)
-	fmt.Fprintf(w, "replay %s: %s requests of %d tenants, %s results in %s\n\n", r.Label, grouped(r.Requests), len(r.Tenants), grouped(r.Results), took)
+	fmt.Fprintf(w, "replay %s: %s requests of %d tenants, %s results in %s\n\n", escape.Text(r.Label), grouped(r.Requests), len(r.Tenants), grouped(r.Results), took)
 	table := newTable(w)
 	fmt.Fprintf(table, "sent\t%s, %.1f/s; late by p50 %s, p99 %s, at most %s\n", grouped(r.Sent), r.SendRate,
 		show(r.Lateness.P50), show(r.Lateness.P99), show(r.Lateness.Max))
@@ -87,7 +88,7 @@ func (r *Report) printBuilds(w io.Writer) {
 			fmt.Fprintf(w, "  … and %d more\n", len(r.Builds.Again)-shown)
 			break
 		}
-		fmt.Fprintf(w, "  built %d times: script %s of %s\n", s.Built, s.Hash, s.Tenant)
+		fmt.Fprintf(w, "  built %d times: script %s of %s\n", s.Built, s.Hash, escape.Text(s.Tenant))
 	}
 }
 
@@ -110,7 +111,7 @@ func (r *Report) printTenants(w io.Writer) {
 			}
 			continue
 		}
-		fmt.Fprintf(table, "%s\t%s\t%s\t%d\t%s\t%s\t%s\t%s\t%s\n", t.Tenant, grouped(t.Runs), grouped(t.Results), t.Built,
+		fmt.Fprintf(table, "%s\t%s\t%s\t%d\t%s\t%s\t%s\t%s\t%s\n", escape.Text(t.Tenant), grouped(t.Runs), grouped(t.Results), t.Built,
 			show(t.WaitP50), show(t.WaitP99), show(t.WaitMax), show(t.LatencyP50), show(t.LatencyP99))
 	}
 	_ = table.Flush()
@@ -133,7 +134,7 @@ func (r *Report) printBooks(w io.Writer) {
 		fmt.Fprintf(w, "%s times a result for another consumer was received and put back, which may have delayed it\n", grouped(r.Others))
 	}
 	if r.ReceiveErrors > 0 {
-		fmt.Fprintf(w, "Receiving failed %s times, at last with: %s\n", grouped(r.ReceiveErrors), r.ReceiveError)
+		fmt.Fprintf(w, "Receiving failed %s times, at last with: %s\n", grouped(r.ReceiveErrors), escape.Text(r.ReceiveError))
 	}
 }
 

@@ -1,4 +1,4 @@
-package main
+package escape
 
 import (
 	"strings"
@@ -18,19 +18,19 @@ func TestWhatATerminalActsUponIsEscaped(t *testing.T) {
 		"\u2028 and \u2029":     `\u2028 and \u2029`,
 		"a replacement: \ufffd": "a replacement: \ufffd",
 	} {
-		if got := printable(text); got != want {
+		if got := Text(text); got != want {
 			t.Errorf("%q is printed as %q, not %q", text, got, want)
 		}
 	}
-	if got := printableLines("a\n\x1bb\n"); got != "a\n\\x1bb\n" {
+	if got := Lines("a\n\x1bb\n"); got != "a\n\\x1bb\n" {
 		t.Errorf("lines are printed as %q", got)
 	}
 }
 
-func FuzzPrintable(f *testing.F) {
+func FuzzText(f *testing.F) {
 	f.Add("a\x1b[31m\xff\u202e")
 	f.Fuzz(func(t *testing.T, text string) {
-		got := printable(text)
+		got := Text(text)
 		if !utf8.ValidString(got) || strings.ContainsFunc(got, func(r rune) bool { return unicode.IsControl(r) || unicode.Is(unicode.Cf, r) }) {
 			t.Errorf("%q is printed as %q", text, got)
 		}
