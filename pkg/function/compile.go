@@ -66,7 +66,7 @@ func (p Packager) compileAll(ctx context.Context, s run.Script) ([]file, error) 
 	if err != nil {
 		return nil, err
 	}
-	return append(files, handler...), nil
+	return append(files, modules(handler, s)...), nil
 }
 
 // newer returns a sentence that names the newest Python that compiles the

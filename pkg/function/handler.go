@@ -5,6 +5,8 @@ import (
 	"embed"
 	"encoding/hex"
 	"fmt"
+	"slices"
+	"strings"
 	"sync"
 
 	"github.com/scriptfleet/scriptfleet/pkg/run"
@@ -47,7 +49,8 @@ var bootstrap []byte
 //go:embed handler/scriptfleet_*.py
 var handlerFolder embed.FS
 
-// handlerFiles are the handler's modules, sorted by name.
+// handlerFiles are the handler's modules, sorted by name: those of env runners
+// too, which begin with runnerModule.
 var handlerFiles = sync.OnceValue(func() []file {
 	entries, err := handlerFolder.ReadDir("handler")
 	if err != nil {
@@ -63,6 +66,17 @@ var handlerFiles = sync.OnceValue(func() []file {
 	}
 	return files
 })
+
+// modules are those of files that belong into the function of s: an env runner
+// has all of them.
+func modules(files []file, s run.Script) []file {
+	if s.Runner {
+		return files
+	}
+	return slices.DeleteFunc(slices.Clone(files), func(f file) bool { return strings.Contains(f.name, runnerModule) })
+}
+
+const runnerModule = "scriptfleet_runner"
 
 // HandlerVersion is a digest of everything in a function's zip besides the
 // script, and of the zip's layout. It is part of every script's hash: a release

@@ -2,6 +2,7 @@ package function
 
 import (
 	"bufio"
+	"cmp"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -21,8 +22,9 @@ import (
 // process.
 type harness struct {
 	minor    string
-	pauseMS  int // between the runs of a process
-	importMS int // that an import may take
+	pauseMS  int  // between the runs of a process
+	importMS int  // that an import may take
+	runner   bool // each script is given to an env runner
 	mu       sync.Mutex
 	stdin    io.WriteCloser
 	answers  *bufio.Reader
@@ -105,18 +107,22 @@ func (h *harness) invokeEach(t *testing.T, s run.Script, timeoutMS int, calls ..
 // those of requirements.
 func (h *harness) invokeWith(t *testing.T, s run.Script, files map[string]string, timeoutMS int, calls ...Call) ([]Outcome, ran) {
 	t.Helper()
-	folder := t.TempDir()
+	s.TimeoutSeconds, s.MemoryMB = cmp.Or(s.TimeoutSeconds, 10), 128
+	folder, in := t.TempDir(), s
+	if h.runner {
+		in = h.runnerOf(t, s, calls)
+		timeoutMS = 1000 * in.TimeoutSeconds
+	}
 	for name, text := range files {
 		write(t, filepath.Join(folder, name), text)
 	}
-	for _, f := range append(sourceFiles(s), handlerFiles()...) {
+	for _, f := range append(sourceFiles(in), modules(handlerFiles(), in)...) {
 		if err := os.WriteFile(filepath.Join(folder, f.name), f.body, 0o644); err != nil {
 			t.Fatal(err)
 		}
 	}
 	r := h.run(t, folder, timeoutMS, calls)
 	r.folder = folder
-	s.TimeoutSeconds, s.MemoryMB = 10, 128
 	outcomes := make([]Outcome, len(calls))
 	for n := range calls {
 		outcomes[n] = Read(r.invocation(n), s)
@@ -124,9 +130,39 @@ func (h *harness) invokeWith(t *testing.T, s run.Script, files map[string]string
 	return outcomes, r
 }
 
+func (h *harness) handler() string {
+	module, _, _ := strings.Cut(Handler, ".")
+	if h.runner {
+		module, _, _ = strings.Cut(RunnerHandler, ".")
+	}
+	return module
+}
+
+func hashed(s run.Script) *run.Script {
+	s.Hash = run.HashOf(s)
+	return &s
+}
+
+// runnerOf is the script's env runner; each of the calls becomes one of it.
+func (h *harness) runnerOf(t *testing.T, s run.Script, calls []Call) run.Script {
+	t.Helper()
+	in, ok := run.RunnerOf(s, 60)
+	if !ok {
+		t.Fatalf("the script has no env runner: %+v", s)
+	}
+	for n := range calls {
+		calls[n].Script = hashed(s)
+	}
+	return in
+}
+
 func (h *harness) run(t *testing.T, folder string, timeoutMS int, calls []Call) ran {
 	t.Helper()
 	var events []json.RawMessage
+	tmp := ""
+	if h.runner {
+		tmp = t.TempDir() // a runner empties it
+	}
 	for _, c := range calls {
 		payload, err := c.Payload()
 		if err != nil {
@@ -134,7 +170,8 @@ func (h *harness) run(t *testing.T, folder string, timeoutMS int, calls []Call) 
 		}
 		events = append(events, payload)
 	}
-	line, _ := json.Marshal(map[string]any{"folder": folder, "events": events, "timeout_ms": timeoutMS, "pause_ms": h.pauseMS, "import_ms": h.importMS})
+	line, _ := json.Marshal(map[string]any{"folder": folder, "events": events, "timeout_ms": timeoutMS, "pause_ms": h.pauseMS, "import_ms": h.importMS,
+		"handler": h.handler(), "tmp": tmp})
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	if _, err := h.stdin.Write(append(line, '\n')); err != nil {

@@ -60,8 +60,19 @@ func TestNoScriptBreaksItsRunOrTheNextByWhatItDoesToPython(t *testing.T) {
 
 func (c hostile) check(t *testing.T, h *harness) {
 	h.pauseMS = c.pauseMS
-	outcomes, r := h.invokeEach(t, run.Script{Source: c.script(), Runtime: h.python()}, 10000, Call{}, Call{Input: json.RawMessage(`{"plain":true}`)})
-	first, second := outcomes[0], outcomes[1]
+	outcomes, r := h.invokeEach(t, run.Script{Source: c.script(), Runtime: h.python()}, 10000, Call{}, plainly)
+	c.judge(t, outcomes[0], outcomes[1], "second\n", r)
+	for _, line := range []string{"runtime after import\n", "runtime after run 0\n", "runtime after run 1\n"} {
+		holds(t, "what the runtime wrote to its own descriptor", r.Log, line)
+	}
+}
+
+// plainly is the call of the second run.
+var plainly = Call{Input: json.RawMessage(`{"plain":true}`)}
+
+// judge compares what became of both runs with what should; printed is what the
+// second one prints.
+func (c hostile) judge(t *testing.T, first, second Outcome, printed string, r ran) {
 	if c.status == "" {
 		c.status = run.Succeeded
 		if c.output == "" {
@@ -86,11 +97,8 @@ func (c hostile) check(t *testing.T, h *harness) {
 		}
 		holds(t, "message", e.Message, c.says)
 	}
-	if second.Status != run.Succeeded || string(second.Output) != `"plain"` || second.Logs.Stdout != "second\n" || second.Logs.Stderr != "" {
+	if second.Status != run.Succeeded || string(second.Output) != `"plain"` || second.Logs.Stdout != printed || second.Logs.Stderr != "" {
 		t.Errorf("the second run: %s %s, stdout %.500q, stderr %.500q, error %+v\n%+.3000v", second.Status, second.Output, second.Logs.Stdout, second.Logs.Stderr, second.Error, r)
-	}
-	for _, line := range []string{"runtime after import\n", "runtime after run 0\n", "runtime after run 1\n"} {
-		holds(t, "what the runtime wrote to its own descriptor", r.Log, line)
 	}
 }
 

@@ -9,13 +9,20 @@ import (
 	"github.com/scriptfleet/scriptfleet/pkg/run"
 )
 
+// Lambda's error types for a process that it ended, and for one that ended
+// itself.
+const (
+	timedOutType = "Sandbox.Timedout"
+	exitType     = "Runtime.ExitError"
+)
+
 // readLambdaError turns an error of Lambda's own into an outcome, where the
 // handler gave no answer.
 func readLambdaError(e lambdaError, inv Invocation, s run.Script) Outcome {
 	words, spoke := parseLastWords(inv.LogTail, inv.RequestID)
 	var o Outcome
 	switch {
-	case e.Type == "Sandbox.Timedout" || strings.Contains(e.Message, "Task timed out after"):
+	case e.Type == timedOutType || strings.Contains(e.Message, "Task timed out after"):
 		if !spoke || words.Request == "" { // no last words, or only those of the import
 			if stack := parseFaultStack(inv.LogTail); stack != nil {
 				words.Stack = stack
@@ -25,10 +32,10 @@ func readLambdaError(e lambdaError, inv Invocation, s run.Script) Outcome {
 	case words.By != "":
 		o = exited(e, words, inv.LogTail)
 	case e.Type == "Runtime.OutOfMemory", e.Type == "MemoryError",
-		e.Type == "Runtime.ExitError" && strings.Contains(e.Message, "signal: killed"):
+		e.Type == exitType && strings.Contains(e.Message, "signal: killed"):
 		o = failure(run.OutOfMemory, "MemoryError", fmt.Sprintf(
 			"The script took more memory than its %d MB and was ended: process less at a time.", s.MemoryMB))
-	case e.Type == "Runtime.ExitError":
+	case e.Type == exitType:
 		o = exited(e, words, inv.LogTail)
 	case strings.HasSuffix(e.Type, "ResponseSizeTooLarge"), strings.Contains(e.Message, "Response payload size exceeded"):
 		o = failure(run.Failed, "OutputTooLarge", fmt.Sprintf(

@@ -44,7 +44,7 @@ func contents(s run.Script) []file {
 	if s.Runtime.Zip != "" {
 		files = append(files, file{name: bootstrapFile, body: bootstrap, program: true})
 	}
-	return append(files, handlerFiles()...)
+	return append(files, modules(handlerFiles(), s)...)
 }
 
 func sourceFiles(s run.Script) []file {

@@ -25,6 +25,13 @@ type answer struct {
 	Stdout    *string         `json:"stdout"` // always set: its absence shows that the answer is not our handler's
 	Stderr    string          `json:"stderr"`
 	Truncated bool            `json:"truncated"`
+
+	// From an env runner, where the script's process gave no answer: what Lambda
+	// would have answered, and the end of that process's log.
+	Ended *lambdaError `json:"ended"`
+	Log   string       `json:"log"`
+
+	MaxMemoryMB int `json:"max_memory_mb"` // of the script's process, from an env runner
 }
 
 // scriptError is an error in the handler's answer.
@@ -57,7 +64,7 @@ func Read(inv Invocation, s run.Script) Outcome {
 	if s.Sealed {
 		s.Source = "" // so that no line of it is quoted
 	}
-	o := read(inv, s)
+	o := read(&inv, s)
 	o.Report = inv.Report
 	if o.Error != nil {
 		o.Output = null
@@ -65,16 +72,21 @@ func Read(inv Invocation, s run.Script) Outcome {
 	return o
 }
 
-func read(inv Invocation, s run.Script) Outcome {
+func read(inv *Invocation, s run.Script) Outcome {
 	if inv.FunctionError != "" {
 		var e lambdaError
 		if json.Unmarshal(inv.Payload, &e) != nil {
 			e = lambdaError{Message: excerpt(string(inv.Payload))}
 		}
-		return readLambdaError(e, inv, s)
+		return readLambdaError(e, *inv, s)
 	}
 	var a answer
-	if err := json.Unmarshal(inv.Payload, &a); err != nil || a.Stdout == nil || len(a.Output) == 0 && a.Error == nil {
+	err := json.Unmarshal(inv.Payload, &a)
+	inv.Report.MaxMemoryMB = max(inv.Report.MaxMemoryMB, a.MaxMemoryMB)
+	if err == nil && a.Ended != nil && (a.Ended.Type == timedOutType || a.Ended.Type == exitType) {
+		return readLambdaError(*a.Ended, Invocation{LogTail: a.Log}, s)
+	}
+	if err != nil || a.Stdout == nil || len(a.Output) == 0 && a.Error == nil {
 		return broken("UnreadableAnswer", fmt.Sprintf("The function's answer is not one of its handler's: %s. "+sendAgain, quoted(string(inv.Payload))))
 	}
 	o := Outcome{

@@ -28,7 +28,7 @@ func (p *Policy) script(r *Request, sealed bool, now time.Time) (Script, *Error)
 	}
 	s.RuntimeHash = runtimeHash(s)
 	s.EnvHash = envHash(s, p.c.Index)
-	s.Hash = scriptHash(s)
+	s.Hash = HashOf(s)
 	return s, nil
 }
 

@@ -63,7 +63,8 @@ func (s Script) Interpreter() Script {
 	return Script{Runtime: s.Runtime, Arch: s.Arch, EnvHash: s.RuntimeHash}
 }
 
-func scriptHash(s Script) ScriptHash {
+// HashOf returns the identity of a script, whose Hash may not be set.
+func HashOf(s Script) ScriptHash {
 	return ScriptHash(digest("scriptfleet.script", s.HashFields()...))
 }
 

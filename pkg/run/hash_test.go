@@ -108,7 +108,7 @@ func TestAnEnvRunnerIsOneForTheScriptsOfATenantAndEnv(t *testing.T) {
 		t.Errorf("its timeout is %d s, and Lambda takes 900", long.TimeoutSeconds)
 	}
 	empty := base
-	if empty.Source = ""; scriptHash(empty) == runner.Hash {
+	if empty.Source = ""; HashOf(empty) == runner.Hash {
 		t.Error("a script without a source has the hash of the runner")
 	}
 	if _, ok := RunnerOf(decoded(t, PolicyConfig{}, event("data.runtime", `"aws-cli"`)).Script, 60); ok {

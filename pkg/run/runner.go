@@ -19,7 +19,7 @@ func RunnerOf(s Script, longest int) (runner Script, ok bool) {
 	}
 	s.Source, s.Sealed, s.Runner = "", false, true
 	s.TimeoutSeconds = min(longest+runnerMargin, lambdaMaxTimeout)
-	s.Hash = scriptHash(s)
+	s.Hash = HashOf(s)
 	return s, true
 }
 

@@ -3,7 +3,8 @@ embedded stack alike.
 
 A function's folder contains the handler's files and the author's script:
 script.py, which defines main(input), or script.sh; or scriptfleet_sealed for a
-script whose callers may not read it. The script is imported in the
+script whose callers may not read it. In an env runner the script is in
+scriptfleet_given instead. The script is imported in the
 init phase, so that a warm run executes main only. An error of the import is
 returned by each run, in the same form as an error of main.
 
@@ -33,6 +34,7 @@ from scriptfleet_capture import LOG_BYTES, Run, alarm, current, process, stderr,
 from scriptfleet_errors import Failure, describe, told, type_name
 from scriptfleet_output import MAX_OUTPUT, a_value, plain
 from scriptfleet_stacks import FOLDER, SCRIPT, Coroutine
+import scriptfleet_given as given
 
 SEALED = FOLDER + "/scriptfleet_sealed"
 MAX_ANSWER = 6200000
@@ -142,7 +144,8 @@ class Script:
         self.main = self.error = None
         live_sys.modules.pop("script", None)
         try:
-            module = unsealed() if live_os.path.exists(SEALED) else __import__("script")
+            sealed = given.sealed if given.code else live_os.path.exists(SEALED)
+            module = unsealed() if sealed else __import__("script")
             if not hasattr(module, "main"):
                 raise Failure("MissingMain", "The script defines no main: it needs a function main(input).")
             self.main = module.main
@@ -186,13 +189,15 @@ class Script:
 def unsealed():
     """The module of a sealed script. It has no source file and no loader, so neither
     Python nor the script's own libraries find source lines for a traceback."""
-    with open(SEALED, "rb") as f:
-        source = f.read()
-    try:
-        code = compile(source, SCRIPT, "exec", dont_inherit=True)
-    except SyntaxError as e:
-        e.text = None
-        raise
+    code = given.code
+    if not code:
+        with open(SEALED, "rb") as f:
+            source = f.read()
+        try:
+            code = compile(source, SCRIPT, "exec", dont_inherit=True)
+        except SyntaxError as e:
+            e.text = None
+            raise
     module = type(live_sys)("script")
     module.__file__, module.__builtins__ = SCRIPT, live_sys.modules["builtins"]
     live_sys.modules["script"] = module
@@ -233,7 +238,7 @@ def arm_import():
     ends = [INIT_SECONDS]
     try:
         with live_os.fdopen(os.open(FOLDER + "/scriptfleet_timeout", os.O_RDONLY)) as f:
-            ends.append(int(f.read()))
+            ends.append(given.timeout or int(f.read()))
     except (OSError, ValueError):
         pass
     ends = sorted({max(end - SOFT_SECONDS, end / 2) for end in ends})
@@ -288,6 +293,8 @@ def leave_if_forked():
 
 def handle(event, context):
     """Runs the script once and returns the answer."""
+    if "script" in event:
+        return {"not_taken": {"reason": "NoRunner", "message": "this is the function of one script, and takes no other"}}
     try:
         if current.run.over:  # else it is the import's capture, which the first run continues
             current.run = Run()

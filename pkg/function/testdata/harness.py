@@ -1,7 +1,7 @@
 """Runs handlers as Lambda does, one forked process per case: imports the handler
 from the case's folder, invokes it, and kills it at its timeout.
 
-Reads cases as JSON lines: {"folder", "events", "import_ms", "timeout_ms", "pause_ms"}. Answers each with
+Reads cases as JSON lines: {"folder", "handler", "tmp", "events", "import_ms", "timeout_ms", "pause_ms"}. Answers each with
 a line: {"payloads": [...], "log", "killed", "exit", "seconds"}.
 """
 import json
@@ -28,11 +28,13 @@ def child(case, answers, log):
     os.chdir("/tmp")
     sys.stdout = open(1, "w", closefd=False)
     sys.path.insert(0, case["folder"])
-    import scriptfleet_handler
+    if case.get("tmp"):
+        os.environ["TMPDIR"] = case["tmp"]
+    handle = __import__(case.get("handler") or "scriptfleet_handler").handle
     os.write(1, b"runtime after import\n")
     for n, event in enumerate(case["events"]):
         os.write(answers, b"invoke\n")
-        answer = scriptfleet_handler.handle(event, Context(n, time.time() + case["timeout_ms"] / 1000.0))
+        answer = handle(event, Context(n, time.time() + case["timeout_ms"] / 1000.0))
         text = json.dumps(answer, ensure_ascii=sys.version_info < (3, 12))  # as Lambda's runtimes do
         os.write(answers, text.encode("utf-8") + b"\n")
         os.write(1, b"runtime after run %d\n" % n)

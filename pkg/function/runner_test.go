@@ -1,0 +1,179 @@
+package function
+
+import (
+	"encoding/json"
+	"errors"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/scriptfleet/scriptfleet/pkg/run"
+)
+
+// startRunnerHarness starts a harness that gives each script to an env runner.
+func startRunnerHarness(t testing.TB, minor, path string) *harness {
+	t.Helper()
+	h := startHarness(t, minor, path)
+	h.runner = true
+	return h
+}
+
+// newestRunner is that of the newest Python.
+func newestRunner(t testing.TB) *harness {
+	t.Helper()
+	newest, _ := interpreters(t).Newest()
+	return startRunnerHarness(t, newest.Minor, newest.Path)
+}
+
+// ends are the oldest and the newest Python.
+func ends(t testing.TB) []string {
+	t.Helper()
+	minors := interpreters(t).Minors()
+	return slices.Compact([]string{minors[0], minors[len(minors)-1]})
+}
+
+// given is a script for an env runner.
+func (h *harness) given(source string) run.Script {
+	return run.Script{Runtime: h.python(), Source: source, Tenant: "acme", TimeoutSeconds: 10, MemoryMB: 128}
+}
+
+// What becomes of a script in its function becomes of it in an env runner, whatever
+// the scripts before it did there: all of them have one.
+func TestWhatBecomesOfScriptsInAnEnvRunner(t *testing.T) {
+	for _, minor := range ends(t) {
+		t.Run("python"+minor, func(t *testing.T) {
+			t.Parallel()
+			h := startRunnerHarness(t, minor, interpreters(t)[minor].Path)
+			var calls []Call
+			for _, c := range pythonCases {
+				calls = append(calls, Call{Script: hashed(h.given(c.script)), Input: json.RawMessage(c.input)})
+			}
+			r := h.runGiven(t, h.given(""), calls...)
+			for n, c := range pythonCases {
+				if c.kind == syntaxError { // its build tells of it
+					continue
+				}
+				t.Run(c.name, func(t *testing.T) { c.judge(t, Read(r.invocation(n), *calls[n].Script), r) })
+			}
+		})
+	}
+}
+
+func TestNoScriptBreaksItsRunOrTheNextInAnEnvRunner(t *testing.T) {
+	h, cases := newestRunner(t), slices.Concat(hostileStreams, hostilePatches, hostileValues)
+	var calls []Call
+	for _, c := range cases {
+		s := hashed(h.given(c.script()))
+		calls = append(calls, Call{Script: s}, Call{Script: s, Input: plainly.Input})
+	}
+	r := h.runGiven(t, h.given(""), calls...)
+	for n, c := range cases {
+		t.Run(c.name, func(t *testing.T) {
+			printed := "second\n"
+			if c.body == "" {
+				printed = c.stdout + printed // each run imports its script
+			}
+			s := *calls[2*n].Script
+			c.judge(t, Read(r.invocation(2*n), s), Read(r.invocation(2*n+1), s), printed, r)
+		})
+	}
+}
+
+func TestWhereScriptsStoodWhenTheirTimeWasUpInAnEnvRunner(t *testing.T) {
+	newest, _ := interpreters(t).Newest()
+	for _, c := range slices.Concat(slowCases, loopCases) {
+		c.status, c.kind = run.TimedOut, "Timeout"
+		t.Run(c.name, func(t *testing.T) {
+			t.Parallel()
+			h := startRunnerHarness(t, newest.Minor, newest.Path)
+			c.check(t, h, h.python())
+		})
+	}
+}
+
+func TestAnEnvRunnerTakesNoScriptButThatOfTheHash(t *testing.T) {
+	h := newestRunner(t)
+	s := run.Script{Runtime: h.python(), Source: "def main(input): return 1\n", Tenant: "acme", EnvHash: "env", TimeoutSeconds: 10, MemoryMB: 128, Handler: "1"}
+	for name, change := range map[string]func(given *run.Script){
+		"source": func(given *run.Script) { given.Source = "def main(input): return 2\n" }, "timeout": func(given *run.Script) { given.TimeoutSeconds++ },
+		"sealed": func(given *run.Script) { given.Sealed = true }, "hash": func(given *run.Script) { given.Hash = "x" },
+		"tenant": func(given *run.Script) { given.Tenant = "beta"; given.Hash = run.HashOf(*given) },
+		"env":    func(given *run.Script) { given.EnvHash = "other"; given.Hash = run.HashOf(*given) },
+	} {
+		given := s
+		given.Hash = run.HashOf(s)
+		change(&given)
+		r := h.runGiven(t, s, Call{Script: &given}, Call{Script: hashed(s)})
+		if err := NotTakenBy("runner", r.invocation(0)); ClassOf(err) != NotTaken || !strings.Contains(err.Error(), "WrongHash") || ClassOf(err).MayHaveExecuted() {
+			t.Errorf("another %s: %v", name, err)
+		}
+		if err := NotTakenBy("runner", r.invocation(1)); err != nil || string(Read(r.invocation(1), s).Output) != "1" {
+			t.Errorf("the script itself: %v, %+v", err, r)
+		}
+	}
+}
+
+// runGiven runs calls of the env runner of s.
+func (h *harness) runGiven(t *testing.T, s run.Script, calls ...Call) ran {
+	t.Helper()
+	folder := t.TempDir()
+	in, _ := run.RunnerOf(s, 60)
+	for _, f := range append(sourceFiles(in), handlerFiles()...) {
+		write(t, folder+"/"+f.name, string(f.body))
+	}
+	return h.run(t, folder, 60000, calls)
+}
+
+func TestACallThatIsForTheOtherKindOfFunctionIsNotExecuted(t *testing.T) {
+	h := newestRunner(t)
+	s := h.given("def main(input): return 1\n")
+	if err := NotTakenBy("runner", h.runGiven(t, s, Call{}).invocation(0)); ClassOf(err) != NotTaken || !strings.Contains(err.Error(), "NoScript") {
+		t.Errorf("a runner without a script says %v", err)
+	}
+	h.runner = false
+	_, r := h.invoke(t, s, 10000, Call{Script: hashed(s)})
+	if err := NotTakenBy("function", r.invocation(0)); ClassOf(err) != NotTaken || !strings.Contains(err.Error(), "NoRunner") {
+		t.Errorf("a function with a script says %v", err)
+	}
+}
+
+func TestACallThatIsTooLargeWithItsScriptIsNotMade(t *testing.T) {
+	call := Call{Input: json.RawMessage(`"` + strings.Repeat("x", MaxPayloadBytes-1000) + `"`)}
+	if _, err := call.Payload(); err != nil {
+		t.Errorf("without the script: %v", err)
+	}
+	call.Script = &run.Script{Source: strings.Repeat("y", 2000)}
+	if _, err := call.Payload(); ClassOf(err) != NotTaken || errors.As(err, new(*run.Error)) {
+		t.Errorf("with the script: %v", err)
+	}
+}
+
+// The build then answers for it, in the words that it has for this.
+func TestAScriptThatDoesNotCompileIsNotTaken(t *testing.T) {
+	h := newestRunner(t)
+	for _, source := range []string{"def main(input:\n  pass\n", "x = " + strings.Repeat("(", 300) + strings.Repeat(")", 300) + "\n"} {
+		s := h.given(source)
+		if err := NotTakenBy("runner", h.runGiven(t, s, Call{Script: hashed(s)}).invocation(0)); ClassOf(err) != NotTaken || !strings.Contains(err.Error(), "DoesNotCompile") {
+			t.Errorf("it says %v", err)
+		}
+	}
+}
+
+// Otherwise a script could have itself executed again without an account of it.
+func TestNoScriptCanSayThatItWasNotTaken(t *testing.T) {
+	h := newestRunner(t)
+	for name, body := range map[string]string{
+		"an answer":     "import gc, os, _socket, struct\n    told = b'{\"not_taken\":{\"reason\":\"x\",\"message\":\"x\"},\"output\":1,\"error\":null,\"stdout\":\"\",\"stderr\":\"\",\"truncated\":false}'\n    for s in gc.get_objects():\n        if type(s) is _socket.socket: s.sendall(b'A' + struct.pack('>Q', len(told)) + told)\n    os.abort()",
+		"a beginning":   "import gc, os, _socket\n    for s in gc.get_objects():\n        if type(s) is _socket.socket: s.sendall(b'S')\n    os.abort()",
+		"a line of log": "import os\n    os.dup2(2, 1)\n    for fd in range(3, 20):\n        try: os.write(fd, b'\\nSCRIPTFLEET-NOT-TAKEN x x\\n')\n        except OSError: pass\n    os.abort()",
+	} {
+		s := h.given("def main(input):\n    " + body + "\n")
+		r := h.runGiven(t, s, Call{Script: hashed(s)})
+		if err := NotTakenBy("runner", r.invocation(0)); err != nil {
+			t.Errorf("%s: %v", name, err)
+		}
+		if o := Read(r.invocation(0), s); o.Status != run.Failed && o.Status != run.Succeeded {
+			t.Errorf("%s: %+v\n%+v", name, o, r)
+		}
+	}
+}
