@@ -20,7 +20,8 @@ var ErrGone = errors.New("sandbox: the process has ended")
 // can kill them. Kill still ends them.
 var errRestless = errors.New("sandbox: processes begin faster than they can be ended")
 
-// Freeze stops the process and kills all its descendants. It returns the peak
+// Freeze stops the process and kills all its descendants, except those of Keep. It
+// returns the peak
 // of the process's memory so far, in bytes. Freeze and Thaw must not be called
 // concurrently.
 //
@@ -43,6 +44,30 @@ func (p *Process) Freeze() (peak int64, err error) {
 	}
 }
 
+// Keep spares the children that the process has now in every later Freeze, which
+// does not stop them either. It is for children of ours that wait for orders. It
+// must not be called concurrently with Freeze.
+func (p *Process) Keep() error {
+	if p.main != nil {
+		p.kept = childrenOf(p.main.Pid, p.members())
+		return nil
+	}
+	if _, err := p.control.Write([]byte{cmdKeep}); err != nil {
+		return ErrGone
+	}
+	return nil
+}
+
+// childrenOf are those of the pids whose parent is this one.
+func childrenOf(parent int, pids []int) []int {
+	return slices.DeleteFunc(pids, func(pid int) bool { return !isChild(pid, parent) })
+}
+
+func isChild(pid, parent int) bool {
+	status, err := readStatus(pid)
+	return err == nil && status.parent == parent
+}
+
 func (p *Process) freezeFromOutside() (peak int64, err error) {
 	if p.main.Signal(syscall.SIGSTOP) != nil {
 		return 0, ErrGone
@@ -50,8 +75,11 @@ func (p *Process) freezeFromOutside() (peak int64, err error) {
 	if p.status.read(func(text []byte) { peak = parseStatus(text).peak }) != nil {
 		return 0, ErrGone
 	}
+	kept := childrenOf(p.main.Pid, slices.Clone(p.kept)) // a pid may be another process's meanwhile
 	ended := killWhile(func() []int {
-		return slices.DeleteFunc(p.members(), func(pid int) bool { return pid == p.main.Pid || pid == p.cmd.Process.Pid })
+		return slices.DeleteFunc(p.members(), func(pid int) bool {
+			return pid == p.main.Pid || pid == p.cmd.Process.Pid || slices.Contains(kept, pid)
+		})
 	})
 	if !ended {
 		return 0, errRestless

@@ -177,17 +177,21 @@ type keeper struct {
 // can still mount.
 func (k keeper) serve() {
 	buf := make([]byte, maxRest)
+	var kept []int
 	for {
 		n, err := unix.Read(controlFD, buf)
 		switch {
 		case errors.Is(err, unix.EINTR):
 		case err != nil || n == 0 || buf[0] == cmdKill:
-			k.killAll(0)
+			k.killAll()
 			unix.Exit(1)
+		case buf[0] == cmdKeep:
+			kept = childrenOf(k.main, descendants(os.Getpid()))
 		case buf[0] == cmdFreeze:
 			_ = unix.Kill(k.main, unix.SIGSTOP)
-			if !k.killAll(k.main) { // the starter then learns that all are gone
-				k.killAll(0)
+			spared := append(childrenOf(k.main, slices.Clone(kept)), k.main)
+			if !k.killAll(spared...) { // the starter then learns that all are gone
+				k.killAll()
 				unix.Exit(1)
 			}
 			status, _ := readStatus(k.main)
@@ -230,22 +234,22 @@ func (k keeper) reap() {
 		if status.Signaled() {
 			e.Code, e.Signal = -1, int(status.Signal())
 		}
-		k.killAll(0)
+		k.killAll()
 		say(e)
 		unix.Exit(0)
 	}
 }
 
-// killAll kills all descendants except spare, repeatedly, until none is left
+// killAll kills all descendants except the spared ones, repeatedly, until none is left
 // that could start another. It returns false if it gave up.
-func (k keeper) killAll(spare int) bool {
+func (k keeper) killAll(spared ...int) bool {
 	if k.blind {
-		if spare == 0 {
+		if len(spared) == 0 {
 			_ = unix.Kill(-1, unix.SIGKILL) // all processes of the namespace except this one
 		}
 		return true
 	}
 	return killWhile(func() []int {
-		return slices.DeleteFunc(descendants(os.Getpid()), func(pid int) bool { return pid == spare })
+		return slices.DeleteFunc(descendants(os.Getpid()), func(pid int) bool { return slices.Contains(spared, pid) })
 	})
 }

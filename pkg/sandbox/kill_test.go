@@ -150,6 +150,45 @@ time.sleep(300)`, marker, Probe(), Bind{Source: dir, Target: "/mine", Writable: 
 	wait.Until(t, 10*time.Second, "the thread does not count again", changed)
 }
 
+// What Keep spares goes on through a freeze; what the process starts later does
+// not.
+func TestFreezeSparesTheChildrenOfKeepAlone(t *testing.T) {
+	dir, marker := t.TempDir(), mark()
+	p := startScript(t, `
+import os, time
+def child():
+    if os.fork() == 0:
+        time.sleep(300)
+child()
+print("ready", flush=True)
+while not os.path.exists(`+fmt.Sprintf("%q", Bind{Source: dir, Target: "/mine"}.Path())+` + "/more"): time.sleep(0.001)
+child()
+time.sleep(300)`, marker, Probe(), Bind{Source: dir, Target: "/mine", Writable: true})
+	defer p.Kill()
+	if err := p.Keep(); err != nil {
+		t.Fatal(err)
+	}
+	if p.main == nil { // the init keeps them, once it has read the order
+		_, _ = p.Freeze()
+		_ = p.Thaw()
+	}
+	if err := os.WriteFile(filepath.Join(dir, "more"), nil, 0o644); err != nil {
+		t.Fatal(err)
+	}
+	wait.Until(t, 10*time.Second, "the second child does not start", func() bool { return len(process.Marked("cmdline", marker)) == 3 })
+	for range 2 {
+		if _, err := p.Freeze(); err != nil {
+			t.Fatal(err)
+		}
+		if n := len(process.Marked("cmdline", marker)); n != 2 {
+			t.Errorf("%d processes are left, want the first and the child that is kept", n)
+		}
+		if err := p.Thaw(); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
 // chain is a script whose processes fork and exit faster than they can be
 // listed.
 const chain = `

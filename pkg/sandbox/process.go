@@ -28,6 +28,7 @@ type Process struct {
 	memory  atomic.Int64 // limit in bytes; 0: none
 	tmp     int64        // size of /tmp in bytes
 	uid     int          // on the host, if the starter is root
+	kept    []int        // see Keep
 	main    *os.Process  // the process that the init started; nil while unknown on the host
 
 	frozen    chan int64    // replies to freeze: peak memory in bytes

@@ -46,6 +46,7 @@ type rest struct {
 // The init's commands, one message each.
 const (
 	cmdFreeze = 'f' // stop the process, kill its descendants; the reply is an event with Frozen
+	cmdKeep   = 'c' // spare the process's present children in later freezes; no reply
 	cmdThaw   = 't' // continue the process; no reply
 	cmdKill   = 'k' // kill everything and exit; no reply
 	cmdRest   = 'r' // followed by a rest: complete the root; the reply is an event with Completed

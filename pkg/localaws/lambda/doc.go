@@ -16,7 +16,8 @@
 // invocation's answer is sent, every process except the runtime is killed, and
 // the runtime is stopped until the next invocation. So neither a background
 // process nor a thread of a script continues. (Lambda freezes child processes;
-// this kills them.)
+// this kills them.) What the init phase of an env runner has started is spared: it
+// waits for orders of the runtime.
 //
 // An environment ends, with all its processes, at the function's timeout, at
 // its own exit, at its memory limit, after Config.IdleTimeout, or as the least

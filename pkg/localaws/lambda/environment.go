@@ -32,6 +32,7 @@ type program struct {
 	variables                   map[string]string
 	memoryMB, timeoutSeconds    int
 	tmpMB                       int
+	keeps                       bool // the processes that its init phase left, through every freeze
 	interpreter                 interpreter.Interpreter
 	code, layers, bootstrap     string // directories on the host; layers may be empty
 }
@@ -240,6 +241,9 @@ func (e *environment) init(deadline time.Time) error {
 	case callNext:
 		e.ready, e.asked = true, true
 		e.initTook = time.Since(e.started)
+		if e.program.keeps {
+			return e.proc.Keep()
+		}
 		return nil
 	case callInitError:
 		_ = accept(e.api, 202) // the runtime then exits by itself

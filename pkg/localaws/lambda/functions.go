@@ -4,6 +4,8 @@ import (
 	"encoding/json"
 	"errors"
 	"net/http"
+	"os"
+	"path/filepath"
 	"time"
 
 	"go.uber.org/zap"
@@ -182,6 +184,10 @@ func (s *Server) prepare(f *function) {
 	}
 }
 
+// runnerFile is in the code of env runners: their runtime has a process that forks
+// those of scripts, and lets none of these live on.
+const runnerFile = "scriptfleet_runner.py"
+
 // programOf unpacks everything from which a function is started.
 func (s *Server) programOf(f *function) (*program, error) {
 	p := &program{
@@ -197,6 +203,8 @@ func (s *Server) programOf(f *function) (*program, error) {
 	if p.code, err = s.files.code(f.Code); err != nil {
 		return nil, err
 	}
+	_, missing := os.Stat(filepath.Join(p.code, runnerFile))
+	p.keeps = missing == nil
 	if len(f.Layers) > 0 {
 		blobs := make([]blob, len(f.Layers))
 		for n, l := range f.Layers {
