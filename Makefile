@@ -20,13 +20,13 @@ BENCHED = $$(git grep -l '^func Benchmark' -- '*_test.go' | xargs -n 1 dirname |
 
 # git refuses a clone that another user owns, and go build then fails to stamp the
 # version, which only a release needs.
-demo test chaos vet lint bench bench-update bench-packages fuzz: export GOFLAGS := -buildvcs=false $(GOFLAGS)
+demo test chaos observe vet lint bench bench-update bench-packages fuzz: export GOFLAGS := -buildvcs=false $(GOFLAGS)
 
 # VERSION=v1.2.3 names a release; else the binaries name their commit.
 CYCLONEDX := github.com/CycloneDX/cyclonedx-gomod/cmd/cyclonedx-gomod@v1.9.0
 RELEASE := github.com/scriptfleet/scriptfleet/pkg/version.release
 
-.PHONY: help setup build sbom demo test chaos simulate vet lint bench bench-update bench-packages bench-peers bench-fairness bench-tenants bench-costs fuzz clean
+.PHONY: help setup build sbom demo test chaos observe simulate vet lint bench bench-update bench-packages bench-peers bench-fairness bench-tenants bench-costs fuzz clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## */\1\t/' | \
@@ -60,6 +60,11 @@ test: setup vet ## all tests, with the race detector
 
 chaos: setup ## every fault of pkg/fleettest/chaos/README.md, including those that take minutes
 	go test -race -timeout 30m -run TestPromisesHold ./pkg/fleettest/chaos -chaos.long -v
+
+observe: setup ## prove each panel against real processes; prints its value, and renders pages and pictures into observe/
+	@.ci/setup draw
+	@# In the package's folder go test prints what the test prints.
+	@cd dashboards && go test -run TestDashboardsAndAlerts -count=1 -timeout 15m -observe $(CURDIR)/observe $(if $(JSON),-observe-json)
 
 simulate: ## the whole fleet in memory, under faults of 10,000 seeds (SEEDS)
 	go test ./pkg/fleettest/simulation -run '^TestSimulation$$' -seeds $(SEEDS) -timeout 20m

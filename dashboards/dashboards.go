@@ -1,14 +1,26 @@
 // Package dashboards contains the files with which operators watch the fleet,
-// and their tests:
+// what they are made from, and their tests:
 //
-//	fleet.json       the Grafana dashboard
+//	boards.go        the dashboards as code: fleet.go, tenants.go, builds.go, lambda.go
+//	*.json           the dashboards as Grafana reads them, written by the tests
+//	board/           from a description to Grafana's format, and to a page without Grafana
 //	recording.yml    series for rules and people
 //	alerts.yml       the alerts
 //	alerts_test.yml  for each alert, when it fires and when it does not
 //	prometheus.yml   Prometheus of the Compose file; a template for others
 //
+// README.md says what each dashboard answers, by which metrics.
+//
 // The tests check that promtool accepts every file, that every query parses and
 // names only metrics that the code registers, that every alert has a test and a
-// section in the runbook, and that a real Prometheus, scraping real processes
-// during a replay, returns data for every query of the dashboard.
+// section in the runbook, that no dashboard is older than its description, and
+// that each panel has a unit, a description and the variables.
+// TestDashboardsAndAlertsShowWhatRealProcessesDo has a real Prometheus scrape
+// real processes during a replay with faults: every query returns data that its
+// unit allows, and every label has bounded values. make observe prints what it
+// has seen, and renders it.
+//
+// The descriptions are our own types and not those of Grafana's Foundation SDK:
+// the page and the proof read the same description, four kinds of panels need few
+// fields, and the SDK (v0) is generated anew for each release of Grafana.
 package dashboards

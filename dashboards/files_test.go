@@ -1,15 +1,21 @@
 package dashboards
 
 import (
+	"bytes"
 	"encoding/json"
+	"flag"
 	"fmt"
+	"os"
 	"os/exec"
 	"regexp"
+	"slices"
 	"strings"
+	"sync"
 	"testing"
 
 	"gopkg.in/yaml.v3"
 
+	"github.com/scriptfleet/scriptfleet/dashboards/board"
 	"github.com/scriptfleet/scriptfleet/pkg/fleettest/files"
 	"github.com/scriptfleet/scriptfleet/pkg/fleettest/program"
 )
@@ -44,7 +50,36 @@ func TestEveryAlertIsTestedAndHasASectionInTheRunbook(t *testing.T) {
 	}
 }
 
-func TestEveryQueryOfTheDashboardParses(t *testing.T) {
+var update = flag.Bool("update", false, "write the dashboards from their descriptions")
+
+// described are the dashboards as their descriptions have them, with the list
+// prices.
+func described(t *testing.T) map[string]board.Dashboard {
+	t.Helper()
+	var prices Prices
+	if err := json.Unmarshal([]byte(files.Read(t, "../pkg/telemetry/prices.json")), &prices); err != nil {
+		t.Fatal(err)
+	}
+	return Boards(prices)
+}
+
+func TestDashboardsAreThoseOfTheDescriptions(t *testing.T) {
+	for name, d := range described(t) {
+		want, err := d.Grafana()
+		if err != nil {
+			t.Fatal(err)
+		}
+		if *update {
+			if err := os.WriteFile(name, want, 0o644); err != nil { //nolint:gosec // a file of the repository
+				t.Fatal(err)
+			}
+		} else if got, err := os.ReadFile(name); err != nil || !bytes.Equal(got, want) {
+			t.Errorf("%s is not what the code describes (%v): go test ./dashboards -run Descriptions -update", name, err)
+		}
+	}
+}
+
+func TestEveryQueryOfTheDashboardsParses(t *testing.T) {
 	var b strings.Builder
 	b.WriteString("groups:\n- name: panels\n  rules:\n")
 	for i, q := range queries(t) {
@@ -53,28 +88,106 @@ func TestEveryQueryOfTheDashboardParses(t *testing.T) {
 	promtool(t, "check", "rules", files.Write(t, "panels.yml", b.String()))
 }
 
-func TestPanelsOfTheDashboardAreDescribedDistinctAndInPlace(t *testing.T) {
-	d := load(t)
-	if d.UID == "" || d.SchemaVersion < 41 {
-		t.Errorf("uid %q, schema version %d", d.UID, d.SchemaVersion)
-	}
-	ids, titles := map[int]bool{}, map[string]bool{}
-	taken := map[[2]int]string{} // the cells of the grid
-	for _, p := range d.Panels {
-		if ids[p.ID] || titles[p.Title] {
-			t.Errorf("panel %d %q is there twice", p.ID, p.Title)
-		}
-		ids[p.ID], titles[p.Title] = true, true
-		if p.Type != "row" && (p.Description == "" || p.FieldConfig.Defaults.Unit == "" || len(p.Targets) == 0) {
-			t.Errorf("panel %q lacks a description, a unit or a query", p.Title)
-		}
-		for x := p.GridPos.X; x < p.GridPos.X+p.GridPos.W; x++ {
-			for y := p.GridPos.Y; y < p.GridPos.Y+p.GridPos.H; y++ {
-				if other := taken[[2]int{x, y}]; other != "" || x >= 24 {
-					t.Fatalf("panel %q lies on %q, or outside", p.Title, other)
-				}
-				taken[[2]int{x, y}] = p.Title
+// The units of Grafana that panels have.
+var units = []string{board.Seconds, board.PerSecond, board.Ops, board.Share, board.Count, board.Bytes, board.Cores, board.Dollars}
+
+func TestPanelsAreDescribedDistinctAndInPlace(t *testing.T) {
+	for name, d := range load(t) {
+		ids, titles := map[int]bool{}, map[string]bool{}
+		taken := map[[2]int]string{} // the cells of the grid
+		row := ""
+		for _, p := range d.Panels {
+			if p.Type == "row" {
+				row = p.Title
 			}
+			if ids[p.ID] || titles[row+p.Title] {
+				t.Errorf("%s: panel %d %q is there twice", name, p.ID, p.Title)
+			}
+			ids[p.ID], titles[row+p.Title] = true, true
+			for x := p.GridPos.X; x < p.GridPos.X+p.GridPos.W; x++ {
+				for y := p.GridPos.Y; y < p.GridPos.Y+p.GridPos.H; y++ {
+					if other := taken[[2]int{x, y}]; other != "" || x >= 24 {
+						t.Fatalf("%s: panel %q lies on %q, or outside", name, p.Title, other)
+					}
+					taken[[2]int{x, y}] = p.Title
+				}
+			}
+			if p.Type == "row" {
+				continue
+			}
+			if p.Description == "" || len(p.Targets) == 0 || !slices.Contains(units, p.FieldConfig.Defaults.Unit) {
+				t.Errorf("%s: panel %q lacks a description or a query, or has the unit %q", name, p.Title, p.FieldConfig.Defaults.Unit)
+			}
+			for _, link := range p.Links {
+				if alert, ok := strings.CutPrefix(link.Title, "Runbook: "); ok && !isAlert(t, alert) {
+					t.Errorf("%s: panel %q links to %s, which is no alert", name, p.Title, alert)
+				}
+			}
+			for _, target := range p.Targets {
+				if p.Datasource.UID != "${datasource}" || target.Datasource.UID != "${datasource}" {
+					t.Errorf("%s: panel %q has a data source of its own", name, p.Title)
+				}
+				suits(t, name+": "+p.Title, target.Expr, p.FieldConfig.Defaults.Unit)
+			}
+		}
+	}
+}
+
+// suits checks a query by its text: its unit, the variables that it must have,
+// and its labels.
+func suits(t *testing.T, panel, expr, unit string) {
+	t.Helper()
+	quantile := strings.HasPrefix(expr, "histogram_quantile")
+	switch {
+	case quantile && strings.Contains(expr, "_seconds_bucket") != (unit == board.Seconds),
+		strings.Contains(expr, "_bytes{") && !strings.Contains(expr, "$usd") && unit != board.Bytes,
+		strings.Contains(expr, "$usd") != (unit == board.Dollars):
+		t.Errorf("%s: %s is not in %s", panel, expr, unit)
+	}
+	for _, selector := range regexp.MustCompile(`(scriptfleet_\w+|process_\w+|go_\w+|up)\{[^}]*\}`).FindAllString(expr, -1) {
+		if !strings.Contains(selector, `job=~"$job",instance=~"$instance"`) {
+			t.Errorf("%s: %s does not go by the variables job and instance", panel, selector)
+		}
+	}
+	for _, m := range regexp.MustCompile(`(?:by|ignoring|group_left) \(([^)]*)\)`).FindAllStringSubmatch(expr, -1) {
+		for label := range strings.FieldsFuncSeq(m[1], func(r rune) bool { return r == ',' || r == ' ' }) {
+			if _, bounded := bounds[label]; !bounded {
+				t.Errorf("%s: the label %s has no bound in bounds_test.go", panel, label)
+			}
+		}
+	}
+}
+
+func isAlert(t *testing.T, name string) bool {
+	return slices.ContainsFunc(rules(t, "alerts.yml"), func(r rule) bool { return r.Alert == name })
+}
+
+func TestDashboardsLinkToEachOtherAndToTheRunbook(t *testing.T) {
+	uids := map[string]bool{}
+	for name, d := range load(t) {
+		if d.SchemaVersion < 41 || uids[d.UID] || !strings.HasPrefix(d.UID, "scriptfleet-") {
+			t.Errorf("%s: uid %q, schema version %d", name, d.UID, d.SchemaVersion)
+		}
+		uids[d.UID] = true
+		linked := map[string]bool{}
+		for _, l := range d.Links {
+			linked[l.Type] = true
+			for _, tag := range l.Tags {
+				if !slices.Contains(d.Tags, tag) {
+					t.Errorf("%s links to dashboards with the tag %s, and does not have it", name, tag)
+				}
+			}
+		}
+		if !linked["dashboards"] || !linked["link"] {
+			t.Errorf("%s links to the other dashboards and to the runbook: %v", name, linked)
+		}
+		if compose := files.Read(t, "../docker-compose.yml"); !strings.Contains(compose, "./dashboards/"+name+":") {
+			t.Errorf("docker-compose.yml does not give %s to Grafana", name)
+		}
+	}
+	for _, link := range regexp.MustCompile(`/d/(scriptfleet-\w+)`).FindAllStringSubmatch(files.Read(t, "tenants.json"), -1) {
+		if !uids[link[1]] {
+			t.Errorf("a panel links to %s, which is no dashboard", link[1])
 		}
 	}
 }
@@ -83,16 +196,26 @@ func TestPanelsOfTheDashboardAreDescribedDistinctAndInPlace(t *testing.T) {
 type dashboard struct {
 	UID           string
 	SchemaVersion int
-	Panels        []struct {
+	Tags          []string
+	Links         []struct {
+		Type string
+		Tags []string
+	}
+	Panels []struct {
 		ID                       int
 		Title, Type, Description string
+		Datasource               struct{ UID string }
+		Links                    []struct{ Title string }
 		GridPos                  struct{ X, Y, W, H int }
 		FieldConfig              struct{ Defaults struct{ Unit string } }
-		Targets                  []struct{ Expr string }
+		Targets                  []struct {
+			Expr       string
+			Datasource struct{ UID string }
+		}
 	}
 }
 
-type query struct{ panel, expr string }
+type query struct{ panel, expr, unit string }
 
 type ruleFile struct {
 	Groups []struct{ Rules []rule }
@@ -103,31 +226,62 @@ type rule struct {
 	Labels, Annotations map[string]string
 }
 
-func load(t *testing.T) dashboard {
+func load(t *testing.T) map[string]dashboard {
 	t.Helper()
-	var d dashboard
-	if err := json.Unmarshal([]byte(files.Read(t, "fleet.json")), &d); err != nil {
-		t.Fatal(err)
+	all := map[string]dashboard{}
+	for name := range described(t) {
+		var d dashboard
+		if err := json.Unmarshal([]byte(files.Read(t, name)), &d); err != nil {
+			t.Fatalf("%s: %v", name, err)
+		}
+		all[name] = d
 	}
-	return d
+	return all
 }
 
 // queries are the queries of all panels, with their variables.
 func queries(t *testing.T) (all []query) {
 	t.Helper()
-	for _, p := range load(t).Panels {
-		for _, target := range p.Targets {
-			all = append(all, query{p.Title, target.Expr})
+	for name, d := range load(t) {
+		for _, p := range d.Panels {
+			for _, target := range p.Targets {
+				all = append(all, query{name + ": " + p.Title, target.Expr, p.FieldConfig.Defaults.Unit})
+			}
 		}
 	}
 	return all
 }
 
+// ratesOver is the interval of rates on the rendered pages, and rangeOf is the
+// time that they show.
+const (
+	ratesOver = "10s"
+	rangeOf   = "5m"
+)
+
 // substitute replaces the variables as Grafana does when everything is
-// selected.
+// selected, with the list prices and the tenant that floods.
 func substitute(expr string) string {
-	return strings.NewReplacer("$__rate_interval", "1m", "$job", "scriptfleet.*", "$instance", ".+").Replace(expr)
+	return variable.ReplaceAllStringFunc(expr, func(name string) string { return variables()[name] })
 }
+
+var variable = regexp.MustCompile(`\$\w+`)
+
+var variables = sync.OnceValue(func() map[string]string {
+	values := map[string]string{"$__rate_interval": ratesOver, "$__range": rangeOf, "$job": "scriptfleet.*", "$instance": ".+", "$tenant": "flood"}
+	var prices Prices
+	file, err := os.ReadFile("../pkg/telemetry/prices.json")
+	if err == nil {
+		err = json.Unmarshal(file, &prices)
+	}
+	if err != nil {
+		panic(err)
+	}
+	for _, v := range prices.variables() {
+		values["$"+v.Name] = v.Value
+	}
+	return values
+})
 
 func rules(t *testing.T, names ...string) (all []rule) {
 	t.Helper()

@@ -1,12 +1,9 @@
 package dashboards
 
 import (
-	"encoding/json"
 	"fmt"
 	"os/exec"
 	"path/filepath"
-	"strconv"
-	"strings"
 	"testing"
 	"time"
 
@@ -28,6 +25,8 @@ const scrapeEvery = "500ms"
 type site struct {
 	fleet      ourFleet
 	prometheus server
+	began      time.Time // of the story
+	busiest    time.Time
 }
 
 // startSite returns once Prometheus has scraped every process twice: a rate
@@ -47,6 +46,7 @@ type ourFleet struct {
 	command                   string // scriptfleet
 	env                       []string
 	dispatcher, first, second *process.Process
+	throttle                  *throttle // between the workers and Lambda
 }
 
 func startFleet(t *testing.T) ourFleet {
@@ -57,41 +57,23 @@ func startFleet(t *testing.T) ourFleet {
 	}
 	_, set := fleettest.StartLocal(t, bin, program.Environment(), "--no-fleet")
 	f := ourFleet{command: filepath.Join(bin, "scriptfleet"), env: set.Env()}
+	f.throttle = startThrottle(t, set["AWS_ENDPOINT_URL"])
+	behind := set.Env("AWS_ENDPOINT_URL_LAMBDA=" + f.throttle.url)
 	start := func(name string, args ...string) *process.Process {
-		return process.Start(t, f.env, filepath.Join(bin, name), append(args, "--admin-addr", "127.0.0.1:0", "--log-format", "json")...)
+		return process.Start(t, behind, filepath.Join(bin, name), append(args, "--admin-addr", "127.0.0.1:0", "--log-format", "json")...)
 	}
 	f.dispatcher = start("dispatcher")
 	f.first, f.second = start("worker", "--cache-dir", t.TempDir()), start("worker", "--cache-dir", t.TempDir())
 	return f
 }
 
-// replay sends n requests of three tenants, at rate per second: some succeed,
-// some of them after a second, one has a requirement, some fail.
-func (f ourFleet) replay(t *testing.T, n, rate int) <-chan error {
+// replay sends a batch at its recorded times, and sends on the channel once each
+// request has its result.
+func (f ourFleet) replay(t *testing.T, b *batch) <-chan error {
 	t.Helper()
-	var lines strings.Builder
-	encoder := json.NewEncoder(&lines)
-	for i := range n {
-		data := map[string]any{"script": "def main(input):\n    return {'n': input['n']}", "input": map[string]int{"n": i}}
-		switch i % 10 {
-		case 1:
-			data = map[string]any{"script": "import idna\ndef main(input):\n    return idna.__version__", "requirements": "idna==3.10\n"}
-		case 2:
-			data = map[string]any{"script": "def main(input):\n    raise ValueError('no')"}
-		case 3, 4, 5:
-			data = map[string]any{"script": "import time\ndef main(input):\n    time.sleep(1)"}
-		}
-		err := encoder.Encode(map[string]any{
-			"specversion": "1.0", "type": "scriptfleet.run.requested", "source": "/stories/replay", "id": strconv.Itoa(i),
-			"tenant": fmt.Sprintf("tenant-%d", i%3), "data": data,
-		})
-		if err != nil {
-			t.Fatal(err)
-		}
-	}
-	file := files.Write(t, "requests.jsonl", lines.String())
+	file := files.Write(t, "requests.jsonl", b.lines.String())
 	done := make(chan error, 1)
-	replay := exec.CommandContext(t.Context(), f.command, "replay", file, "--rate", strconv.Itoa(rate))
+	replay := exec.CommandContext(t.Context(), f.command, "replay", file, "--speed", "1", "--linger", "0s")
 	replay.Env = f.env
 	go func() {
 		out, err := replay.CombinedOutput()
