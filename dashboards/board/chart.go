@@ -6,44 +6,39 @@ import (
 	"math"
 	"strings"
 	"time"
+
+	"github.com/scriptfleet/scriptfleet/pkg/plot"
 )
 
-// plot is the area of a chart: times and values to pixels.
-type plot struct {
-	x, y, w, h float64
-	from, to   time.Time
-	top        float64 // the value at the upper edge; the lower edge is 0
+// chart is the place of a panel's series: times across, values up from 0.
+type chart struct {
+	x, y plot.Scale // of seconds since from, and of values
+	from time.Time
 }
 
-func (c plot) px(t time.Time) float64 {
-	return c.x + c.w*float64(t.Sub(c.from))/float64(max(1, c.to.Sub(c.from)))
-}
-
-func (c plot) py(v float64) float64 { return c.y + c.h*(1-max(0, min(v, c.top))/c.top) }
+func (c chart) px(t time.Time) float64 { return c.x.At(t.Sub(c.from).Seconds()) }
 
 // chart draws lines or stacked areas with axes and limits.
 func (p Panel) chart(series []Series, from, to time.Time, width, height float64) string {
+	const left, right, top, bottom = 64, 8, 8, 22
 	lines := series
 	if p.Kind == Stacked {
 		lines = stack(series)
 	}
-	ceiling, step := p.ceiling(lines)
-	c := plot{x: 64, y: 8, w: width - 72, h: height - 30, from: from, to: to, top: ceiling}
+	c := chart{from: from, x: plot.Scale{High: to.Sub(from).Seconds(), From: left, To: width - right}, y: p.scale(lines, height-bottom, top)}
 	var b strings.Builder
 	fmt.Fprintf(&b, `<svg viewBox="0 0 %.0f %.0f" width="%.0f" height="%.0f" role="img">`, width, height, width, height)
-	for v := 0.0; v <= c.top*1.0001; v += step {
-		y := c.py(v)
+	for _, t := range p.ticks(c.y) {
 		fmt.Fprintf(&b, `<line class="grid" x1="%.1f" x2="%.1f" y1="%.1f" y2="%.1f"/><text class="tick" x="%.1f" y="%.1f" text-anchor="end">%s</text>`,
-			c.x, c.x+c.w, y, y, c.x-6, y+4, html.EscapeString(p.tick(v, step)))
+			c.x.From, c.x.To, t.At, t.At, c.x.From-6, t.At+4, html.EscapeString(t.Text))
 	}
 	c.times(&b)
 	for n := len(lines) - 1; n >= 0; n-- {
 		c.draw(&b, lines[n], colorOf(series[n].Name, n), p.fill(len(lines)))
 	}
 	for _, l := range p.Limits {
-		if l.At <= c.top {
-			y := c.py(l.At)
-			fmt.Fprintf(&b, `<line class="limit %s" x1="%.1f" x2="%.1f" y1="%.1f" y2="%.1f"/>`, l.Color, c.x, c.x+c.w, y, y)
+		if l.At <= c.y.High {
+			fmt.Fprintf(&b, `<line class="limit %s" x1="%.1f" x2="%.1f" y1="%.1f" y2="%.1f"/>`, l.Color, c.x.From, c.x.To, c.y.At(l.At), c.y.At(l.At))
 		}
 	}
 	b.WriteString(`</svg>`)
@@ -68,86 +63,83 @@ func (p Panel) fill(lines int) float64 {
 	return singleFill
 }
 
-// ceiling is the value of the upper edge, and the step of the ticks: of 1, 2 or
-// 5 times a power of ten.
-func (p Panel) ceiling(lines []Series) (top, step float64) {
+// scale reaches from 0 to a round value above all lines.
+func (p Panel) scale(lines []Series, from, to float64) plot.Scale {
+	high := 0.0
 	for _, s := range lines {
-		top = max(top, s.Max())
+		high = max(high, s.Max())
 	}
-	if p.Max > 0 && top > p.Max/3 {
-		top = p.Max
-	}
-	if top <= 0 {
-		top = 1
-	}
-	scale := 1.0
-	for p.Unit == Bytes && top >= 1024 {
-		top, scale = top/1024, scale*1024
-	}
-	step = math.Pow(10, math.Floor(math.Log10(top/2)))
-	for _, by := range []float64{2, 2.5, 2} {
-		if top/step <= 5 {
-			break
-		}
-		step *= by
+	if p.Max > 0 && high > p.Max/3 {
+		high = p.Max
 	}
 	if p.Unit == Count && p.Decimals == 0 {
-		step = max(step, 1)
+		high = max(high, 4) // whole ticks
 	}
-	return math.Ceil(top/step-1e-9) * step * scale, step * scale
+	size := p.size(high)
+	s := plot.UpTo(high/size, from, to)
+	s.High *= size
+	return s
 }
 
-// tick writes a value of the axis, with as many decimals as its step needs.
-func (p Panel) tick(v, step float64) string {
+// size is the unit in which round values are sought: 1024 bytes are one KiB.
+func (p Panel) size(high float64) float64 {
+	size := 1.0
+	for p.Unit == Bytes && high >= 1024*size {
+		size *= 1024
+	}
+	return size
+}
+
+// ticks are the marks of the axis up.
+func (p Panel) ticks(y plot.Scale) []plot.Tick {
+	size := p.size(y.High)
+	y.High /= size
 	axis := p
-	switch p.Unit {
-	case Share:
-		step *= 100
-	case Bytes:
-		step = 1
-	}
-	axis.Decimals = int(max(0, -math.Floor(math.Log10(step)+1e-9)))
-	return axis.Text(v)
+	axis.Decimals = 6 // trailing zeros are cut
+	return y.Ticks(4, func(v float64) string {
+		if v < y.High*1e-9 {
+			v = 0
+		}
+		return axis.Text(v * size)
+	})
 }
 
-func (c plot) times(b *strings.Builder) {
-	ticks := max(2, int(c.w/110))
+func (c chart) times(b *strings.Builder) {
+	ticks := max(2, int((c.x.To-c.x.From)/110))
 	for i := range ticks + 1 {
-		at := c.from.Add(c.to.Sub(c.from) * time.Duration(i) / time.Duration(ticks))
+		seconds := c.x.High * float64(i) / float64(ticks)
 		anchor := "middle"
 		if i == ticks {
 			anchor = "end"
 		}
-		fmt.Fprintf(b, `<text class="tick" x="%.1f" y="%.1f" text-anchor="%s">%s</text>`, c.px(at), c.y+c.h+18, anchor, at.Format("15:04:05"))
+		fmt.Fprintf(b, `<text class="tick" x="%.1f" y="%.1f" text-anchor="%s">%s</text>`,
+			c.x.At(seconds), c.y.From+18, anchor, c.from.Add(time.Duration(seconds*float64(time.Second))).Format("15:04:05"))
 	}
 }
 
 // draw draws a line, and below it an area: of a stack down to the line below it,
 // which is drawn after it and covers the rest.
-func (c plot) draw(b *strings.Builder, s Series, color string, opacity float64) {
-	cover := ""
-	if opacity == stackedFill {
-		cover = `<path d="%s" fill="#181b1f"/>`
-	}
-	for _, part := range parts(s.Points, c.to.Sub(c.from)) {
-		var line strings.Builder
-		for i, p := range part {
-			fmt.Fprintf(&line, "%s%.1f %.1f", map[bool]string{true: "M", false: "L"}[i == 0], c.px(p.At), c.py(p.Value))
+func (c chart) draw(b *strings.Builder, s Series, color string, opacity float64) {
+	for _, part := range parts(s.Points, c.x.High) {
+		var xs, ys []float64
+		for _, p := range part {
+			xs, ys = append(xs, c.px(p.At)), append(ys, c.y.At(p.Value))
 		}
-		area := fmt.Sprintf("%sL%.1f %.1fL%.1f %.1fZ", line.String(), c.px(part[len(part)-1].At), c.y+c.h, c.px(part[0].At), c.y+c.h)
-		if cover != "" {
-			fmt.Fprintf(b, cover, area)
+		line := plot.Path(xs, ys)
+		area := fmt.Sprintf("%sV%.1fH%.1fZ", line, c.y.From, xs[0])
+		if opacity == stackedFill {
+			fmt.Fprintf(b, `<path d="%s" fill="#181b1f"/>`, area)
 		}
-		fmt.Fprintf(b, `<path d="%s" fill="%s" fill-opacity="%.2f"/><path d="%s" fill="none" stroke="%s" stroke-width="1.5"/>`, area, color, opacity, line.String(), color)
+		fmt.Fprintf(b, `<path d="%s" fill="%s" fill-opacity="%.2f"/><path d="%s" fill="none" stroke="%s" stroke-width="1.5"/>`, area, color, opacity, line, color)
 	}
 }
 
 // parts divides points where one is missing for more than a twentieth of the
-// time.
-func parts(points []Point, whole time.Duration) (all [][]Point) {
+// whole time, in seconds.
+func parts(points []Point, whole float64) (all [][]Point) {
 	begin := 0
 	for i := 1; i <= len(points); i++ {
-		if i == len(points) || points[i].At.Sub(points[i-1].At) > whole/20 {
+		if i == len(points) || points[i].At.Sub(points[i-1].At).Seconds() > whole/20 {
 			all = append(all, points[begin:i])
 			begin = i
 		}
@@ -171,7 +163,11 @@ func stack(series []Series) []Series {
 
 // spark draws the course of a value, behind a number.
 func spark(s Series, color string, width, height float64) string {
-	c := plot{w: width, h: height, from: s.Points[0].At, to: s.Points[len(s.Points)-1].At, top: max(s.Max()*1.1, 1e-9)}
+	first, last := s.Points[0].At, s.Points[len(s.Points)-1].At
+	c := chart{
+		from: first, x: plot.Scale{High: max(1, last.Sub(first).Seconds()), To: width},
+		y: plot.Scale{High: max(s.Max(), math.SmallestNonzeroFloat64) * 1.1, From: height},
+	}
 	var b strings.Builder
 	fmt.Fprintf(&b, `<svg viewBox="0 0 %.0f %.0f" width="%.0f" height="%.0f">`, width, height, width, height)
 	c.draw(&b, s, color, singleFill)
