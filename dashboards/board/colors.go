@@ -1,7 +1,6 @@
 package board
 
 import (
-	"maps"
 	"slices"
 	"strings"
 )
@@ -30,20 +29,30 @@ var colors = map[string]string{
 // palette are the colours of other series, in turn.
 var palette = []string{"#5794f2", "#73bf69", "#fade2a", "#ff9830", "#b877d9", "#8ab8ff", "#f2cc0c", "#ff7383", "#37872d", "#a352cc", "#c4162a", "#96d98d"}
 
-// labels whose values are names with colours.
-var named = []string{"{{status}}", "{{outcome}}", "{{stage}}", "{{verdict}}", "{{state}}", "{{class}}", "{{layer}}"}
+// named are the labels whose values have colours, by how a legend names them.
+var named = map[string][]string{
+	"{{status}}":  {"succeeded", "failed", "timed_out", "out_of_memory", "build_failed", "rejected", "expired", "cancelled", "platform_error"},
+	"{{stage}}":   {"intake", "queue", "build_wait", "build", "init", "execute", "publish"},
+	"{{verdict}}": {"answered", "remove", "put_back", "bury", "leave"},
+	"{{state}}":   {"running", "waiting", "parked"},
+	"{{class}}":   {"throttled", "ambiguous", "denied", "unsent"},
+	"{{layer}}":   {"shared", "built"},
+	"{{outcome}}": {
+		"forwarded", "duplicate", "rejected", "cancelled", "failed", "buried", "put_back", "reused", "built", "waited", "bridged",
+		"remembered_failure", "none", "lost", "closed", "cached", "failed_author", "failed_operator", "failed_platform",
+	},
+}
 
-// knownNames are the names with colours that the panel's series may have: those
-// of its legends, and all of them if a legend is one of the named labels.
+// knownNames are the names with colours that the panel's series may have.
 func (p Panel) knownNames() (names []string) {
-	open := slices.ContainsFunc(p.Queries, func(q Query) bool { return slices.Contains(named, q.Legend) })
-	for _, name := range slices.Sorted(maps.Keys(colors)) {
-		legend := slices.ContainsFunc(p.Queries, func(q Query) bool { return q.Legend == name })
-		if legend || open && p.Kind != Stat {
-			names = append(names, name)
+	for _, q := range p.Queries {
+		if _, ok := colors[q.Legend]; ok {
+			names = append(names, q.Legend)
 		}
+		names = append(names, named[q.Legend]...)
 	}
-	return names
+	slices.Sort(names)
+	return slices.Compact(names)
 }
 
 // colorOf is the colour of a series, the nth of its panel.
