@@ -17,8 +17,9 @@ import (
 // within bounds each wait, for a process to answer or a query to return data.
 const within = 90 * time.Second
 
-// scrapeEvery is the interval of the scrapes and of the rules' evaluation.
-const scrapeEvery = "500ms"
+// scrapeEvery is the interval of the scrapes and of the rules' evaluation. It is
+// also how long a scrape may take, on a busy machine.
+const scrapeEvery = "1s"
 
 // site is what the steps of the proof share: a fleet of real processes, and a
 // Prometheus that scrapes it.
