@@ -227,6 +227,9 @@ func judgePanic(f facts) verdict {
 func judgeInvocation(f facts) (verdict, effects) {
 	switch f.class {
 	case function.Throttled:
+		if reasonOf(f.err) == function.NoSession {
+			return again(f, "SessionThrottled", effects{waitsFor: "STS, which takes no more calls at the moment"})
+		}
 		return again(f, "Throttled", effects{throttle: !ofOneFunction(f.err), waitsFor: "Lambda's throttle to pass"})
 	case function.NotReady:
 		return again(f, "FunctionNotReady", effects{waitsFor: "its function to become ready"})
@@ -303,9 +306,15 @@ func classOf(err error) function.Class {
 
 // ofOneFunction tells whether a throttle is that of one function's own limit,
 // which says nothing of the account's.
-func ofOneFunction(err error) bool {
+func ofOneFunction(err error) bool { return strings.Contains(reasonOf(err), "ReservedFunction") }
+
+// reasonOf is the Reason of a *function.Error, or "".
+func reasonOf(err error) string {
 	var e *function.Error
-	return errors.As(err, &e) && strings.Contains(e.Reason, "ReservedFunction")
+	if errors.As(err, &e) {
+		return e.Reason
+	}
+	return ""
 }
 
 const notAgain = "It was not run again, as the request's delivery is at-most-once: check what it did before sending it again under another id."

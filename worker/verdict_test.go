@@ -34,6 +34,9 @@ func failed(class function.Class, change ...func(*facts)) facts {
 func ofOne(f *facts) {
 	f.err = &function.Error{Class: function.Throttled, Reason: "TooManyRequestsException/ReservedFunctionConcurrentInvocationLimitExceeded"}
 }
+func noSession(f *facts) {
+	f.err = &function.Error{Class: function.Throttled, Reason: function.NoSession}
+}
 func unanswered(f *facts) { f.err = errors.New("the deadline ran out") }
 func panicked(f *facts)   { f.err = &panics.Error{ID: "1"} }
 func read(f *facts)       { f.read = true }
@@ -94,8 +97,10 @@ func TestJudge(t *testing.T) {
 		"panic while it was invoked":  {failed("", panicked, read, claimed), "answered platform_error platform InternalError"},
 		"panic without the claim":     {given(&panics.Error{ID: "1"}, read, claimed, since(errLost)), "leave"},
 		// The invocation: nothing executed, so the attempt does not count.
-		"throttled":                  {failed(function.Throttled), "put_back in 8s, throttle, uncount, waits for Lambda's throttle to pass"},
-		"throttled, one function":    {failed(function.Throttled, ofOne), "put_back in 8s, uncount, waits for Lambda's throttle to pass"},
+		"throttled":               {failed(function.Throttled), "put_back in 8s, throttle, uncount, waits for Lambda's throttle to pass"},
+		"throttled, one function": {failed(function.Throttled, ofOne), "put_back in 8s, uncount, waits for Lambda's throttle to pass"},
+		// STS throttles, not Lambda: the limit of turns stays, and the intake goes on.
+		"throttled, no session":      {failed(function.Throttled, noSession), "put_back in 8s, uncount, waits for STS, which takes no more calls at the moment"},
 		"throttled, at most once":    {failed(function.Throttled, once), "put_back in 8s, throttle, uncount, waits for Lambda's throttle to pass"},
 		"throttled, third attempt":   {failed(function.Throttled, third), "put_back in 8s, throttle, uncount, waits for Lambda's throttle to pass"},
 		"throttled, too old":         {failed(function.Throttled, old), "answered platform_error operator Throttled, throttle, uncount"},

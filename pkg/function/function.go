@@ -116,6 +116,10 @@ const (
 // other class means that the invocation was refused.
 func (c Class) MayHaveExecuted() bool { return c == Ambiguous || c == "" }
 
+// NoSession is the Reason of an invocation for which STS gave no session of the
+// tenant. If it is Throttled, Lambda's limits have nothing to do with it.
+const NoSession = "NoSession"
+
 // Error is the error of every method, unless the context ended.
 type Error struct {
 	Class  Class

@@ -165,6 +165,7 @@ func TestInvocationWithoutASessionIsNotSent(t *testing.T) {
 		{&smithy.GenericAPIError{Code: "ServiceException"}, function.Unsent},
 		{&smithy.GenericAPIError{Code: "AccessDenied"}, function.Denied},
 		{&smithy.GenericAPIError{Code: "ExpiredToken"}, function.BadSignature},
+		{&smithy.GenericAPIError{Code: "Throttling"}, function.Throttled},
 	} {
 		f := wire(t, Deps{Sessions: sessions{c.err}}, func(http.ResponseWriter, *http.Request) { t.Error("it was sent") })
 		if _, err := f.Invoke(t.Context(), "acme", "f", nil); function.ClassOf(err) != c.want || !errors.Is(err, c.err) {

@@ -52,10 +52,11 @@ func (f *Functions) Invoke(ctx context.Context, tenant, name string, payload []b
 type coded interface{ ErrorCode() string }
 
 // noSession is the error of an invocation that could not be signed; nothing was
-// sent. It is Denied if STS refuses the session, and BadSignature if STS
-// rejects the fleet's own keys, which are then fetched again.
+// sent. It is Denied if STS refuses the session, Throttled if STS takes no more
+// calls, and BadSignature if STS rejects the fleet's own keys, which are then
+// fetched again.
 func (f *Functions) noSession(err error, name string) error {
-	e := &function.Error{Class: function.Unsent, Op: "Invoke", Name: name, Reason: "NoSession", Err: err}
+	e := &function.Error{Class: function.Unsent, Op: "Invoke", Name: name, Reason: function.NoSession, Err: err}
 	var answered coded
 	if !errors.As(err, &answered) {
 		return e
@@ -63,6 +64,8 @@ func (f *Functions) noSession(err error, name string) error {
 	switch classOf("AssumeRole", answered.ErrorCode(), err.Error()) {
 	case function.Denied, function.Refused:
 		e.Class = function.Denied
+	case function.Throttled:
+		e.Class = function.Throttled
 	case function.BadSignature:
 		e.Class = function.BadSignature
 		f.invalidateKeys()
