@@ -3,6 +3,7 @@ package fleettest
 import (
 	"bytes"
 	"encoding/hex"
+	"encoding/json"
 	"fmt"
 	"io"
 	"net/http"
@@ -103,8 +104,8 @@ func TestEachRunIsOneTraceOverThreeProcesses(t *testing.T) {
 	f := launch(t, shipped, "--no-fleet")
 	got := collectSpans(t)
 	env := []string{"OTEL_EXPORTER_OTLP_ENDPOINT=" + got.URL, "OTEL_BSP_SCHEDULE_DELAY=20", "OTEL_RESOURCE_ATTRIBUTES=team=a"}
-	f.process("dispatcher", env)
-	w := f.workerWith(env)
+	d := f.process("dispatcher", env, "--log-level", "debug")
+	w := f.workerWith(env, "--log-level", "debug")
 
 	const source = "def main(input):\n    print('text-of-the-log')\n    return 'text-of-the-' + input['password']\n"
 	ended := command(t, f.env(env...), "", "run", files.Write(t, "script.py", source), "--input", `{"password": "secret-in-the-input"}`)
@@ -177,9 +178,31 @@ func TestEachRunIsOneTraceOverThreeProcesses(t *testing.T) {
 	if all := got.of(unsampled); len(all) > 0 {
 		t.Errorf("a run whose sender does not sample has spans: %v", all)
 	}
+	const refused = "4bf92f3577b34da6a3ce929d0e0e4742"
+	f.send(strings.Replace(traced("refused", refused, "01", "def main(input): pass"), `"script"`, `"runtime":"secret-in-a-field","script"`, 1))
+	f.Await(t, "refused")
+	eventually(t, "a refused request has no spans", func() bool { return len(got.of(refused)["run"]) == 1 && len(got.of(refused)["intake"]) == 1 })
+	lines := settledLines(t, d.Said()+w.Said())
+	for _, id := range append(ids, unsampled, failing, refused, trace) {
+		if n := len(lines[id]); n != 1 {
+			t.Errorf("a run has %d lines: %v", n, lines[id])
+			continue
+		}
+		line := lines[id][0]
+		for _, field := range []string{"tenant", "run", "id", "status", "attempt", "build", "timings_ms"} {
+			if _, ok := line[field]; !ok {
+				t.Errorf("the line of a run has no %s: %v", field, line)
+			}
+		}
+	}
 	for _, text := range []string{"secret-in", "text-of", "all the same", "def main", f.set["AWS_SECRET_ACCESS_KEY"]} {
 		if bytes.Contains(got.raw.Bytes(), []byte(text)) {
 			t.Errorf("spans tell %q", text)
+		}
+		for line := range strings.Lines(d.Said() + w.Said()) {
+			if strings.Contains(line, text) {
+				t.Errorf("a log tells %q: %s", text, line)
+			}
 		}
 	}
 	if page := openMetrics(t, w.Admin()); !strings.Contains(page, `# {trace_id="`+failing+`"}`) {
@@ -197,6 +220,23 @@ func TestEachRunIsOneTraceOverThreeProcesses(t *testing.T) {
 	if n := strings.Count(w.Said(), "traces cannot be exported"); n != 1 {
 		t.Errorf("a collector that is away is told in %d lines", n)
 	}
+}
+
+// settledLines are the log lines of settled runs, by the ids of their traces.
+func settledLines(t *testing.T, log string) map[string][]map[string]any {
+	t.Helper()
+	lines := map[string][]map[string]any{}
+	for text := range strings.Lines(log) {
+		var line map[string]any
+		if err := json.Unmarshal([]byte(text), &line); err != nil {
+			t.Fatalf("a line is not JSON: %s", text)
+		}
+		if name, _ := line["logger"].(string); strings.HasSuffix(name, ".runs") {
+			id, _ := line["trace_id"].(string)
+			lines[id] = append(lines[id], line)
+		}
+	}
+	return lines
 }
 
 // checkTree checks the spans of a run that the command has sent.
