@@ -8,6 +8,7 @@ import (
 	"net/http/httptest"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -122,12 +123,14 @@ func TestAFleetThatIsIdleTellsThatRedisIsAwayAndBack(t *testing.T) {
 // readyPage is the JSON of /readyz.
 type readyPage struct {
 	Ready bool
-	Parts []struct {
-		Part   string
-		Up     bool
-		Reason string
-		Since  time.Time
-	}
+	Parts []readyPart
+}
+
+type readyPart struct {
+	Part   string
+	Up     bool
+	Reason string
+	Since  time.Time
 }
 
 // reason is the reason why a part is down, or "".
@@ -147,4 +150,32 @@ func readyParts(t *testing.T, admin string) (page readyPage) {
 		t.Fatalf("/readyz answers %d %s: %v", code, body, err)
 	}
 	return page
+}
+
+// TestStackTellsHowItsPartsAreWithAFleetAndWithout looks at the admin address of
+// local, whose profiles ask for a password that scripts do not have.
+func TestStackTellsHowItsPartsAreWithAFleetAndWithout(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct {
+		args  []string
+		parts []string
+	}{
+		{nil, []string{"redis", "sqs", "lambda", "dispatcher", "worker"}},
+		{[]string{"--no-fleet"}, []string{"redis", "sqs", "lambda"}},
+	} {
+		f := launch(t, shipped, c.args...)
+		admin := f.local.Admin()
+		var page readyPage
+		eventually(t, "local does not get ready", func() bool { page = readyParts(t, admin); return page.Ready && len(page.Parts) >= len(c.parts) })
+		for _, name := range c.parts {
+			if !slices.ContainsFunc(page.Parts, func(p readyPart) bool { return p.Part == name && p.Up && !p.Since.IsZero() }) {
+				t.Errorf("local %v does not tell of %s: %+v", c.args, name, page)
+			}
+		}
+		for path, want := range map[string]int{"/healthz": http.StatusOK, "/metrics": http.StatusOK, "/debug/pprof/heap": http.StatusUnauthorized} {
+			if code, _ := get(t, admin, path); code != want {
+				t.Errorf("GET %s of local %v: %d, not %d", path, c.args, code, want)
+			}
+		}
+	}
 }

@@ -21,7 +21,8 @@ func (s *Stack) ServeAlone(ctx context.Context) error {
 }
 
 // admin is the part that serves this process's admin address, or none if no
-// address is set. The process is ready while all parts in ready are.
+// address is set. The process is ready while the stack answers and all parts in
+// ready are up.
 func (s *Stack) admin(ready ...probe.Part) ([]service.Part, error) {
 	addr := s.options.Process.AdminAddr
 	if addr == "" {
@@ -35,7 +36,7 @@ func (s *Stack) admin(ready ...probe.Part) ([]service.Part, error) {
 	}
 	s.options.Log.Info("admin address", zap.String("admin", admin.Addr()))
 	return []service.Part{{Name: "admin", Run: func(intake, _ context.Context) error {
-		own.Watch(intake, ready...)
+		own.Watch(intake, append(s.Fleet.Basics(), ready...)...)
 		return admin.Run(intake)
 	}}}, nil
 }

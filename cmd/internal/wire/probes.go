@@ -56,6 +56,9 @@ func (f *Fleet) reach() []probe.Part {
 	}
 }
 
+// Basics are what every fleet stands on: Redis, SQS and Lambda.
+func (f *Fleet) Basics() []probe.Part { return append(f.reach(), f.lambdaPart()) }
+
 func (f *Fleet) redisProbe() *redisprobe.Probe { return redisprobe.New(f.redis, f.Settings.Prefix) }
 
 // keepsPart tests that Redis evicts no key before its TTL. A process works without
