@@ -167,10 +167,16 @@ func get(t *testing.T, admin, path string) (code int, page string) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	return resp.StatusCode, answered(t, resp)
+}
+
+// answered is the body of an answer.
+func answered(t *testing.T, resp *http.Response) string {
+	t.Helper()
 	defer resp.Body.Close()
 	body, err := io.ReadAll(resp.Body)
 	if err != nil {
 		t.Fatal(err)
 	}
-	return resp.StatusCode, string(body)
+	return string(body)
 }

@@ -298,10 +298,5 @@ func openMetrics(t *testing.T, admin string) string {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer resp.Body.Close()
-	body, err := io.ReadAll(resp.Body)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return string(body)
+	return answered(t, resp)
 }
