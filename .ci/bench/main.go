@@ -30,7 +30,6 @@ import (
 	"time"
 
 	"github.com/scriptfleet/scriptfleet/pkg/fleettest/program"
-	"github.com/scriptfleet/scriptfleet/pkg/sandbox"
 )
 
 // measurement makes some of the figures.
@@ -79,7 +78,6 @@ func (b *bench) say(format string, args ...any) {
 }
 
 func main() {
-	sandbox.Main()
 	only := flag.String("only", "", "make only these `measurements`, separated by commas; none: write the documents anew")
 	write := flag.Bool("update", false, "write the figures to "+figuresFile+", BENCHMARKS.md and README.md")
 	asJSON := flag.Bool("json", false, "print the figures as JSON")

@@ -11,7 +11,6 @@ import (
 
 	"github.com/scriptfleet/scriptfleet/cmd/internal/wire"
 	"github.com/scriptfleet/scriptfleet/pkg/config"
-	"github.com/scriptfleet/scriptfleet/pkg/sandbox"
 )
 
 // commands are the subcommands; each has its own file.
@@ -54,7 +53,6 @@ type exitError struct {
 func (e exitError) Error() string { return fmt.Sprint(e.err) }
 
 func main() {
-	sandbox.Main()
 	os.Exit(execute(context.Background(), os.Args[1:]))
 }
 

@@ -11,7 +11,6 @@ import (
 
 	"github.com/scriptfleet/scriptfleet/cmd/internal/wire"
 	"github.com/scriptfleet/scriptfleet/pkg/config"
-	"github.com/scriptfleet/scriptfleet/pkg/sandbox"
 )
 
 type settings struct {
@@ -22,7 +21,6 @@ type settings struct {
 }
 
 func main() {
-	sandbox.Main() // layer builds run in sandboxes
 	var s settings
 	if _, err := config.Parse(&s, os.Args[1:], os.Stdout, os.Exit, append(config.Options("worker", description), kong.Vars{"version": wire.Version("worker")})...); err != nil {
 		fail(2, err)

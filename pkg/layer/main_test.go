@@ -4,11 +4,8 @@ import (
 	"testing"
 
 	"go.uber.org/goleak"
-
-	"github.com/scriptfleet/scriptfleet/pkg/sandbox"
 )
 
 func TestMain(m *testing.M) {
-	sandbox.Main()
 	goleak.VerifyTestMain(m)
 }

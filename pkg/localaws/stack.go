@@ -52,8 +52,7 @@ type Stack struct {
 
 // Start starts the stack with its queues, bucket and roles. When it returns,
 // all services can be called; the first calls to Lambda may wait until the
-// machine's interpreters are found (see Ready). The caller must call Close. The
-// program must call sandbox.Main first.
+// machine's interpreters are found (see Ready). The caller must call Close.
 func Start(ctx context.Context, cfg Config) (*Stack, error) {
 	cfg = cfg.withDefaults()
 	if err := cfg.check(); err != nil {

@@ -20,11 +20,9 @@ import (
 
 	"github.com/scriptfleet/scriptfleet/pkg/fleettest/wait"
 	"github.com/scriptfleet/scriptfleet/pkg/localaws"
-	"github.com/scriptfleet/scriptfleet/pkg/sandbox"
 )
 
 func TestMain(m *testing.M) {
-	sandbox.Main()
 	goleak.VerifyTestMain(m)
 }
 

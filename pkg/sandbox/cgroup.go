@@ -16,6 +16,8 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/scriptfleet/scriptfleet/pkg/sandbox/inside"
 )
 
 // group is the memory cgroup of one sandbox.
@@ -86,13 +88,13 @@ func newGroup(version int) (*group, error) {
 	_, parent := cgroupParent()
 	g := &group{version: version, dir: filepath.Join(parent, fmt.Sprintf("%s%d-%d", groupPrefix, os.Getpid(), groupCount.Add(1)))}
 	if err := os.Mkdir(g.dir, 0o755); err != nil {
-		return nil, &startError{wallCgroup, err.Error()}
+		return nil, &inside.StartError{Wall: inside.WallCgroup, Text: err.Error()}
 	}
 	if version == 2 {
 		var err error
 		if g.self, err = os.Open(g.dir); err != nil {
 			g.remove()
-			return nil, &startError{wallCgroup, err.Error()}
+			return nil, &inside.StartError{Wall: inside.WallCgroup, Text: err.Error()}
 		}
 	}
 	return g, nil
@@ -108,7 +110,7 @@ func (g *group) bound(memory, beside int64) error {
 		memory += beside
 	}
 	if err := g.limit(memory); err != nil {
-		return &startError{wallCgroup, err.Error()}
+		return &inside.StartError{Wall: inside.WallCgroup, Text: err.Error()}
 	}
 	return nil
 }
@@ -171,7 +173,7 @@ func (g *group) killedSome() bool {
 // members are the pids in the group, the init's included. The file is opened each
 // time: in version 1 a second read of an open one may be a second old.
 func (g *group) members() []int {
-	data, err := readKernel(g.dir + "/cgroup.procs")
+	data, err := inside.ReadKernel(g.dir + "/cgroup.procs")
 	if err != nil {
 		return nil
 	}

@@ -7,10 +7,9 @@ import (
 	"errors"
 	"fmt"
 	"slices"
-)
 
-// maxRest bounds a rest: the control socket must carry it in one message.
-const maxRest = 64 << 10
+	"github.com/scriptfleet/scriptfleet/pkg/sandbox/inside"
+)
 
 // Complete gives a process that was started with Spec.Open its remaining binds,
 // which must be read-only, and its limit of memory. When it returns, the host's
@@ -24,11 +23,11 @@ func (p *Process) Complete(binds []Bind, memoryBytes int64) error {
 	if err != nil {
 		return err
 	}
-	text, err := json.Marshal(rest{Binds: Spec{Binds: binds}.withDefaults().Binds, Data: data})
-	if err != nil || len(text) >= maxRest {
+	text, err := json.Marshal(inside.Rest{Binds: wire(Spec{Binds: binds}.withDefaults().Binds), Data: data})
+	if err != nil || len(text) >= inside.MaxRest {
 		return fmt.Errorf("complete sandbox: %d bytes of binds are too many: %w", len(text), err)
 	}
-	if _, err := p.control.Write(append([]byte{cmdRest}, text...)); err != nil {
+	if _, err := p.control.Write(append([]byte{inside.CmdRest}, text...)); err != nil {
 		return ErrGone
 	}
 	select {

@@ -21,6 +21,7 @@ import (
 	"github.com/scriptfleet/scriptfleet/pkg/fleettest/process"
 	"github.com/scriptfleet/scriptfleet/pkg/fleettest/wait"
 	"github.com/scriptfleet/scriptfleet/pkg/panics"
+	"github.com/scriptfleet/scriptfleet/pkg/sandbox/inside"
 )
 
 // escape leaves processes that are hard to kill: in other sessions, ignoring
@@ -216,8 +217,8 @@ func TestFreezeLetsNoChainOfForksGoOn(t *testing.T) {
 			}
 			for range 20 { // its remaining processes are stopped
 				for _, pid := range process.Marked("cmdline", marker) {
-					if status, err := readStatus(pid); err == nil && !strings.ContainsRune("TZX", rune(status.state)) {
-						t.Errorf("%d is in state %c", pid, status.state)
+					if status, err := inside.ReadStatus(pid); err == nil && !strings.ContainsRune("TZX", rune(status.State)) {
+						t.Errorf("%d is in state %c", pid, status.State)
 					}
 				}
 			}
@@ -227,7 +228,7 @@ func TestFreezeLetsNoChainOfForksGoOn(t *testing.T) {
 
 func TestKillingGivesUpOnWhatBeginsAgainAndAgain(t *testing.T) {
 	began := 0
-	ended := killWhile(func() []int {
+	ended := inside.KillWhile(func() []int {
 		began++
 		cmd := exec.Command("/bin/sleep", "60")
 		if err := cmd.Start(); err != nil {

@@ -7,41 +7,9 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"strings"
 	"sync"
-)
 
-// Report tells which walls this machine supports.
-type Report struct {
-	Root             bool // started by root: each sandbox runs under its own uid
-	UserNamespace    bool
-	PIDNamespace     bool // descendants can neither survive a kill nor see the host's processes
-	MountNamespace   bool // its own root, by pivot_root
-	Proc             bool // its own /proc
-	IPCNamespace     bool
-	NetworkNamespace bool // used if Spec.Network is false
-	Landlock         int  // ABI version; 0: none
-	Seccomp          bool
-	Rlimits          bool
-	MemoryCgroup     int // 1 or 2; 0: none, and the limit is per process by rlimit
-
-	// Failures are the reasons for missing walls, for the operator.
-	Failures []string
-}
-
-// wall names a step of the set-up that can fail.
-type wall string
-
-const (
-	wallClone    wall = "namespaces"
-	wallMount    wall = "mounts"
-	wallProc     wall = "private /proc"
-	wallLoopback wall = "network namespace"
-	wallRlimits  wall = "rlimits"
-	wallLandlock wall = "landlock"
-	wallSeccomp  wall = "seccomp"
-	wallCgroup   wall = "cgroup memory"
-	wallExec     wall = "exec" // not a wall: the program itself could not be started
+	"github.com/scriptfleet/scriptfleet/pkg/sandbox/inside"
 )
 
 // Probe finds out, once per process, which walls this machine supports: it
@@ -56,7 +24,7 @@ func everything() Report {
 	return Report{
 		Root:          os.Geteuid() == 0,
 		UserNamespace: true, PIDNamespace: true, MountNamespace: true, Proc: true, IPCNamespace: true, NetworkNamespace: true,
-		Landlock: landlockABI(), Seccomp: seccompArch != 0, Rlimits: true,
+		Landlock: inside.LandlockABI(), Seccomp: inside.SeccompArch != 0, Rlimits: true,
 		MemoryCgroup: cgroupVersion(),
 	}
 }
@@ -68,8 +36,8 @@ func probe(r Report) Report {
 			return r
 		}
 		r.Failures = append(r.Failures, err.Error())
-		var failed *startError
-		if !errors.As(err, &failed) || !r.without(r.culprit(failed.wall)) {
+		var failed *inside.StartError
+		if !errors.As(err, &failed) || !without(&r, culprit(r, failed.Wall)) {
 			return Report{Root: r.Root, Failures: r.Failures}
 		}
 	}
@@ -78,47 +46,47 @@ func probe(r Report) Report {
 
 // culprit decides whether a failed clone was refused for a namespace or for the
 // version 2 cgroup in which the process should start.
-func (r *Report) culprit(w wall) wall {
-	if w != wallClone || r.MemoryCgroup != 2 {
+func culprit(r Report, w inside.Wall) inside.Wall {
+	if w != inside.WallClone || r.MemoryCgroup != 2 {
 		return w
 	}
-	other := *r
+	other := r
 	other.MemoryCgroup = 0
-	var failed *startError
-	if errors.As(try(other), &failed) && failed.wall == wallClone {
-		return wallClone
+	var failed *inside.StartError
+	if errors.As(try(other), &failed) && failed.Wall == inside.WallClone {
+		return inside.WallClone
 	}
-	return wallCgroup
+	return inside.WallCgroup
 }
 
 // without removes a failed wall and the walls that need it. It returns false if
 // nothing is left to remove.
-func (r *Report) without(w wall) bool {
+func without(r *Report, w inside.Wall) bool {
 	before := *r
 	switch w {
-	case wallClone:
-		r.withoutNamespace()
-	case wallMount:
+	case inside.WallClone:
+		withoutNamespace(r)
+	case inside.WallMount:
 		r.MountNamespace, r.Proc = false, false
-	case wallProc:
+	case inside.WallProc:
 		r.Proc = false
-	case wallLoopback:
+	case inside.WallLoopback:
 		r.NetworkNamespace = false
-	case wallRlimits:
+	case inside.WallRlimits:
 		r.Rlimits = false
-	case wallLandlock:
+	case inside.WallLandlock:
 		r.Landlock = 0
-	case wallSeccomp:
+	case inside.WallSeccomp:
 		r.Seccomp = false
-	case wallCgroup:
+	case inside.WallCgroup:
 		r.MemoryCgroup = 0
 	}
-	return before.layers() != r.layers()
+	return !before.Same(*r)
 }
 
 // withoutNamespace removes one namespace: the kernel does not tell which one it
 // refused. Without a user namespace, only root can have the others.
-func (r *Report) withoutNamespace() {
+func withoutNamespace(r *Report) {
 	switch {
 	case r.UserNamespace && r.Root:
 		r.UserNamespace = false
@@ -148,54 +116,4 @@ func try(r Report) error {
 		return fmt.Errorf("probe sandbox: %s ended with %d %s", path, exit.Code, exit.Signal)
 	}
 	return nil
-}
-
-// layer is one wall in the words of Report.String.
-type layer struct {
-	name string
-	on   bool
-}
-
-func (r Report) layers() string { return fmt.Sprint(r.list(), r.Landlock, r.MemoryCgroup) }
-
-func (r Report) list() []layer {
-	return []layer{
-		{"own uid", r.Root || r.UserNamespace}, {"user ns", r.UserNamespace}, {"pid ns", r.PIDNamespace},
-		{"mount ns", r.MountNamespace}, {"private /proc", r.Proc}, {"ipc ns", r.IPCNamespace}, {"net ns", r.NetworkNamespace},
-		{"landlock", r.Landlock > 0}, {"seccomp", r.Seccomp}, {"rlimits", r.Rlimits}, {"cgroup memory", r.MemoryCgroup > 0},
-	}
-}
-
-func (r Report) missing() []string {
-	var names []string
-	for _, l := range r.list() {
-		if !l.on {
-			names = append(names, l.name)
-		}
-	}
-	return names
-}
-
-// String is one line: the walls that are on, then those that are missing.
-func (r Report) String() string {
-	var on []string
-	for _, l := range r.list() {
-		switch {
-		case !l.on:
-		case l.name == "landlock":
-			on = append(on, fmt.Sprintf("landlock (ABI %d)", r.Landlock))
-		case l.name == "cgroup memory":
-			on = append(on, fmt.Sprintf("cgroup memory (v%d)", r.MemoryCgroup))
-		default:
-			on = append(on, l.name)
-		}
-	}
-	text := "sandbox: " + strings.Join(on, ", ")
-	if len(on) == 0 {
-		text = "sandbox: none"
-	}
-	if missing := r.missing(); len(missing) > 0 {
-		text += "; missing: " + strings.Join(missing, ", ")
-	}
-	return text
 }

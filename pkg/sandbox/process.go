@@ -16,6 +16,7 @@ import (
 	"time"
 
 	"github.com/scriptfleet/scriptfleet/pkg/panics"
+	"github.com/scriptfleet/scriptfleet/pkg/sandbox/inside"
 )
 
 // Process is a started process and all its descendants.
@@ -37,10 +38,10 @@ type Process struct {
 	exit      Exit
 	killed    sync.Once
 
-	status  *kernelFile // of main; nil while main is
-	warden  *warden     // nil if the group's own limit is enough
-	halted  atomic.Bool // it is frozen
-	overran atomic.Bool // the warden killed it for its memory
+	status  *inside.KernelFile // of main; nil while main is
+	warden  *warden            // nil if the group's own limit is enough
+	halted  atomic.Bool        // it is frozen
+	overran atomic.Bool        // the warden killed it for its memory
 
 	fault    atomic.Pointer[panics.Error] // the first panic of a watcher
 	panicked func(*panics.Error)
@@ -103,7 +104,7 @@ func (p *Process) launch(s Spec) error {
 // command starts the init.
 func (p *Process) command(network bool) *exec.Cmd {
 	return &exec.Cmd{
-		Path: "/proc/self/exe", Args: []string{initName},
+		Path: "/proc/self/exe", Args: []string{inside.Name},
 		Env:         []string{"GOMAXPROCS=1", "GOTRACEBACK=none"},
 		SysProcAttr: attributes(p.walls, network, p.uid),
 		WaitDelay:   2 * time.Second,
@@ -123,12 +124,12 @@ func (p *Process) begin(extra ...*os.File) error {
 		p.group.enterOnClone(p.cmd.SysProcAttr)
 	}
 	if err := p.cmd.Start(); err != nil {
-		return &startError{wallClone, err.Error()}
+		return &inside.StartError{Wall: inside.WallClone, Text: err.Error()}
 	}
 	if p.group != nil {
 		if err := p.group.add(p.cmd.Process.Pid); err != nil {
 			p.abandon()
-			return &startError{wallCgroup, err.Error()}
+			return &inside.StartError{Wall: inside.WallCgroup, Text: err.Error()}
 		}
 	}
 	return nil
@@ -143,7 +144,7 @@ func (p *Process) instruct(s Spec, files ...*os.File) error {
 		return err
 	}
 	text, err := json.Marshal(pl)
-	if err != nil || len(text) > maxPlan {
+	if err != nil || len(text) > inside.MaxPlan {
 		p.abandon()
 		return fmt.Errorf("start sandbox: arguments and environment are too large (%d bytes): %w", len(text), err)
 	}
@@ -160,14 +161,14 @@ func (p *Process) makeGroup() (err error) {
 }
 
 // prepare makes the sandbox's directories on the host and limits its group.
-func (p *Process) prepare(s Spec) (plan, error) {
-	pl := plan{Walls: p.walls, Spec: wireSpec{
-		Path: s.Path, Args: s.Args, Env: s.Env, Dir: s.Dir, Binds: s.Binds, Network: s.Network,
+func (p *Process) prepare(s Spec) (inside.Plan, error) {
+	pl := inside.Plan{Walls: p.walls, Spec: inside.Spec{
+		Path: s.Path, Args: s.Args, Env: s.Env, Dir: s.Dir, Binds: wire(s.Binds), Network: s.Network,
 		MaxProcesses: s.MaxProcesses, MaxFileBytes: s.MaxFileBytes, MaxOpenFiles: s.MaxOpenFiles,
 		TmpBytes: s.TmpBytes, ExtraFiles: len(s.ExtraFiles), Open: s.Open,
 	}}
 	if p.walls.Root {
-		pl.UID = insideUID
+		pl.UID = inside.UID
 		if !p.walls.UserNamespace {
 			pl.UID = p.uid
 		}
@@ -200,7 +201,7 @@ func (p *Process) limitMemory(bytes int64) (data int64, err error) {
 	case p.group == nil:
 		return bytes, nil
 	}
-	return 0, p.group.bound(bytes+initBytes, p.beside())
+	return 0, p.group.bound(bytes+inside.Bytes, p.beside())
 }
 
 // beside is the part of /tmp that counts towards the group's limit, in bytes:
@@ -242,16 +243,16 @@ func (p *Process) guarded(watch func()) {
 
 // watch waits until the init has ended.
 func (p *Process) watch(started chan<- error) {
-	var last event
+	var last inside.Event
 	p.guarded(func() { p.readEvents(started, &last) })
 	err := p.cmd.Wait()
 	p.exit = p.judge(last, err)
 	if p.main != nil {
 		_ = p.main.Release()
-		p.status.close()
+		p.status.Close()
 	}
 	if last.Failure != "" {
-		started <- &startError{last.Wall, last.Failure}
+		started <- &inside.StartError{Wall: last.Wall, Text: last.Failure}
 	} else if !last.Exited {
 		select {
 		case started <- fmt.Errorf("start sandbox: init ended: %w", errors.Join(err, os.ErrProcessDone)):
@@ -263,7 +264,7 @@ func (p *Process) watch(started chan<- error) {
 }
 
 // readEvents reads the init's events until it has ended.
-func (p *Process) readEvents(started chan<- error, last *event) {
+func (p *Process) readEvents(started chan<- error, last *inside.Event) {
 	for {
 		e, err := readEvent(p.control)
 		if err != nil {
@@ -274,7 +275,7 @@ func (p *Process) readEvents(started chan<- error, last *event) {
 			p.findMain()
 			started <- nil
 		case e.Completed && e.Failure != "":
-			p.completed <- &startError{wallMount, e.Failure}
+			p.completed <- &inside.StartError{Wall: inside.WallMount, Text: e.Failure}
 		case e.Completed:
 			p.completed <- nil
 		case e.Frozen:
@@ -285,9 +286,9 @@ func (p *Process) readEvents(started chan<- error, last *event) {
 	}
 }
 
-// judge makes an Exit of the init's last event. Without one, the init was
+// judge makes an Exit of the init's last inside.Event. Without one, the init was
 // killed.
-func (p *Process) judge(last event, err error) Exit {
+func (p *Process) judge(last inside.Event, err error) Exit {
 	exit := Exit{Code: -1, Signal: syscall.SIGKILL.String()}
 	if last.Exited {
 		exit = Exit{Code: last.Code, PeakMemory: last.Peak}
@@ -304,7 +305,7 @@ func (p *Process) judge(last event, err error) Exit {
 	if p.group != nil {
 		exit.OutOfMemory = p.overran.Load() || p.group.killedSome()
 		if exit.PeakMemory == 0 {
-			exit.PeakMemory = min(max(0, p.group.peak()-initBytes), p.memory.Load()) // includes files in /tmp
+			exit.PeakMemory = min(max(0, p.group.peak()-inside.Bytes), p.memory.Load()) // includes files in /tmp
 		}
 	}
 	return exit
@@ -349,7 +350,7 @@ func (p *Process) Kill() {
 		}
 		// Without a PID namespace only the init can find its descendants, and
 		// they would survive the init's end.
-		_, _ = p.control.Write([]byte{cmdKill})
+		_, _ = p.control.Write([]byte{inside.CmdKill})
 		select {
 		case <-p.gone:
 		case <-time.After(5 * time.Second):
@@ -361,9 +362,8 @@ func (p *Process) Kill() {
 }
 
 const (
-	insideUID = 1000          // the process's uid inside
-	firstUID  = 1_610_612_736 // first of a range of host uids that no system assigns
-	uidBits   = 24
+	firstUID = 1_610_612_736 // first of a range of host uids that no system assigns
+	uidBits  = 24
 )
 
 var nextUID atomic.Uint32

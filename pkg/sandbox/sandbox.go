@@ -40,8 +40,8 @@
 //
 // # How it starts
 //
-// The program starts itself again as PID 1 of the new namespaces ([Main]). That
-// init makes the root, applies the walls to one locked thread, starts the
+// The program starts itself again as PID 1 of the new namespaces (package
+// inside, which takes over before main). That init makes the root, applies the walls to one locked thread, starts the
 // process from that thread, reaps ended processes, and answers its starter over
 // a socket: freeze, thaw, exit. A process that is started with Spec.Open may wait
 // for its last binds; until then the host's root is mounted where the init alone
@@ -55,20 +55,11 @@ import (
 	"path/filepath"
 
 	"github.com/scriptfleet/scriptfleet/pkg/panics"
+	"github.com/scriptfleet/scriptfleet/pkg/sandbox/inside"
 )
 
-// Main must be the first call of main, and of TestMain, in every program that
-// starts sandboxes. A sandbox starts as this same program: in that child
-// process Main sets up the walls and never returns. In any other process it
-// returns at once.
-func Main() {
-	if len(os.Args) == 1 && os.Args[0] == initName {
-		runInit()
-	}
-}
-
-// initName is the program name (argv[0]) of such a child process.
-const initName = "scriptfleet-sandbox"
+// Report tells which walls this machine supports.
+type Report = inside.Report
 
 // Bind makes a directory or file of the host visible inside.
 type Bind struct {
@@ -88,6 +79,15 @@ func (b Bind) Path() string {
 		return b.Source
 	}
 	return b.Target
+}
+
+// wire are binds as the init gets them.
+func wire(binds []Bind) []inside.Bind {
+	all := make([]inside.Bind, len(binds))
+	for n, b := range binds {
+		all[n] = inside.Bind(b)
+	}
+	return all
 }
 
 // Spec describes a process: what to start, what it sees, and its limits. A

@@ -21,7 +21,6 @@ import (
 )
 
 func TestMain(m *testing.M) {
-	Main()
 	if marker := os.Getenv("SANDBOX_STARTER"); marker != "" {
 		startAndHang(marker)
 	}

@@ -10,6 +10,8 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"github.com/scriptfleet/scriptfleet/pkg/sandbox/inside"
 )
 
 // Spares are inits that wait for their plan. A start with a spare saves the start
@@ -116,7 +118,7 @@ func filesOf(spec Spec) ([]*os.File, bool) {
 	out, isFile := spec.Stdout.(*os.File)
 	errs, isFileToo := spec.Stderr.(*os.File)
 	writable := slices.ContainsFunc(spec.Binds, func(b Bind) bool { return b.Writable })
-	fits := isFile && isFileToo && spec.Stdin == nil && spec.Network && spec.MemoryBytes > 0 && !writable && len(spec.ExtraFiles) <= maxFiles-2
+	fits := isFile && isFileToo && spec.Stdin == nil && spec.Network && spec.MemoryBytes > 0 && !writable && len(spec.ExtraFiles) <= inside.MaxFiles-2
 	return append([]*os.File{out, errs}, spec.ExtraFiles...), fits
 }
 

@@ -8,6 +8,8 @@ import (
 	"sync/atomic"
 	"syscall"
 	"time"
+
+	"github.com/scriptfleet/scriptfleet/pkg/sandbox/inside"
 )
 
 // wardenEvery is the interval at which a running sandbox's memory is measured.
@@ -30,7 +32,7 @@ func (p *Process) beginWarden() {
 	if p.group == nil || !p.group.watched {
 		return
 	}
-	w := &warden{limit: p.memory.Load() + initBytes}
+	w := &warden{limit: p.memory.Load() + inside.Bytes}
 	w.timer = time.AfterFunc(time.Hour, func() { p.guarded(func() { p.watchMemory(w) }) })
 	w.timer.Reset(wardenEvery)
 	p.warden = w
@@ -67,8 +69,8 @@ func (p *Process) wakeWarden() {
 func (p *Process) killLargest() {
 	largest, most := 0, int64(-1)
 	for _, pid := range p.members() {
-		if status, err := readStatus(pid); err == nil && pid != p.cmd.Process.Pid && status.resident > most {
-			largest, most = pid, status.resident
+		if status, err := inside.ReadStatus(pid); err == nil && pid != p.cmd.Process.Pid && status.Resident > most {
+			largest, most = pid, status.Resident
 		}
 	}
 	if largest != 0 {
@@ -82,7 +84,7 @@ func (g *group) charged() int64 {
 	if g.version == 2 {
 		file = "memory.current"
 	}
-	data, err := readKernel(g.dir + "/" + file)
+	data, err := inside.ReadKernel(g.dir + "/" + file)
 	if err != nil {
 		return 0
 	}
@@ -97,10 +99,10 @@ func (g *group) anonymous() (n int64, ok bool) {
 	if g.version == 2 {
 		field = "\nanon "
 	}
-	data, err := readKernel(g.dir + "/memory.stat")
+	data, err := inside.ReadKernel(g.dir + "/memory.stat")
 	data = append([]byte{'\n'}, data...)
 	if err != nil || !bytes.Contains(data, []byte(field)) {
 		return 0, false
 	}
-	return number(data, field), true
+	return inside.Number(data, field), true
 }

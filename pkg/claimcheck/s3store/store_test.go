@@ -25,11 +25,9 @@ import (
 	"github.com/scriptfleet/scriptfleet/pkg/localaws"
 	"github.com/scriptfleet/scriptfleet/pkg/queue"
 	"github.com/scriptfleet/scriptfleet/pkg/queue/sqsqueue"
-	"github.com/scriptfleet/scriptfleet/pkg/sandbox"
 )
 
 func TestMain(m *testing.M) {
-	sandbox.Main() // the embedded stack starts this binary to probe the sandbox
 	os.Exit(mototest.Run(m))
 }
 

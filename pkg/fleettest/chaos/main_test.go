@@ -9,7 +9,6 @@ import (
 	"time"
 
 	"github.com/scriptfleet/scriptfleet/pkg/fleettest/program"
-	"github.com/scriptfleet/scriptfleet/pkg/sandbox"
 )
 
 var (
@@ -33,7 +32,6 @@ func atATime() string {
 var bin, cache string
 
 func TestMain(m *testing.M) {
-	sandbox.Main()
 	flag.Parse()
 	os.Exit(runTests(m))
 }

@@ -5,7 +5,6 @@ import (
 	"flag"
 	"fmt"
 	"math"
-	"os"
 	"slices"
 	"strings"
 	"sync"
@@ -14,7 +13,6 @@ import (
 	"time"
 
 	"github.com/scriptfleet/scriptfleet/pkg/fleettest/wait"
-	"github.com/scriptfleet/scriptfleet/pkg/sandbox"
 	"github.com/scriptfleet/scriptfleet/pkg/tenant"
 )
 
@@ -23,11 +21,6 @@ var (
 	wall   = flag.Bool("wall", true, "measure with the real parts too, by the wall's clock")
 	filter = flag.String("measure", "", "measure only the lines whose name contains one of these, separated by commas")
 )
-
-func TestMain(m *testing.M) {
-	sandbox.Main()
-	os.Exit(m.Run())
-}
 
 // scenario is the behaviour of the flood.
 type scenario struct {

@@ -2,7 +2,6 @@ package refusals
 
 import (
 	"fmt"
-	"os"
 	"slices"
 	"strconv"
 	"strings"
@@ -13,14 +12,7 @@ import (
 
 	"github.com/scriptfleet/scriptfleet/pkg/localaws/lambda"
 	"github.com/scriptfleet/scriptfleet/pkg/run"
-	"github.com/scriptfleet/scriptfleet/pkg/sandbox"
 )
-
-// TestMain lets the embedded Lambda start its sandboxes from this binary.
-func TestMain(m *testing.M) {
-	sandbox.Main()
-	os.Exit(m.Run())
-}
 
 // fate is the outcome of a run whose first invocation failed with an error.
 type fate struct {

@@ -9,8 +9,7 @@ import (
 	"github.com/scriptfleet/scriptfleet/pkg/localaws"
 )
 
-// Start starts a stack that ends with the test. If functions are invoked,
-// TestMain must call sandbox.Main.
+// Start starts a stack that ends with the test.
 func Start(t testing.TB, cfg localaws.Config) *localaws.Stack {
 	t.Helper()
 	s, err := localaws.Start(t.Context(), cfg)

@@ -16,7 +16,6 @@ import (
 	"github.com/scriptfleet/scriptfleet/pkg/fleettest/process"
 	"github.com/scriptfleet/scriptfleet/pkg/fleettest/program"
 	"github.com/scriptfleet/scriptfleet/pkg/fleettest/wait"
-	"github.com/scriptfleet/scriptfleet/pkg/sandbox"
 )
 
 // tenantA attacks, tenantB is attacked. A's name is a prefix of B's.
@@ -50,7 +49,6 @@ var fleet struct {
 }
 
 func TestMain(m *testing.M) {
-	sandbox.Main() // the tests ask which walls this machine supports
 	os.Exit(runTests(m))
 }
 

@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"errors"
 	"net/http/httptest"
-	"os"
 	"strings"
 	"testing"
 	"time"
@@ -15,14 +14,7 @@ import (
 	"github.com/scriptfleet/scriptfleet/pkg/interpreter"
 	"github.com/scriptfleet/scriptfleet/pkg/localaws/lambda"
 	"github.com/scriptfleet/scriptfleet/pkg/run"
-	"github.com/scriptfleet/scriptfleet/pkg/sandbox"
 )
-
-// TestMain lets the embedded Lambda start its sandboxes from this binary.
-func TestMain(m *testing.M) {
-	sandbox.Main()
-	os.Exit(m.Run())
-}
 
 // embedded is the embedded Lambda, and Functions that call it.
 func embedded(t *testing.T, pending time.Duration) *Functions {

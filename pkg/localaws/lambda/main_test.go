@@ -18,11 +18,9 @@ import (
 
 	"github.com/scriptfleet/scriptfleet/pkg/fleettest/wait"
 	"github.com/scriptfleet/scriptfleet/pkg/interpreter"
-	"github.com/scriptfleet/scriptfleet/pkg/sandbox"
 )
 
 func TestMain(m *testing.M) {
-	sandbox.Main()
 	if dir := os.Getenv("LAMBDA_SERVE"); dir != "" {
 		serveUntilKilled(dir)
 	}

@@ -16,11 +16,9 @@ import (
 	"github.com/scriptfleet/scriptfleet/pkg/registry/registrytest"
 	"github.com/scriptfleet/scriptfleet/pkg/registry/s3registry"
 	"github.com/scriptfleet/scriptfleet/pkg/run"
-	"github.com/scriptfleet/scriptfleet/pkg/sandbox"
 )
 
 func TestMain(m *testing.M) {
-	sandbox.Main() // the embedded stack starts this binary to probe the sandbox
 	os.Exit(mototest.Run(m))
 }
 

@@ -1,6 +1,6 @@
 //go:build linux
 
-package sandbox
+package inside
 
 import (
 	"fmt"
@@ -9,8 +9,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// landlockABI is the kernel's version of Landlock, or 0 without it.
-func landlockABI() int {
+// LandlockABI is the kernel's version of Landlock, or 0 without it.
+func LandlockABI() int {
 	abi, _, errno := unix.Syscall(unix.SYS_LANDLOCK_CREATE_RULESET, 0, 0, unix.LANDLOCK_CREATE_RULESET_VERSION)
 	if errno != 0 {
 		return 0
@@ -41,7 +41,7 @@ func landlockHandled(abi int) uint64 {
 
 // landlock restricts this thread to reading the sandbox's paths and writing its
 // own. Without a root of its own, only this protects the host's files.
-func (pl *plan) landlock() error {
+func (pl *Plan) landlock() error {
 	abi := pl.Walls.Landlock
 	if abi == 0 {
 		return nil
@@ -78,7 +78,7 @@ func (pl *plan) landlock() error {
 }
 
 // landlockPaths maps paths to the rights below them.
-func (pl *plan) landlockPaths() map[string]uint64 {
+func (pl *Plan) landlockPaths() map[string]uint64 {
 	const all = ^uint64(0)
 	paths := map[string]uint64{}
 	if pl.Walls.MountNamespace {

@@ -1,6 +1,6 @@
 //go:build linux
 
-package sandbox
+package inside
 
 import (
 	"fmt"
@@ -42,7 +42,7 @@ const (
 )
 
 // filter applies the seccomp filter to this thread; the process inherits it.
-func (pl *plan) filter() error {
+func (pl *Plan) filter() error {
 	if !pl.Walls.Seccomp {
 		return nil
 	}
@@ -75,7 +75,7 @@ func seccompProgram(protect int) []unix.SockFilter {
 	eperm := answer(unix.SECCOMP_RET_ERRNO | uint32(unix.EPERM))
 	program := []unix.SockFilter{
 		// Other architectures have other call numbers: kill the process.
-		load(dataArch), jump(unix.BPF_JEQ, seccompArch, 1, 0), answer(unix.SECCOMP_RET_KILL_PROCESS),
+		load(dataArch), jump(unix.BPF_JEQ, SeccompArch, 1, 0), answer(unix.SECCOMP_RET_KILL_PROCESS),
 		load(dataNumber),
 		// The x32 numbers of amd64 are the same calls again.
 		jump(unix.BPF_JGE, 0x40000000, 0, 1), eperm,

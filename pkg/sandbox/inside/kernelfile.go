@@ -1,6 +1,6 @@
 //go:build linux
 
-package sandbox
+package inside
 
 import (
 	"os"
@@ -10,24 +10,25 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// kernelFile is an open file of the kernel that is read again and again. Its
+// KernelFile is an open file of the kernel that is read again and again. Its
 // methods may be called concurrently.
-type kernelFile struct {
+type KernelFile struct {
 	mu  sync.Mutex
 	fd  int // -1: closed
 	buf []byte
 }
 
-func openKernel(path string) (*kernelFile, error) {
+// OpenKernel opens a file of the kernel.
+func OpenKernel(path string) (*KernelFile, error) {
 	fd, err := unix.Open(path, unix.O_RDONLY|unix.O_CLOEXEC, 0)
 	if err != nil {
 		return nil, err
 	}
-	return &kernelFile{fd: fd, buf: make([]byte, 4096)}, nil
+	return &KernelFile{fd: fd, buf: make([]byte, 4096)}, nil
 }
 
-// read calls use with the contents, which are valid during the call.
-func (f *kernelFile) read(use func([]byte)) error {
+// Read calls use with the contents, which are valid during the call.
+func (f *KernelFile) Read(use func([]byte)) error {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	if f.fd < 0 {
@@ -52,7 +53,8 @@ func (f *kernelFile) read(use func([]byte)) error {
 	}
 }
 
-func (f *kernelFile) close() {
+// Close may be called more than once.
+func (f *KernelFile) Close() {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	if f.fd >= 0 {
@@ -61,16 +63,17 @@ func (f *kernelFile) close() {
 	}
 }
 
-// readKernel reads a file of the kernel by three system calls; os.ReadFile makes
+// ReadKernel reads a file of the kernel by three system calls; os.ReadFile makes
 // eight, and both Freeze and the warden read often.
-func readKernel(path string) (data []byte, err error) {
-	f, err := openKernel(path)
+func ReadKernel(path string) (data []byte, err error) {
+	f, err := OpenKernel(path)
 	if err != nil {
 		return nil, err
 	}
-	defer f.close()
-	err = f.read(func(b []byte) { data = b })
+	defer f.Close()
+	err = f.Read(func(b []byte) { data = b })
 	return data, err
 }
 
-func statusPath(pid int) string { return "/proc/" + strconv.Itoa(pid) + "/status" }
+// StatusPath is the path of a process's figures.
+func StatusPath(pid int) string { return "/proc/" + strconv.Itoa(pid) + "/status" }

@@ -1,6 +1,6 @@
 //go:build linux
 
-package sandbox
+package inside
 
 import (
 	"encoding/json"
@@ -18,16 +18,31 @@ import (
 )
 
 const (
+	// Name is the program name (argv[0]) of an init.
+	Name = "scriptfleet-sandbox"
+	// UID is the process's uid inside.
+	UID = 1000
+	// Bytes is added to the memory limit for the init itself.
+	Bytes = 16 << 20
+
 	controlFD = 3
 	firstFD   = 4 // the first of the caller's extra files
-
-	// initBytes is added to the memory limit for the init itself.
-	initBytes = 16 << 20
 )
 
-// runInit runs the init; it never returns. It exits by the system call, because
+// init runs before main, and before most packages are initialised: those of the
+// AWS SDK and of Prometheus would take ten times as long as the init needs. Go
+// initialises a package as soon as those that it imports are ready, in the order
+// of their paths; so this package must import little. A program that starts
+// sandboxes imports it, and needs no call for it.
+func init() {
+	if len(os.Args) == 1 && os.Args[0] == Name {
+		run()
+	}
+}
+
+// run runs the init; it never returns. It exits by the system call, because
 // os.Exit in a program with the race detector sleeps for 1 s.
-func runInit() {
+func run() {
 	runtime.LockOSThread() // the walls apply to this thread, and the process that it starts inherits them
 	signal.Notify(make(chan os.Signal, 1))
 	// Files that the starter inherited must not reach the process.
@@ -42,15 +57,15 @@ func runInit() {
 	}
 	pid, err := pl.start()
 	if err != nil {
-		var failed *startError
+		var failed *StartError
 		if !errors.As(err, &failed) {
-			failed = &startError{wallExec, err.Error()}
+			failed = &StartError{WallExec, err.Error()}
 		}
-		say(event{Wall: failed.wall, Failure: failed.text})
+		say(Event{Wall: failed.Wall, Failure: failed.Text})
 		unix.Exit(1)
 	}
 	letGo(pl.files)
-	say(event{Started: true})
+	say(Event{Started: true})
 	k := keeper{main: pid, blind: pl.Walls.PIDNamespace && !pl.Walls.Proc}
 	go k.serve()
 	go k.reap()
@@ -59,8 +74,8 @@ func runInit() {
 
 // readPlan waits for the plan. The process's files come with it, or lie where
 // the init was started with them.
-func readPlan() (plan, error) {
-	var pl plan
+func readPlan() (Plan, error) {
+	var pl Plan
 	text, files, err := receive(controlFD)
 	if err != nil {
 		return pl, err
@@ -79,29 +94,29 @@ func readPlan() (plan, error) {
 
 // start sets up the walls from the outermost to the innermost and then starts
 // the process.
-func (pl *plan) start() (pid int, err error) {
+func (pl *Plan) start() (pid int, err error) {
 	if !pl.Walls.PIDNamespace {
 		_ = unix.Prctl(unix.PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
 	}
 	steps := []struct {
-		wall wall
-		do   func(*plan) error
+		wall Wall
+		do   func(*Plan) error
 	}{
-		{wallMount, (*plan).makeRoot},
-		{wallLoopback, (*plan).raiseLoopback},
-		{wallRlimits, (*plan).limit},
-		{wallExec, (*plan).dropBounding},
-		{wallLandlock, (*plan).landlock},
-		{wallExec, (*plan).dropCapabilities},
-		{wallSeccomp, (*plan).filter},
+		{WallMount, (*Plan).makeRoot},
+		{WallLoopback, (*Plan).raiseLoopback},
+		{WallRlimits, (*Plan).limit},
+		{WallExec, (*Plan).dropBounding},
+		{WallLandlock, (*Plan).landlock},
+		{WallExec, (*Plan).dropCapabilities},
+		{WallSeccomp, (*Plan).filter},
 	}
 	for _, s := range steps {
 		if err := s.do(pl); err != nil {
-			var failed *startError
+			var failed *StartError
 			if errors.As(err, &failed) {
 				return 0, err
 			}
-			return 0, &startError{s.wall, err.Error()}
+			return 0, &StartError{s.wall, err.Error()}
 		}
 	}
 	return pl.exec()
@@ -109,7 +124,7 @@ func (pl *plan) start() (pid int, err error) {
 
 // exec starts the process from this thread, so that it inherits the thread's
 // walls.
-func (pl *plan) exec() (int, error) {
+func (pl *Plan) exec() (int, error) {
 	files := make([]uintptr, len(pl.files))
 	for n, fd := range pl.files {
 		files[n] = uintptr(fd)
@@ -161,7 +176,7 @@ func letGo(files []int) {
 	}
 }
 
-func say(e event) {
+func say(e Event) {
 	text, _ := json.Marshal(e)
 	_, _ = unix.Write(controlFD, text)
 }
@@ -176,30 +191,30 @@ type keeper struct {
 // kill, everything in the sandbox ends. It runs on a thread without walls, so it
 // can still mount.
 func (k keeper) serve() {
-	buf := make([]byte, maxRest)
+	buf := make([]byte, MaxRest)
 	var kept []int
 	for {
 		n, err := unix.Read(controlFD, buf)
 		switch {
 		case errors.Is(err, unix.EINTR):
-		case err != nil || n == 0 || buf[0] == cmdKill:
+		case err != nil || n == 0 || buf[0] == CmdKill:
 			k.killAll()
 			unix.Exit(1)
-		case buf[0] == cmdKeep:
-			kept = childrenOf(k.main, descendants(os.Getpid()))
-		case buf[0] == cmdFreeze:
+		case buf[0] == CmdKeep:
+			kept = ChildrenOf(k.main, Descendants(os.Getpid()))
+		case buf[0] == CmdFreeze:
 			_ = unix.Kill(k.main, unix.SIGSTOP)
-			spared := append(childrenOf(k.main, slices.Clone(kept)), k.main)
+			spared := append(ChildrenOf(k.main, slices.Clone(kept)), k.main)
 			if !k.killAll(spared...) { // the starter then learns that all are gone
 				k.killAll()
 				unix.Exit(1)
 			}
-			status, _ := readStatus(k.main)
-			say(event{Frozen: true, Peak: status.peak})
-		case buf[0] == cmdThaw:
+			status, _ := ReadStatus(k.main)
+			say(Event{Frozen: true, Peak: status.Peak})
+		case buf[0] == CmdThaw:
 			_ = unix.Kill(k.main, unix.SIGCONT)
-		case buf[0] == cmdRest:
-			e := event{Completed: true}
+		case buf[0] == CmdRest:
+			e := Event{Completed: true}
 			if err := k.complete(buf[1:n]); err != nil {
 				e.Failure = err.Error()
 			}
@@ -209,7 +224,7 @@ func (k keeper) serve() {
 }
 
 func (k keeper) complete(text []byte) error {
-	var r rest
+	var r Rest
 	if err := json.Unmarshal(text, &r); err != nil {
 		return err
 	}
@@ -230,7 +245,7 @@ func (k keeper) reap() {
 		if pid != k.main || err != nil {
 			continue
 		}
-		e := event{Exited: true, Code: status.ExitStatus(), Peak: usage.Maxrss << 10}
+		e := Event{Exited: true, Code: status.ExitStatus(), Peak: usage.Maxrss << 10}
 		if status.Signaled() {
 			e.Code, e.Signal = -1, int(status.Signal())
 		}
@@ -240,8 +255,8 @@ func (k keeper) reap() {
 	}
 }
 
-// killAll kills all descendants except the spared ones, repeatedly, until none is left
-// that could start another. It returns false if it gave up.
+// killAll kills all descendants except the spared ones, repeatedly, until none is
+// left that could start another. It returns false if it gave up.
 func (k keeper) killAll(spared ...int) bool {
 	if k.blind {
 		if len(spared) == 0 {
@@ -249,7 +264,7 @@ func (k keeper) killAll(spared ...int) bool {
 		}
 		return true
 	}
-	return killWhile(func() []int {
-		return slices.DeleteFunc(descendants(os.Getpid()), func(pid int) bool { return slices.Contains(spared, pid) })
+	return KillWhile(func() []int {
+		return slices.DeleteFunc(Descendants(os.Getpid()), func(pid int) bool { return slices.Contains(spared, pid) })
 	})
 }

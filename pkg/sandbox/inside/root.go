@@ -1,12 +1,12 @@
 //go:build linux
 
-package sandbox
+package inside
 
 import (
 	"errors"
 	"fmt"
 	"os"
-	"path/filepath"
+	"path"
 	"strings"
 
 	"golang.org/x/sys/unix"
@@ -18,7 +18,7 @@ const old = "/.old/root"
 
 // makeRoot gives the sandbox its own root: a tmpfs with only the paths that a
 // script needs, all read-only except /tmp and the writable binds.
-func (pl *plan) makeRoot() error {
+func (pl *Plan) makeRoot() error {
 	if !pl.Walls.MountNamespace {
 		return nil
 	}
@@ -54,7 +54,7 @@ func (pl *plan) makeRoot() error {
 }
 
 // complete adds the binds that an open process lacks, and closes its root.
-func (r rest) complete() error {
+func (r Rest) complete() error {
 	for _, b := range r.Binds {
 		if err := bind(b); err != nil {
 			return err
@@ -147,7 +147,7 @@ func mountPoint(source, target string) error {
 	if info.IsDir() {
 		return os.MkdirAll(target, 0o755)
 	}
-	if err := os.MkdirAll(filepath.Dir(target), 0o755); err != nil {
+	if err := os.MkdirAll(path.Dir(target), 0o755); err != nil {
 		return err
 	}
 	f, err := os.OpenFile(target, os.O_CREATE|os.O_WRONLY, 0o644)
@@ -184,7 +184,7 @@ var (
 	etcBound  = []string{"ssl", "pki", "ca-certificates", "crypto-policies", "alternatives"}
 )
 
-func (pl *plan) makeEtc() error {
+func (pl *Plan) makeEtc() error {
 	if err := os.MkdirAll("/etc", 0o755); err != nil {
 		return err
 	}
@@ -208,31 +208,31 @@ func (pl *plan) makeEtc() error {
 			return err
 		}
 	}
-	passwd := fmt.Sprintf("root:x:0:0:root:/:/usr/sbin/nologin\nsandbox:x:%d:%d:sandbox:/tmp:/bin/sh\n", insideUID, insideUID)
+	passwd := fmt.Sprintf("root:x:0:0:root:/:/usr/sbin/nologin\nsandbox:x:%d:%d:sandbox:/tmp:/bin/sh\n", UID, UID)
 	if err := os.WriteFile("/etc/passwd", []byte(passwd), 0o644); err != nil {
 		return err
 	}
-	return os.WriteFile("/etc/group", fmt.Appendf(nil, "root:x:0:\nsandbox:x:%d:\n", insideUID), 0o644)
+	return os.WriteFile("/etc/group", fmt.Appendf(nil, "root:x:0:\nsandbox:x:%d:\n", UID), 0o644)
 }
 
 // followed resolves a link of the host itself: the kernel would resolve an
 // absolute link in the new root.
-func followed(path string) string {
+func followed(file string) string {
 	for range 8 {
-		target, err := os.Readlink(old + path)
+		target, err := os.Readlink(old + file)
 		if err != nil {
-			return path
+			return file
 		}
 		if strings.HasPrefix(target, "/") {
-			path = target
+			file = target
 		} else {
-			path = filepath.Join(filepath.Dir(path), target)
+			file = path.Join(path.Dir(file), target)
 		}
 	}
-	return path
+	return file
 }
 
-func (pl *plan) makeProc() error {
+func (pl *Plan) makeProc() error {
 	if err := os.Mkdir("/proc", 0o555); err != nil {
 		return err
 	}
@@ -246,7 +246,7 @@ func (pl *plan) makeProc() error {
 		err = unix.Mount("proc", "/proc", "proc", flags, "")
 	}
 	if err != nil {
-		return &startError{wallProc, err.Error()}
+		return &StartError{WallProc, err.Error()}
 	}
 	return nil
 }
@@ -270,7 +270,7 @@ func seal() error {
 	if err := unix.Unmount(old, unix.MNT_DETACH); err != nil {
 		return fmt.Errorf("let go of the host's root: %w", err)
 	}
-	if err := errors.Join(os.Remove(old), os.Remove(filepath.Dir(old))); err != nil {
+	if err := errors.Join(os.Remove(old), os.Remove(path.Dir(old))); err != nil {
 		return err
 	}
 	if err := unix.Mount("", "/", "", unix.MS_REMOUNT|unix.MS_BIND|unix.MS_RDONLY|unix.MS_NOSUID|unix.MS_NODEV, ""); err != nil {

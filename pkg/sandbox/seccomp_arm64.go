@@ -1,9 +1,0 @@
-package sandbox
-
-import "golang.org/x/sys/unix"
-
-// seccompArch is the kernel's constant for this architecture.
-const seccompArch uint32 = unix.AUDIT_ARCH_AARCH64
-
-// refusedHere are refused calls of this architecture only.
-var refusedHere []uint32
