@@ -52,11 +52,28 @@ func (fl *fleet) at(p point, w *worker, hit func()) {
 	}
 }
 
+// ledBefore leaves the lease of a leader that did nothing, where the point is a
+// look for the layer: the first leader of an env does not look.
+func (fl *fleet) ledBefore(p point, s run.Script) {
+	fl.t.Helper()
+	if p.op != "FindLayer" {
+		return
+	}
+	l, err := fl.leases.Acquire(fl.t.Context(), "build/env/"+string(s.EnvHash), "earlier", ttl)
+	if err != nil {
+		fl.t.Fatal(err)
+	}
+	if err := fl.leases.Release(fl.t.Context(), l); err != nil {
+		fl.t.Fatal(err)
+	}
+}
+
 func TestLeaderThatDiesIsSucceeded(t *testing.T) {
 	for _, p := range points {
 		t.Run(p.String(), func(t *testing.T) {
 			inFleet(t, 3, func(t *testing.T, fl *fleet) {
 				victim := fl.workers[0]
+				fl.ledBefore(p, numbers)
 				fl.at(p, victim, victim.die)
 				go func() { _, _ = victim.Ensure(context.Background(), numbers, builds.ForRun) }()
 				synctest.Wait()
@@ -88,6 +105,7 @@ func TestLeaderThatWakesAfterItsLeaseBreaksNothing(t *testing.T) {
 			inFleet(t, 2, func(t *testing.T, fl *fleet) {
 				sleeper, other := fl.workers[0], fl.workers[1]
 				var resume func()
+				fl.ledBefore(p, numbers)
 				fl.at(p, sleeper, func() { resume = sleeper.pause() })
 				var wg sync.WaitGroup
 				var slept, got answers

@@ -51,7 +51,13 @@
 // answers with the successor's record instead. A missing record proves nothing,
 // since Redis may have lost it. The leader therefore asks Lambda before it
 // makes anything: GetFunction for a function (which the token bucket does not
-// limit), the newest version under the layer's name for a layer. A worker takes
+// limit), the newest version under the layer's name for a layer. It does not look
+// for the layer where its lease is the first of that env ([lease.Lease].First):
+// then nobody has begun, and the look, which the token bucket limits, would be a
+// third of the calls that a new env takes. Where Redis has lost the earlier lease
+// as well as the record, or both are older than they are kept, the next script of
+// the env publishes a second version with the same content: one build more, and
+// every function keeps the version that it was made with. A worker takes
 // from a record only that the function or the layer exists: it computes the
 // function's name itself, and accepts a layer's ARN only if it contains the
 // layer's name.
@@ -81,8 +87,9 @@
 // run out, at most 15 s and a little later. What that worker then does depends
 // on where the leader died:
 //
-//	before it published the layer   the layer is built again
-//	after that                      the layer is found by its name
+//	before it published the layer   the layer is looked for and built again
+//	after that                      the layer is found by its name, since the
+//	                                next lease is not the first
 //	after it created the function   the function is found; nothing is made
 //	after it wrote the record       the record answers; the lease runs out unused
 //

@@ -33,12 +33,16 @@ func (b *Builder) envStep(s run.Script) step {
 
 // leadEnv builds and publishes the layer, unless Lambda has a layer of that
 // name: an earlier leader may have published it and died, and a second publish
-// would make a second version.
+// would make a second version. Without an earlier leader there is nothing to look
+// for.
 func leadEnv(ctx context.Context, t *term) (made, error) {
 	name := run.LayerName(t.cfg.Prefix, t.script.EnvHash)
-	arn, err := t.findLayer(ctx, name)
-	if err != nil || arn != "" {
-		return made{arn: arn, found: true}, err
+	arn := ""
+	if !t.hold.First() {
+		var err error
+		if arn, err = t.findLayer(ctx, name); err != nil || arn != "" {
+			return made{arn: arn, found: true}, err
+		}
 	}
 	t.begin()
 	zip, packages, log, err := t.deps.Layers.Build(ctx, t.script)

@@ -25,6 +25,34 @@ func TestFunctionThatIsThereWithoutARecordIsFound(t *testing.T) {
 	})
 }
 
+func TestANewEnvTakesTwoPacedCalls(t *testing.T) {
+	inFleet(t, 1, func(t *testing.T, fl *fleet) {
+		ensure(t, fl.workers[0], numbers)
+		if len(fl.lambda.log) != 2 || fl.lambda.called("FindLayer") > 0 {
+			t.Errorf("calls of the paced control plane: %v", fl.lambda.log)
+		}
+	})
+}
+
+// The price of the call that a new env saves: if Redis has lost both the record
+// and the leases, the layer of a known env is built once more.
+func TestALayerIsPublishedAgainAfterAFlushAndNothingElseIs(t *testing.T) {
+	inFleet(t, 2, func(t *testing.T, fl *fleet) {
+		ensure(t, fl.workers[0], numbers)
+		fl.records.Flush()
+		fl.leases.Flush()
+		for range 2 {
+			if b := ensure(t, fl.workers[1], script("acme", "other", "numpy")); b.Function == "" {
+				t.Errorf("answered %+v", b)
+			}
+		}
+		if b := ensure(t, fl.workers[1], numbers); b.Outcome != run.BuildReused {
+			t.Errorf("answered %+v", b)
+		}
+		fl.expectMade(2, 2)
+	})
+}
+
 func TestRecordOfAnotherFunctionIsNotBelieved(t *testing.T) {
 	inFleet(t, 1, func(t *testing.T, fl *fleet) {
 		ctx := t.Context()

@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"github.com/scriptfleet/scriptfleet/pkg/function"
+	"github.com/scriptfleet/scriptfleet/pkg/panics"
 	"github.com/scriptfleet/scriptfleet/pkg/run"
 )
 
@@ -31,18 +32,24 @@ func (b *Builder) scriptStep(s run.Script) step {
 
 // leadScript makes the function, unless Lambda has it already: the record may
 // be missing because Redis lost it, or because a leader died before it wrote
-// one. The script is packed before its layer is made, since packing is quick
-// and fails for a script with a syntax error.
+// one. Meanwhile the script is packed: before its layer is made, since packing is
+// quick and fails for a script with a syntax error.
 func leadScript(ctx context.Context, t *term) (made, error) {
 	name := t.function(t.script)
+	var packing panics.Group
+	var zip []byte
+	packing.Go(func() (err error) {
+		zip, err = t.deps.Packager.Pack(ctx, t.script)
+		return err
+	})
 	there, err := t.lookAt(ctx, name)
+	packed := packing.Wait()
 	if err != nil || there {
 		return made{arn: name, found: true}, err
 	}
 	t.begin()
-	zip, err := t.deps.Packager.Pack(ctx, t.script)
-	if err != nil {
-		return made{}, during(ctx, err)
+	if packed != nil {
+		return made{}, during(ctx, packed)
 	}
 	found, err := t.create(ctx, name, zip)
 	if err != nil {

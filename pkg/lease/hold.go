@@ -66,6 +66,9 @@ func (h *Hold) Context() context.Context { return h.ctx }
 // Fence returns the fence of the lease.
 func (h *Hold) Fence() int64 { return h.lease.Fence }
 
+// First tells whether no earlier grant of the key is known; see Lease.First.
+func (h *Hold) First() bool { return h.lease.First }
+
 // Valid tells whether the lease can be trusted now, by the clock.
 func (h *Hold) Valid() bool {
 	if h.ctx.Err() != nil {

@@ -40,6 +40,10 @@ type Lease struct {
 	Key   string
 	Owner string
 	Fence int64 // greater than the fence of every grant of this key before
+
+	// First tells that no earlier grant of the key is known. There may have been
+	// one a day ago or longer, or one that Redis has lost. Only Acquire sets it.
+	First bool
 }
 
 // Leases grants, renews and takes back leases.

@@ -34,6 +34,7 @@ func Run(t *testing.T, run func(t *testing.T, test func(t *testing.T, e Env))) {
 		"ReleaseFreesTheKey":                     releaseFrees,
 		"ReleaseOfALostLeaseLeavesTheOtherAlone": releaseLost,
 		"FencesRise":                             fencesRise,
+		"OnlyTheFirstGrantIsTheFirst":            firstIsFirst,
 		"FencesRiseAcrossAFlush":                 fencesRiseAcrossFlush,
 		"RenewSurvivesAFlush":                    renewAcrossFlush,
 		"RenewIsLostToAGrantAfterAFlush":         renewLostAfterFlush,
@@ -133,6 +134,29 @@ func fencesRise(t *testing.T, e Env) {
 	e.Pass(ttl + time.Second)
 	if m := acquire(t, e, "k", "b"); m.Fence <= l.Fence {
 		t.Fatalf("fence %d after %d", m.Fence, l.Fence)
+	}
+}
+
+func firstIsFirst(t *testing.T, e Env) {
+	a := acquire(t, e, "k", "a")
+	if !a.First {
+		t.Error("the first grant does not say that it is")
+	}
+	if other := acquire(t, e, "other", "a"); !other.First {
+		t.Error("another key's first grant does not say that it is")
+	}
+	e.Pass(ttl + time.Second)
+	if b := acquire(t, e, "k", "b"); b.First {
+		t.Error("a grant after one that ran out says that it is the first")
+	} else {
+		release(t, e, b)
+	}
+	if c := acquire(t, e, "k", "c"); c.First {
+		t.Error("a grant after one that was released says that it is the first")
+	}
+	e.Flush()
+	if d := acquire(t, e, "k", "d"); !d.First {
+		t.Error("after a flush no earlier grant is known")
 	}
 }
 

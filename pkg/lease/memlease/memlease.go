@@ -46,7 +46,7 @@ func (m *Leases) Acquire(ctx context.Context, key, owner string, ttl time.Durati
 		fence = max(fence, g.fence+1)
 	}
 	m.grants[key] = &grant{owner: owner, fence: fence, until: now.Add(ttl)}
-	return lease.Lease{Key: key, Owner: owner, Fence: fence}, nil
+	return lease.Lease{Key: key, Owner: owner, Fence: fence, First: g == nil}, nil
 }
 
 // Renew implements lease.Leases.

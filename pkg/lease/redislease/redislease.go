@@ -38,7 +38,7 @@ func New(rdb redis.Scripter, prefix string) *Leases {
 
 // KEYS  the lease, its last fence
 // ARGV  owner, ttl of the lease and of the fence in ms
-// Returns {1, fence}, or {0, ms left, fence and owner} where the key is held.
+// Returns {1, fence, 1 without a last fence and else 0}, or {0, ms left, fence and owner} where the key is held.
 var acquire = redis.NewScript(`
 local held = redis.call('GET', KEYS[1])
 if held then
@@ -46,12 +46,13 @@ if held then
 end
 local now = redis.call('TIME')
 local fence = now[1] * 1000000 + now[2]
-local last = tonumber(redis.call('GET', KEYS[2]) or '0')
+local before = redis.call('GET', KEYS[2])
+local last = tonumber(before or '0')
 if last >= fence then fence = last + 1 end
 fence = string.format('%.0f', fence)
 redis.call('SET', KEYS[1], fence .. ' ' .. ARGV[1], 'PX', ARGV[2])
 redis.call('SET', KEYS[2], fence, 'PX', ARGV[3])
-return {1, fence}
+return {1, fence, before and 0 or 1}
 `)
 
 // KEYS  the lease, its last fence
@@ -97,7 +98,7 @@ func (r *Leases) Acquire(ctx context.Context, key, owner string, ttl time.Durati
 	if err != nil {
 		return lease.Lease{}, fmt.Errorf("acquire lease %s: read fence: %w", key, err)
 	}
-	return lease.Lease{Key: key, Owner: owner, Fence: fence}, nil
+	return lease.Lease{Key: key, Owner: owner, Fence: fence, First: v[2].(int64) == 1}, nil
 }
 
 // Renew implements lease.Leases.
