@@ -4,7 +4,6 @@ import (
 	"context"
 	"maps"
 	"sync"
-	"sync/atomic"
 	"time"
 
 	"go.uber.org/zap"
@@ -25,7 +24,6 @@ type blanks struct {
 	ctx    context.Context // ends when the server closes
 	end    context.CancelFunc
 	made   sync.WaitGroup
-	asked  atomic.Int64 // when an environment was last started, in Unix nanoseconds
 
 	mu     sync.Mutex
 	stocks map[string]*stock // by the path of the interpreter
@@ -33,17 +31,17 @@ type blanks struct {
 
 // stock is the blanks of one interpreter.
 type stock struct {
-	ready  chan *environment
-	wanted time.Time // when a start last asked for one; blanks.mu guards it
+	ready chan *environment
+
+	// Guarded by blanks.mu.
+	wanted time.Time         // when a start last asked for one
+	making bool              // one is being made, in a slot of the starter
+	claim  chan *environment // gets that one, or nil if it fails; nil if no start waits for it
 }
 
 // blanksOfARuntime is how many cold starts of a runtime at the same time find an
 // interpreter that waits.
 const blanksOfARuntime = 2
-
-// startsApart is how long no environment was started before a blank is: it would
-// take processor time from the start under way.
-const startsApart = 250 * time.Millisecond
 
 func newBlanks(s *Server) *blanks {
 	b := &blanks{server: s, stocks: map[string]*stock{}}
@@ -51,19 +49,28 @@ func newBlanks(s *Server) *blanks {
 	return b
 }
 
-// take returns a blank that fits the program, or nil. From then on blanks of its
-// runtime are kept.
+// take returns a blank that fits the program, or nil. It waits for one that is
+// being made, which is quicker than another start, unless a start waits for that
+// already. From then on blanks of the runtime are kept.
 func (b *blanks) take(p *program) *environment {
-	b.asked.Store(time.Now().UnixNano())
 	if !fitsBlank(p) || !sandbox.Probe().MountNamespace {
 		return nil
 	}
+	s := b.stock(p.interpreter)
 	select {
-	case e := <-b.stock(p.interpreter).ready:
+	case e := <-s.ready:
 		return e
 	default:
+	}
+	b.mu.Lock()
+	if !s.making || s.claim != nil {
+		b.mu.Unlock()
 		return nil
 	}
+	claim := make(chan *environment, 1)
+	s.claim = claim
+	b.mu.Unlock()
+	return <-claim
 }
 
 // fitsBlank tells whether nothing of the program is needed when its interpreter
@@ -89,20 +96,49 @@ func (b *blanks) stock(python interpreter.Interpreter) *stock {
 	return s
 }
 
-// keep makes blanks while their stock is wanted.
+// keep makes blanks while their stock is wanted. Each takes a slot of the starter,
+// as a start does, which it saves one start.
 func (b *blanks) keep(python interpreter.Interpreter, s *stock) {
 	defer b.drop(python, s)
-	for b.awaitQuiet() {
-		e, err := b.make(python)
-		if err != nil {
+	for b.ctx.Err() == nil {
+		var e *environment
+		var err error
+		claimed := false
+		b.server.starts.do(func() {
+			b.begin(s)
+			defer func() { claimed = b.finish(s, e) }()
+			e, err = b.make(python)
+		})
+		switch {
+		case err != nil:
 			b.server.log.Warn("no interpreter starts ahead of its function: cold starts take longer", zap.String("python", python.Version), zap.Error(err))
 			return
-		}
-		if !b.offer(s, e) {
+		case claimed:
+		case !b.offer(s, e):
 			e.kill()
 			return
 		}
 	}
+}
+
+// begin lets a start claim the blank that is being made.
+func (b *blanks) begin(s *stock) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	s.making = true
+}
+
+// finish gives the blank, nil if there is none, to the start that has claimed it.
+// It returns false if none has.
+func (b *blanks) finish(s *stock, e *environment) bool {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	claim := s.claim
+	s.making, s.claim = false, nil
+	if claim != nil {
+		claim <- e
+	}
+	return claim != nil
 }
 
 // offer waits for a place in the stock. It returns false when the stock is no
@@ -140,20 +176,6 @@ func (b *blanks) drop(python interpreter.Interpreter, s *stock) {
 			e.kill()
 		default:
 			return
-		}
-	}
-}
-
-// awaitQuiet returns false once the server closes.
-func (b *blanks) awaitQuiet() bool {
-	for {
-		left := startsApart - time.Since(time.Unix(0, b.asked.Load()))
-		if left <= 0 || b.ctx.Err() != nil {
-			return b.ctx.Err() == nil
-		}
-		select {
-		case <-b.ctx.Done():
-		case <-time.After(left):
 		}
 	}
 }

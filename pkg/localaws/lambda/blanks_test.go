@@ -12,6 +12,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/lambda"
 
 	"github.com/scriptfleet/scriptfleet/pkg/fleettest/wait"
+	"github.com/scriptfleet/scriptfleet/pkg/interpreter"
 )
 
 // awaitBlank waits until an interpreter of the bench's runtime waits, and returns
@@ -88,4 +89,34 @@ func TestBlanksEndWhenTheirRuntimeIsNoLongerUsed(t *testing.T) {
 	b := newBench(t, func(c *Config, _ *Deps) { c.IdleTimeout = time.Second })
 	b.awaitBlank()
 	wait.Until(t, time.Minute, "an interpreter still waits", func() bool { return len(runtimeStates()) == 0 })
+}
+
+func TestAStartWaitsForTheInterpreterThatIsBeingMade(t *testing.T) {
+	all := newBench(t).server.blanks
+	p := &program{interpreter: interpreter.Interpreter{Path: "/nowhere"}, tmpMB: leastTmpMB}
+	s := &stock{ready: make(chan *environment, 1)}
+	all.mu.Lock()
+	all.stocks[p.interpreter.Path] = s
+	all.mu.Unlock()
+	if all.take(p) != nil {
+		t.Fatal("a start got an interpreter that is not there")
+	}
+	all.begin(s)
+	got := make(chan *environment, 1)
+	go func() { got <- all.take(p) }()
+	wait.Until(t, time.Minute, "the start does not wait", func() bool {
+		all.mu.Lock()
+		defer all.mu.Unlock()
+		return s.claim != nil
+	})
+	if all.take(p) != nil {
+		t.Error("a second start got the interpreter of the first")
+	}
+	made := &environment{}
+	if !all.finish(s, made) || <-got != made {
+		t.Error("the start did not get the interpreter that it waited for")
+	}
+	if all.finish(s, made) {
+		t.Error("an interpreter that no start waits for counts as taken")
+	}
 }

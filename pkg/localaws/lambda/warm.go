@@ -116,12 +116,14 @@ func newStarter() *starter {
 
 // Go runs f in a goroutine once a slot is free.
 func (s *starter) Go(f func()) {
-	s.wg.Go(func() {
-		s.slots <- struct{}{}
-		free := sync.OnceFunc(func() { <-s.slots })
-		slow := time.AfterFunc(slowStart, free)
-		f()
-		slow.Stop()
-		free()
-	})
+	s.wg.Go(func() { s.do(f) })
+}
+
+// do runs f once a slot is free.
+func (s *starter) do(f func()) {
+	s.slots <- struct{}{}
+	free := sync.OnceFunc(func() { <-s.slots })
+	slow := time.AfterFunc(slowStart, free)
+	defer func() { slow.Stop(); free() }()
+	f()
 }
