@@ -54,9 +54,10 @@ func (b *bench) start(ctx context.Context, workers int) (f *fleet, err error) {
 		b.bin = bin
 	}
 	f = &fleet{}
+	begun := f // a return sets f to nil
 	defer func() {
 		if err != nil {
-			f.close()
+			begun.close()
 		}
 	}()
 	if f.dir, err = os.MkdirTemp(b.dir, "fleet-"); err != nil {

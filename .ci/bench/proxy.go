@@ -10,6 +10,7 @@ import (
 	"strings"
 	"sync"
 	"sync/atomic"
+	"time"
 )
 
 // proxy is between the workers and the embedded Lambda. It counts the calls of
@@ -24,6 +25,7 @@ type proxy struct {
 
 	mu   sync.Mutex
 	seen []string      // calls that count towards the limit of 15 a second
+	all  []call        // that have ended
 	hold chan struct{} // if not nil, calls of the control plane wait until it is closed
 }
 
@@ -56,6 +58,8 @@ func (p *proxy) close() {
 const nothing = `{"output": null, "error": null, "stdout": "", "stderr": "", "truncated": false}`
 
 func (p *proxy) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	began := time.Now()
+	defer func() { p.ended(call{opOf(r), began, time.Now()}) }()
 	switch {
 	case !strings.HasSuffix(r.URL.Path, "/invocations"):
 		if r.Method != http.MethodGet || !isGetFunction(r.URL.Path) { // which has a limit of its own
@@ -74,6 +78,23 @@ func (p *proxy) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 func isGetFunction(path string) bool {
 	_, name, found := strings.Cut(path, "/functions/")
 	return found && name != "" && !strings.Contains(name, "/")
+}
+
+// ended notes a call, unless too many were noted since it was asked last.
+func (p *proxy) ended(c call) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if len(p.all) < 1000 {
+		p.all = append(p.all, c)
+	}
+}
+
+// each call since it was asked last, in the order of their ends.
+func (p *proxy) each() (all []call) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	all, p.all = p.all, nil
+	return all
 }
 
 // calls are those of the control plane since it was asked last.

@@ -109,9 +109,10 @@ func first(ctx context.Context, b *bench) error {
 
 	var over []float64
 	var warmCalls float64
+	var knownSteps, newSteps steps
 	for i := range 9 {
 		a := ask{tenant: "first", script: fmt.Sprintf("%s# %d\n", noop, i), requirements: known}
-		cold, err := f.one(ctx, a)
+		cold, err := f.oneBySteps(ctx, a, &knownSteps)
 		if err != nil {
 			return err
 		}
@@ -125,6 +126,7 @@ func first(ctx context.Context, b *bench) error {
 	}
 	b.record("first.known", median(over))
 	b.record("calls.warm", warmCalls)
+	knownSteps.say(b, "first run in a known env")
 
 	var ratios []float64
 	for _, version := range []string{"4.12.3", "4.12.2", "4.12.1", "4.12.0", "4.11.0"} {
@@ -136,7 +138,7 @@ func first(ctx context.Context, b *bench) error {
 		if err != nil {
 			return err
 		}
-		took, err := f.one(ctx, ask{tenant: "first", script: "import humanize\n" + noop, requirements: requirements})
+		took, err := f.oneBySteps(ctx, ask{tenant: "first", script: "import humanize\n" + noop, requirements: requirements}, &newSteps)
 		if err != nil {
 			return err
 		}
@@ -144,5 +146,6 @@ func first(ctx context.Context, b *bench) error {
 		ratios = append(ratios, float64(took)/float64(alone))
 	}
 	b.record("first.new", median(ratios))
+	newSteps.say(b, "first run in a new env")
 	return nil
 }

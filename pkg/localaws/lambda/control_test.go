@@ -164,6 +164,20 @@ func TestAZipThatLiesAboutItsSizeIsNotUnpacked(t *testing.T) {
 	}
 }
 
+func TestAFunctionIsActiveOnceItsCreationIsAnswered(t *testing.T) {
+	b := newBench(t)
+	for n := range 10 {
+		name := fmt.Sprintf("f%d", n)
+		if _, err := b.client.CreateFunction(t.Context(), b.spec(name, echo)); err != nil {
+			t.Fatal(err)
+		}
+		out, err := b.client.GetFunction(t.Context(), &lambda.GetFunctionInput{FunctionName: &name})
+		if err != nil || out.Configuration.State != types.StateActive {
+			t.Fatalf("the first look finds %+v %v", out, err)
+		}
+	}
+}
+
 func TestPendingFunctionsRefuseInvokes(t *testing.T) {
 	b := newBench(t, func(c *Config, _ *Deps) { c.PendingFor = time.Hour })
 	if _, err := b.client.CreateFunction(t.Context(), b.spec("slow", echo)); err != nil {

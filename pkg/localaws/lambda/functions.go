@@ -111,9 +111,28 @@ func (s *Server) createFunction(w http.ResponseWriter, r *http.Request, _ target
 		return err
 	}
 	answer := s.describe(f)
-	s.prepareLater(f)
+	s.awaitPrepared(s.prepareLater(f))
 	writeJSON(w, http.StatusCreated, answer)
 	return nil
+}
+
+// preparePatience bounds the wait of CreateFunction. The largest layers take
+// longer than this to unpack.
+const preparePatience = 5 * time.Second
+
+// awaitPrepared holds the answer of CreateFunction until the function is Active,
+// unless functions are to stay Pending: a caller that asks for the state next
+// does not have to ask again.
+func (s *Server) awaitPrepared(done <-chan struct{}) {
+	if s.cfg.PendingFor > 0 {
+		return
+	}
+	late := time.NewTimer(preparePatience)
+	defer late.Stop()
+	select {
+	case <-done:
+	case <-late.C:
+	}
 }
 
 // enter attaches the layers, checks the sizes, and adds the function.
@@ -142,9 +161,15 @@ func (s *Server) enter(f *function) error {
 	return nil
 }
 
-// prepareLater prepares a function in a goroutine that Close waits for.
-func (s *Server) prepareLater(f *function) {
-	s.work.Go(func() { _ = s.guard(f.Name, func() { s.prepare(f) }) })
+// prepareLater prepares a function in a goroutine that Close waits for. It closes
+// the channel at the end.
+func (s *Server) prepareLater(f *function) (done <-chan struct{}) {
+	ended := make(chan struct{})
+	s.work.Go(func() {
+		defer close(ended)
+		_ = s.guard(f.Name, func() { s.prepare(f) })
+	})
+	return ended
 }
 
 // prepare unpacks a Pending function's code and layers and makes it Active, or
