@@ -61,11 +61,12 @@ func TestProcessesMayDoWhatTheyCallAndNoMore(t *testing.T) {
 	})
 	permissions.Enough(t, ofWorker.Calls(), work)
 	permissions.NoMore(t, work, ofWorker.Calls(), map[string]string{
-		"s3:ListBucket":          "S3 then answers NoSuchKey for an object that is missing",
-		"lambda:TagResource":     "CreateFunction with tags needs it",
-		"lambda:GetLayerVersion": "CreateFunction reads its layers with the caller's permissions",
-		"iam:PassRole":           "CreateFunction hands the function its role",
-		"lambda:DeleteFunction":  "only a function that Lambda failed to make is deleted",
+		"s3:ListBucket":            "S3 then answers NoSuchKey for an object that is missing",
+		"lambda:TagResource":       "CreateFunction with tags needs it",
+		"lambda:GetLayerVersion":   "CreateFunction reads its layers with the caller's permissions",
+		"lambda:ListLayerVersions": "a layer is looked for only where another worker has begun its build",
+		"iam:PassRole":             "CreateFunction hands the function its role",
+		"lambda:DeleteFunction":    "only a function that Lambda failed to make is deleted",
 	})
 }
 
