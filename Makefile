@@ -13,6 +13,9 @@ TEST_TIMEOUT ?= 420s
 FUZZ_TIME ?= 20s
 SEEDS ?= 10000
 ROUNDS ?= 3
+MINUTES ?= 20
+TIMES ?= 1
+CELLS ?= 1
 LINT := go tool -modfile=.ci/tools/go.mod golangci-lint
 # Folders that begin with a dot are not part of ./...
 PACKAGES := ./... ./.ci/report ./.ci/bench
@@ -26,7 +29,7 @@ demo test chaos observe vet lint bench bench-update bench-packages fuzz: export 
 CYCLONEDX := github.com/CycloneDX/cyclonedx-gomod/cmd/cyclonedx-gomod@v1.9.0
 RELEASE := github.com/scriptfleet/scriptfleet/pkg/version.release
 
-.PHONY: help setup build sbom demo test chaos observe simulate vet lint bench bench-update bench-packages bench-peers bench-fairness bench-tenants bench-costs fuzz clean
+.PHONY: help setup build sbom demo test chaos observe simulate vet lint bench bench-update bench-packages bench-peers bench-fairness bench-tenants bench-costs scale fuzz clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## */\1\t/' | \
@@ -98,6 +101,11 @@ bench-tenants: ## CPU a run and memory at 10, 1,000 and 100,000 tenants
 
 bench-costs: ## requests to SQS, round trips to Redis and deliveries a run, beside their goals
 	@go test ./pkg/fleettest/fairness -run 'TestCosts$$' -costs -v -timeout 20m | grep --line-buffered -v -e '^===' -e '^---' -e '^PASS'
+
+scale: ## a billion runs a week in virtual time: tables, and a page in bin/ (MINUTES, TIMES, CELLS)
+	@mkdir -p bin
+	@go test ./pkg/fleettest/scale -run '^TestScale$$' -scale -minutes $(MINUTES) -times $(TIMES) -cells $(CELLS) -page $(CURDIR)/bin/scale.html \
+	  -v -timeout 60m | grep --line-buffered -v -e '^===' -e '^---' -e '^PASS'
 
 fuzz: ## each fuzz target for FUZZ_TIME (20s)
 	@grep -rl --include='*_test.go' '^func Fuzz' . | xargs -n 1 dirname | sort -u | while read -r dir; do \

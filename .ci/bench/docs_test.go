@@ -1,10 +1,11 @@
 package main
 
 import (
-	"math"
 	"os"
 	"strings"
 	"testing"
+
+	"github.com/scriptfleet/scriptfleet/pkg/fleettest/prices"
 )
 
 // The documents show what was measured last: a goal that is changed changes them.
@@ -14,7 +15,7 @@ func TestTheDocumentsShowTheFigures(t *testing.T) {
 		t.Fatal(err)
 	}
 	shown(t, "../../BENCHMARKS.md", "goals", markdown(f))
-	p, err := readPrices("../../" + pricesFile)
+	p, err := prices.Read("../../" + prices.File)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -54,28 +55,5 @@ func TestAGoalIsMetAtItsLimit(t *testing.T) {
 func TestADocumentWithoutTheMarksIsNotChanged(t *testing.T) {
 	if _, err := replace("text", "goals", "table\n"); err == nil || !strings.Contains(err.Error(), "goals") {
 		t.Errorf("the error is %v", err)
-	}
-}
-
-// 5.8 requests a run cost $2.32 without the surcharge for fair queues.
-func TestACostIsTheCountTimesThePrice(t *testing.T) {
-	p, err := readPrices("../../" + pricesFile)
-	if err != nil {
-		t.Fatal(err)
-	}
-	p.SQSFairMillion = 0
-	c, err := p.costAt(200, figures{"sqs.200": {Value: 5.8}, "cpu.fleet": {Value: 1.8}})
-	if err != nil {
-		t.Fatal(err)
-	}
-	if math.Abs(c.sqs-2.32) > 1e-9 || math.Abs(c.lambda-(0.2+12500*p.LambdaGBSecond)) > 1e-9 {
-		t.Errorf("SQS costs %g, Lambda %g", c.sqs, c.lambda)
-	}
-	// 69 million runs in four days, of 136 bytes each, in three quarters of it.
-	if c.node != "cache.r7g.large" {
-		t.Errorf("the node is %s", c.node)
-	}
-	if _, err := p.costAt(200_000, figures{"sqs.200000": {}, "cpu.fleet": {}}); err == nil {
-		t.Error("there is a node for everything")
 	}
 }

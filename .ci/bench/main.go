@@ -29,6 +29,7 @@ import (
 	"syscall"
 	"time"
 
+	"github.com/scriptfleet/scriptfleet/pkg/fleettest/prices"
 	"github.com/scriptfleet/scriptfleet/pkg/fleettest/program"
 )
 
@@ -229,7 +230,7 @@ func (b *bench) update() error {
 
 // costs is the table of what a million runs cost.
 func (b *bench) costs() (string, error) {
-	p, err := readPrices(pricesFile)
+	p, err := prices.Read(prices.File)
 	if err != nil {
 		return "", err
 	}

@@ -12,6 +12,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/scriptfleet/scriptfleet/pkg/fleettest/inmemory"
 	"github.com/scriptfleet/scriptfleet/pkg/queue"
 	"github.com/scriptfleet/scriptfleet/pkg/queue/sqsqueue"
 	"github.com/scriptfleet/scriptfleet/pkg/tenant"
@@ -121,17 +122,17 @@ func (s *site) spend(t *testing.T, l load) (c spent) {
 	for _, name := range names {
 		f.known(t, name, warmSource)
 	}
-	await(t.Context(), time.Second)
+	inmemory.Await(t.Context(), time.Second)
 
 	requestsBefore, tripsBefore, commandsBefore := s.counted.so(t)
 	began := time.Now()
 	f.even(t.Context(), requests, names, l, runTakes)
 	c.took = take(t.Context(), results, l.runs).Sub(began)
-	await(t.Context(), time.Second)
+	inmemory.Await(t.Context(), time.Second)
 	requestsAfter, tripsAfter, commandsAfter := s.counted.so(t)
 	c.requests, c.trips, c.commands = less(requestsAfter, requestsBefore), tripsAfter-tripsBefore, commandsAfter-commandsBefore
 	c.deliveries, c.runs, c.commandsKnown = f.received.Load(), l.runs, s.counted.server != nil
-	await(t.Context(), 10*time.Second)
+	inmemory.Await(t.Context(), 10*time.Second)
 	idle, _, _ := s.counted.so(t)
 	c.idle = less(idle, requestsAfter)
 	return c
@@ -195,7 +196,7 @@ func (f *fleet) even(ctx context.Context, requests queue.Queue, names []string, 
 	for from := 0; from < l.runs; from += together {
 		if l.rate > 0 {
 			due = due.Add(time.Second / time.Duration(l.rate))
-			await(ctx, time.Until(due))
+			inmemory.Await(ctx, time.Until(due))
 		}
 		var ms []queue.Message
 		for i := from; i < min(from+together, l.runs); i++ {

@@ -12,6 +12,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/scriptfleet/scriptfleet/pkg/fleettest/inmemory"
 	"github.com/scriptfleet/scriptfleet/pkg/fleettest/wait"
 	"github.com/scriptfleet/scriptfleet/pkg/tenant"
 )
@@ -100,7 +101,7 @@ func TestFloodLeavesQuietTenantsTheirTurn(t *testing.T) {
 	var load sync.WaitGroup
 	load.Go(func() { f.quiet(ctx, tenants) })
 	load.Go(func() { f.flood(ctx, sc) })
-	await(ctx, sc.within)
+	inmemory.Await(ctx, sc.within)
 	stop()
 	load.Wait()
 	const within = 30 * time.Second
@@ -188,23 +189,23 @@ func (s *site) measure(t *testing.T, l line, tenants []string, beside *fleet) (m
 	ctx, stop := context.WithCancel(t.Context())
 	var load sync.WaitGroup
 	load.Go(func() { f.quiet(ctx, tenants) })
-	await(ctx, time.Second)
+	inmemory.Await(ctx, time.Second)
 
 	began := time.Now()
 	if l.scenario.fresh {
 		load.Go(func() { f.newScripts(ctx, tenants, 2*time.Second) })
 	}
-	await(ctx, 4*time.Second)
+	inmemory.Await(ctx, 4*time.Second)
 	flooded, calls := time.Now(), f.calls.Load()
 	load.Go(func() { f.flood(ctx, l.scenario) })
 	if l.scenario.fresh {
 		load.Go(func() { f.newScripts(ctx, tenants, l.scenario.within/2) })
 	}
-	await(ctx, l.scenario.within)
+	inmemory.Await(ctx, l.scenario.within)
 	end := time.Now()
 	seconds := end.Sub(flooded).Seconds()
 	m.runsPerSecond, m.sqsCalls = float64(f.begun.floods())/seconds, float64(f.calls.Load()-calls)/seconds
-	await(ctx, time.Second) // for the runs that were sent last
+	inmemory.Await(ctx, time.Second) // for the runs that were sent last
 	m.before, m.newBefore = f.begun.between(began, flooded, false), f.begun.between(began, flooded, true)
 	m.flooded, m.newFlooded = f.begun.between(flooded, end, false), f.begun.between(flooded, end, true)
 	if beside != nil {

@@ -14,6 +14,7 @@ import (
 
 	"github.com/scriptfleet/scriptfleet/dispatcher"
 	"github.com/scriptfleet/scriptfleet/pkg/builds"
+	"github.com/scriptfleet/scriptfleet/pkg/fleettest/inmemory"
 	"github.com/scriptfleet/scriptfleet/pkg/function"
 	"github.com/scriptfleet/scriptfleet/pkg/function/memfunction"
 	"github.com/scriptfleet/scriptfleet/pkg/queue"
@@ -87,7 +88,7 @@ func (s *site) open(t *testing.T, set settings) *fleet {
 		if set.near {
 			return q
 		}
-		return &distant{Queue: q, ungrouped: set.ungrouped, strangers: set.strangers, calls: &f.calls}
+		return &distant{inmemory.Distant{Queue: q, Takes: callTakes, Called: func() { f.calls.Add(1) }}, set.ungrouped, set.strangers}
 	}
 	f.functions = memfunction.New(memfunction.Config{Pending: 700 * time.Millisecond, Behave: f.behave})
 	f.requests = open(names.Requests)

@@ -9,6 +9,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/scriptfleet/scriptfleet/pkg/fleettest/inmemory"
 	"github.com/scriptfleet/scriptfleet/pkg/partition"
 	"github.com/scriptfleet/scriptfleet/pkg/queue"
 	"github.com/scriptfleet/scriptfleet/pkg/run"
@@ -81,7 +82,7 @@ func (f *fleet) quiet(ctx context.Context, tenants []string) {
 	defer sends.Wait()
 	for i := 0; ctx.Err() == nil; i = (i + 1) % len(tenants) {
 		due = due.Add(step)
-		await(ctx, time.Until(due))
+		inmemory.Await(ctx, time.Until(due))
 		if ctx.Err() != nil {
 			return
 		}
@@ -104,7 +105,7 @@ func (f *fleet) newScripts(ctx context.Context, tenants []string, over time.Dura
 	defer sends.Wait()
 	for i, name := range tenants {
 		due = due.Add(over / time.Duration(len(tenants)))
-		await(ctx, time.Until(due))
+		inmemory.Await(ctx, time.Until(due))
 		f.ask(&sends, ask{tenant: i, due: due, new: true}, name, "# new "+nextID())
 	}
 }
@@ -117,7 +118,7 @@ func (f *fleet) pour(ctx context.Context, rate, total int, takes time.Duration, 
 	defer sends.Wait()
 	for sent := 0; sent < total && ctx.Err() == nil; sent += queue.MaxBatch {
 		due = due.Add(time.Second * queue.MaxBatch / time.Duration(rate))
-		await(ctx, time.Until(due))
+		inmemory.Await(ctx, time.Until(due))
 		var ms []queue.Message
 		for range queue.MaxBatch {
 			ms = append(ms, queue.Message{Body: event(flooder, nextID(), source(), -1, takes), Group: flooder})

@@ -14,6 +14,7 @@ import (
 	"github.com/scriptfleet/scriptfleet/pkg/builds"
 	"github.com/scriptfleet/scriptfleet/pkg/builds/memrecords"
 	"github.com/scriptfleet/scriptfleet/pkg/builds/redisrecords"
+	"github.com/scriptfleet/scriptfleet/pkg/fleettest/inmemory"
 	"github.com/scriptfleet/scriptfleet/pkg/fleettest/redistest"
 	"github.com/scriptfleet/scriptfleet/pkg/fleettest/stack"
 	"github.com/scriptfleet/scriptfleet/pkg/function"
@@ -114,7 +115,7 @@ type near struct {
 
 func (l near) trip(ctx context.Context) {
 	l.counted.trips.Add(1)
-	await(ctx, redisTakes)
+	inmemory.Await(ctx, redisTakes)
 }
 
 const redisTakes = time.Millisecond

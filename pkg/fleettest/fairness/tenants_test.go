@@ -18,6 +18,7 @@ import (
 	"github.com/scriptfleet/scriptfleet/dispatcher"
 	"github.com/scriptfleet/scriptfleet/pkg/builds"
 	"github.com/scriptfleet/scriptfleet/pkg/fleettest/figures"
+	"github.com/scriptfleet/scriptfleet/pkg/fleettest/inmemory"
 	"github.com/scriptfleet/scriptfleet/pkg/function"
 	"github.com/scriptfleet/scriptfleet/pkg/ledger/memledger"
 	"github.com/scriptfleet/scriptfleet/pkg/queue"
@@ -123,7 +124,7 @@ func openInMemory(t *testing.T, of population) *inMemory {
 	all.Go(func() { _ = w.Run(ctx, ctx) })
 	f.close = func() int64 {
 		// Every second the dispatcher reads the backlogs, and drops idle tenants.
-		await(ctx, 2500*time.Millisecond)
+		inmemory.Await(ctx, 2500*time.Millisecond)
 		with := heap()
 		stop()
 		all.Wait()
