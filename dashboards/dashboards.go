@@ -1,15 +1,17 @@
 // Package dashboards contains the files with which operators watch the fleet,
 // what they are made from, and their tests:
 //
-//	boards.go        the dashboards as code: fleet.go, tenants.go, builds.go, lambda.go
-//	*.json           the dashboards as Grafana reads them, written by the tests
-//	board/           from a description to Grafana's format, and to a page without Grafana
-//	recording.yml    series for rules and people
-//	alerts.yml       the alerts
-//	alerts_test.yml  for each alert, when it fires and when it does not
-//	prometheus.yml   Prometheus of the Compose file; a template for others
+//	boards.go            the dashboards as code: fleet.go, tenants.go, builds.go, lambda.go
+//	*.json               the dashboards as Grafana reads them, written by the tests
+//	board/               from a description to Grafana's format, and to a page without Grafana
+//	recording.yml        the objectives, and series for rules and people
+//	alerts.yml           the alerts
+//	alerts_test.yml      for each alert, when it fires and when it does not
+//	objectives_test.yml  the same for the alerts of the objectives
+//	prometheus.yml       Prometheus of the Compose file; a template for others
 //
-// README.md says what each dashboard answers, by which metrics.
+// README.md says what each dashboard answers, by which metrics, and
+// how the objectives are counted.
 //
 // The tests check that promtool accepts every file, that every query parses and
 // names only metrics that the code registers, that every alert has a test and a

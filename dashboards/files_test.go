@@ -26,14 +26,14 @@ func TestPrometheusAcceptsConfigurationAndRules(t *testing.T) {
 }
 
 func TestAlertsFireAtWhatTheyAreForAndAtNothingElse(t *testing.T) {
-	promtool(t, "test", "rules", "alerts_test.yml")
+	promtool(t, "test", "rules", "alerts_test.yml", "objectives_test.yml")
 }
 
 func TestEveryAlertIsTestedAndHasASectionInTheRunbook(t *testing.T) {
-	tests, runbook := files.Read(t, "alerts_test.yml"), files.Read(t, "../deploy/README.md")
+	tests, runbook := files.Read(t, "alerts_test.yml")+files.Read(t, "objectives_test.yml"), files.Read(t, "../deploy/README.md")
 	for _, r := range rules(t, "alerts.yml") {
 		if !strings.Contains(tests, "alertname: "+r.Alert+"\n") {
-			t.Errorf("%s is not tested in alerts_test.yml", r.Alert)
+			t.Errorf("%s is tested neither in alerts_test.yml nor in objectives_test.yml", r.Alert)
 		}
 		if !regexp.MustCompile(`(?m)^#+ ` + r.Alert + `$`).MatchString(runbook) {
 			t.Errorf("%s has no section in deploy/README.md", r.Alert)

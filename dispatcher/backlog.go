@@ -9,12 +9,15 @@ import (
 	"go.uber.org/zap"
 
 	"github.com/scriptfleet/scriptfleet/pkg/lasting"
+	"github.com/scriptfleet/scriptfleet/pkg/run"
 	"github.com/scriptfleet/scriptfleet/pkg/tenant"
 )
 
-// backlogs estimates how many runs of each tenant are open, and decides by that
-// which runs go to a partition and which to the side partition: those of a
-// tenant over its budget. What stands on the partitions makes every tenant
+// backlogs estimates how many runs of each tenant are open. By that it decides
+// which runs go to a partition and which to the side partition, and which are
+// those of a quiet tenant.
+//
+// To the side partition go the runs of a tenant over its budget. What stands on the partitions makes every tenant
 // wait, so all budgets together are about what the workers can hold in hand.
 // The tenant's own limit is the most, and cappedFactor times as many runs as it
 // may execute at a time. Below that a run may go to a partition while
@@ -29,6 +32,15 @@ import (
 // The capacity is roomPerTurn runs for each turn of the fleet's workers, and
 // those that end within frontFor at the present rate: with short runs, more are
 // on their way to the workers and back than execute.
+//
+// A tenant is quiet for a run while its open runs, that one included, are no more
+// than its share of what the fleet executes at a time:
+//
+//	turns of the fleet × weight of the tenant ÷ weights of all tenants with open runs
+//
+// which is at least one run, and at most the tenant's cap. Such a run has a claim
+// to start at once, whatever other tenants do: an objective bounds its delay. A
+// run above the share may have to wait for its own tenant's.
 //
 // The counts are the ledger's last ones, plus what this dispatcher has sent
 // since, minus what has probably ended since: at the rate that the last two
@@ -48,6 +60,8 @@ type backlogs struct {
 	ended  float64 // runs of all tenants, per second
 	front  float64 // estimate of the runs in front
 	all    float64 // estimate of the open runs
+
+	weights int // of all tenants in open
 }
 
 // backlog is the estimate for a tenant.
@@ -55,6 +69,8 @@ type backlog struct {
 	open  int     // the ledger's count
 	sent  int     // since then
 	ended float64 // per second
+
+	weight int
 }
 
 const (
@@ -81,9 +97,9 @@ func newBacklogs(l Ledger, turns func() int, log *zap.Logger) *backlogs {
 	}
 }
 
-// over counts one more run of the tenant, and tells whether the tenant is now
-// over its budget.
-func (b *backlogs) over(name string, limits tenant.Limits) bool {
+// add counts one more run of the tenant. It tells whether the tenant is over its
+// budget with it, and whether the tenant is quiet.
+func (b *backlogs) add(name string, limits tenant.Limits) (over bool, load run.Load) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	since := time.Since(b.looked).Seconds()
@@ -92,6 +108,8 @@ func (b *backlogs) over(name string, limits tenant.Limits) bool {
 		t = &backlog{}
 		b.open[name] = t
 	}
+	b.weights += limits.Weight - t.weight
+	t.weight = limits.Weight
 	t.sent++
 	b.all++
 	free := b.capacity() - left(b.front, b.ended, since)
@@ -100,11 +118,23 @@ func (b *backlogs) over(name string, limits tenant.Limits) bool {
 	if free < b.capacity()/2 {
 		b.lookSoon()
 	}
-	if left(float64(t.open+t.sent), t.ended, since) > budget {
-		return true
+	open := left(float64(t.open+t.sent), t.ended, since)
+	load = run.Busy
+	if open <= b.share(limits) {
+		load = run.Quiet
+	}
+	if open > budget {
+		return true, load
 	}
 	b.front++
-	return false
+	return false, load
+}
+
+// share is how many runs of a tenant may be open while it is quiet. The caller
+// holds mu.
+func (b *backlogs) share(limits tenant.Limits) float64 {
+	part := float64(b.fleetTurns()) * float64(limits.Weight) / float64(max(1, b.weights))
+	return min(float64(limits.MaxRunning), max(1, part))
 }
 
 // left is what is left of n runs of which some end each second.
@@ -112,14 +142,16 @@ func left(n, ended, seconds float64) float64 { return max(0, n-ended*seconds) }
 
 // capacity is how many runs may be in front. The caller holds mu.
 func (b *backlogs) capacity() float64 {
-	turns := 0
+	return float64(roomPerTurn*b.fleetTurns()) + b.ended*frontFor.Seconds()
+}
+
+func (b *backlogs) fleetTurns() int {
 	if b.turns != nil {
-		turns = b.turns()
+		if n := b.turns(); n > 0 {
+			return n
+		}
 	}
-	if turns == 0 {
-		turns = someTurns
-	}
-	return float64(roomPerTurn*turns) + b.ended*frontFor.Seconds()
+	return someTurns
 }
 
 // high tells whether so many runs are open, or so many are about to be, that the
@@ -198,6 +230,7 @@ func (b *backlogs) saw(asked time.Time, tenants []string, before, open []int) {
 		t.open, t.sent = open[i], t.sent-before[i]
 		sent += t.sent
 		if t.open == 0 && t.sent == 0 {
+			b.weights -= t.weight
 			delete(b.open, name)
 		}
 	}

@@ -77,14 +77,14 @@ func (d *Dispatcher) forward(ctx context.Context, r run.Run, delivery queue.Deli
 	if err != nil {
 		return outcomePutBack, err
 	}
-	m := queue.Message{Body: body, Group: r.Tenant, Attributes: run.Carry(delivery.SentAt)}
+	to, load := d.place(r.Tenant)
+	m := queue.Message{Body: body, Group: r.Tenant, Attributes: run.Carry(delivery.SentAt, load)}
 	if delivery.TraceHeader != "" {
 		m.TraceHeader = trace.PlaceOf(r, delivery.TraceHeader).XRay()
 	}
-	to := d.place(r.Tenant)
 	err = d.sendBy(ctx, to, m)
 	if errors.Is(err, errAway) {
-		if other := d.place(r.Tenant); other != to {
+		if other, _ := d.place(r.Tenant); other != to {
 			to, err = other, d.sendBy(ctx, other, m)
 		}
 	}
@@ -129,12 +129,13 @@ func (d *Dispatcher) sendBy(ctx context.Context, w *way, m queue.Message) error 
 // place chooses the tenant's way: a partition of its shard; or, once the tenant
 // is over its budget of open runs, the side partition, for which workers use
 // only left-over room. See backlogs and router.
-func (d *Dispatcher) place(tenant string) *way {
+func (d *Dispatcher) place(tenant string) (*way, run.Load) {
 	limits := d.deps.Tenants.Limits(tenant)
-	if d.backlogs.over(tenant, limits) && d.side != nil {
-		return d.side
+	over, load := d.backlogs.add(tenant, limits)
+	if over && d.side != nil {
+		return d.side, load
 	}
-	return d.partitions[d.route.choose(tenant, limits.Partitions)]
+	return d.partitions[d.route.choose(tenant, limits.Partitions)], load
 }
 
 // The methods of routes:

@@ -39,6 +39,7 @@ type bench struct {
 	builds                   *fakeBuilder
 	slots                    *memslot.Slots
 	limits                   tenant.Limits
+	load                     run.Load     // that of the runs that are put on the partition
 	settings                 *tenant.File // replaces limits if not nil
 	metrics                  *prometheus.Registry
 	logs                     *observer.ObservedLogs             // warnings and errors
@@ -64,6 +65,7 @@ func newBench(t *testing.T, cfg worker.Config, change ...func(*worker.Deps)) *be
 		ledger: inmemory.NewLedger(), builds: newFakeBuilder(), slots: memslot.New(),
 		functions: memfunction.New(memfunction.Config{}), metrics: prometheus.NewRegistry(),
 		limits: tenant.Limits{MaxRunning: tenant.NoCap, MaxRunningPerScript: tenant.NoCap, Weight: 1},
+		load:   run.Busy,
 	}
 	b.partition = b.queueFaults.Queue("partition")
 	b.side = memqueue.New("side", memqueue.Options{})
@@ -155,7 +157,7 @@ func (b *bench) put(r run.Request) {
 	if err != nil {
 		b.Fatal(err)
 	}
-	if err := b.partition.Send(context.Background(), []queue.Message{{Body: body, Group: r.Tenant}})[0]; err != nil {
+	if err := b.partition.Send(context.Background(), []queue.Message{{Body: body, Group: r.Tenant, Attributes: run.Carry(time.Now(), b.load)}})[0]; err != nil {
 		b.Fatal(err)
 	}
 }

@@ -73,6 +73,9 @@ type held struct {
 // request is decoded.
 func (h *held) tenant() string { return h.delivery.Group }
 
+// load is the load of the tenant when a dispatcher sent the run.
+func (h *held) load() run.Load { return run.LoadOf(h.delivery.Attributes) }
+
 // expireAt ends wait when the run expires.
 func (h *held) expireAt(t time.Time) {
 	timer := time.AfterFunc(time.Until(t), func() { h.endWait(errExpired) })

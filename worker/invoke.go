@@ -34,6 +34,7 @@ func (w *Worker) invoke(h *held) (function.Outcome, error) {
 		return function.Outcome{}, err
 	}
 	h.returned = true
+	w.metrics.started(h)
 	w.turns.succeeded()
 	out := function.Read(inv, h.run.Script)
 	w.metrics.bill(out.Report.Billed, h.run.Script)

@@ -24,6 +24,8 @@ type metrics struct {
 	stages   *prometheus.HistogramVec
 	total    prometheus.Histogram
 	builds   *prometheus.CounterVec // by outcome
+	start    *prometheus.HistogramVec
+	delivery *prometheus.HistogramVec
 	cold     prometheus.Counter
 	billed   *prometheus.CounterVec // GB-seconds, by architecture
 	throttle *prometheus.CounterVec // by reason
@@ -44,6 +46,13 @@ var throttles = []string{
 	"CallerRateLimitExceeded", "ConcurrentInvocationLimitExceeded", "ConcurrentSnapshotCreateLimitExceeded", "FunctionInvocationRateLimitExceeded",
 	"ReservedFunctionConcurrentInvocationLimitExceeded", "ReservedFunctionInvocationRateLimitExceeded",
 }
+
+// The bounds of the objectives in dashboards/recording.yml are among these
+// buckets.
+var (
+	startBuckets    = []float64{.005, .01, .025, .05, .1, .25, .5, 1, 2.5, 5, 10, 30, 60, 300, 1800}
+	deliveryBuckets = []float64{.025, .05, .1, .25, .5, 1, 2.5, 5, 10, 30, 60, 120, 300, 600, 1800, 3600}
+)
 
 func newMetrics(reg prometheus.Registerer, w *Worker) *metrics {
 	f := promauto.With(reg)
@@ -84,6 +93,18 @@ func newMetrics(reg prometheus.Registerer, w *Worker) *metrics {
 		total: f.NewHistogram(prometheus.HistogramOpts{
 			Name: "scriptfleet_worker_run_seconds", Help: "From a request's arrival to its result.", Buckets: buckets,
 		}),
+		start: f.NewHistogramVec(prometheus.HistogramOpts{
+			Name: "scriptfleet_worker_start_delay_seconds", Buckets: startBuckets,
+			Help: "From a request's arrival to the first start of its script, without builds, by the load of its tenant when it was sent. A run that expires before its start counts with its age.",
+		}, []string{"load"}),
+		delivery: f.NewHistogramVec(prometheus.HistogramOpts{
+			Name: "scriptfleet_worker_delivery_seconds", Buckets: deliveryBuckets,
+			Help: "From a request's arrival until its result is on the results queue, without the time in which its script executed, by the load of its tenant when it was sent.",
+		}, []string{"load"}),
+	}
+	for _, l := range []run.Load{run.Quiet, run.Busy} {
+		m.start.WithLabelValues(string(l))
+		m.delivery.WithLabelValues(string(l))
 	}
 	for _, s := range run.Statuses {
 		m.results.WithLabelValues(string(s))
@@ -131,6 +152,22 @@ func (m *metrics) bill(billed time.Duration, s run.Script) {
 
 func (m *metrics) result(status run.Status) { m.results.WithLabelValues(string(status)).Inc() }
 
+// started records how long a run waited, once its function has answered: an
+// invocation that was throttled was no start, and a later attempt is none.
+func (m *metrics) started(h *held) {
+	if h.attempts > 1 {
+		return
+	}
+	t := h.timeline.Timings()
+	m.start.WithLabelValues(string(h.load())).Observe(float64(t.Intake+t.Queue) / 1000)
+}
+
+// published records that a run's result is on the results queue.
+func (m *metrics) published(h *held, now time.Time) {
+	executed := time.Duration(h.timeline.Timings().Execute) * time.Millisecond
+	m.delivery.WithLabelValues(string(h.load())).Observe(max(0, h.timeline.Since(now)-executed).Seconds())
+}
+
 func (m *metrics) settled(h *held, v verdict) {
 	m.verdicts.WithLabelValues(string(v.kind)).Inc()
 	if v.kind != answered {
@@ -140,6 +177,10 @@ func (m *metrics) settled(h *held, v verdict) {
 	observe(h, m.total, t.Total)
 	m.builds.WithLabelValues(cmp.Or(string(h.built.Outcome), buildNone)).Inc()
 	m.tenants.answered(h.run.Tenant, v.outcome.Status, t)
+	if v.outcome.Status == run.Expired && h.attempts == 0 {
+		m.start.WithLabelValues(string(h.load())).Observe(float64(t.Total) / 1000)
+	}
+	m.total.Observe(float64(t.Total) / 1000)
 	for stage, ms := range map[string]int64{
 		"intake": t.Intake, "queue": t.Queue, "build_wait": t.BuildWait, "build": t.Build,
 		"init": t.Init, "execute": t.Execute, "publish": t.Publish,

@@ -1,6 +1,7 @@
 package worker_test
 
 import (
+	"errors"
 	"strings"
 	"testing"
 	"time"
@@ -9,6 +10,7 @@ import (
 
 	"github.com/scriptfleet/scriptfleet/pkg/function"
 	"github.com/scriptfleet/scriptfleet/pkg/function/memfunction"
+	"github.com/scriptfleet/scriptfleet/pkg/queue/memqueue"
 	"github.com/scriptfleet/scriptfleet/pkg/run"
 	"github.com/scriptfleet/scriptfleet/worker"
 )
@@ -129,4 +131,64 @@ func TestOnlyARecordedTraceIsAnExemplar(t *testing.T) {
 			}
 		})
 	}
+}
+
+// A throttled invocation is no start, and the time of the script is no delay.
+func TestMetricsTellHowLongRunsWaitByTheLoadOfTheirTenant(t *testing.T) {
+	with(t, worker.Config{}, func(b *bench) {
+		b.load = run.Quiet
+		b.behave(func(nth int) memfunction.Behaviour {
+			if nth == 1 {
+				return memfunction.Behaviour{Fault: function.Throttled}
+			}
+			return memfunction.Behaviour{Duration: 20 * time.Second}
+		})
+		var refusedSince time.Time
+		b.resultFaults.OnCall(func(op memqueue.Op, _ int) error {
+			if op == memqueue.OpSend && refusedSince.IsZero() {
+				refusedSince = time.Now()
+			}
+			if op == memqueue.OpSend && time.Since(refusedSince) < 4*time.Second {
+				return errors.New("away")
+			}
+			return nil
+		})
+		sent := time.Now()
+		b.send(ask("r"))
+		total := time.Duration(b.want("r", run.Succeeded, 1).Data.Timings.Total) * time.Millisecond
+		out := time.Since(sent)
+		settle()
+		b.seconds("scriptfleet_worker_start_delay_seconds", run.Quiet, 1, total-20*time.Second)
+		b.seconds("scriptfleet_worker_delivery_seconds", run.Quiet, 1, out-20*time.Second)
+
+		b.load = run.Busy
+		b.behave(func(int) memfunction.Behaviour { return memfunction.Behaviour{} })
+		b.send(ask("late", expiring(-time.Second)))
+		late := b.want("late", run.Expired, 1)
+		settle()
+		b.seconds("scriptfleet_worker_start_delay_seconds", run.Busy, 1, time.Duration(late.Data.Timings.Total)*time.Millisecond)
+		b.seconds("scriptfleet_worker_start_delay_seconds", run.Quiet, 1, total-20*time.Second)
+	})
+}
+
+// seconds compares a histogram's count and sum, in ms.
+func (b *bench) seconds(name string, load run.Load, count uint64, sum time.Duration) {
+	b.Helper()
+	families, err := b.metrics.Gather()
+	if err != nil {
+		b.Fatal(err)
+	}
+	for _, f := range families {
+		for _, m := range f.GetMetric() {
+			if f.GetName() != name || m.GetLabel()[0].GetValue() != string(load) {
+				continue
+			}
+			h := m.GetHistogram()
+			if got := time.Duration(h.GetSampleSum() * float64(time.Second)).Round(time.Millisecond); h.GetSampleCount() != count || got != sum.Round(time.Millisecond) {
+				b.Errorf("%s of %s runs has %d of %s together, want %d of %s", name, load, h.GetSampleCount(), got, count, sum)
+			}
+			return
+		}
+	}
+	b.Errorf("%s has no %s runs", name, load)
 }

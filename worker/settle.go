@@ -81,6 +81,7 @@ func (w *Worker) answer(h *held, v *verdict) error {
 	}, func() {
 		h.spans.published = time.Now()
 		w.inflight.answered(h)
+		w.metrics.published(h, h.spans.published)
 	})
 	if err != nil {
 		return err

@@ -67,6 +67,7 @@
 //	claim      the right to invoke a run, in the ledger
 //	slot       one of a tenant's runs at work in the whole fleet, capped
 //	turn       one of the runs that may execute in one worker at a time
+//	load       quiet or busy: whether a tenant was within its share when a run was sent
 //	breaker    pauses the intake while something is away
 //	shape      the settings of a process that must agree over the fleet
 //

@@ -43,6 +43,9 @@ func (t *Timeline) Keep() { t.keep = true }
 // Intervals returns what was kept.
 func (t *Timeline) Intervals() []Interval { return t.kept }
 
+// Since is the time from the timeline's start to now, never negative.
+func (t *Timeline) Since(now time.Time) time.Duration { return max(0, now.Sub(t.start)) }
+
 // Mark adds the time since the last mark to the stage. It does nothing if now
 // is before the last mark, which happens since clocks of machines differ.
 func (t *Timeline) Mark(s Stage, now time.Time) {
