@@ -103,7 +103,11 @@ func (w *Worker) putBackUnread(intake context.Context, s *source, d queue.Delive
 	w.metrics.crowded.Inc()
 	delay := time.Duration(0)
 	if d.ReceiveCount > 2 && intake.Err() == nil {
-		delay = putBackDelay(time.Second << min(d.ReceiveCount-2, 6))
+		longest := time.Second << min(d.ReceiveCount-2, 6)
+		if w.deps.Tenants.Limits(d.Group).MaxRunning == 0 {
+			longest = max(longest, stoppedDelay(time.Since(d.SentAt)))
+		}
+		delay = putBackDelay(longest)
 	}
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(intake), optionalTimeout)
 	defer cancel()

@@ -56,6 +56,24 @@ func TestRunsOfATenantThatTheFileStopsWaitUntilItIsLetGoOn(t *testing.T) {
 	})
 }
 
+// SQS calls a delivery a dead letter after 1,000 receives, and drops it after four
+// days.
+func TestRunOfATenantThatStaysStoppedEndsBeforeItsQueueGivesItUp(t *testing.T) {
+	with(t, worker.Config{}, func(b *bench) {
+		b.limits.MaxRunning = 0
+		b.send(ask("r"))
+		time.Sleep(95 * time.Hour)
+		res := b.want("r", run.Expired, 1)
+		if e := res.Data.Error; e == nil || e.Type != "TenantStopped" || res.Data.MayHaveExecuted {
+			t.Errorf("its result is %+v", res.Data)
+		}
+		if n := b.counter("scriptfleet_worker_received_total"); n > 900 {
+			t.Errorf("it was received %g times", n)
+		}
+		b.executions(0)
+	})
+}
+
 func TestATenantWithoutACapAsksForNoSlot(t *testing.T) {
 	with(t, worker.Config{}, func(b *bench) {
 		b.lasting(10 * time.Second)

@@ -192,3 +192,19 @@ func (b *bench) seconds(name string, load run.Load, count uint64, sum time.Durat
 	}
 	b.Errorf("%s has no %s runs", name, load)
 }
+
+// counter is the value of a counter without labels.
+func (b *bench) counter(name string) float64 {
+	b.Helper()
+	families, err := b.metrics.Gather()
+	if err != nil {
+		b.Fatal(err)
+	}
+	for _, f := range families {
+		if f.GetName() == name {
+			return f.GetMetric()[0].GetCounter().GetValue()
+		}
+	}
+	b.Fatalf("there is no %s", name)
+	return 0
+}

@@ -39,8 +39,9 @@ func (w *Worker) slot(h *held) error {
 
 // overCap is the cap that a run would exceed.
 type overCap struct {
-	why    string
-	script bool // the script's cap, not the tenant's
+	why     string
+	script  bool // the script's cap, not the tenant's
+	stopped bool // the tenant is stopped or paused
 }
 
 func (o *overCap) Error() string { return o.why }
@@ -75,14 +76,14 @@ func (w *Worker) takeSlots(h *held, limits tenant.Limits) (*overCap, error) {
 		if limits.Paused {
 			why = ", which is paused until scriptfleet tenants resume"
 		}
-		return &overCap{"tenant " + h.run.Tenant + why, false}, nil
+		return &overCap{why: "tenant " + h.run.Tenant + why, stopped: true}, nil
 	}
 	asks := []struct {
 		ask slot.Ask
 		overCap
 	}{
-		{slot.Ask{Scope: tenantScope(h.run.Tenant), Cap: limits.MaxRunning}, overCap{"the cap of tenant " + h.run.Tenant, false}},
-		{slot.Ask{Scope: slot.Scope("script", string(h.run.Script.Hash)), Cap: limits.MaxRunningPerScript}, overCap{"the cap of script " + string(h.run.Script.Hash), true}},
+		{slot.Ask{Scope: tenantScope(h.run.Tenant), Cap: limits.MaxRunning}, overCap{why: "the cap of tenant " + h.run.Tenant}},
+		{slot.Ask{Scope: slot.Scope("script", string(h.run.Script.Hash)), Cap: limits.MaxRunningPerScript}, overCap{why: "the cap of script " + string(h.run.Script.Hash), script: true}},
 	}
 	for _, a := range asks {
 		if a.ask.Cap == tenant.NoCap {
@@ -111,7 +112,7 @@ func (w *Worker) takeSlots(h *held, limits tenant.Limits) (*overCap, error) {
 			w.faults.slots.Met(err)
 			return nil, nil
 		case !ok:
-			return &overCap{fmt.Sprintf("%s: %d runs execute already", a.why, a.ask.Cap), a.script}, nil
+			return &overCap{why: fmt.Sprintf("%s: %d runs execute already", a.why, a.ask.Cap), script: a.script}, nil
 		}
 	}
 	return nil, nil

@@ -152,6 +152,8 @@ func judge(f facts) (verdict, effects) {
 	var over *overCap
 	var panicked *panics.Error
 	switch {
+	case errors.As(f.err, &over) && over.stopped:
+		return judgeStopped(f, over), effects{}
 	case errors.As(f.err, &over):
 		return later(f, f.err), effects{} // noted when it was met
 	case errors.Is(f.err, errParked):
@@ -204,6 +206,32 @@ func decided(f facts) (verdict, bool) {
 		return verdict{kind: putBack, why: "the worker is stopping"}, true
 	}
 	return verdict{}, false
+}
+
+// A run of a stopped tenant comes again after up to stoppedPart of its age, at
+// most stoppedWait. So it is received less often than its queue allows before SQS
+// calls it a dead letter, and goes on soon after a short stop. It ends before the
+// queue drops it, after four days.
+const (
+	stoppedPart = 1. / 16
+	stoppedWait = 15 * time.Minute
+	stoppedEnd  = 84 * time.Hour
+)
+
+func stoppedDelay(age time.Duration) time.Duration {
+	return min(time.Duration(stoppedPart*float64(age)), stoppedWait)
+}
+
+func judgeStopped(f facts, over *overCap) verdict {
+	if f.age < stoppedEnd {
+		v := later(f, over)
+		v.within = max(v.within, stoppedDelay(f.age))
+		return v
+	}
+	return answers(run.Expired, &run.Error{
+		Owner: run.OwnerOperator, Type: "TenantStopped", Retryable: true,
+		Message: fmt.Sprintf("The run was not begun within %s, the longest that a run can wait: %v. The operator has to let the tenant's runs go on, then send the run again.", stoppedEnd, over),
+	})
 }
 
 // judgePanic ends a run that met a panic, if it can be answered. A retry would

@@ -46,6 +46,9 @@ func old(f *facts)        { f.age = 61 * time.Minute }
 func third(f *facts)      { f.attempts = 3 }
 func spent(f *facts)      { f.budget = false }
 func tried(f *facts)      { f.attempts = 1 }
+func aged(age time.Duration) func(*facts) {
+	return func(f *facts) { f.age = age }
+}
 func since(cause error) func(*facts) {
 	return func(f *facts) { f.ended = cause }
 }
@@ -79,7 +82,11 @@ func TestJudge(t *testing.T) {
 		"build failed as it stops": {given(&builds.FailedError{Reason: author}, since(errStopping)), "answered build_failed author Bad"},
 		"builder closed":           {given(builds.ErrClosed), "put_back in 0s"},
 		"too many wait for builds": {given(errParked), "put_back in 8s, waits for a place among the runs that wait for builds here"},
-		"over a cap":               {given(&overCap{"the cap of tenant acme", false}), "put_back in 8s"},
+		"over a cap":               {given(&overCap{why: "the cap of tenant acme"}), "put_back in 8s"},
+		"tenant stopped":           {given(&overCap{stopped: true}), "put_back in 8s"},
+		"tenant stopped for long":  {given(&overCap{stopped: true}, aged(2*time.Hour)), "put_back in 7m30s"},
+		"tenant stopped for a day": {given(&overCap{stopped: true}, aged(24*time.Hour)), "put_back in 15m0s"},
+		"tenant stopped too long":  {given(&overCap{stopped: true}, aged(stoppedEnd)), "answered expired operator TenantStopped"},
 		"ledger away":              {given(away), "put_back in 8s"},
 		// Before the invocation: why the waiting has ended.
 		"claim lost, says the ledger":    {given(fmt.Errorf("begin: %w", ledger.ErrLost)), "leave"},
