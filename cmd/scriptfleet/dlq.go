@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"strings"
 	"time"
 
 	"github.com/scriptfleet/scriptfleet/cmd/internal/wire"
@@ -159,7 +160,7 @@ type dlqRedrive struct {
 
 // Help is shown below the flags.
 func (dlqRedrive) Help() string {
-	return `A run that has been answered for keeps its result, so it goes again under a new id: its own, with a suffix that is printed. Every other letter goes again as it is.
+	return `A letter is sent again once: one that comes back while the command runs stays where it is, and the command fails and names it. A run that has been answered for keeps its result, so it goes again under a new id: its own, with a suffix that is printed. Every other letter goes again as it is.
 
 Examples:
 
@@ -178,13 +179,23 @@ func (c *dlqRedrive) Run(ctx context.Context) error {
 		return exitError{exitUsage, errors.New("name the letters to send again, or --all")}
 	}
 	sent := []redriven{}
+	bodies := map[string]bool{} // of what was sent again
+	var back []string
 	err := c.pick(ctx, choice{ids: c.IDs, all: c.All}, func(q queue.Queue, fleet *wire.Fleet, l letter) error {
+		if bodies[l.Body] {
+			back = append(back, l.ID)
+			return nil
+		}
 		r, err := redrive(ctx, q, fleet, l)
 		if err == nil {
-			sent = append(sent, r)
+			sent, bodies[l.Body] = append(sent, r), true
 		}
 		return err
 	})
+	if len(back) > 0 {
+		err = errors.Join(err, fmt.Errorf("not sent again, as the same request was just sent and came back, or is a copy of it: %s. "+
+			"Show one with: scriptfleet dlq show; if it can never be run, delete it with: scriptfleet dlq delete", strings.Join(back, ", ")))
+	}
 	switch {
 	case c.JSON:
 		return errors.Join(err, printLines(sent, asIs[redriven]))

@@ -130,11 +130,15 @@ func (c *explainCommand) find(ctx context.Context, l ledger.Ledger, key run.Key)
 	return record, nil
 }
 
+// alwaysWithin is how many open runs a tenant may have whatever the load is: see
+// package dispatcher, backlog.go.
+const alwaysWithin = 3
+
 // searched is how many open runs are searched for a request's id.
 const searched = 10_000
 
 // queued explains why a run is still on a partition: its tenant is stopped, or
-// over its backlog budget, or at its cap (workers put back runs far above a cap
+// over its max_backlog, or at its cap (workers put back runs far above a cap
 // unread), or else no worker has received it yet.
 func (c *explainCommand) queued(ctx context.Context, fleet *wire.Fleet, tenant string) (string, error) {
 	open, err := fleet.Ledger.Backlogs(ctx, []string{tenant})
@@ -144,11 +148,11 @@ func (c *explainCommand) queued(ctx context.Context, fleet *wire.Fleet, tenant s
 	limits := fleet.Tenants().Limits(tenant)
 	switch {
 	case limits.Paused:
-		return fmt.Sprintf("Tenant %s is paused in the operator's settings, so its %d open runs wait. They go on after: scriptfleet tenants resume %s.", tenant, open[0], tenant), nil
+		return fmt.Sprintf("Tenant %s is paused in the operator's settings, so its %d open runs wait. They go on after: scriptfleet tenants resume %s. After three and a half days they end as expired.", tenant, open[0], tenant), nil
 	case limits.MaxRunning == 0:
 		return fmt.Sprintf("Tenant %s is stopped: its max_running is 0 in the operator's settings, so its %d open runs wait. They go on when it is raised.", tenant, open[0]), nil
 	case open[0] > limits.MaxBacklog:
-		return fmt.Sprintf("It waits in the backlog of tenant %s: %d runs are open and its budget is %d, so what is over waits on the side partition, which workers drain with what is left over.", tenant, open[0], limits.MaxBacklog), nil
+		return fmt.Sprintf("It waits in the backlog of tenant %s: %d runs are open and its max_backlog is %d, so what is over waits on the side partition, which workers drain with what is left over.", tenant, open[0], limits.MaxBacklog), nil
 	}
 	running, err := fleet.Slots().InUse(ctx, slot.Scope("tenant", tenant))
 	if err != nil {
@@ -157,7 +161,11 @@ func (c *explainCommand) queued(ctx context.Context, fleet *wire.Fleet, tenant s
 	if running >= limits.MaxRunning {
 		return fmt.Sprintf("It waits for the cap of tenant %s: %d runs execute already, and %d of its runs are open.", tenant, limits.MaxRunning, open[0]), nil
 	}
-	return fmt.Sprintf("It is on a partition, or put back to one, and waits for a worker (%d runs of tenant %s are open). If that lasts, look whether workers run and are ready.", open[0], tenant), nil
+	text := fmt.Sprintf("It is on a partition, or put back to one, and waits for a worker (%d runs of tenant %s are open).", open[0], tenant)
+	if open[0] > alwaysWithin {
+		text += " While many runs of all tenants are open, dispatchers allow each tenant fewer than its max_backlog, so it may also be on the side partition, which workers drain with what is left over."
+	}
+	return text + " If that lasts, look whether workers run and are ready.", nil
 }
 
 // explain describes a record.

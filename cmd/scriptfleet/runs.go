@@ -16,7 +16,7 @@ import (
 )
 
 type runsCommand struct {
-	List runsList `cmd:"" default:"withargs" help:"List recent runs, the newest first."`
+	List runsList `cmd:"" default:"withargs" help:"List recent runs that have ended, the newest first."`
 	Show runsShow `cmd:"" help:"Show one recent run, and where its time went."`
 }
 
@@ -82,15 +82,41 @@ func (c *runsList) Run(ctx context.Context) error {
 	case c.JSON:
 		return printLines(found, shownSummary)
 	case len(found) == 0:
-		fmt.Println("No such run has ended lately. A run that has not ended: scriptfleet explain RUN.")
-		return nil
+		fmt.Println("No such run has ended lately.")
+		return c.sayOpen(ctx, fleet.Ledger)
 	}
-	return printTable(func(w io.Writer) {
+	err = printTable(func(w io.Writer) {
 		row(w, "ENDED", "TENANT", "ACTION", "RUN", "STATUS", "BUILD", "TOTAL", "ERROR")
 		for _, s := range found {
 			row(w, s.At.Local().Format(time.DateTime), s.Tenant, s.Action, s.Run, s.Status, s.Build, fmt.Sprint(s.Timings.Total, " ms"), errorOf(s))
 		}
 	})
+	if err != nil {
+		return err
+	}
+	return c.sayOpen(ctx, fleet.Ledger)
+}
+
+// sayOpen says how many runs have not ended: the list is without them.
+func (c *runsList) sayOpen(ctx context.Context, l ledger.Ledger) error {
+	var open int
+	if c.Tenant != "" {
+		of, err := l.Backlogs(ctx, []string{c.Tenant})
+		if err != nil {
+			return fmt.Errorf("read the backlog of tenant %s: %w", c.Tenant, err)
+		}
+		open = of[0]
+	} else {
+		books, err := l.Books(ctx)
+		if err != nil {
+			return fmt.Errorf("read the books: %w", err)
+		}
+		open = int(books.Open)
+	}
+	if open > 0 {
+		fmt.Fprintf(os.Stderr, "%d runs have not ended, and are not listed. Where one is: scriptfleet explain RUN.\n", open)
+	}
+	return nil
 }
 
 // errorOf is a summary's error in words.

@@ -237,7 +237,7 @@ type tenantsPause struct{ tenantsEdit }
 
 // Help is shown below the flags.
 func (tenantsPause) Help() string {
-	return `Sets "paused" for the tenant in the settings file, which the fleet reads again within seconds. Its runs are accepted and wait; those that execute are not ended. The file is replaced whole, so that no process reads half of it. It has the pause, and not Redis: a pause must not end because Redis was lost. Where the file comes from a ConfigMap, change your copy with this command and apply that.
+	return `Sets "paused" for the tenant in the settings file, which the fleet reads again within seconds. Its runs are accepted and wait; those that execute are not ended. After three and a half days a run that waits ends as expired, because its queue would drop it after four. The file is replaced whole, so that no process reads half of it. It has the pause, and not Redis: a pause must not end because Redis was lost. Where the file comes from a ConfigMap, change your copy with this command and apply that.
 
 Examples:
 
@@ -258,5 +258,5 @@ func (tenantsResume) Help() string {
 }
 
 func (c *tenantsResume) Run() error {
-	return c.edit((*tenant.Draft).Resume, "its runs go on within seconds")
+	return c.edit((*tenant.Draft).Resume, "its runs go on within seconds, and after a long pause within 15 minutes")
 }
