@@ -70,7 +70,13 @@ func TestDeadLettersAreDeletedOneManyAndByReasonWithoutRedis(t *testing.T) {
 		return lines[letter](t, scriptfleet(t, env, "dlq", "list", "--requests", "--json", "--look", "1s"))
 	}
 	var all []letter
-	wait.Until(t, within, "the letters do not come", func() bool { all = list(); return len(all) == 4 })
+	four := func() bool { all = list(); return len(all) == 4 }
+	wait.Until(t, within, "the letters do not come", four)
+	wait.Until(t, within, "letters that come back are sent again", func() bool {
+		got := scriptfleet(t, env, "dlq", "redrive", "--all", "--requests", "--look", "2s")
+		return got.Code == 1 && strings.Count(got.Stdout, "sent again") <= 4 && strings.Contains(got.Stderr, "came back")
+	})
+	wait.Until(t, within, "the letters do not come back", four)
 	conform(t, scriptfleet(t, env, "dlq", "list", "--requests", "--json", "--look", "1s"), "dlq list")
 	ofJunk, other := "", ""
 	for _, one := range all {
