@@ -102,6 +102,9 @@ func newMetrics(reg prometheus.Registerer, w *Worker) *metrics {
 			Help: "From a request's arrival until its result is on the results queue, without the time in which its script executed, by the load of its tenant when it was sent.",
 		}, []string{"load"}),
 	}
+	for stage := range stages(run.Timings{}) {
+		m.stages.WithLabelValues(stage) // a rate misses the first value of a series that begins with it
+	}
 	for _, l := range []run.Load{run.Quiet, run.Busy} {
 		m.start.WithLabelValues(string(l))
 		m.delivery.WithLabelValues(string(l))
@@ -150,6 +153,14 @@ func (m *metrics) bill(billed time.Duration, s run.Script) {
 	m.billed.WithLabelValues(s.Arch).Add(billed.Seconds() * float64(s.MemoryMB) / 1024)
 }
 
+// stages are the times of a run by the label stage, in ms.
+func stages(t run.Timings) map[string]int64 {
+	return map[string]int64{
+		"intake": t.Intake, "queue": t.Queue, "build_wait": t.BuildWait, "build": t.Build,
+		"init": t.Init, "execute": t.Execute, "publish": t.Publish,
+	}
+}
+
 func (m *metrics) result(status run.Status) { m.results.WithLabelValues(string(status)).Inc() }
 
 // started records how long a run waited, once its function has answered: an
@@ -181,10 +192,7 @@ func (m *metrics) settled(h *held, v verdict) {
 		m.start.WithLabelValues(string(h.load())).Observe(float64(t.Total) / 1000)
 	}
 	m.total.Observe(float64(t.Total) / 1000)
-	for stage, ms := range map[string]int64{
-		"intake": t.Intake, "queue": t.Queue, "build_wait": t.BuildWait, "build": t.Build,
-		"init": t.Init, "execute": t.Execute, "publish": t.Publish,
-	} {
+	for stage, ms := range stages(t) {
 		observe(h, m.stages.WithLabelValues(stage), ms)
 	}
 	if v.outcome.Report.Init > 0 {
