@@ -2,11 +2,13 @@ package worker_test
 
 import (
 	"errors"
+	"slices"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus/testutil"
+	dto "github.com/prometheus/client_model/go"
 
 	"github.com/scriptfleet/scriptfleet/pkg/function"
 	"github.com/scriptfleet/scriptfleet/pkg/function/memfunction"
@@ -174,21 +176,15 @@ func TestMetricsTellHowLongRunsWaitByTheLoadOfTheirTenant(t *testing.T) {
 // seconds compares a histogram's count and sum, in ms.
 func (b *bench) seconds(name string, load run.Load, count uint64, sum time.Duration) {
 	b.Helper()
-	families, err := b.metrics.Gather()
-	if err != nil {
-		b.Fatal(err)
-	}
-	for _, f := range families {
-		for _, m := range f.GetMetric() {
-			if f.GetName() != name || m.GetLabel()[0].GetValue() != string(load) {
-				continue
-			}
-			h := m.GetHistogram()
-			if got := time.Duration(h.GetSampleSum() * float64(time.Second)).Round(time.Millisecond); h.GetSampleCount() != count || got != sum.Round(time.Millisecond) {
-				b.Errorf("%s of %s runs has %d of %s together, want %d of %s", name, load, h.GetSampleCount(), got, count, sum)
-			}
-			return
+	for _, m := range b.family(name) {
+		if m.GetLabel()[0].GetValue() != string(load) {
+			continue
 		}
+		h := m.GetHistogram()
+		if got := time.Duration(h.GetSampleSum() * float64(time.Second)).Round(time.Millisecond); h.GetSampleCount() != count || got != sum.Round(time.Millisecond) {
+			b.Errorf("%s of %s runs has %d of %s together, want %d of %s", name, load, h.GetSampleCount(), got, count, sum)
+		}
+		return
 	}
 	b.Errorf("%s has no %s runs", name, load)
 }
@@ -196,15 +192,15 @@ func (b *bench) seconds(name string, load run.Load, count uint64, sum time.Durat
 // counter is the value of a counter without labels.
 func (b *bench) counter(name string) float64 {
 	b.Helper()
-	families, err := b.metrics.Gather()
-	if err != nil {
-		b.Fatal(err)
+	return b.family(name)[0].GetCounter().GetValue()
+}
+
+func (b *bench) family(name string) []*dto.Metric {
+	b.Helper()
+	all, err := b.metrics.Gather()
+	at := slices.IndexFunc(all, func(f *dto.MetricFamily) bool { return f.GetName() == name })
+	if err != nil || at < 0 {
+		b.Fatalf("there is no %s: %v", name, err)
 	}
-	for _, f := range families {
-		if f.GetName() == name {
-			return f.GetMetric()[0].GetCounter().GetValue()
-		}
-	}
-	b.Fatalf("there is no %s", name)
-	return 0
+	return all[at].GetMetric()
 }
