@@ -13,6 +13,57 @@
 // and on the embedded stack. [Call] encodes the handler's argument. [Read]
 // turns the handler's answer, or Lambda's where the handler gave none, into the
 // run's status, output and error.
+//
+// # The env runner
+//
+// A new script in a known env need not wait for its own function: the tenant's
+// env runner ([run.RunnerOf]) takes it in the payload ([Call].Script). It is a
+// function like any other, whose zip has the handler and no script. [Read] reads
+// its answers as those of the script's own function, with the same words.
+//
+// Never the wrong code: the zip has the fields of the runner's own hash
+// (tenant, env, memory, handler …), and the runner computes the script's hash
+// from them and from the bytes, the timeout and the sealing that it was given. If
+// that is not the hash that was sent, it does not take the script. The same holds
+// for a payload without a script, for a script at a function of its own, and for
+// a payload of more than MaxPayloadBytes, which is not sent. [NotTakenBy], or the
+// error, then has the class [NotTaken]: nothing has executed, and the run waits
+// for its function. Only the runner itself can say so, never a script in it.
+//
+// A script that does not compile is not taken either. Its build then fails as
+// every build of such a script, in the same words, and is remembered.
+//
+// Nothing passes from one script to the next. The process with the Runtime API
+// executes none; it forks a template at its start, which never sees a payload;
+// and the template forks a process for each script. Neither of the two can be
+// read, traced or signalled from there, and connects to the Runtime API are
+// refused: the system call is executed by the runner, which looks at the address
+// (see handler/scriptfleet_runner_walls.py). Before the answer is given all
+// processes of the run are ended, and its files and System V objects removed. If
+// anything remains, the environment ends before it takes another script.
+// pkg/fleettest/walls tries all of this, on the embedded stack and in an
+// environment as Lambda documents it.
+//
+// What differs from a function of the script's own:
+//
+//   - Its module is imported in each run. The import has 10 s, or the timeout if
+//     that is longer, and main has the timeout after it.
+//   - __file__ names a file that is not there. Keyrings, POSIX message queues and
+//     io_uring are refused, and connects cost some 0.1 ms more.
+//   - There is none for shell commands: their files are in the function's folder.
+//
+// What remains:
+//
+//   - The walls need seccomp with user notification, pidfd_getfd (Linux 5.6) and a
+//     known architecture. Where one is missing, the runner takes no script, and
+//     runs wait as they would without it. Lambda documents a kernel that has them,
+//     and not which calls its own filter allows: this was not tried on AWS.
+//   - A script can end its own environment, for example by taking all memory. The
+//     next one then has a cold start.
+//   - While it runs it may listen on ports. Other runs are never in the same
+//     environment at the same time.
+//   - A script built without denied packages ([run.Script.Avoiding]) has a hash
+//     of another kind, and waits for its function.
 package function
 
 import (

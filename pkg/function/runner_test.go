@@ -163,11 +163,11 @@ func TestAScriptThatDoesNotCompileIsNotTaken(t *testing.T) {
 func TestNoScriptCanSayThatItWasNotTaken(t *testing.T) {
 	h := newestRunner(t)
 	for name, body := range map[string]string{
-		"an answer":     "import gc, os, _socket, struct\n    told = b'{\"not_taken\":{\"reason\":\"x\",\"message\":\"x\"},\"output\":1,\"error\":null,\"stdout\":\"\",\"stderr\":\"\",\"truncated\":false}'\n    for s in gc.get_objects():\n        if type(s) is _socket.socket: s.sendall(b'A' + struct.pack('>Q', len(told)) + told)\n    os.abort()",
-		"a beginning":   "import gc, os, _socket\n    for s in gc.get_objects():\n        if type(s) is _socket.socket: s.sendall(b'S')\n    os.abort()",
-		"a line of log": "import os\n    os.dup2(2, 1)\n    for fd in range(3, 20):\n        try: os.write(fd, b'\\nSCRIPTFLEET-NOT-TAKEN x x\\n')\n        except OSError: pass\n    os.abort()",
+		"an answer":     "told = b'{\"not_taken\":{\"reason\":\"x\",\"message\":\"x\"},\"output\":1,\"error\":null,\"stdout\":\"\",\"stderr\":\"\",\"truncated\":false}'\n    say(b'A' + struct.pack('>Q', len(told)) + told)",
+		"a beginning":   "say(b'S')",
+		"a line of log": "say(b'\\nSCRIPTFLEET-NOT-TAKEN x x\\n')",
 	} {
-		s := h.given("def main(input):\n    " + body + "\n")
+		s := h.given("import os, struct\ndef say(text):\n    for fd in range(1, 20):\n        try: os.write(fd, text)\n        except OSError: pass\ndef main(input):\n    " + body + "\n    os.abort()\n")
 		r := h.runGiven(t, s, Call{Script: hashed(s)})
 		if err := NotTakenBy("runner", r.invocation(0)); err != nil {
 			t.Errorf("%s: %v", name, err)

@@ -99,6 +99,30 @@
 //     line and environment, the result; while the run is under way and after it,
 //     in whichever way it ends
 //
+// # From one script of an env runner to the tenant's next
+//
+// Tried on the embedded stack, and in an environment as Lambda documents it: one
+// uid, no namespaces, a Runtime API that every process can reach. Where one
+// process executes both scripts without the mechanism, the attempt works.
+//
+//  42. files in /tmp and /dev/shm: links, pipes, folders that nobody may enter and
+//     that are deeper than a path; a full disk; the mode and the attributes of
+//     /tmp; a core
+//  43. what Python or a shell loads by itself from a home folder
+//  44. processes: a daemon in a session of its own, forked twice; a chain of forks; a
+//     server on a port, an abstract socket, a lock on a file
+//  45. patched modules and built-in functions, sys.modules; the environment,
+//     LD_PRELOAD, folder, mask, priority, limits; timers, handlers of signals, atexit
+//  46. the input of the run before, credentials included, anywhere in memory
+//  47. objects of System V, a POSIX message queue, a key in a keyring
+//  48. the memory, the environment, the files and the trace of the runner's own
+//     processes; signals to them; their limits, priorities and processors; their
+//     descriptors; the handler's files
+//  49. the Runtime API: by every name of its address, without blocking, from a
+//     child, with data in the first packet, with an address that changes between
+//     the look and the connect. Without the wall a script answers its own run and
+//     takes the next one's event
+//
 // # What no wall prevents
 //
 // A script shares the machine's network, because it needs egress. So it reaches

@@ -182,6 +182,8 @@ class Child:
                 self.answer = b""
             elif len(self.data) >= 9 + size:
                 self.answer = bytes(self.data[9:9 + size])
+        elif self.data and self.data[:1] != b"A":
+            self.answer = b""  # it is none of these
         if len(self.data) > MAX_ANSWER + 9:
             self.answer = b""
         return bool(data)
@@ -227,7 +229,7 @@ class Runner:
             child.close()
 
     def attend(self, child, event, script, context):
-        timeout, refusal, answer = script["timeout_seconds"], None, None
+        timeout, refusal = script["timeout_seconds"], None
         until = time.monotonic() + seconds_left(context) - SPARE_SECONDS
         timed_out = False
         try:
@@ -237,14 +239,18 @@ class Runner:
             timed_out = child.attend(timeout, until)
         except Refusal as e:
             refusal = e
-        except OSError as e:
-            refusal = None if child.begun else Refusal("NoWalls", "the process of the script did not begin: %s" % e)
+        except OSError:
+            pass  # the child has ended
+        if not child.begun and not refusal:
+            child.read_log()
+            refusal = Refusal("NotBegun", "the script's process ended before the script began: " + child.tail.decode("utf-8", "replace"))
         status, peak, self.unclean = self.template.end(child)
         self.unclean = self.traces.remove() or self.unclean
         if refusal:
             raise refusal
-        answer = read_answer(child.answer) if child.answer is not None else None
-        if answer is None:
+        if child.answer is not None:
+            answer = read_answer(child.answer)
+        else:
             child.read_log()
             answer = ended(timed_out, timeout, status, child.tail)
         answer["max_memory_mb"] = peak >> 10
@@ -252,13 +258,14 @@ class Runner:
 
 
 def read_answer(data):
-    """The answer of a child, without what only this process may say; None if it is
-    none."""
+    """The answer of a child, without what only this process may say."""
     try:
         told = json.loads(data)
         return {name: told[name] for name in ANSWER}
     except (ValueError, KeyError, TypeError, RecursionError):
-        return None
+        error = {"type": "PythonBroken", "message": "The script wrote to the descriptor over which its process answers: leave descriptors "
+                 "that are not its own as they are.", "traceback": "", "phase": "output", "line": 0, "ours": True}
+        return {"output": None, "error": error, "stdout": "", "stderr": "", "truncated": False}
 
 
 def ended(timed_out, timeout, status, tail):
