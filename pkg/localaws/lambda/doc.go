@@ -48,8 +48,7 @@
 //
 // CreateFunction is answered when the function is Active (after 5 s at most),
 // with the state Pending. Functions have one version, $LATEST, and are not
-// updated. A failed init phase
-// is not repeated for the same invocation, unless it took too long. Event
-// invocations are tried once. The endpoint does not check that a function's
-// answer is JSON.
+// updated. A failed init phase is not repeated for the same invocation, unless it
+// took too long. Event invocations are tried once. The endpoint does not check
+// that a function's answer is JSON.
 package lambda
