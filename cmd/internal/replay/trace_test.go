@@ -53,7 +53,7 @@ func TestTraceKeepsEachMinutesCounts(t *testing.T) {
 }
 
 func TestTraceSleepsAsItsFunctionsDid(t *testing.T) {
-	plan, err := trace(t).Plan(TraceOptions{From: 481, To: 482, Scale: 10, Speed: 1, MaxSleep: 2 * time.Second})
+	plan, err := trace(t).Plan(TraceOptions{From: 481, To: 482, Scale: 2, Speed: 1, MaxSleep: 2 * time.Second})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -78,7 +78,7 @@ func TestTraceSleepsAsItsFunctionsDid(t *testing.T) {
 			t.Errorf("%s: %.3f of the runs, not %.2f", input, got, share)
 		}
 	}
-	if len(inputs) != 6 || len(scripts) != 1 || len(plan) != 10_000 {
+	if len(inputs) != 6 || len(scripts) != 1 || len(plan) != 2_000 {
 		t.Errorf("%d requests, %d inputs, %d scripts", len(plan), len(inputs), len(scripts))
 	}
 }
