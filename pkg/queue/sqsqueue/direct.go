@@ -10,25 +10,28 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/sqs/types"
 
 	"github.com/scriptfleet/scriptfleet/pkg/awscall"
+	"github.com/scriptfleet/scriptfleet/pkg/queue"
 )
 
-// direct makes the calls of a run without the SDK's client, which would take
+// direct makes the calls of every run without the SDK's client, which would take
 // more CPU time for them than all other work on the run. It only does what goes
 // well: a call that fails in any way is made again by the SDK's client, which
 // retries it, corrects the clock, and tells the error. SQS's answer is not
 // checked against its MD5 sums here; TLS protects it.
+//
+// A nil direct fails.
 type direct struct {
-	*sqs.Client
 	caller *awscall.Caller
 	keys   aws.CredentialsProvider
+	url    string // of the queue
 }
 
-// directly returns a direct for a client of the SDK, with its settings, and any
-// other API as it is.
-func directly(ctx context.Context, api API) API {
+// newDirect returns a direct with the settings of a client of the SDK, and nil
+// for any other API.
+func newDirect(ctx context.Context, api API, url string) *direct {
 	client, ok := api.(*sqs.Client)
 	if !ok {
-		return api
+		return nil
 	}
 	o := client.Options()
 	endpoint, err := o.EndpointResolverV2.ResolveEndpoint(ctx, sqs.EndpointParameters{
@@ -37,9 +40,9 @@ func directly(ctx context.Context, api API) API {
 		UseFIPS:      aws.Bool(o.EndpointOptions.UseFIPSEndpoint == aws.FIPSEndpointStateEnabled),
 	})
 	if err != nil || o.Credentials == nil || o.HTTPClient == nil {
-		return api // the SDK's client tells what is missing
+		return nil // the SDK's client tells what is missing
 	}
-	return &direct{Client: client, keys: o.Credentials, caller: awscall.New(awscall.Config{
+	return &direct{url: url, keys: o.Credentials, caller: awscall.New(awscall.Config{
 		Service: "sqs", Region: o.Region, Endpoint: endpoint.URI, HTTP: o.HTTPClient,
 	})}
 }
@@ -60,79 +63,87 @@ func (d *direct) call(ctx context.Context, target string, in, out any) bool {
 	return err == nil && got.Status == http.StatusOK && json.Unmarshal(got.Body, out) == nil
 }
 
-// The inputs as they are on the wire. The outputs of the SDK have the names of
-// the wire already.
-type (
-	receiveInput struct {
-		QueueUrl                    *string
-		MaxNumberOfMessages         int32                              `json:",omitempty"`
-		WaitTimeSeconds             int32                              `json:",omitempty"`
-		VisibilityTimeout           int32                              `json:",omitempty"`
-		MessageAttributeNames       []string                           `json:",omitempty"`
-		MessageSystemAttributeNames []types.MessageSystemAttributeName `json:",omitempty"`
+type receiveInput struct {
+	QueueUrl                    string
+	MaxNumberOfMessages         int
+	WaitTimeSeconds             int32 `json:",omitempty"`
+	VisibilityTimeout           int32 `json:",omitempty"`
+	MessageAttributeNames       []string
+	MessageSystemAttributeNames []types.MessageSystemAttributeName
+}
+
+func (d *direct) receive(ctx context.Context, p queue.Poll) ([]queue.Delivery, bool) {
+	var out struct{ Messages []message }
+	if d == nil || !d.call(ctx, "ReceiveMessage", receiveInput{
+		d.url, p.Max, seconds(p.Wait), seconds(p.Visibility), allAttributes, systemAttributes,
+	}, &out) {
+		return nil, false
 	}
+	return deliveries(out.Messages), true
+}
+
+type (
 	batchInput[Entry any] struct {
-		QueueUrl *string
+		QueueUrl string
 		Entries  []Entry
 	}
 	sendEntry struct {
-		Id, MessageBody         *string
-		DelaySeconds            int32                     `json:",omitempty"`
-		MessageGroupId          *string                   `json:",omitempty"`
-		MessageAttributes       map[string]attributeInput `json:",omitempty"`
-		MessageSystemAttributes map[string]attributeInput `json:",omitempty"`
+		Id, MessageBody   string
+		DelaySeconds      int32                    `json:",omitempty"`
+		MessageGroupId    string                   `json:",omitempty"`
+		MessageAttributes map[string]sendAttribute `json:",omitempty"`
+
+		MessageSystemAttributes map[string]sendAttribute `json:",omitempty"`
 	}
-	attributeInput struct{ DataType, StringValue *string }
-	deleteEntry    struct{ Id, ReceiptHandle *string }
+	sendAttribute struct{ DataType, StringValue string }
+	deleteEntry   struct{ Id, ReceiptHandle string }
+
+	batchOutput struct {
+		Successful []struct{ Id *string }
+		Failed     []types.BatchResultErrorEntry
+	}
 )
 
-func (d *direct) ReceiveMessage(ctx context.Context, in *sqs.ReceiveMessageInput, options ...func(*sqs.Options)) (*sqs.ReceiveMessageOutput, error) {
-	out := new(sqs.ReceiveMessageOutput)
-	if d.call(ctx, "ReceiveMessage", receiveInput{
-		in.QueueUrl, in.MaxNumberOfMessages, in.WaitTimeSeconds, in.VisibilityTimeout, in.MessageAttributeNames, in.MessageSystemAttributeNames,
-	}, out) {
-		return out, nil
+// settle stores the answer as answers.settle does.
+func (o *batchOutput) settle(a *answers, class func(*EntryError) error) {
+	for i := range o.Successful {
+		a.succeed(o.Successful[i].Id)
 	}
-	return d.Client.ReceiveMessage(ctx, in, options...)
+	a.settle(o.Failed, class)
 }
 
-func (d *direct) SendMessageBatch(ctx context.Context, in *sqs.SendMessageBatchInput, options ...func(*sqs.Options)) (*sqs.SendMessageBatchOutput, error) {
-	entries := make([]sendEntry, len(in.Entries))
-	for i, e := range in.Entries {
-		entries[i] = sendEntry{Id: e.Id, MessageBody: e.MessageBody, DelaySeconds: e.DelaySeconds, MessageGroupId: e.MessageGroupId}
-		entries[i].MessageAttributes = attributesOnWire(e.MessageAttributes, func(v types.MessageAttributeValue) attributeInput {
-			return attributeInput{v.DataType, v.StringValue}
-		})
-		entries[i].MessageSystemAttributes = attributesOnWire(e.MessageSystemAttributes, func(v types.MessageSystemAttributeValue) attributeInput {
-			return attributeInput{v.DataType, v.StringValue}
-		})
+func (d *direct) send(ctx context.Context, ms []queue.Message, call []int) (out *batchOutput, ok bool) {
+	if d == nil {
+		return nil, false
 	}
-	out := new(sqs.SendMessageBatchOutput)
-	if d.call(ctx, "SendMessageBatch", batchInput[sendEntry]{in.QueueUrl, entries}, out) {
-		return out, nil
+	entries := make([]sendEntry, len(call))
+	for n, i := range call {
+		m := &ms[i]
+		entries[n] = sendEntry{Id: ids[n], MessageBody: string(m.Body), DelaySeconds: seconds(m.Delay), MessageGroupId: m.Group}
+		if len(m.Attributes) > 0 {
+			entries[n].MessageAttributes = make(map[string]sendAttribute, len(m.Attributes))
+		}
+		for name, value := range m.Attributes {
+			entries[n].MessageAttributes[name] = sendAttribute{queue.DataType(name), value}
+		}
+		if m.TraceHeader != "" {
+			entries[n].MessageSystemAttributes = map[string]sendAttribute{
+				string(types.MessageSystemAttributeNameForSendsAWSTraceHeader): {"String", m.TraceHeader},
+			}
+		}
 	}
-	return d.Client.SendMessageBatch(ctx, in, options...)
+	out = new(batchOutput)
+	return out, d.call(ctx, "SendMessageBatch", batchInput[sendEntry]{d.url, entries}, out)
 }
 
-func attributesOnWire[Value any](values map[string]Value, input func(Value) attributeInput) map[string]attributeInput {
-	if len(values) == 0 {
-		return nil
+func (d *direct) delete(ctx context.Context, ds []queue.Delivery, call []int) (out *batchOutput, ok bool) {
+	if d == nil {
+		return nil, false
 	}
-	inputs := make(map[string]attributeInput, len(values))
-	for name, v := range values {
-		inputs[name] = input(v)
+	entries := make([]deleteEntry, len(call))
+	for n, i := range call {
+		entries[n] = deleteEntry{ids[n], ds[i].Handle}
 	}
-	return inputs
-}
-
-func (d *direct) DeleteMessageBatch(ctx context.Context, in *sqs.DeleteMessageBatchInput, options ...func(*sqs.Options)) (*sqs.DeleteMessageBatchOutput, error) {
-	entries := make([]deleteEntry, len(in.Entries))
-	for i, e := range in.Entries {
-		entries[i] = deleteEntry{e.Id, e.ReceiptHandle}
-	}
-	out := new(sqs.DeleteMessageBatchOutput)
-	if d.call(ctx, "DeleteMessageBatch", batchInput[deleteEntry]{in.QueueUrl, entries}, out) {
-		return out, nil
-	}
-	return d.Client.DeleteMessageBatch(ctx, in, options...)
+	out = new(batchOutput)
+	return out, d.call(ctx, "DeleteMessageBatch", batchInput[deleteEntry]{d.url, entries}, out)
 }

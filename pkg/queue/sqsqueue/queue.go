@@ -48,6 +48,7 @@ var _ API = (*sqs.Client)(nil)
 // Queue is a queue.Queue on SQS.
 type Queue struct {
 	client   API
+	direct   *direct
 	name     string
 	url      string
 	maxBytes int
@@ -62,7 +63,7 @@ func Open(ctx context.Context, client API, name string) (*Queue, error) {
 	if err != nil {
 		return nil, fmt.Errorf("open queue %s: %w", name, err)
 	}
-	q := &Queue{client: directly(ctx, client), name: name, url: *out.QueueUrl}
+	q := &Queue{client: client, direct: newDirect(ctx, client, *out.QueueUrl), name: name, url: *out.QueueUrl}
 	if q.maxBytes, err = q.limit(ctx); err != nil {
 		return nil, fmt.Errorf("open queue %s: %w", name, err)
 	}

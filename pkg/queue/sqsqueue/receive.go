@@ -35,6 +35,9 @@ func (q *Queue) Receive(ctx context.Context, p queue.Poll) ([]queue.Delivery, er
 	}
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), p.Wait+pollMargin)
 	defer cancel()
+	if ds, ok := q.direct.receive(ctx, p); ok {
+		return ds, nil
+	}
 	out, err := q.client.ReceiveMessage(ctx, &sqs.ReceiveMessageInput{
 		QueueUrl:                    &q.url,
 		MaxNumberOfMessages:         int32(p.Max),
@@ -46,36 +49,74 @@ func (q *Queue) Receive(ctx context.Context, p queue.Poll) ([]queue.Delivery, er
 	if err != nil {
 		return nil, fmt.Errorf("receive from %s: %w", q.name, err)
 	}
-	now := time.Now()
-	ds := make([]queue.Delivery, len(out.Messages))
+	ms := make([]message, len(out.Messages))
 	for i := range out.Messages {
-		ds[i] = deliveryOf(&out.Messages[i], now)
+		ms[i] = ofSDK(&out.Messages[i])
 	}
-	return ds, nil
+	return deliveries(ms), nil
 }
 
-func deliveryOf(m *types.Message, now time.Time) queue.Delivery {
-	count, _ := strconv.Atoi(m.Attributes[string(types.MessageSystemAttributeNameApproximateReceiveCount)])
-	return queue.Delivery{
-		MessageID:    text(m.MessageId),
-		Handle:       text(m.ReceiptHandle),
-		Body:         []byte(text(m.Body)),
-		Group:        m.Attributes[string(types.MessageSystemAttributeNameMessageGroupId)],
-		Attributes:   attributesOf(m),
-		ReceiveCount: max(count, 1),
-		SentAt:       stamp(m, types.MessageSystemAttributeNameSentTimestamp),
-		FirstAt:      stamp(m, types.MessageSystemAttributeNameApproximateFirstReceiveTimestamp),
-		ReceivedAt:   now,
-		TraceHeader:  m.Attributes[string(types.MessageSystemAttributeNameAWSTraceHeader)],
+// message is a message as it comes, with the attributes that were asked for.
+type message struct {
+	MessageId, ReceiptHandle, Body string
+
+	Attributes struct {
+		MessageGroupId, ApproximateReceiveCount, SentTimestamp, ApproximateFirstReceiveTimestamp, AWSTraceHeader string
 	}
+	MessageAttributes map[string]messageAttribute
 }
 
-func attributesOf(m *types.Message) map[string]string {
-	if len(m.MessageAttributes) == 0 {
+type messageAttribute struct {
+	StringValue *string
+	BinaryValue []byte
+}
+
+func ofSDK(from *types.Message) message {
+	m := message{MessageId: text(from.MessageId), ReceiptHandle: text(from.ReceiptHandle), Body: text(from.Body),
+		MessageAttributes: make(map[string]messageAttribute, len(from.MessageAttributes))}
+	for name, to := range map[types.MessageSystemAttributeName]*string{
+		types.MessageSystemAttributeNameMessageGroupId:                   &m.Attributes.MessageGroupId,
+		types.MessageSystemAttributeNameApproximateReceiveCount:          &m.Attributes.ApproximateReceiveCount,
+		types.MessageSystemAttributeNameSentTimestamp:                    &m.Attributes.SentTimestamp,
+		types.MessageSystemAttributeNameApproximateFirstReceiveTimestamp: &m.Attributes.ApproximateFirstReceiveTimestamp,
+		types.MessageSystemAttributeNameAWSTraceHeader:                   &m.Attributes.AWSTraceHeader,
+	} {
+		*to = from.Attributes[string(name)]
+	}
+	for name, value := range from.MessageAttributes {
+		m.MessageAttributes[name] = messageAttribute{value.StringValue, value.BinaryValue}
+	}
+	return m
+}
+
+// deliveries of messages that have come now.
+func deliveries(ms []message) []queue.Delivery {
+	now := time.Now()
+	ds := make([]queue.Delivery, len(ms))
+	for i, m := range ms {
+		count, _ := strconv.Atoi(m.Attributes.ApproximateReceiveCount)
+		ds[i] = queue.Delivery{
+			MessageID:    m.MessageId,
+			Handle:       m.ReceiptHandle,
+			Body:         []byte(m.Body),
+			Group:        m.Attributes.MessageGroupId,
+			TraceHeader:  m.Attributes.AWSTraceHeader,
+			Attributes:   attributes(m.MessageAttributes),
+			ReceiveCount: max(count, 1),
+			SentAt:       stamp(m.Attributes.SentTimestamp),
+			FirstAt:      stamp(m.Attributes.ApproximateFirstReceiveTimestamp),
+			ReceivedAt:   now,
+		}
+	}
+	return ds
+}
+
+func attributes(values map[string]messageAttribute) map[string]string {
+	if len(values) == 0 {
 		return nil
 	}
-	all := make(map[string]string, len(m.MessageAttributes))
-	for name, value := range m.MessageAttributes {
+	all := make(map[string]string, len(values))
+	for name, value := range values {
 		if value.StringValue != nil {
 			all[name] = *value.StringValue
 		} else {
@@ -85,10 +126,9 @@ func attributesOf(m *types.Message) map[string]string {
 	return all
 }
 
-// stamp reads a system attribute in milliseconds since 1970. It is the zero
-// time if the attribute is missing.
-func stamp(m *types.Message, name types.MessageSystemAttributeName) time.Time {
-	ms, err := strconv.ParseInt(m.Attributes[string(name)], 10, 64)
+// stamp reads milliseconds since 1970. It is the zero time for anything else.
+func stamp(text string) time.Time {
+	ms, err := strconv.ParseInt(text, 10, 64)
 	if err != nil {
 		return time.Time{}
 	}

@@ -30,12 +30,16 @@ func (q *Queue) Send(ctx context.Context, ms []queue.Message) []error {
 }
 
 func (q *Queue) sendCall(ctx context.Context, ms []queue.Message, call []int, errs []error) {
+	a := answers{verb: "send to", queue: q.name, call: call, errs: errs}
+	if out, ok := q.direct.send(ctx, ms, call); ok {
+		out.settle(&a, sendEntryError)
+		return
+	}
 	in := &sqs.SendMessageBatchInput{QueueUrl: &q.url, Entries: make([]types.SendMessageBatchRequestEntry, len(call))}
 	for n, i := range call {
 		in.Entries[n] = entryOf(&ms[i], id(n))
 	}
 	out, err := q.client.SendMessageBatch(ctx, in)
-	a := answers{verb: "send to", queue: q.name, call: call, errs: errs}
 	if err != nil {
 		err = sendError(err)
 		if errors.Is(err, queue.ErrTooLarge) && len(call) > 1 {

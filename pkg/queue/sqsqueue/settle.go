@@ -14,12 +14,16 @@ import (
 func (q *Queue) Delete(ctx context.Context, ds []queue.Delivery) []error {
 	errs := make([]error, len(ds))
 	inCalls(split(upTo(len(ds)), nil, 0), func(call []int) {
+		a := answers{verb: "delete from", queue: q.name, call: call, errs: errs}
+		if out, ok := q.direct.delete(ctx, ds, call); ok {
+			out.settle(&a, settleEntryError)
+			return
+		}
 		in := &sqs.DeleteMessageBatchInput{QueueUrl: &q.url, Entries: make([]types.DeleteMessageBatchRequestEntry, len(call))}
 		for n, i := range call {
 			in.Entries[n] = types.DeleteMessageBatchRequestEntry{Id: id(n), ReceiptHandle: &ds[i].Handle}
 		}
 		out, err := q.client.DeleteMessageBatch(ctx, in)
-		a := answers{verb: "delete from", queue: q.name, call: call, errs: errs}
 		if err != nil {
 			a.failAll(err)
 			return
