@@ -60,16 +60,16 @@ func (f *fleet) cpu() (fleet, all time.Duration) {
 	return fleet, fleet + cpu(f.stack.PID)
 }
 
-// resident is the memory of a process in bytes.
-func resident(pid int) (int64, error) {
+// resident is a kind of a process's memory in bytes: VmRSS, or a part of it.
+func resident(pid int, field string) (int64, error) {
 	content, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", pid))
 	if err != nil {
 		return 0, err
 	}
 	var kb int64
-	_, after, found := strings.Cut(string(content), "\nVmRSS:")
+	_, after, found := strings.Cut(string(content), "\n"+field+":")
 	if _, err := fmt.Sscan(after, &kb); !found || err != nil {
-		return 0, fmt.Errorf("the status of process %d has no VmRSS", pid)
+		return 0, fmt.Errorf("the status of process %d has no %s", pid, field)
 	}
 	return kb << 10, nil
 }

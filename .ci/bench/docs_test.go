@@ -4,6 +4,7 @@ import (
 	"os"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/scriptfleet/scriptfleet/pkg/fleettest/prices"
 )
@@ -55,5 +56,18 @@ func TestAGoalIsMetAtItsLimit(t *testing.T) {
 func TestADocumentWithoutTheMarksIsNotChanged(t *testing.T) {
 	if _, err := replace("text", "goals", "table\n"); err == nil || !strings.Contains(err.Error(), "goals") {
 		t.Errorf("the error is %v", err)
+	}
+}
+
+func TestAllMeasurementsFitInto15Minutes(t *testing.T) {
+	var sum time.Duration
+	for _, m := range measurements {
+		sum += m.most
+	}
+	if sum > 15*time.Minute {
+		t.Errorf("they may take %s", sum)
+	}
+	if some, err := choose("burst"); err != nil || len(some) != 1 || some[0].most != chosenMost {
+		t.Errorf("burst alone is %+v, %v", some, err)
 	}
 }

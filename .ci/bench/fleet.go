@@ -44,20 +44,28 @@ type running struct {
 	log string
 }
 
-// start starts a fleet. The caller ends it with close.
-func (b *bench) start(ctx context.Context, workers int) (f *fleet, err error) {
-	if b.bin == "" {
-		bin := filepath.Join(b.dir, "bin")
-		if err := program.Build(bin, false, program.All...); err != nil {
-			return nil, err
-		}
-		b.bin = bin
+// build builds the binaries, unless there are some.
+func (b *bench) build() error {
+	if b.bin != "" {
+		return nil
 	}
-	f = &fleet{}
-	begun := f // a return sets f to nil
+	bin := filepath.Join(b.dir, "bin")
+	if err := program.Build(bin, false, program.All...); err != nil {
+		return err
+	}
+	b.bin = bin
+	return nil
+}
+
+// start starts a fleet. The caller ends it with close.
+func (b *bench) start(ctx context.Context, workers int) (_ *fleet, err error) {
+	if err := b.build(); err != nil {
+		return nil, err
+	}
+	f := &fleet{}
 	defer func() {
 		if err != nil {
-			begun.close()
+			f.close()
 		}
 	}()
 	if f.dir, err = os.MkdirTemp(b.dir, "fleet-"); err != nil {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"path/filepath"
 	"strings"
 	"time"
 
@@ -19,6 +20,9 @@ func parked(ctx context.Context, b *bench) error {
 		return err
 	}
 	defer f.close()
+	if err := f.tellMemory(b, "idle"); err != nil {
+		return err
+	}
 	f.proxy.holdBack()
 	const runs, kept = 1000, 40 // places that a worker keeps for a tenant that has none parked
 	input := map[string]string{"text": strings.Repeat("x", 10_000)}
@@ -49,10 +53,37 @@ func parked(ctx context.Context, b *bench) error {
 			return fmt.Errorf("%.0f of %d runs are parked: %w", n, runs, ctx.Err())
 		}
 	}
-	bytes, err := resident(f.workers[0].PID)
+	bytes, err := resident(f.workers[0].PID, "VmRSS")
 	if err != nil {
 		return err
 	}
+	if err := f.tellMemory(b, "with parked runs"); err != nil {
+		return err
+	}
 	b.record("memory.parked", float64(bytes)/1e6)
+	if b.profiles == "" {
+		return nil
+	}
+	return f.workers[0].save(f.set, "/debug/pprof/heap?gc=1", filepath.Join(b.profiles, "parked-heap"))
+}
+
+// tellMemory says what the memory of the first worker consists of.
+func (f *fleet) tellMemory(b *bench, when string) error {
+	b.say("%s:", when)
+	for _, field := range []string{"VmRSS", "RssFile", "RssAnon"} {
+		bytes, err := resident(f.workers[0].PID, field)
+		if err != nil {
+			return err
+		}
+		b.say(" %s %.1f MB", field, float64(bytes)/1e6)
+	}
+	for _, metric := range []string{"go_memstats_heap_alloc_bytes", "go_memstats_heap_inuse_bytes", "go_memstats_stack_inuse_bytes", "go_memstats_sys_bytes", "go_memstats_heap_released_bytes", "go_goroutines"} {
+		value, err := f.workers[0].metric(metric)
+		if err != nil {
+			return err
+		}
+		b.say(" %s %.1f", strings.TrimSuffix(strings.TrimPrefix(metric, "go_memstats_"), "_bytes"), value/1e6)
+	}
+	b.say("\n")
 	return nil
 }

@@ -69,6 +69,10 @@ func growth(ctx context.Context, b *bench) error {
 	return b.test(ctx, fairness, "-run", "^TestGrowth$", "-growth")
 }
 
+func aMillion(ctx context.Context, b *bench) error {
+	return b.test(ctx, fairness, "-run", "^TestGrowthToAMillion$", "-growth")
+}
+
 func heaps(ctx context.Context, b *bench) error {
 	return b.test(ctx, fairness, "-run", "^(TestBacklog|TestHeapOfScripts)$", "-growth")
 }
