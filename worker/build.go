@@ -3,6 +3,7 @@ package worker
 import (
 	"errors"
 	"fmt"
+	"sync/atomic"
 	"time"
 
 	"github.com/scriptfleet/scriptfleet/pkg/builds"
@@ -32,8 +33,14 @@ func (w *Worker) build(h *held) error {
 		priority = builds.Ahead
 	}
 	asked := h.run.Script // use may replace the run's while its build is told of
+	var waited atomic.Bool
+	defer waited.Store(true)
 	telling := time.AfterFunc(noteAfter, func() {
-		w.guard.Catch(func() { w.note(h, w.whoBuilds(asked)) }, h.fields)
+		w.notes.add(func() {
+			if !waited.Load() {
+				w.guard.Catch(func() { w.note(h, w.whoBuilds(asked)) }, h.fields)
+			}
+		})
 	})
 	defer telling.Stop()
 	built, err := w.deps.Builds.Ensure(h.trace.In(h.wait), h.run.Script, priority)

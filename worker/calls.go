@@ -5,6 +5,7 @@ import (
 	"errors"
 	"math/rand/v2"
 	"slices"
+	"sync"
 	"time"
 
 	"github.com/scriptfleet/scriptfleet/pkg/ledger"
@@ -41,6 +42,43 @@ func (w *Worker) again(ctx context.Context, err error, try int) bool {
 // ends: a granted slot must be given back, a sent message counts as sent. The
 // call has its own timeout.
 func uncut(ctx context.Context) context.Context { return context.WithoutCancel(ctx) }
+
+// line makes calls that nobody waits for, one after the other, in one goroutine:
+// a thousand runs that begin to wait together need no thousand stacks.
+type line struct {
+	mu      sync.Mutex
+	waiting []func()
+	running bool
+}
+
+func (l *line) add(call func()) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.waiting = append(l.waiting, call)
+	if !l.running {
+		l.running = true
+		go l.run()
+	}
+}
+
+func (l *line) run() {
+	for call := l.next(); call != nil; call = l.next() {
+		call()
+	}
+}
+
+// next returns nil, and ends the line's goroutine, when nothing waits.
+func (l *line) next() func() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if len(l.waiting) == 0 {
+		l.running, l.waiting = false, nil
+		return nil
+	}
+	call := l.waiting[0]
+	l.waiting = l.waiting[1:]
+	return call
+}
 
 // note records in the ledger what the run waits for, for explain. A failure is
 // ignored.

@@ -175,6 +175,7 @@ type Worker struct {
 	slots  *batch.Batcher[slot.Ask, bool]
 	gives  *batch.Batcher[[]slot.Ask, struct{}]
 	spares *spares
+	notes  line // of what runs wait for
 }
 
 // New returns a Worker; Run starts it.

@@ -5,7 +5,6 @@ import (
 	"encoding/base32"
 	"encoding/binary"
 	"fmt"
-	"hash"
 	"regexp"
 	"strconv"
 )
@@ -91,19 +90,20 @@ func (s Script) HashFields() []string {
 // give the same bytes: ("ab", "c") differs from ("a", "bc"). The domain
 // separates the kinds of identity.
 func digest(domain string, fields ...string) string {
-	h := sha256.New()
-	writeField(h, domain)
+	size := 8 + len(domain)
 	for _, f := range fields {
-		writeField(h, f)
+		size += 8 + len(f)
 	}
-	return base32Of(h.Sum(nil))
+	b := appendField(make([]byte, 0, size), domain)
+	for _, f := range fields {
+		b = appendField(b, f)
+	}
+	sum := sha256.Sum256(b)
+	return base32Of(sum[:])
 }
 
-func writeField(h hash.Hash, s string) {
-	var n [8]byte
-	binary.BigEndian.PutUint64(n[:], uint64(len(s)))
-	h.Write(n[:])
-	h.Write([]byte(s))
+func appendField(b []byte, s string) []byte {
+	return append(binary.BigEndian.AppendUint64(b, uint64(len(s))), s...)
 }
 
 var lowerBase32 = base32.NewEncoding("abcdefghijklmnopqrstuvwxyz234567").WithPadding(base32.NoPadding)
