@@ -123,10 +123,15 @@ func (f *fleet) spend(ctx context.Context, round int, profiles string) (map[stri
 
 // spent is what each process has used so far.
 func (f *fleet) spent() (map[string]float64, error) {
-	all := map[string]float64{"ms CPU: all": milliseconds(cpu(f.dispatcher.PID, f.workers[0].PID, f.stack.PID))}
+	all := map[string]float64{
+		"ms CPU: all":   milliseconds(cpu(f.dispatcher.PID, f.workers[0].PID, f.stack.PID)),
+		"ms CPU: redis": milliseconds(redisOf(f.stack.PID)),
+	}
+	functions := all["ms CPU: all"] - all["ms CPU: redis"]
 	for name, p := range f.processes() {
 		_, _, used, _ := readStat(fmt.Sprintf("/proc/%d/stat", p.PID))
 		all["ms CPU: "+name] = milliseconds(used)
+		functions -= milliseconds(used)
 		for kind, metric := range map[string]string{"allocs": "go_memstats_mallocs_total", "KB": "go_memstats_alloc_bytes_total"} {
 			value, err := p.metric(metric)
 			if err != nil {
@@ -138,6 +143,7 @@ func (f *fleet) spent() (map[string]float64, error) {
 			all[kind+": "+name] = value
 		}
 	}
+	all["ms CPU: functions"] = functions
 	return all, nil
 }
 

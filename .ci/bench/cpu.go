@@ -31,6 +31,20 @@ func cpu(pids ...int) (spent time.Duration) {
 	return spent
 }
 
+// redisOf is the time of the redis-server that a stack has started; 0 if it has
+// none.
+func redisOf(stack int) (spent time.Duration) {
+	stats, _ := filepath.Glob("/proc/[0-9]*/stat")
+	for _, file := range stats {
+		_, parent, used, ok := readStat(file)
+		name, _ := os.ReadFile(filepath.Join(filepath.Dir(file), "comm"))
+		if ok && parent == stack && strings.HasPrefix(string(name), "redis-server") {
+			spent += used
+		}
+	}
+	return spent
+}
+
 // readStat returns a process's time together with that of the children that it
 // has waited for.
 func readStat(file string) (pid, parent int, used time.Duration, ok bool) {
