@@ -18,7 +18,7 @@ import (
 func (b *bench) test(ctx context.Context, pkg string, args ...string) error {
 	file := filepath.Join(b.dir, "figures")
 	defer os.Remove(file)
-	args = append([]string{"test", "-buildvcs=false", pkg, "-timeout", "15m", "-figures", file}, args...)
+	args = append([]string{"test", "-buildvcs=false", pkg, "-timeout", chosenMost.String(), "-figures", file}, args...)
 	cmd := exec.CommandContext(ctx, "go", args...)
 	// go test starts the test's process, which would survive it.
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}

@@ -30,7 +30,7 @@ func serve(t *testing.T, of population) *served {
 	if err != nil {
 		t.Fatal(err)
 	}
-	s := &served{t: t, cmd: exec.Command(self, "-test.run", "^TestServe$", "-test.timeout", "15m", "-serve", fmt.Sprintf("%d/%d", of.tenants, of.scripts))}
+	s := &served{t: t, cmd: exec.Command(self, "-test.run", "^TestServe$", "-test.timeout", "30m", "-serve", fmt.Sprintf("%d/%d", of.tenants, of.scripts))}
 	s.cmd.Stderr = os.Stderr
 	out, outErr := s.cmd.StdoutPipe()
 	in, inErr := s.cmd.StdinPipe()
