@@ -26,11 +26,12 @@ const (
 )
 
 // fleet is the shipped binaries as processes on this machine: the embedded stack,
-// a dispatcher, and workers that reach Lambda through a proxy.
+// a dispatcher, and workers. They may reach Lambda through a proxy, which takes
+// time and CPU of its own.
 type fleet struct {
 	dir        string
 	set        fleettest.Settings
-	proxy      *proxy
+	proxy      *proxy // nil: none
 	stack      *running
 	dispatcher *running
 	workers    []*running
@@ -58,7 +59,16 @@ func (b *bench) build() error {
 }
 
 // start starts a fleet. The caller ends it with close.
-func (b *bench) start(ctx context.Context, workers int) (_ *fleet, err error) {
+func (b *bench) start(ctx context.Context, workers int) (*fleet, error) {
+	return b.open(ctx, workers, false)
+}
+
+// startProxied starts a fleet whose workers reach Lambda through a proxy.
+func (b *bench) startProxied(ctx context.Context, workers int) (*fleet, error) {
+	return b.open(ctx, workers, true)
+}
+
+func (b *bench) open(ctx context.Context, workers int, proxied bool) (_ *fleet, err error) {
 	if err := b.build(); err != nil {
 		return nil, err
 	}
@@ -78,14 +88,18 @@ func (b *bench) start(ctx context.Context, workers int) (_ *fleet, err error) {
 	if !wait.Soon(startIn, func() bool { f.set = fleettest.ReadSettings(envFile); return len(f.set) > 0 || f.stack.Gone() }) || f.stack.Gone() {
 		return nil, f.stack.fail("does not come up")
 	}
-	if f.proxy, err = openProxy(f.set["AWS_ENDPOINT_URL"]); err != nil {
-		return nil, err
+	env := f.set.Env()
+	if proxied {
+		if f.proxy, err = openProxy(f.set["AWS_ENDPOINT_URL"]); err != nil {
+			return nil, err
+		}
+		env = f.set.Env("AWS_ENDPOINT_URL_LAMBDA=" + f.proxy.url)
 	}
 	if f.dispatcher, err = f.launch(b.bin, "dispatcher", f.set.Env(), "--admin-addr", "127.0.0.1:0"); err != nil {
 		return nil, err
 	}
 	for range workers {
-		w, err := f.launch(b.bin, "worker", f.set.Env("AWS_ENDPOINT_URL_LAMBDA="+f.proxy.url), "--admin-addr", "127.0.0.1:0",
+		w, err := f.launch(b.bin, "worker", env, "--admin-addr", "127.0.0.1:0",
 			"--cache-dir", filepath.Join(f.dir, "layers"))
 		if err != nil {
 			return nil, err
