@@ -47,6 +47,7 @@ type answers struct {
 	mu      sync.Mutex
 	at      map[string]time.Time
 	status  map[run.Status]int
+	spent   run.Timings   // of all runs together
 	changed chan struct{} // closed and replaced with each result
 	stop    context.CancelFunc
 	done    sync.WaitGroup
@@ -83,12 +84,18 @@ func (a *answers) take(ds []queue.Delivery, now time.Time) {
 		var result struct {
 			Subject string `json:"subject"`
 			Data    struct {
-				Status run.Status `json:"status"`
+				Status  run.Status  `json:"status"`
+				Timings run.Timings `json:"timings_ms"`
 			} `json:"data"`
 		}
 		if json.Unmarshal(d.Body, &result) == nil && a.at[result.Subject].IsZero() {
 			a.at[result.Subject] = now
 			a.status[result.Data.Status]++
+			t := result.Data.Timings
+			a.spent.Intake += t.Intake
+			a.spent.Queue += t.Queue
+			a.spent.Execute += t.Execute
+			a.spent.Publish += t.Publish
 		}
 	}
 	close(a.changed)
@@ -154,9 +161,9 @@ func (f *fleet) burst(ctx context.Context, runs int) (time.Duration, error) {
 	return time.Since(began), err
 }
 
-// steady sends runs of equal tenants at a rate, and returns the sorted times
-// from each one's sending to its result.
-func (f *fleet) steady(ctx context.Context, runs, rate int) ([]time.Duration, error) {
+// steady sends runs of equal tenants at a rate. It returns the sorted times from
+// each one's sending to its result, and what all of them spent by their results.
+func (f *fleet) steady(ctx context.Context, runs, rate int) ([]time.Duration, run.Timings, error) {
 	got := f.listen(ctx)
 	defer got.end()
 	sent := map[string]time.Time{}
@@ -168,25 +175,27 @@ func (f *fleet) steady(ctx context.Context, runs, rate int) ([]time.Duration, er
 		select {
 		case <-time.After(time.Until(due)):
 		case <-ctx.Done():
-			return nil, ctx.Err()
+			return nil, run.Timings{}, ctx.Err()
 		}
 		id := nextID()
 		m, err := ask{tenant: tenant(i), script: noop}.message(id)
 		if err != nil {
-			return nil, err
+			return nil, run.Timings{}, err
 		}
 		sent[id] = time.Now()
 		sends.Go(func() { f.requests.Send(ctx, []queue.Message{m}) })
 	}
 	if err := got.await(ctx, runs); err != nil {
-		return nil, err
+		return nil, run.Timings{}, err
 	}
 	var delays []time.Duration
 	for id, at := range sent {
 		delays = append(delays, got.at[id].Sub(at))
 	}
 	slices.Sort(delays)
-	return delays, nil
+	got.mu.Lock()
+	defer got.mu.Unlock()
+	return delays, got.spent, nil
 }
 
 // one is the time of one run, from its sending to its result.

@@ -34,7 +34,7 @@ func (l peerLoad) print(ctx context.Context, out io.Writer) error {
 		return err
 	}
 	_, after := f.cpu()
-	delays, err := f.steady(ctx, l.steadyRuns, l.rate)
+	delays, _, err := f.steady(ctx, l.steadyRuns, l.rate)
 	if err != nil {
 		return err
 	}

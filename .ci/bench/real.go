@@ -67,7 +67,8 @@ func delay(ctx context.Context, b *bench) error {
 	}
 	figures := map[string][]float64{}
 	for range rounds {
-		sorted, err := f.steady(ctx, 200, 20)
+		const runs = 200
+		sorted, spent, err := f.steady(ctx, runs, 20)
 		if err != nil {
 			return err
 		}
@@ -77,6 +78,8 @@ func delay(ctx context.Context, b *bench) error {
 		}
 		own := delays{milliseconds(percentile(sorted, 0.5)), milliseconds(percentile(sorted, 0.99))}
 		b.say("the fleet %.1f / %.1f ms, Celery %.1f / %.1f ms\n", own.P50, own.P99, celery.P50, celery.P99)
+		b.say("of a mean run: intake %.1f, queue %.1f, execute %.1f, publish %.1f ms\n",
+			float64(spent.Intake)/runs, float64(spent.Queue)/runs, float64(spent.Execute)/runs, float64(spent.Publish)/runs)
 		for name, value := range map[string]float64{
 			"delay.p50": own.P50, "delay.p99": own.P99, "delay.p50.celery": own.P50 / celery.P50, "delay.p99.celery": own.P99 / celery.P99,
 		} {
