@@ -192,7 +192,10 @@ func (f *inMemory) pass(t *testing.T, runs int) {
 				f.results.Delete(ctx, ds)
 				taken.Add(int64(len(ds)))
 				for range ds {
-					<-tokens
+					select {
+					case <-tokens:
+					default: // a result that came twice
+					}
 				}
 			}
 		})
