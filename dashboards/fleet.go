@@ -40,6 +40,23 @@ func fleetBoard() board.Dashboard {
 					Description: "The runbook has a section for each alert.",
 					Queries:     one(`count(ALERTS{alertname=~"Scriptfleet.*",alertstate="firing"}) or vector(0)`)},
 			}},
+			{Title: "Objectives: how fast are their budgets used?", Panels: []board.Panel{
+				{Title: "Burn rate, 1 h", Kind: board.Lines, Unit: board.Count, Width: 8, Decimals: 1, Alert: "ScriptfleetQuietStart",
+					Limits:      []board.Limit{{At: 6, Color: board.Warn}, {At: 14.4, Color: board.Bad}},
+					Description: "How many times as fast as allowed each objective's budget is used. At 1 it lasts for its 30 days. README.md of the dashboards tells of the objectives.",
+					Queries:     by("slo", `scriptfleet:slo:burn_rate1h`)},
+				{Title: "Budget left", Kind: board.Lines, Unit: board.Share, Width: 8, Decimals: 1, Max: 1, Alert: "ScriptfleetDelivery",
+					Description: "What is left of each objective's budget of 30 days. At 0 the objective is missed.",
+					Queries:     by("slo", `clamp_min(scriptfleet:slo:budget_left, 0)`)},
+				{Title: "Start delay of quiet tenants", Kind: board.Lines, Unit: board.Seconds, Width: 8, Decimals: 2, Alert: "ScriptfleetQuietStart",
+					Limits:      []board.Limit{{At: 0.5, Color: board.Warn}},
+					Description: "Time from the arrival of a request until its script began, without builds, for tenants that use no more than their share. The objective allows 0.5 s.",
+					Queries: []board.Query{
+						{Expr: `histogram_quantile(0.5, sum by (le) (rate(scriptfleet_worker_start_delay_seconds_bucket{@,load="quiet"}[@])))`, Legend: "p50"},
+						{Expr: `histogram_quantile(0.95, sum by (le) (rate(scriptfleet_worker_start_delay_seconds_bucket{@,load="quiet"}[@])))`, Legend: "p95"},
+						{Expr: `histogram_quantile(0.99, sum by (le) (rate(scriptfleet_worker_start_delay_seconds_bucket{@,load="quiet"}[@])))`, Legend: "p99"},
+					}},
+			}},
 			{Title: "Rate and errors: what comes in, and how it ends", Panels: []board.Panel{
 				{Title: "Requests by outcome", Kind: board.Stacked, Unit: board.PerSecond, Width: 8, Decimals: 1,
 					Description: "What became of requests at the dispatchers. put_back: the next queue or the ledger could not be reached. buried: the request is on the dead-letter queue.",

@@ -191,7 +191,6 @@ func (m *metrics) settled(h *held, v verdict) {
 	if v.outcome.Status == run.Expired && h.attempts == 0 {
 		m.start.WithLabelValues(string(h.load())).Observe(float64(t.Total) / 1000)
 	}
-	m.total.Observe(float64(t.Total) / 1000)
 	for stage, ms := range stages(t) {
 		observe(h, m.stages.WithLabelValues(stage), ms)
 	}

@@ -128,8 +128,12 @@ func TestOnlyARecordedTraceIsAnExemplar(t *testing.T) {
 			b.send(ask("r", func(r *run.Request) { r.Traceparent = traceparent }))
 			b.want("r", run.Succeeded, 1)
 			settle()
-			if got := metric(t, b, "scriptfleet_worker_run_seconds"); strings.Contains(got, "trace_id") {
+			got := metric(t, b, "scriptfleet_worker_run_seconds")
+			if strings.Contains(got, "trace_id") {
 				t.Errorf("%q: %s", traceparent, got)
+			}
+			if !strings.Contains(got, "sample_count:1 ") {
+				t.Errorf("one run counts as %s", got)
 			}
 		})
 	}
