@@ -9,9 +9,9 @@ import (
 	"text/tabwriter"
 	"time"
 
+	"github.com/scriptfleet/scriptfleet/cmd/internal/look"
 	"github.com/scriptfleet/scriptfleet/cmd/internal/wire"
 	"github.com/scriptfleet/scriptfleet/pkg/config"
-	"github.com/scriptfleet/scriptfleet/pkg/ledger"
 	"github.com/scriptfleet/scriptfleet/pkg/queue"
 	"github.com/scriptfleet/scriptfleet/pkg/run"
 	"github.com/scriptfleet/scriptfleet/pkg/shape"
@@ -48,7 +48,7 @@ type books struct {
 	Buried      int64                `json:"buried"`       // requests that could not be attributed
 	Waiting     int64                `json:"waiting"`      // requests that no dispatcher has taken yet
 	Lost        int64                `json:"lost"`
-	Oldest      *openRun             `json:"oldest,omitempty"`
+	Oldest      *look.OpenRun        `json:"oldest,omitempty"`
 
 	Evicted int64 `json:"evicted,omitempty"` // keys that Redis has evicted
 
@@ -68,13 +68,6 @@ func (b *books) compare(differences []shape.Difference) {
 	}
 }
 
-type openRun struct {
-	Run    run.Key   `json:"run"`
-	Tenant string    `json:"tenant"`
-	State  string    `json:"state"`
-	Since  time.Time `json:"since"`
-}
-
 func (c *checkCommand) Run(ctx context.Context) error {
 	fleet, err := c.openLedger(ctx, config.Fleet{Partitioned: c.Partitioned, Redis: c.Redis, Large: c.Large})
 	if err != nil {
@@ -85,7 +78,7 @@ func (c *checkCommand) Run(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	differ, err := differences(ctx, fleet)
+	differ, err := look.Differences(ctx, fleet)
 	if err != nil {
 		return err
 	}
@@ -155,29 +148,16 @@ func readBooks(ctx context.Context, fleet *wire.Fleet) (books, error) {
 	// Some requests in flight are accepted, but not yet sent.
 	b.Lost = max(0, min(before.Open, b.Open)-b.InFlight-b.DeadLetters-int64(depths.requests.InFlight))
 	if b.Open > 0 {
-		b.Oldest, err = oldestRun(ctx, fleet)
+		b.Oldest, err = look.OldestRun(ctx, fleet)
 	}
 	return b, err
-}
-
-// oldestRun is the oldest open run, or nil.
-func oldestRun(ctx context.Context, fleet *wire.Fleet) (*openRun, error) {
-	oldest, err := fleet.Ledger.Open(ctx, 1)
-	if err != nil {
-		return nil, fmt.Errorf("read the ledger: %w", err)
-	}
-	if len(oldest) == 0 {
-		return nil, nil
-	}
-	r := oldest[0]
-	return &openRun{r.Entry.Key, r.Entry.Tenant, stateName(r.State), r.Since}, nil
 }
 
 // depths are the queues' depths; the partitions are added up.
 type depths struct{ requests, partitions, partitionDLQ, requestsDLQ queue.Depth }
 
 func readDepths(ctx context.Context, fleet *wire.Fleet) (depths, error) {
-	queues, err := readQueues(ctx, fleet)
+	queues, err := look.Queues(ctx, fleet)
 	if err != nil {
 		return depths{}, err
 	}
@@ -189,7 +169,7 @@ func readDepths(ctx context.Context, fleet *wire.Fleet) (depths, error) {
 		of[name] = &d.partitions
 	}
 	for _, q := range queues {
-		if to := of[q.name]; to != nil {
+		if to := of[q.Name]; to != nil {
 			to.Visible += q.Visible
 			to.InFlight += q.InFlight
 			to.Delayed += q.Delayed
@@ -220,11 +200,4 @@ func (b books) print(w io.Writer) {
 	if b.Oldest != nil {
 		fmt.Fprintf(w, "\noldest open run: %s of %s, %s since %s\n", b.Oldest.Run, printable(b.Oldest.Tenant), b.Oldest.State, b.Oldest.Since.Local().Format(time.DateTime))
 	}
-}
-
-func stateName(s ledger.State) string {
-	if s == ledger.Unknown {
-		return "unknown"
-	}
-	return string(s)
 }

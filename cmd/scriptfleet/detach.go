@@ -49,6 +49,10 @@ func (c *localCommand) detach() error {
 		return fmt.Errorf("scriptfleet local did not start; its log says:\n%s", tail(log))
 	}
 	fmt.Fprintf(os.Stderr, "scriptfleet local is up, as process %d; it logs to %s; scriptfleet local --stop ends it\n", cmd.Process.Pid, log.Name())
+	var env map[string]string
+	if err := json.Unmarshal(told, &env); err == nil && env[consoleURL] != "" {
+		fmt.Fprintf(os.Stderr, "the console is at %s\n", env[consoleURL])
+	}
 	return c.forward(told)
 }
 

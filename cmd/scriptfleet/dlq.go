@@ -2,8 +2,6 @@ package main
 
 import (
 	"context"
-	"crypto/rand"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -11,10 +9,8 @@ import (
 	"strings"
 	"time"
 
-	"github.com/scriptfleet/scriptfleet/cmd/internal/wire"
+	"github.com/scriptfleet/scriptfleet/cmd/internal/look"
 	"github.com/scriptfleet/scriptfleet/pkg/config"
-	"github.com/scriptfleet/scriptfleet/pkg/queue"
-	"github.com/scriptfleet/scriptfleet/pkg/run"
 )
 
 type dlqCommand struct {
@@ -32,64 +28,36 @@ type letters struct {
 	Look     time.Duration `default:"2s" min:"1s" max:"10m" help:"How long to look: a queue shows its messages in parts."`
 }
 
-// letter is a dead letter for display.
-type letter struct {
-	ID       string    `json:"id"`
-	Tenant   string    `json:"tenant,omitempty"`
-	Run      string    `json:"run,omitempty"` // the id of its request
-	Type     string    `json:"error_type,omitempty"`
-	Reason   string    `json:"reason,omitempty"`
-	Since    time.Time `json:"since"`
-	Body     string    `json:"body,omitempty"`
-	delivery queue.Delivery
-}
-
-// each calls f with every letter until f returns false or the time to look is
-// over. Letters that f does not delete become visible again afterwards.
-func (l letters) each(ctx context.Context, f func(q queue.Queue, fleet *wire.Fleet, found letter) (bool, error)) error {
+// with calls f with the dead letters that the flags name.
+func (l letters) with(ctx context.Context, f func(*look.Letters) error) error {
 	fleet, err := l.open(ctx, config.Fleet{Large: l.Large})
 	if err != nil {
 		return err
 	}
 	defer fleet.Close()
-	open := fleet.PartitionDLQ
-	if l.Requests {
-		open = fleet.RequestsDLQ
-	}
-	q, err := open(ctx)
+	all, err := look.OpenLetters(ctx, fleet, l.Requests, l.Look)
 	if err != nil {
 		return err
 	}
-	var seen []queue.Delivery
-	defer func() { q.Extend(context.WithoutCancel(ctx), seen, 0) }()
-	for deadline := time.Now().Add(l.Look); time.Now().Before(deadline); {
-		ds, err := q.Receive(ctx, queue.Poll{Max: queue.MaxBatch, Wait: time.Second, Visibility: l.Look + 10*time.Second})
-		if err != nil {
-			return fmt.Errorf("look at %s: %w", q.Name(), err)
-		}
-		for _, d := range ds {
-			seen = append(seen, d)
-			if more, err := f(q, fleet, letterOf(d)); err != nil || !more {
-				return err
-			}
-		}
-	}
-	return nil
+	return f(all)
 }
 
-func letterOf(d queue.Delivery) letter {
-	l := letter{
-		ID: d.MessageID, Type: d.Attributes[run.AttributeErrorType], Reason: d.Attributes[run.AttributeReason],
-		Since: d.SentAt, Body: string(d.Body), delivery: d,
-	}
-	var event struct{ Tenant, ID string }
-	if json.Unmarshal(d.Body, &event) == nil {
-		l.Tenant, l.Run = event.Tenant, event.ID
-	}
-	if l.Reason == "" {
-		l.Reason = "received too often; a worker answers for it within a minute"
-	}
-	return l
+// each calls f with every letter until f returns false or the time to look is
+// over.
+func (l letters) each(ctx context.Context, f func(look.Letter) (bool, error)) error {
+	return l.with(ctx, func(all *look.Letters) error { return all.Each(ctx, f) })
+}
+
+// pick calls do with the chosen letters. It fails if a named letter was not
+// seen.
+func (l letters) pick(ctx context.Context, c look.Choice, do func(*look.Letters, look.Letter) error) error {
+	return l.with(ctx, func(all *look.Letters) error {
+		missed, err := all.Pick(ctx, c, func(found look.Letter) error { return do(all, found) })
+		if err == nil && missed > 0 {
+			err = fmt.Errorf("%d of the letters were not seen in %s: look longer with --look, or at the other queue with or without --requests", missed, l.Look)
+		}
+		return err
+	})
 }
 
 type dlqList struct{ letters }
@@ -103,8 +71,8 @@ func (dlqList) Help() string {
 }
 
 func (c *dlqList) Run(ctx context.Context) error {
-	found := []letter{}
-	err := c.each(ctx, func(_ queue.Queue, _ *wire.Fleet, l letter) (bool, error) {
+	found := []look.Letter{}
+	err := c.each(ctx, func(l look.Letter) (bool, error) {
 		found = append(found, l)
 		return true, nil
 	})
@@ -112,7 +80,7 @@ func (c *dlqList) Run(ctx context.Context) error {
 		return err
 	}
 	if c.JSON {
-		return printLines(found, asIs[letter])
+		return printLines(found, asIs[look.Letter])
 	}
 	return printTable(func(w io.Writer) {
 		row(w, "LETTER", "SINCE", "TENANT", "REQUEST", "TYPE", "REASON")
@@ -133,8 +101,8 @@ func (dlqShow) Help() string {
 }
 
 func (c *dlqShow) Run(ctx context.Context) error {
-	var found *letter
-	err := c.each(ctx, func(_ queue.Queue, _ *wire.Fleet, l letter) (bool, error) {
+	var found *look.Letter
+	err := c.each(ctx, func(l look.Letter) (bool, error) {
 		if l.ID == c.ID {
 			found = &l
 		}
@@ -168,25 +136,19 @@ Examples:
   scriptfleet dlq redrive --all --requests`
 }
 
-// redriven is redrive's output for one letter.
-type redriven struct {
-	Letter string `json:"letter"`
-	Run    string `json:"run,omitempty"` // the id that it goes under
-}
-
 func (c *dlqRedrive) Run(ctx context.Context) error {
 	if c.All == (len(c.IDs) > 0) {
 		return exitError{exitUsage, errors.New("name the letters to send again, or --all")}
 	}
-	sent := []redriven{}
+	sent := []look.Redriven{}
 	bodies := map[string]bool{} // of what was sent again
 	var back []string
-	err := c.pick(ctx, choice{ids: c.IDs, all: c.All}, func(q queue.Queue, fleet *wire.Fleet, l letter) error {
+	err := c.pick(ctx, look.Choice{IDs: c.IDs, All: c.All}, func(all *look.Letters, l look.Letter) error {
 		if bodies[l.Body] {
 			back = append(back, l.ID)
 			return nil
 		}
-		r, err := redrive(ctx, q, fleet, l)
+		r, err := all.Redrive(ctx, l)
 		if err == nil {
 			sent, bodies[l.Body] = append(sent, r), true
 		}
@@ -198,7 +160,7 @@ func (c *dlqRedrive) Run(ctx context.Context) error {
 	}
 	switch {
 	case c.JSON:
-		return errors.Join(err, printLines(sent, asIs[redriven]))
+		return errors.Join(err, printLines(sent, asIs[look.Redriven]))
 	case err == nil && len(sent) == 0:
 		fmt.Println(c.none())
 	}
@@ -206,43 +168,4 @@ func (c *dlqRedrive) Run(ctx context.Context) error {
 		fmt.Println(printable(fmt.Sprintf("%s sent again %s", r.Letter, r.Run)))
 	}
 	return err
-}
-
-// redrive sends a letter to the requests queue, and then deletes it.
-func redrive(ctx context.Context, q queue.Queue, fleet *wire.Fleet, l letter) (redriven, error) {
-	requests, err := fleet.Requests(ctx)
-	if err != nil {
-		return redriven{}, err
-	}
-	body, id := l.delivery.Body, ""
-	if l.Type == "DeadLettered" {
-		if body, id, err = withNewID(body); err != nil {
-			return redriven{}, fmt.Errorf("letter %s: %w", l.ID, err)
-		}
-	}
-	err = requests.Send(ctx, []queue.Message{{Body: body, Group: l.delivery.Group}})[0]
-	if err == nil {
-		err = q.Delete(ctx, []queue.Delivery{l.delivery})[0]
-	}
-	if err != nil {
-		return redriven{}, fmt.Errorf("send letter %s again: %w", l.ID, err)
-	}
-	return redriven{Letter: l.ID, Run: id}, nil
-}
-
-// withNewID is the request with a new, unused id.
-func withNewID(body []byte) (_ []byte, id string, err error) {
-	var event map[string]json.RawMessage
-	if err := json.Unmarshal(body, &event); err != nil {
-		return nil, "", fmt.Errorf("read the request: %w", err)
-	}
-	if err := json.Unmarshal(event["id"], &id); err != nil {
-		return nil, "", fmt.Errorf("read the request's id: %w", err)
-	}
-	id += "-again-" + rand.Text()[:8]
-	if event["id"], err = json.Marshal(id); err != nil {
-		return nil, "", err
-	}
-	body, err = json.Marshal(event)
-	return body, id, err
 }

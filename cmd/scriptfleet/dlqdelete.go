@@ -6,41 +6,8 @@ import (
 	"fmt"
 	"os"
 
-	"github.com/scriptfleet/scriptfleet/cmd/internal/wire"
-	"github.com/scriptfleet/scriptfleet/pkg/queue"
+	"github.com/scriptfleet/scriptfleet/cmd/internal/look"
 )
-
-// choice selects letters.
-type choice struct {
-	ids  []string
-	kind string // of their reason: list's column TYPE
-	all  bool
-}
-
-// pick calls do with the chosen letters. It fails if a named letter was not
-// seen.
-func (l letters) pick(ctx context.Context, c choice, do func(queue.Queue, *wire.Fleet, letter) error) error {
-	wanted := map[string]bool{}
-	for _, id := range c.ids {
-		wanted[id] = true
-	}
-	done := map[string]bool{} // a queue may return a letter twice
-	err := l.each(ctx, func(q queue.Queue, fleet *wire.Fleet, found letter) (bool, error) {
-		if done[found.ID] || !c.all && !wanted[found.ID] && (c.kind == "" || found.Type != c.kind) {
-			return true, nil
-		}
-		if err := do(q, fleet, found); err != nil {
-			return false, err
-		}
-		done[found.ID] = true
-		delete(wanted, found.ID)
-		return c.all || c.kind != "" || len(wanted) > 0, nil
-	})
-	if err == nil && len(wanted) > 0 {
-		err = fmt.Errorf("%d of the letters were not seen in %s: look longer with --look, or at the other queue with or without --requests", len(wanted), l.Look)
-	}
-	return err
-}
 
 // none is the message that no letter was seen.
 func (l letters) none() string {
@@ -88,10 +55,10 @@ func (c *dlqDelete) Run(ctx context.Context) error {
 		return exitError{exitUsage, errors.New("say which: name letters, or give --type or --all")}
 	}
 	gone := []deletedLetter{}
-	err := c.pick(ctx, choice{ids: c.IDs, kind: c.Type, all: c.All}, func(q queue.Queue, _ *wire.Fleet, l letter) error {
+	err := c.pick(ctx, look.Choice{IDs: c.IDs, Type: c.Type, All: c.All}, func(all *look.Letters, l look.Letter) error {
 		if !c.DryRun {
-			if err := q.Delete(ctx, []queue.Delivery{l.delivery})[0]; err != nil {
-				return fmt.Errorf("delete letter %s: %w", l.ID, err)
+			if err := all.Delete(ctx, l); err != nil {
+				return err
 			}
 		}
 		gone = append(gone, deletedLetter{l.ID, l.Tenant, l.Type})

@@ -14,7 +14,6 @@ import (
 	"github.com/scriptfleet/scriptfleet/cmd/internal/progress"
 	"github.com/scriptfleet/scriptfleet/cmd/internal/wire"
 	"github.com/scriptfleet/scriptfleet/pkg/config"
-	"github.com/scriptfleet/scriptfleet/pkg/shape"
 	"github.com/scriptfleet/scriptfleet/pkg/telemetry"
 )
 
@@ -102,13 +101,3 @@ func printLines[T, S any](all []T, shown func(T) S) error {
 }
 
 func asIs[T any](v T) T { return v }
-
-// differences are contradictions between the settings of the fleet's processes,
-// or between theirs and this command's.
-func differences(ctx context.Context, fleet *wire.Fleet) ([]shape.Difference, error) {
-	all, err := fleet.Shape().Processes(ctx)
-	if err != nil {
-		return nil, err
-	}
-	return append(shape.Differences(fleet.Process(shape.Command, ""), all), shape.Within(all)...), nil
-}

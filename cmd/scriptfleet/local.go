@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/scriptfleet/scriptfleet/cmd/internal/console"
 	"github.com/scriptfleet/scriptfleet/cmd/internal/embedded"
 	"github.com/scriptfleet/scriptfleet/pkg/config"
 	"github.com/scriptfleet/scriptfleet/pkg/editfile"
@@ -25,12 +26,13 @@ type localCommand struct {
 	RedisAddr string `name:"redis-addr" env:"SCRIPTFLEET_REDIS_ADDR" default:"127.0.0.1:6399" help:"Loopback address of Redis; port 0 takes a free one."`
 	Data      string `type:"path" help:"Folder that keeps queues and functions across restarts; in memory by default."`
 	roleFlags
-	NoFleet bool   `help:"Leave dispatcher and worker out, for separate processes."`
-	EnvFile string `type:"path" help:"Write the export lines to this file as well, once everything can be called; its owner alone can read it."`
-	Detach  bool   `xor:"act" help:"Return once everything can be called, and leave the stack running; with --env-file, print nothing."`
-	Stop    bool   `xor:"act" help:"Stop the stack that the environment names (SCRIPTFLEET_LOCAL_PID), and wait until it has."`
-	LogFile string `type:"path" help:"Where a stack that is detached logs; a file in the user's cache folder by default."`
-	JSON    bool   `name:"json" help:"Print the environment as one JSON object instead of export lines."`
+	NoFleet     bool   `help:"Leave dispatcher and worker out, for separate processes."`
+	ConsoleAddr string `placeholder:"ADDR" help:"Loopback address of the console; 127.0.0.1:4567 by default, or a free one if that is taken; none for no console."`
+	EnvFile     string `type:"path" help:"Write the export lines to this file as well, once everything can be called; its owner alone can read it."`
+	Detach      bool   `xor:"act" help:"Return once everything can be called, and leave the stack running; with --env-file, print nothing."`
+	Stop        bool   `xor:"act" help:"Stop the stack that the environment names (SCRIPTFLEET_LOCAL_PID), and wait until it has."`
+	LogFile     string `type:"path" help:"Where a stack that is detached logs; a file in the user's cache folder by default."`
+	JSON        bool   `name:"json" help:"Print the environment as one JSON object instead of export lines."`
 }
 
 // roleFlags gives credentials' roles permissions in the embedded stack.
@@ -83,18 +85,28 @@ func (c *localCommand) Run(ctx context.Context) error {
 	ctx, stop := interruptible(ctx)
 	defer stop()
 
+	var logs console.BuildLogs
 	stack, err := embedded.Start(ctx, embedded.Options{
-		AWSAddr: c.AWSAddr, RedisAddr: c.RedisAddr, DataDir: c.Data, Roles: roles, Tenant: defaultTenant, Log: log,
+		Progress: logs.Add,
+		AWSAddr:  c.AWSAddr, RedisAddr: c.RedisAddr, DataDir: c.Data, Roles: roles, Tenant: defaultTenant, Log: log,
 		Fleet: c.Fleet, Process: c.Process, Dispatcher: c.Dispatcher, Worker: c.Worker,
 	})
 	if err != nil {
 		return err
 	}
 	defer func() { _ = stack.Close(context.WithoutCancel(ctx)) }()
-	if err := c.publish(slices.Concat(stack.Env(), stack.Settings(), []string{fmt.Sprintf("%s=%d", localPID, os.Getpid())})); err != nil {
+	page, err := listenLocal(ctx, c.ConsoleAddr, stack.Fleet, &logs, log)
+	if err != nil {
 		return err
 	}
+	if err := c.publish(slices.Concat(stack.Env(), stack.Settings(), consoleEnv(page), []string{fmt.Sprintf("%s=%d", localPID, os.Getpid())})); err != nil {
+		return err
+	}
+	defer serving(ctx, page, log)()
 	fmt.Fprintf(os.Stderr, "scriptfleet local is up at %s; Redis is %s; scripts run in: %s\n", stack.Endpoint(), stack.Redis(), sandbox.Probe())
+	if page != nil {
+		fmt.Fprintf(os.Stderr, "scriptfleet local: the console is at %s\n", page.URL())
+	}
 	stack.TellWhatIsMissing(ctx)
 	if c.NoFleet {
 		return stack.ServeAlone(ctx)

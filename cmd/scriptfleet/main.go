@@ -33,6 +33,7 @@ type commands struct {
 	Packages    packagesCommand    `cmd:"" help:"List who uses a package; deny and allow packages."`
 	Runtimes    runtimesCommand    `cmd:"" help:"List the runtimes that requests may name."`
 	Scripts     scriptsCommand     `cmd:"" help:"Push, list, show, promote, share and remove scripts of the registry."`
+	Console     consoleCommand     `cmd:"" help:"Serve pages to try scripts, and to look at the fleet."`
 	Schema      schemaCommand      `cmd:"" help:"Print the JSON Schema of what a command prints with --json."`
 	Completion  completionCommand  `cmd:"" help:"Print what completes the commands in bash, zsh or fish."`
 	Check       checkCommand       `cmd:"" help:"Check the books: every accepted run has a result, is in flight, or is a dead letter."`

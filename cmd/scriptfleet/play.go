@@ -1,7 +1,6 @@
 package main
 
 import (
-	_ "embed"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -9,24 +8,10 @@ import (
 	"strings"
 	"text/tabwriter"
 
+	"github.com/scriptfleet/scriptfleet/cmd/internal/examples"
 	"github.com/scriptfleet/scriptfleet/cmd/internal/progress"
 	"github.com/scriptfleet/scriptfleet/pkg/run"
 )
-
-//go:embed demo/extract_iocs.py
-var extractIOCs string
-
-//go:embed demo/slug_titles.py
-var slugTitles string
-
-//go:embed demo/close_ticket.py
-var closeTicket string
-
-//go:embed demo/wait_for_scan.py
-var waitForScan string
-
-//go:embed demo/score_alert.py
-var scoreAlert string
 
 // play is the demo's batch and its results.
 type play struct {
@@ -53,24 +38,24 @@ func newPlay() *play {
 	same := func(v any) func(int) any { return func(int) any { return v } }
 	p := &play{byTenant: map[string]*act{}, seen: map[run.Key]bool{}, acts: []*act{
 		{
-			tenant: "acme", story: "phishing-triage", action: "extract_iocs", script: extractIOCs, runs: 3, want: run.Succeeded,
+			tenant: "acme", story: "phishing-triage", action: "extract_iocs", script: examples.Script("extract_iocs"), runs: 3, want: run.Succeeded,
 			input: same(map[string]string{"text": "mail from 203.0.113.7 carried d41d8cd98f00b204e9800998ecf8427e"}),
 		},
 		{
-			tenant: "globex", story: "weekly-report", action: "slug_titles", script: slugTitles, requirements: "python-slugify==8.0.4\n",
+			tenant: "globex", story: "weekly-report", action: "slug_titles", script: examples.Script("slug_titles"), requirements: "python-slugify==8.0.4\n",
 			runs: 2, timeout: 20, want: run.Succeeded,
 			input: same(map[string][]string{"titles": {"Überblick: Woche 48", "Café & Crème"}}),
 		},
 		{
-			tenant: "initech", story: "ticket-sync", action: "close_ticket", script: closeTicket, runs: 1, want: run.Failed,
+			tenant: "initech", story: "ticket-sync", action: "close_ticket", script: examples.Script("close_ticket"), runs: 1, want: run.Failed,
 			input: same(map[string]any{"ticket": map[string]string{"id": "T-17"}}),
 		},
 		{
-			tenant: "umbrella", story: "scan-hosts", action: "wait_for_scan", script: waitForScan, runs: 1, timeout: 2, want: run.TimedOut,
+			tenant: "umbrella", story: "scan-hosts", action: "wait_for_scan", script: examples.Script("wait_for_scan"), runs: 1, timeout: 2, want: run.TimedOut,
 			input: same(map[string]int{"seconds": 600}),
 		},
 		{
-			tenant: "hooli", story: "alert-storm", action: "score_alert", script: scoreAlert, runs: 50, want: run.Succeeded,
+			tenant: "hooli", story: "alert-storm", action: "score_alert", script: examples.Script("score_alert"), runs: 50, want: run.Succeeded,
 			input: func(i int) any { return map[string]any{"alert": i, "title": fmt.Sprint("login from host ", i)} },
 		},
 	}}

@@ -10,6 +10,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/scriptfleet/scriptfleet/cmd/internal/look"
 	"github.com/scriptfleet/scriptfleet/pkg/config"
 	"github.com/scriptfleet/scriptfleet/pkg/ledger"
 	"github.com/scriptfleet/scriptfleet/pkg/run"
@@ -42,45 +43,18 @@ Examples:
   scriptfleet runs --action extract_iocs --json | jq .timings_ms.total`
 }
 
-// shownRun is a recent run in JSON output.
-type shownRun struct {
-	Run        run.Key          `json:"run" about:"The id of its result."`
-	Tenant     string           `json:"tenant"`
-	Source     string           `json:"source"`
-	ID         string           `json:"id" about:"The id of its request."`
-	Action     string           `json:"action"`
-	EndedAt    time.Time        `json:"ended_at"`
-	Status     run.Status       `json:"status"`
-	ErrorOwner run.Owner        `json:"error_owner,omitempty" about:"Who has to mend the error: author, operator or platform."`
-	ErrorType  string           `json:"error_type,omitempty"`
-	Script     run.ScriptHash   `json:"script_hash,omitempty"`
-	Runtime    string           `json:"runtime,omitempty"`
-	Attempt    int              `json:"attempt" about:"1 for the first; 0 where the script was not invoked."`
-	Worker     string           `json:"worker,omitempty" about:"The process that wrote the result down."`
-	Build      run.BuildOutcome `json:"build,omitempty"`
-	ColdStart  bool             `json:"cold_start"`
-	Timings    run.Timings      `json:"timings_ms"`
-}
-
-func shownSummary(s ledger.Summary) shownRun {
-	return shownRun{
-		s.Run, s.Tenant, s.Source, s.ID, s.Action, s.At.UTC(), s.Status, s.ErrorOwner, s.ErrorType, s.Script, s.Runtime,
-		s.Attempt, s.Worker, s.Build, s.ColdStart, s.Timings,
-	}
-}
-
 func (c *runsList) Run(ctx context.Context) error {
 	fleet, err := c.openLedger(ctx, config.Fleet{Redis: c.Redis})
 	if err != nil {
 		return err
 	}
 	defer fleet.Close()
-	found, err := recentRuns(ctx, fleet.Ledger, c.Tenant, c.Limit, c.wants)
+	found, err := look.RecentRuns(ctx, fleet.Ledger, c.Tenant, c.Limit, c.wants)
 	switch {
 	case err != nil:
 		return err
 	case c.JSON:
-		return printLines(found, shownSummary)
+		return printLines(found, look.RunOf)
 	case len(found) == 0:
 		fmt.Println("No such run has ended lately.")
 		return c.sayOpen(ctx, fleet.Ledger)
@@ -134,32 +108,6 @@ func (c *runsList) wants(s ledger.Summary) bool {
 		time.Since(s.At) <= c.Within
 }
 
-// recentRuns are the newest runs that are wanted, of one tenant or of all.
-func recentRuns(ctx context.Context, l ledger.Ledger, tenant string, limit int, wants func(ledger.Summary) bool) ([]ledger.Summary, error) {
-	tenants := []string{tenant}
-	if tenant == "" {
-		var err error
-		if tenants, err = l.RecentTenants(ctx); err != nil {
-			return nil, err
-		}
-	}
-	var found []ledger.Summary
-	for _, t := range tenants {
-		recent, err := l.Recent(ctx, t)
-		if err != nil {
-			return nil, err
-		}
-		for _, s := range recent {
-			if wants(s) {
-				found = append(found, s)
-			}
-		}
-		slices.SortStableFunc(found, func(a, b ledger.Summary) int { return b.At.Compare(a.At) })
-		found = found[:min(len(found), limit)]
-	}
-	return found, nil
-}
-
 type runsShow struct {
 	operator
 	config.Redis
@@ -181,14 +129,14 @@ func (c *runsShow) Run(ctx context.Context) error {
 		return err
 	}
 	defer fleet.Close()
-	found, err := recentRuns(ctx, fleet.Ledger, c.Tenant, 1, func(s ledger.Summary) bool { return string(s.Run) == c.ID || s.ID == c.ID })
+	found, err := look.RecentRuns(ctx, fleet.Ledger, c.Tenant, 1, func(s ledger.Summary) bool { return string(s.Run) == c.ID || s.ID == c.ID })
 	switch {
 	case err != nil:
 		return err
 	case len(found) == 0:
 		return errors.New("no recent run has this id: it has not ended (scriptfleet explain tells where it is), or more than the runs that are kept have ended since")
 	case c.JSON:
-		return printJSON(shownSummary(found[0]))
+		return printJSON(look.RunOf(found[0]))
 	}
 	printRun(os.Stdout, found[0])
 	return nil

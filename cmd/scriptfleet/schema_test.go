@@ -13,6 +13,7 @@ import (
 
 	"github.com/santhosh-tekuri/jsonschema/v6"
 
+	"github.com/scriptfleet/scriptfleet/cmd/internal/look"
 	"github.com/scriptfleet/scriptfleet/cmd/internal/replay"
 	"github.com/scriptfleet/scriptfleet/pkg/run"
 )
@@ -21,11 +22,11 @@ var update = flag.Bool("update", false, "rewrite the schemas")
 
 // outputs are the objects that commands print with --json.
 var outputs = map[string]any{
-	"check": books{}, "explain": explanation{}, "status": fleetStatus{}, "report": replay.Report{},
-	"runs list": shownRun{}, "runs show": shownRun{},
-	"dlq list": letter{}, "dlq show": letter{}, "dlq redrive": redriven{}, "dlq delete": deletedLetter{},
+	"check": books{}, "console": served{}, "explain": look.Explanation{}, "status": look.Status{}, "report": replay.Report{},
+	"runs list": look.Run{}, "runs show": look.Run{},
+	"dlq list": look.Letter{}, "dlq show": look.Letter{}, "dlq redrive": look.Redriven{}, "dlq delete": deletedLetter{},
 	"functions list": shownFunction{}, "functions remove": shownFunction{},
-	"tenants list": shownTenant{}, "tenants pause": edited{}, "tenants resume": edited{},
+	"tenants list": look.Tenant{}, "tenants pause": edited{}, "tenants resume": edited{},
 	"credentials list": shownCredential{}, "credentials check": checked{}, "scripts list": shownScript{}, "scripts push": pushed{},
 	"runtimes list": shownRuntime{}, "packages list": deniedPackage{}, "packages used-by": packageUse{}, "packages deny": changedPackage{}, "packages allow": changedPackage{},
 }
@@ -169,7 +170,7 @@ func TestASchemaTakesItsOutputAlone(t *testing.T) {
 			t.Errorf("the schema of %s takes anything", name)
 		}
 	}
-	out, err := json.Marshal(*screen())
+	out, err := json.Marshal(screen())
 	if err != nil {
 		t.Fatal(err)
 	}

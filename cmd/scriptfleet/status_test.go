@@ -5,31 +5,32 @@ import (
 	"testing"
 	"time"
 
+	"github.com/scriptfleet/scriptfleet/cmd/internal/look"
 	"github.com/scriptfleet/scriptfleet/pkg/run"
 )
 
 // screen is the status of a fleet in which not all is well.
-func screen() *fleetStatus {
+func screen() look.Status {
 	at := time.Date(2026, 11, 29, 12, 0, 0, 0, time.UTC)
 	rate := 12.34
-	return &fleetStatus{
+	return look.Status{
 		At: at, Prefix: "f", Where: "f on AWS in eu-west-1",
-		Processes: []shownProcess{
+		Processes: []look.Process{
 			{Role: "dispatcher", Name: "d", Release: "v1", Handler: "h", Partitions: 2, Started: at.Add(-90 * time.Second), Ready: true},
 			{Role: "worker", Name: "w\x1b", Release: "v1", Handler: "h", Partitions: 2, Turns: 32, Reason: "sqs: no answer"},
 		},
-		Queues: []shownQueue{
-			{"f-requests", 1, 2, 3}, {"f-partition-0", 4, 5, 0}, {"f-partition-1", 40, 5, 1}, {"f-partition-side", 6, 0, 0}, {"f-partition-dlq", 7, 0, 0},
+		Queues: []look.Queue{
+			{Queue: "f-requests", Visible: 1, InFlight: 2, Delayed: 3}, {Queue: "f-partition-0", Visible: 4, InFlight: 5, Delayed: 0}, {Queue: "f-partition-1", Visible: 40, InFlight: 5, Delayed: 1}, {Queue: "f-partition-side", Visible: 6, InFlight: 0, Delayed: 0}, {Queue: "f-partition-dlq", Visible: 7, InFlight: 0, Delayed: 0},
 		},
-		Open: 9, Tenants: 1, finished: 3, Finished: map[run.Status]int64{run.Succeeded: 2, run.Failed: 1}, Rate: &rate,
-		Oldest:   &openRun{Run: "k", Tenant: "acme", State: "queued", Since: at.Add(-time.Minute)},
-		Backlogs: []shownBacklog{{"acme", 9}},
+		Open: 9, Tenants: 1, Ended: 3, Finished: map[run.Status]int64{run.Succeeded: 2, run.Failed: 1}, Rate: &rate,
+		Oldest:   &look.OpenRun{Run: "k", Tenant: "acme", State: "queued", Since: at.Add(-time.Minute)},
+		Backlogs: []look.Backlog{{Tenant: "acme", Open: 9}},
 	}
 }
 
 func TestTheStatusIsOneScreen(t *testing.T) {
 	var b strings.Builder
-	screen().write(&b)
+	writeStatus(&b, screen())
 	_, got, _ := strings.Cut(b.String(), "\n") // the first line has the local time
 	want := `
 PROCESS       RELEASE  HANDLER  PARTITIONS  TURNS  UP FOR  STATE
@@ -53,19 +54,19 @@ most open runs: acme 9
 
 func TestAFleetWorksIfADispatcherAndAWorkerDo(t *testing.T) {
 	s := screen()
-	if err := s.err(); err == nil || !strings.Contains(err.Error(), "no worker of f") {
+	if err := s.Err(); err == nil || !strings.Contains(err.Error(), "no worker of f") {
 		t.Errorf("without a worker that takes work: %v", err)
 	}
 	s.Processes[1].Ready = true
-	if err := s.err(); err != nil {
+	if err := s.Err(); err != nil {
 		t.Error(err)
 	}
 	s.Differences = []string{"they differ"}
-	if err := s.err(); err == nil || !strings.Contains(err.Error(), "they differ") {
+	if err := s.Err(); err == nil || !strings.Contains(err.Error(), "they differ") {
 		t.Errorf("with settings that differ: %v", err)
 	}
 	s.Processes = nil
-	if err := s.err(); err == nil || !strings.Contains(err.Error(), "no dispatcher of f") {
+	if err := s.Err(); err == nil || !strings.Contains(err.Error(), "no dispatcher of f") {
 		t.Errorf("without a process: %v", err)
 	}
 }

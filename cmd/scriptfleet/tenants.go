@@ -1,19 +1,15 @@
 package main
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"io"
 	"slices"
 	"strconv"
-	"strings"
 
-	"github.com/scriptfleet/scriptfleet/cmd/internal/wire"
+	"github.com/scriptfleet/scriptfleet/cmd/internal/look"
 	"github.com/scriptfleet/scriptfleet/pkg/config"
-	"github.com/scriptfleet/scriptfleet/pkg/panics"
-	"github.com/scriptfleet/scriptfleet/pkg/slot"
 	"github.com/scriptfleet/scriptfleet/pkg/tenant"
 )
 
@@ -43,40 +39,23 @@ Examples:
   scriptfleet tenants --json | jq 'select(.open > 1000) | .tenant'`
 }
 
-// shownTenant is a tenant in JSON output.
-type shownTenant struct {
-	Tenant       string  `json:"tenant"`
-	State        string  `json:"state" about:"active, paused (by tenants pause), stopped (its max_running is 0), or refused (the file does not name it, and such tenants are refused)."`
-	Open         int     `json:"open" about:"Runs that are accepted and not finished."`
-	MaxBacklog   int     `json:"max_backlog"`
-	Running      *int    `json:"running,omitempty" about:"Runs that execute now; absent for a tenant without a cap."`
-	MaxRunning   *int    `json:"max_running,omitempty" about:"Absent where there is no cap."`
-	MaxPerScript *int    `json:"max_running_per_script,omitempty" about:"Absent where there is no cap."`
-	Weight       int     `json:"weight"`
-	Partitions   int     `json:"partitions"`
-	MemoryMB     int     `json:"memory_mb,omitempty" about:"Absent for the fleet's own."`
-	Share        float64 `json:"share" about:"Its part of the runs that execute now, from 0 to 1."`
-	Due          float64 `json:"due" about:"Its part by weight among the tenants with open runs, from 0 to 1."`
-	Named        bool    `json:"named" about:"Whether the settings file names it."`
-}
-
 func (c *tenantsList) Run(ctx context.Context) error {
 	fleet, err := c.openLedger(ctx, config.Fleet{Redis: c.Redis, Tenants: c.Tenants})
 	if err != nil {
 		return err
 	}
 	defer fleet.Close()
-	all, err := readTenants(ctx, fleet)
+	all, err := look.Tenants(ctx, fleet)
 	if err != nil {
 		return err
 	}
-	all = slices.DeleteFunc(all, func(t shownTenant) bool {
+	all = slices.DeleteFunc(all, func(t look.Tenant) bool {
 		return c.Tenant != "" && t.Tenant != c.Tenant || c.Paused && t.State != "paused" && t.State != "stopped"
 	})
 	hidden := max(0, len(all)-c.Limit)
 	all = all[:len(all)-hidden]
 	if c.JSON {
-		return printLines(all, asIs[shownTenant])
+		return printLines(all, asIs[look.Tenant])
 	}
 	return printTable(func(w io.Writer) {
 		row(w, "TENANT", "STATE", "RUNNING", "OPEN", "BUDGET", "WEIGHT", "SHARE", "DUE")
@@ -89,7 +68,7 @@ func (c *tenantsList) Run(ctx context.Context) error {
 	})
 }
 
-func running(t shownTenant) string {
+func running(t look.Tenant) string {
 	if t.MaxRunning == nil {
 		return "not counted, no cap"
 	}
@@ -101,102 +80,6 @@ func percent(part float64) string {
 		return ""
 	}
 	return strconv.FormatFloat(100*part, 'f', 1, 64) + " %"
-}
-
-// readTenants reads all tenants that are known, those with the most open runs
-// first.
-func readTenants(ctx context.Context, fleet *wire.Fleet) ([]shownTenant, error) {
-	settings := fleet.Tenants().Settings()
-	open, err := fleet.Ledger.AllBacklogs(ctx)
-	if err != nil {
-		return nil, err
-	}
-	recent, err := fleet.Ledger.RecentTenants(ctx)
-	if err != nil {
-		return nil, err
-	}
-	names := slices.Concat(settings.Names(), recent)
-	for name := range open {
-		names = append(names, name)
-	}
-	slices.Sort(names)
-	names = slices.Compact(names)
-	all := make([]shownTenant, len(names))
-	named := settings.Names()
-	for i, name := range names {
-		all[i] = limitsOf(settings, name)
-		all[i].Open = open[name]
-		_, all[i].Named = slices.BinarySearch(named, name)
-	}
-	if err := countRunning(ctx, fleet, all); err != nil {
-		return nil, err
-	}
-	divide(all)
-	slices.SortStableFunc(all, func(a, b shownTenant) int {
-		return cmp.Or(cmp.Compare(b.Open, a.Open), strings.Compare(a.Tenant, b.Tenant))
-	})
-	return all, nil
-}
-
-// limitsOf is a tenant with its limits.
-func limitsOf(settings *tenant.Settings, name string) shownTenant {
-	l := settings.Limits(name)
-	t := shownTenant{Tenant: name, State: "active", MaxBacklog: l.MaxBacklog, Weight: l.Weight, Partitions: l.Partitions, MemoryMB: l.MemoryMB}
-	switch {
-	case l.Paused:
-		t.State = "paused"
-	case l.MaxRunning == 0:
-		t.State = "stopped"
-	case settings.Admit(name) != nil:
-		t.State = "refused"
-	}
-	if l.MaxRunning != tenant.NoCap {
-		t.MaxRunning, t.Running = &l.MaxRunning, new(int)
-	}
-	if l.MaxRunningPerScript != tenant.NoCap {
-		t.MaxPerScript = &l.MaxRunningPerScript
-	}
-	return t
-}
-
-// countRunning counts the slots of tenants that may have any.
-func countRunning(ctx context.Context, fleet *wire.Fleet, all []shownTenant) error {
-	slots := fleet.Slots()
-	var asking panics.Group
-	asking.SetLimit(readers)
-	for _, t := range all {
-		if t.Running == nil || t.Open == 0 {
-			continue
-		}
-		asking.Go(func() (err error) {
-			if *t.Running, err = slots.InUse(ctx, slot.Scope("tenant", t.Tenant)); err != nil {
-				return fmt.Errorf("count the runs of tenant %s: %w", t.Tenant, err)
-			}
-			return nil
-		})
-	}
-	return asking.Wait()
-}
-
-// divide sets the shares.
-func divide(all []shownTenant) {
-	executing, weights := 0, 0
-	for _, t := range all {
-		if t.Running != nil {
-			executing += *t.Running
-		}
-		if t.Open > 0 && t.State == "active" {
-			weights += t.Weight
-		}
-	}
-	for i, t := range all {
-		if t.Running != nil && executing > 0 {
-			all[i].Share = float64(*t.Running) / float64(executing)
-		}
-		if t.Open > 0 && t.State == "active" {
-			all[i].Due = float64(t.Weight) / float64(weights)
-		}
-	}
 }
 
 // tenantsEdit has the flags of the commands that change the settings file.
@@ -225,7 +108,7 @@ func (c tenantsEdit) edit(change func(d *tenant.Draft, name string) error, did s
 	if err != nil {
 		return err
 	}
-	state := limitsOf(file.Settings(), c.Tenant).State
+	state := look.LimitsOf(file.Settings(), c.Tenant).State
 	if c.JSON {
 		return printJSON(edited{c.Tenant, state, c.TenantsFile})
 	}

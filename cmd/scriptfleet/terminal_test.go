@@ -10,6 +10,7 @@ import (
 	"time"
 	"unicode"
 
+	"github.com/scriptfleet/scriptfleet/cmd/internal/look"
 	"github.com/scriptfleet/scriptfleet/cmd/internal/replay"
 	"github.com/scriptfleet/scriptfleet/pkg/ledger"
 	"github.com/scriptfleet/scriptfleet/pkg/run"
@@ -32,16 +33,16 @@ func TestNothingOfARequestActsUponATerminal(t *testing.T) {
 	}
 	for command, print := range map[string]func(io.Writer){
 		"explain": func(w io.Writer) {
-			explanation{Run: evil, Tenant: evil, Source: evil, ID: evil, State: "claimed", Since: now, Worker: evil, Text: "It waits."}.print(w)
+			printExplanation(w, look.Explanation{Run: evil, Tenant: evil, Source: evil, ID: evil, State: "claimed", Since: now, Worker: evil, Text: "It waits."})
 		},
 		"runs list": cells(now, summary.Tenant, summary.Action, summary.Run, errorOf(summary)),
 		"runs show": func(w io.Writer) { printRun(w, summary) },
 		"status": func(w io.Writer) {
-			s := fleetStatus{
-				Where: evil, At: now, Differences: []string{evil}, Oldest: &openRun{Run: "k", Tenant: evil, State: "queued"},
-				Processes: []shownProcess{{Role: "worker", Name: evil, Reason: evil}}, Backlogs: []shownBacklog{{evil, 1}, {evil, 2}},
+			s := look.Status{
+				Where: evil, At: now, Differences: []string{evil}, Oldest: &look.OpenRun{Run: "k", Tenant: evil, State: "queued"},
+				Processes: []look.Process{{Role: "worker", Name: evil, Reason: evil}}, Backlogs: []look.Backlog{{Tenant: evil, Open: 1}, {Tenant: evil, Open: 2}},
 			}
-			s.write(w)
+			writeStatus(w, s)
 		},
 		"tenants":  cells(evil, "paused", 1),
 		"dlq list": cells("letter", now, evil, evil, evil),

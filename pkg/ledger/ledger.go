@@ -262,6 +262,10 @@ type Ledger interface {
 	// newest first. They are for people: how many are kept, and for how long, is
 	// bounded for each tenant, and a ledger that was lost has none.
 	Recent(ctx context.Context, tenant string) ([]Summary, error)
+	// Latest returns the newest summaries of all tenants, the newest first, at most
+	// limit: of all runs, or of those that did not succeed. It costs one round trip,
+	// however many tenants there are; the ledger bounds how many it keeps.
+	Latest(ctx context.Context, unsuccessful bool, limit int) ([]Summary, error)
 	// RecentTenants lists the tenants of which summaries are kept, in order.
 	RecentTenants(ctx context.Context) ([]string, error)
 }

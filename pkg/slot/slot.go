@@ -54,6 +54,6 @@ type Slots interface {
 	// Give gives slots back. Giving a slot that ran out is no error. A Renew
 	// that arrives after it grants the slot again, for its ttl.
 	Give(ctx context.Context, asks []Ask) error
-	// InUse returns how many slots of the scope are taken.
-	InUse(ctx context.Context, scope string) (int, error)
+	// InUse returns how many slots of each scope are taken, in order.
+	InUse(ctx context.Context, scopes []string) ([]int, error)
 }

@@ -120,6 +120,9 @@ func (s *Settings) Credentials() []Credential {
 // Names returns the tenants that the file names, in order.
 func (s *Settings) Names() []string { return slices.Sorted(maps.Keys(s.tenants)) }
 
+// Named tells whether the file names the tenant.
+func (s *Settings) Named(tenant string) bool { _, ok := s.tenants[tenant]; return ok }
+
 // Len returns how many tenants the file names.
 func (s *Settings) Len() int { return len(s.tenants) }
 

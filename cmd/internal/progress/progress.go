@@ -22,6 +22,7 @@ type Line struct {
 	mu    sync.Mutex
 	text  string
 	start time.Time
+	once  sync.Once // guards stop
 	stop  chan struct{}
 	done  chan struct{}
 }
@@ -56,9 +57,9 @@ func (l *Line) Print(w io.Writer, format string, args ...any) {
 	fmt.Fprintln(w, escape.Lines(fmt.Sprintf(format, args...)))
 }
 
-// Stop removes the line.
+// Stop removes the line. A second Stop does nothing.
 func (l *Line) Stop() {
-	close(l.stop)
+	l.once.Do(func() { close(l.stop) })
 	<-l.done
 	l.mu.Lock()
 	l.clear()

@@ -191,6 +191,11 @@ func (f *Fleet) Results(ctx context.Context) (queue.Queue, error) {
 	return f.open(ctx, f.Names().Results, claimcheck.Results(f.Settings.Prefix))
 }
 
+// Copied is a queue to which the platform copies results.
+func (f *Fleet) Copied(ctx context.Context, name string) (queue.Queue, error) {
+	return f.open(ctx, name, claimcheck.Results(f.Settings.Prefix))
+}
+
 // RequestsDLQ is the queue of requests without a tenant or an identity.
 func (f *Fleet) RequestsDLQ(ctx context.Context) (queue.Queue, error) {
 	return f.open(ctx, f.Names().RequestsDLQ, claimcheck.Requests(f.Settings.Prefix))

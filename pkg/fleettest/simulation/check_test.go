@@ -169,7 +169,7 @@ func (f *fleet) checkLeftovers() error {
 	}
 	for _, q := range f.byKey {
 		for _, scope := range []string{slot.Scope("tenant", q.event.Tenant), slot.Scope("script", string(q.want.Script.Hash))} {
-			if n, err := f.slots.InUse(ctx, scope); n > 0 || err != nil {
+			if n, err := f.slots.InUse(ctx, []string{scope}); err != nil || n[0] > 0 {
 				return fmt.Errorf("%d slots of %s are left (%v)", n, scope, err)
 			}
 		}

@@ -28,6 +28,7 @@ const (
 
 	Recent    = 8
 	RecentFor = time.Hour
+	Latest    = 5 * Recent
 
 	ttl = 30 * time.Second
 )
@@ -232,6 +233,7 @@ func CallAll(ctx context.Context, l ledger.Ledger, h ledger.Hold) map[string]err
 	_, errs["Backlogs"] = l.Backlogs(ctx, []string{h.Entry.Tenant})
 	_, errs["AllBacklogs"] = l.AllBacklogs(ctx)
 	_, errs["Recent"] = l.Recent(ctx, h.Entry.Tenant)
+	_, errs["Latest"] = l.Latest(ctx, false, 1)
 	_, errs["RecentTenants"] = l.RecentTenants(ctx)
 	return errs
 }

@@ -20,16 +20,22 @@ var recentClaims = map[string]func(*testing.T, Env){
 	"AFinishOfALostHoldKeepsNoSummary":           recentLost,
 	"RunsWithoutASummaryAreNotAmongTheRecent":    recentNone,
 	"ATenantWhoseSummariesHaveRunOutComesAnewly": recentAgain,
+	"TheLatestAreOfAllTenantsAndBounded":         recentLatest,
 }
 
 // end finishes a run of a tenant with a summary.
 func (t tester) end(tenant, key string) ledger.Finish {
 	t.Helper()
+	return t.endAs(run.Succeeded, tenant, key)
+}
+
+func (t tester) endAs(status run.Status, tenant, key string) ledger.Finish {
+	t.Helper()
 	e := entry(key)
 	e.Tenant = tenant
 	a, err := t.Ledger.Claim(t.ctx, []ledger.Claim{{Entry: e, Owner: "w " + key}}, ttl)
 	t.ok(err)
-	f := ledger.Finish{Hold: a[0].Hold, Status: run.Succeeded, Summary: &ledger.Summary{Run: run.Key(key), Tenant: tenant, Status: run.Succeeded, At: time.UnixMilli(1)}}
+	f := ledger.Finish{Hold: a[0].Hold, Status: status, Summary: &ledger.Summary{Run: run.Key(key), Tenant: tenant, Status: status, At: time.UnixMilli(1)}}
 	t.ends(f, nil)
 	return f
 }
@@ -146,4 +152,39 @@ func recentAgain(tt *testing.T, e Env) {
 	t.recent("acme")
 	t.end("acme", "2")
 	t.recent("acme", "2")
+}
+
+func recentLatest(tt *testing.T, e Env) {
+	t := with(tt, e)
+	var all, failed []run.Key
+	for i := range Latest + 10 {
+		k := run.Key(fmt.Sprint(i))
+		all = append([]run.Key{k}, all...)
+		status := run.Succeeded
+		if i%2 == 1 {
+			status, failed = run.TimedOut, append([]run.Key{k}, failed...)
+		}
+		t.endAs(status, "tenant\n"+string(k), string(k))
+	}
+	t.latest(false, 100, all[:Latest]...)
+	t.latest(false, 3, all[:3]...)
+	t.latest(true, 100, failed[:min(len(failed), Latest)]...)
+	t.latest(true, 0)
+	t.Flush()
+	t.latest(false, 100)
+}
+
+// latest checks the runs of the newest summaries of all tenants.
+func (t tester) latest(unsuccessful bool, limit int, want ...run.Key) {
+	t.Helper()
+	kept, err := t.Ledger.Latest(t.ctx, unsuccessful, limit)
+	t.ok(err)
+	got := []run.Key{}
+	for _, s := range kept {
+		got = append(got, s.Run)
+		same(t, "its tenant", s.Tenant, "tenant\n"+string(s.Run))
+	}
+	if !slices.Equal(got, want) {
+		t.Errorf("the latest runs are %v, want %v", got, want)
+	}
 }

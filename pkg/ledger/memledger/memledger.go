@@ -32,6 +32,10 @@ type Config struct {
 	RecentFor time.Duration
 }
 
+// latest is how many summaries are kept of all tenants together, and as many of
+// runs that did not succeed.
+func (c Config) latest() int { return 5 * c.Recent }
+
 // Ledger implements ledger.Ledger.
 type Ledger struct {
 	cfg Config
@@ -42,8 +46,9 @@ type Ledger struct {
 	tenants  map[run.Key]string    // the tenant of each open run
 	backlogs map[string]int        // how many open runs each tenant has
 	finished map[run.Status]int64
-	recent   map[string]*recent // by tenant
-	fence    int64              // the greatest granted so far; Forget keeps it
+	recent   map[string]*recent        // by tenant
+	latest   map[bool][]ledger.Summary // of all tenants; true: those that did not succeed
+	fence    int64                     // the greatest granted so far; Forget keeps it
 }
 
 var _ ledger.Ledger = (*Ledger)(nil)
@@ -76,6 +81,7 @@ func (l *Ledger) Forget() {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.records = map[run.Key]*record{}
+	l.latest = map[bool][]ledger.Summary{}
 	l.open = map[run.Key]time.Time{}
 	l.tenants, l.backlogs = map[run.Key]string{}, map[string]int{}
 	l.finished, l.recent = map[run.Status]int64{}, map[string]*recent{}

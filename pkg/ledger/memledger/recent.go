@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/scriptfleet/scriptfleet/pkg/ledger"
+	"github.com/scriptfleet/scriptfleet/pkg/run"
 )
 
 // recent are the summaries of a tenant's finished runs, the newest first.
@@ -25,9 +26,28 @@ func (l *Ledger) summarize(s *ledger.Summary, now time.Time) {
 		r = &recent{}
 		l.recent[s.Tenant] = r
 	}
-	r.summaries = slices.Insert(r.summaries, 0, *s)
-	r.summaries = r.summaries[:min(len(r.summaries), l.cfg.Recent)]
+	r.summaries = prepend(r.summaries, *s, l.cfg.Recent)
 	r.expires = now.Add(l.cfg.RecentFor)
+	l.latest[false] = prepend(l.latest[false], *s, l.cfg.latest())
+	if s.Status != run.Succeeded {
+		l.latest[true] = prepend(l.latest[true], *s, l.cfg.latest())
+	}
+}
+
+// prepend puts s first, and drops what is then over max.
+func prepend(all []ledger.Summary, s ledger.Summary, max int) []ledger.Summary {
+	all = slices.Insert(all, 0, s)
+	return all[:min(len(all), max)]
+}
+
+func (l *Ledger) Latest(ctx context.Context, unsuccessful bool, limit int) ([]ledger.Summary, error) {
+	_, unlock, err := l.enter(ctx)
+	if err != nil {
+		return nil, err
+	}
+	defer unlock()
+	all := l.latest[unsuccessful]
+	return slices.Clone(all[:max(0, min(len(all), limit))]), nil
 }
 
 func (l *Ledger) Recent(ctx context.Context, tenant string) ([]ledger.Summary, error) {

@@ -42,9 +42,9 @@ type calls struct {
 }
 
 func (l *Ledger) calls(n int, ttl time.Duration) *calls {
-	c := &calls{ledger: l, keys: make([]string, 0, 4+n), args: make([]any, 0, 6+11*n), read: make([]func(any) error, 0, n)}
-	c.keys = append(c.keys, l.open, l.finished, l.backlogs, l.recent)
-	c.args = append(c.args, millis(l.cfg.Keep), millis(l.cfg.Remember), millis(l.cfg.PutBack), millis(ttl), l.cfg.Recent, millis(l.cfg.RecentFor))
+	c := &calls{ledger: l, keys: make([]string, 0, 5+n), args: make([]any, 0, 7+11*n), read: make([]func(any) error, 0, n)}
+	c.keys = append(c.keys, l.open, l.finished, l.backlogs, l.recent, l.latest)
+	c.args = append(c.args, millis(l.cfg.Keep), millis(l.cfg.Remember), millis(l.cfg.PutBack), millis(ttl), l.cfg.Recent, millis(l.cfg.RecentFor), l.cfg.latest())
 	return c
 }
 

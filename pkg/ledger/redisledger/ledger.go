@@ -36,13 +36,17 @@ type Config struct {
 	Timeout time.Duration
 }
 
+// latest is how many summaries are kept of all tenants together, and as many of
+// runs that did not succeed: up to a quarter more, for a while.
+func (c Config) latest() int { return 5 * c.Recent }
+
 // Ledger implements ledger.Ledger.
 type Ledger struct {
 	cfg    Config
 	client redis.UniversalClient
 
-	open, finished, backlogs, recent string // see KEYS in lua/record.lua
-	records                          string // the beginning of the keys of the records
+	open, finished, backlogs, recent, latest string // see KEYS in lua/record.lua
+	records                                  string // the beginning of the keys of the records
 }
 
 var _ ledger.Ledger = (*Ledger)(nil)
@@ -64,7 +68,7 @@ func New(cfg Config, client redis.UniversalClient) *Ledger {
 	// collide.
 	prefix := strings.NewReplacer("%", "%25", ":", "%3A").Replace(cfg.Prefix)
 	return &Ledger{cfg: cfg, client: client,
-		open: prefix + ":open", finished: prefix + ":finished", backlogs: prefix + ":open:tenants", recent: prefix + ":recent",
+		open: prefix + ":open", finished: prefix + ":finished", backlogs: prefix + ":open:tenants", recent: prefix + ":recent", latest: prefix + ":latest",
 		records: prefix + ":runs:"}
 }
 

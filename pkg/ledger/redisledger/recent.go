@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/redis/go-redis/v9"
@@ -72,6 +73,30 @@ func (l *Ledger) Recent(ctx context.Context, tenant string) ([]ledger.Summary, e
 	all := make([]ledger.Summary, len(stored))
 	for i, s := range stored {
 		if all[i], err = summaryOf(tenant, s); err != nil {
+			return nil, err
+		}
+	}
+	return all, nil
+}
+
+func (l *Ledger) Latest(ctx context.Context, unsuccessful bool, limit int) ([]ledger.Summary, error) {
+	if limit <= 0 {
+		return nil, nil
+	}
+	ctx, cancel := context.WithTimeout(ctx, l.cfg.Timeout)
+	defer cancel()
+	key := l.latest + ":all"
+	if unsuccessful {
+		key = l.latest + ":unsuccessful"
+	}
+	stored, err := l.client.LRange(ctx, key, 0, int64(min(limit, l.cfg.latest())-1)).Result()
+	if err != nil {
+		return nil, fmt.Errorf("read the latest runs: %w", reach(err))
+	}
+	all := make([]ledger.Summary, len(stored))
+	for i, s := range stored {
+		tenant, summary, _ := strings.Cut(s, "\n")
+		if all[i], err = summaryOf(text(tenant), summary); err != nil {
 			return nil, err
 		}
 	}

@@ -76,13 +76,17 @@ func (s *Slots) Give(ctx context.Context, asks []slot.Ask) error {
 	return nil
 }
 
-func (s *Slots) InUse(ctx context.Context, scope string) (int, error) {
+func (s *Slots) InUse(ctx context.Context, scopes []string) ([]int, error) {
 	now, unlock, err := s.enter(ctx)
 	if err != nil {
-		return 0, err
+		return nil, err
 	}
 	defer unlock()
-	return len(s.taken(scope, now)), nil
+	taken := make([]int, len(scopes))
+	for i, scope := range scopes {
+		taken[i] = len(s.taken(scope, now))
+	}
+	return taken, nil
 }
 
 func (s *Slots) put(a slot.Ask, end time.Time) {

@@ -117,14 +117,32 @@ func (s *Slots) Give(ctx context.Context, asks []slot.Ask) error {
 	return nil
 }
 
-func (s *Slots) InUse(ctx context.Context, scope string) (int, error) {
+func (s *Slots) InUse(ctx context.Context, scopes []string) ([]int, error) {
+	taken := make([]int, 0, len(scopes))
+	for turn := range slices.Chunk(scopes, inOneCall) {
+		keys := make([]string, len(turn))
+		for i, scope := range turn {
+			keys[i] = s.scopes + scope
+		}
+		answers, err := s.count(ctx, keys)
+		if err != nil {
+			return nil, fmt.Errorf("count slots: %w", err)
+		}
+		for _, n := range answers {
+			taken = append(taken, int(n))
+		}
+	}
+	return taken, nil
+}
+
+func (s *Slots) count(ctx context.Context, keys []string) ([]int64, error) {
 	ctx, cancel := context.WithTimeout(ctx, s.cfg.Timeout)
 	defer cancel()
-	n, err := inUse.Run(ctx, s.client, []string{s.scopes + scope}).Int()
-	if err != nil {
-		return 0, fmt.Errorf("count slots of %s: %w", scope, reach(err))
+	answers, err := inUse.Run(ctx, s.client, keys).Int64Slice()
+	if err == nil && len(answers) != len(keys) {
+		err = fmt.Errorf("redis answers %d of %d scopes", len(answers), len(keys))
 	}
-	return n, nil
+	return answers, reach(err)
 }
 
 // reach wraps ErrUnavailable around an error of a Redis that is out of reach.

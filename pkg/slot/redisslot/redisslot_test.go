@@ -58,8 +58,8 @@ func TestASlotRunsOutByTheServersOwnClock(t *testing.T) {
 	}
 	must(t, s.Renew(t.Context(), []slot.Ask{{Scope: "s", Owner: "long"}}, time.Hour)) // keeps the key
 	wait.Until(t, 10*time.Second, "the slot of a is not free", func() bool {
-		n, err := s.InUse(t.Context(), "s")
-		return err == nil && n == 1
+		n, err := s.InUse(t.Context(), []string{"s"})
+		return err == nil && n[0] == 1
 	})
 }
 

@@ -79,7 +79,7 @@ func agreesWithModel(t tester) {
 		r.Repeat(map[string]func(*rapid.T){
 			"": func(r *rapid.T) {
 				for s, owners := range ends {
-					if got, err := t.Slots.InUse(t.ctx, s); err != nil || got != len(owners) {
+					if got, err := t.Slots.InUse(t.ctx, []string{s}); err != nil || got[0] != len(owners) {
 						r.Fatalf("%d slots of %s are in use (%v), want %d", got, s, err, len(owners))
 					}
 				}

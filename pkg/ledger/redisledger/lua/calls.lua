@@ -138,7 +138,7 @@ calls.finish = { 10, function(r, at)
   enter(r, 'd')
   r.status, r.result, r.waiting = ARGV[at + 7], ARGV[at + 8], ''
   finish(ARGV[at + 1], ARGV[at], r.status)
-  summarize(ARGV[at + 1], ARGV[at + 9])
+  summarize(ARGV[at + 1], r.status, ARGV[at + 9])
   return 1
 end }
 
@@ -165,7 +165,7 @@ for i, text in ipairs(redis.call('MGET', unpack(KEYS, FIRST))) do
   records[key] = records[key] or read(key, text)
 end
 
-local answers, at = {}, 7
+local answers, at = {}, 8
 for i = FIRST, #KEYS do
   local call = calls[ARGV[at]]
   table.insert(answers, call[2](records[KEYS[i]], at + 1))

@@ -6,10 +6,14 @@
 --          3 the open runs of each tenant, a hash: their count by tenant
 --          4 the tenants with recent runs, fields of a hash; the key with : and a tenant after
 --            it is the list of that tenant's summaries, the newest first
---          5… the record of each call's run
+--          5 the newest summaries of all tenants: with :all after it a list of them, with
+--            :unsuccessful of those whose run did not succeed, each after its tenant
+--            and a line feed
+--          6… the record of each call's run
 -- ARGV     1 Keep, 2 Remember, 3 PutBack, 4 the ttl of claims: all in ms
 --          5 how many summaries of a tenant are kept, 6 for how long in ms
---          7… for each call its name, and the arguments that calls.lua lists
+--          7 how many of all tenants
+--          8… for each call its name, and the arguments that calls.lua lists
 -- Returns  the answer to each call, as calls.lua lists them
 --
 -- A record is a string of lines. The client escapes line feeds in what it sends.
@@ -27,8 +31,8 @@
 -- A published run keeps lines 1 to 3 only.
 
 local KEEP, REMEMBER, PUTBACK, TTL = ARGV[1], ARGV[2], tonumber(ARGV[3]), tonumber(ARGV[4])
-local RECENT, RECENTFOR = tonumber(ARGV[5]), ARGV[6]
-local FIRST = 5 -- of KEYS, a record
+local RECENT, RECENTFOR, LATEST = tonumber(ARGV[5]), ARGV[6], tonumber(ARGV[7])
+local FIRST = 6 -- of KEYS, a record
 
 local time = redis.call('TIME')
 local us = time[1] * 1000000 + time[2]

@@ -1,4 +1,4 @@
-package main
+package look
 
 import (
 	"context"
@@ -9,22 +9,22 @@ import (
 	"github.com/scriptfleet/scriptfleet/pkg/queue"
 )
 
-// queueDepth is a queue of the fleet and its depth.
-type queueDepth struct {
-	name string
+// QueueDepth is a queue of the fleet and its depth.
+type QueueDepth struct {
+	Name string
 	queue.Depth
 }
 
 // readers bounds how many queues are asked at a time.
 const readers = 16
 
-// readQueues returns the depths of all queues of the fleet: requests,
+// Queues returns the depths of all queues of the fleet: requests,
 // partitions, side, results and the two for dead letters, in this order.
-func readQueues(ctx context.Context, fleet *wire.Fleet) ([]queueDepth, error) {
+func Queues(ctx context.Context, fleet *wire.Fleet) ([]QueueDepth, error) {
 	names := fleet.Names()
 	all := append([]string{names.Requests}, names.Partitions...)
 	all = append(all, names.Side, names.Results, names.PartitionDLQ, names.RequestsDLQ)
-	depths := make([]queueDepth, len(all))
+	depths := make([]QueueDepth, len(all))
 	var asking panics.Group
 	asking.SetLimit(readers)
 	for i, name := range all {
@@ -33,7 +33,7 @@ func readQueues(ctx context.Context, fleet *wire.Fleet) ([]queueDepth, error) {
 			if err != nil {
 				return fmt.Errorf("read the depth of %s: %w", name, err)
 			}
-			depths[i] = queueDepth{name, depth}
+			depths[i] = QueueDepth{name, depth}
 			return nil
 		})
 	}

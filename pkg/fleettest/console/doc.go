@@ -1,0 +1,8 @@
+// Package console tests the console in Chromium, against the embedded stack that
+// scriptfleet local starts: one stack and one browser for all its tests.
+//
+// chromedp drives the browser: it speaks Chromium's own protocol from Go, so that a
+// test needs no Node.js, and the browser is Debian's, which .ci/setup installs. Each
+// page is watched while a test uses it: an error in its console, an exception, or a
+// request to another host fails the test.
+package console
