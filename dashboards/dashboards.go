@@ -6,7 +6,7 @@
 //	board/               from a description to Grafana's format, and to a page without Grafana
 //	recording.yml        the objectives, and series for rules and people
 //	alerts.yml           the alerts
-//	alerts_test.yml      for each alert, when it fires and when it does not
+//	alerts_test.yml      for each alert, when it fires, when it ends and when it does not fire
 //	objectives_test.yml  the same for the alerts of the objectives
 //	prometheus.yml       Prometheus of the Compose file; a template for others
 //
