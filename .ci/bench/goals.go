@@ -36,6 +36,7 @@ var goals = []goal{
 	{figure: "first.new", what: "first run in a new env, over uv alone with a warm cache", unit: "×", most: 1.15, before: 3.5},
 	{figure: "cold.apart", what: "embedded cold start, bare Python, over python3 -c pass: starts that come apart", unit: "ms", format: "%.0f", most: 15, before: 82},
 	{figure: "cold.in-a-row", what: "the same: one after the other", unit: "ms", format: "%.0f", most: 15, before: 82},
+	{figure: "runner.fork", what: "env runner: fork and clean-up", unit: "ms", format: "%.1f", most: 2},
 	{figure: "tenants.cpu", what: "CPU a run at 100,000 tenants, over 10", unit: "×", most: 1.1, before: 1.22},
 	{figure: "memory.parked", what: "worker with 1,000 parked runs of 10 KB", unit: "MB", format: "%.0f", most: 60},
 	{figure: "memory.backlog", what: "dispatcher's greatest heap in the second half of a backlog of 1,000,000, over the first half", unit: "×", most: 1.1},

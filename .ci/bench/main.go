@@ -48,7 +48,7 @@ var measurements = []measurement{
 	{"burst", "runs a second and CPU a run of a burst, real processes", 90 * time.Second, burst, true},
 	{"delay", "added delay at 20 runs a second, in turn with Celery, real processes", 2 * time.Minute, delay, true},
 	{"parked", "memory of a worker with 1,000 parked runs, real processes", 45 * time.Second, parked, true},
-	{"cold", "cold starts of the embedded stack", 30 * time.Second, cold, false},
+	{"cold", "cold starts of the embedded stack, and the forks of an env runner", 30 * time.Second, cold, false},
 	{"tenants", "CPU a run of 10 and of 100,000 tenants", 75 * time.Second, tenants, false},
 	{"trace", "builds of an eight-hour trace, in virtual time", 45 * time.Second, trace, false},
 	{"heaps", "what a known script takes, and the dispatcher over a backlog", time.Minute, heaps, false},

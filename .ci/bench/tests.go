@@ -78,7 +78,9 @@ func heaps(ctx context.Context, b *bench) error {
 }
 
 func cold(ctx context.Context, b *bench) error {
-	return b.test(ctx, "./pkg/localaws/lambda", "-run", "^$", "-bench", "^BenchmarkColdInvoke$", "-benchtime", "60x")
+	return errors.Join(
+		b.test(ctx, "./pkg/localaws/lambda", "-run", "^$", "-bench", "^BenchmarkColdInvoke$", "-benchtime", "60x"),
+		b.test(ctx, "./pkg/function", "-run", "^$", "-bench", "^BenchmarkEnvRunner$", "-benchtime", "300x"))
 }
 
 func trace(ctx context.Context, b *bench) error {

@@ -89,7 +89,7 @@ func TestPackPutsCommandsIntoAFileOfTheirOwn(t *testing.T) {
 	}
 }
 
-func unzip(t *testing.T, body []byte) map[string]string {
+func unzip(t testing.TB, body []byte) map[string]string {
 	t.Helper()
 	r, err := zip.NewReader(bytes.NewReader(body), int64(len(body)))
 	if err != nil {

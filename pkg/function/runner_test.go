@@ -3,10 +3,15 @@ package function
 import (
 	"encoding/json"
 	"errors"
+	"os"
+	"os/exec"
+	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 
+	"github.com/scriptfleet/scriptfleet/pkg/fleettest/figures"
 	"github.com/scriptfleet/scriptfleet/pkg/run"
 )
 
@@ -176,4 +181,37 @@ func TestNoScriptCanSayThatItWasNotTaken(t *testing.T) {
 			t.Errorf("%s: %+v\n%+v", name, o, r)
 		}
 	}
+}
+
+func BenchmarkEnvRunner(b *testing.B) {
+	newest, _ := interpreters(b).Newest()
+	p := Packager{Interpreters: interpreters(b)}
+	runner, _ := run.RunnerOf(run.Script{Runtime: run.Runtime{Name: "python" + newest.Minor, Python: newest.Minor}}, 60)
+	zip, err := p.Pack(b.Context(), runner)
+	if err != nil {
+		b.Fatal(err)
+	}
+	folder, tmp := b.TempDir(), b.TempDir()
+	for name, body := range unzip(b, zip) {
+		_ = os.MkdirAll(filepath.Dir(filepath.Join(folder, name)), 0o755)
+		write(b, filepath.Join(folder, name), body)
+	}
+	script, err := filepath.Abs("testdata/forks.py")
+	if err != nil {
+		b.Fatal(err)
+	}
+	cmd := exec.Command(newest.Path, "-B", script, strconv.Itoa(b.N))
+	cmd.Dir, cmd.Env, cmd.Stderr = folder, []string{"TMPDIR=" + tmp, "PATH=/usr/bin:/bin"}, os.Stderr
+	b.ResetTimer()
+	out, err := cmd.Output()
+	if err != nil {
+		b.Fatal(err)
+	}
+	var fastest [2]float64
+	if err := json.Unmarshal(out, &fastest); err != nil {
+		b.Fatalf("%v: %s", err, out)
+	}
+	b.ReportMetric(fastest[0], "ms-fork-and-clean-up")
+	b.ReportMetric(fastest[1], "ms-run")
+	figures.Record(b, "runner.fork", fastest[0])
 }

@@ -100,6 +100,7 @@ def serve(control, runner):
             sock.send(struct.pack("=i", child))
             continue
         status, peak, clean = end_all(child)
+        child = 0
         if not order:
             os._exit(0)  # the runner has ended
         sock.send(DONE.pack(status, peak, clean))
@@ -136,8 +137,15 @@ def probe(protected):
 def end_all(first):
     """Ends all descendants. Returns the status and the peak of the first one, and
     whether there is none left."""
-    status, peak, end, rounds = 9, 0, time.monotonic() + END_SECONDS, 0
+    end, rounds = time.monotonic() + END_SECONDS, 0
+    status, peak = end_one(first) if first else (9, 0)
     while True:
+        try:
+            ended = os.waitpid(-1, os.WNOHANG)[0]
+        except ChildProcessError:
+            return status, peak, True
+        if time.monotonic() > end:
+            return status, peak, False
         for pid in children():
             if rounds > 20:
                 calm(pid)
@@ -145,19 +153,20 @@ def end_all(first):
                 os.kill(pid, 9)
             except OSError:
                 pass
-        while True:
-            try:
-                pid, how, usage = os.wait4(-1, os.WNOHANG)
-            except ChildProcessError:
-                return status, peak, True
-            if pid == 0:
-                break
-            if pid == first:
-                status, peak = how, usage.ru_maxrss
-        if time.monotonic() > end:
-            return status, peak, False
         rounds += 1
-        time.sleep(0.0001)
+        if not ended:
+            time.sleep(0.0001)
+
+
+def end_one(pid):
+    """Ends the script's own process, and waits for its end without looking again and
+    again. Returns its status, and its peak of memory."""
+    try:
+        os.kill(pid, 9)
+        _, status, usage = os.wait4(pid, 0)
+        return status, usage.ru_maxrss
+    except OSError:  # there is none
+        return 9, 0
 
 
 def calm(pid):
