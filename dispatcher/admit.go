@@ -20,6 +20,9 @@ func (d *Dispatcher) admit(ctx context.Context, delivery queue.Delivery) (became
 		defer func() { emitIntake(traced, delivery, became, err) }()
 	}
 	if refused == nil {
+		if moved, err := d.move(ctx, r, delivery); moved || err != nil {
+			return outcomeMoved, err
+		}
 		refused = d.deps.Tenants.Admit(r.Tenant)
 	}
 	if refused == nil {

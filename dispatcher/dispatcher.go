@@ -103,6 +103,8 @@ type Deps struct {
 	Side                queue.Queue // side partition, for tenants over their backlog budget; may be nil
 	PartitionDeadLetter queue.Queue // only its depth is read; may be nil
 
+	Cells Cells // nil: there is one cell
+
 	// Turns returns how many runs the fleet's workers can execute at a time, as
 	// far as is known; 0, or a nil Turns, if it is not.
 	Turns func() int
@@ -139,8 +141,9 @@ type Dispatcher struct {
 	delete *queue.Deleter
 	extend *queue.Extender
 
-	partitions []*way // by number
-	side       *way   // nil: no side partition
+	partitions []*way          // by number
+	side       *way            // nil: no side partition
+	cells      map[string]*way // to the requests queues of the other cells
 	results    *way
 	deadLetter *way
 }
@@ -192,6 +195,12 @@ func New(cfg Config, deps Deps) *Dispatcher {
 	if deps.Side != nil {
 		d.depths.add(labelSide, deps.Side, nil)
 		d.side = newWay(log, deps.Side, *cfg.MaxLinger, d.metrics.sent.WithLabelValues("side").Inc, guard)
+	}
+	if deps.Cells != nil {
+		d.cells = map[string]*way{}
+		for name, q := range deps.Cells.Others() {
+			d.cells[name] = newWay(log, q, *cfg.MaxLinger, nil, guard)
+		}
 	}
 	d.depths.add(labelResults, deps.Results, nil)
 	d.depths.add(labelRequestsDLQ, deps.DeadLetter, nil)

@@ -17,6 +17,7 @@ const (
 	outcomeCancelled outcome = "cancelled" // an answered cancellation
 	outcomeFailed    outcome = "failed"    // answered as platform_error: our own code panicked
 	outcomeBuried    outcome = "buried"    // on the dead-letter queue
+	outcomeMoved     outcome = "moved"     // to its tenant's cell
 	outcomePutBack   outcome = "put_back"  // something was out of reach
 )
 
@@ -54,7 +55,7 @@ func newMetrics(reg prometheus.Registerer) *metrics {
 		}),
 		outcomes: map[outcome]prometheus.Counter{},
 	}
-	for _, o := range []outcome{outcomeForwarded, outcomeDuplicate, outcomeRejected, outcomeCancelled, outcomeFailed, outcomeBuried, outcomePutBack} {
+	for _, o := range []outcome{outcomeForwarded, outcomeDuplicate, outcomeRejected, outcomeCancelled, outcomeFailed, outcomeBuried, outcomeMoved, outcomePutBack} {
 		m.outcomes[o] = outcomes.WithLabelValues(string(o))
 	}
 	return m

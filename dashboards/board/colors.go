@@ -11,7 +11,7 @@ var colors = map[string]string{
 	"succeeded": "#73bf69", "failed": "#ff9830", "timed_out": "#fade2a", "out_of_memory": "#e0b400", "build_failed": "#fa6400",
 	"rejected": "#b877d9", "expired": "#8f3bb8", "cancelled": "#8e8e8e", "platform_error": "#f2495c",
 
-	"forwarded": "#73bf69", "duplicate": "#8ab8ff", "buried": "#f2495c", "put_back": "#fade2a", "leave": "#8e8e8e", "bury": "#f2495c", "remove": "#8ab8ff", "answered": "#73bf69",
+	"moved": "#b877d9", "forwarded": "#73bf69", "duplicate": "#8ab8ff", "buried": "#f2495c", "put_back": "#fade2a", "leave": "#8e8e8e", "bury": "#f2495c", "remove": "#8ab8ff", "answered": "#73bf69",
 
 	"reused": "#73bf69", "built": "#5794f2", "waited": "#b877d9", "bridged": "#37872d", "remembered_failure": "#fa6400", "none": "#8e8e8e", "lost": "#f2495c", "closed": "#8e8e8e",
 	"cached": "#73bf69", "failed_author": "#ff9830", "failed_operator": "#e02f44", "failed_platform": "#f2495c", "shared": "#73bf69",
@@ -38,7 +38,7 @@ var named = map[string][]string{
 	"{{class}}":   {"throttled", "ambiguous", "denied", "unsent"},
 	"{{layer}}":   {"shared", "built"},
 	"{{outcome}}": {
-		"forwarded", "duplicate", "rejected", "cancelled", "failed", "buried", "put_back", "reused", "built", "waited", "bridged",
+		"forwarded", "duplicate", "rejected", "cancelled", "failed", "buried", "moved", "put_back", "reused", "built", "waited", "bridged",
 		"remembered_failure", "none", "lost", "closed", "cached", "failed_author", "failed_operator", "failed_platform",
 	},
 }

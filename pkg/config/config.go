@@ -103,9 +103,11 @@ type Process struct {
 
 // Dispatcher are the settings of a dispatcher.
 type Dispatcher struct {
-	Pollers     int `default:"64" min:"1" max:"1000" help:"Polls of the requests queue at a time, at most: there are as few as keep up with it."`
-	MaxInHand   int `default:"4000" min:"10" max:"100000" help:"Requests that the dispatcher has in hand at a time. An eighth of them is at work; the others wait in line, where tenants take turns."`
-	MaxInHandMB int `name:"max-in-hand-mb" default:"16" min:"1" max:"100000" help:"MiB of requests that the dispatcher has in hand at a time."`
+	Pollers     int      `default:"64" min:"1" max:"1000" help:"Polls of the requests queue at a time, at most: there are as few as keep up with it."`
+	MaxInHand   int      `default:"4000" min:"10" max:"100000" help:"Requests that the dispatcher has in hand at a time. An eighth of them is at work; the others wait in line, where tenants take turns."`
+	Cell        string   `placeholder:"NAME" help:"Name of this cell, if several fleets share the tenants; see --cells."`
+	Cells       []string `placeholder:"NAME=URL" help:"Another cell and the URL of its requests queue; once for each. A request of a tenant of another cell is sent there, unless its run is known here. Each tenant's cell follows from the names of all cells."`
+	MaxInHandMB int      `name:"max-in-hand-mb" default:"16" min:"1" max:"100000" help:"MiB of requests that the dispatcher has in hand at a time."`
 }
 
 // Platform names the platform's AWS accounts.

@@ -8,12 +8,12 @@
 // those tenants for which it has a high score; no other assignment changes. The
 // score depends only on the tenant's name and the partition's number, so all
 // dispatchers of all versions compute the same shard.
+//
+// In the same way [Cell] assigns tenants to cells: accounts or regions with a
+// fleet each.
 package partition
 
-import (
-	"hash/fnv"
-	"slices"
-)
+import "slices"
 
 // Shard returns the tenant's k of n partitions, the highest score first. It
 // returns all n if k is greater.
@@ -22,10 +22,7 @@ func Shard(tenant string, n, k int) []int {
 		partition int
 		score     uint64
 	}
-	h := fnv.New64a()
-	_, _ = h.Write([]byte(tenant))
-	seed := h.Sum64()
-
+	seed := sum(tenant)
 	all := make([]scored, n)
 	for p := range all {
 		all[p] = scored{p, mix(seed ^ mix(uint64(p)+1))}

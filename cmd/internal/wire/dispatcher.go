@@ -44,12 +44,16 @@ func (f *Fleet) Dispatcher(ctx context.Context, p config.Process, d config.Dispa
 	if err != nil {
 		return Running{}, err
 	}
+	cells, err := f.cells(ctx, d)
+	if err != nil {
+		return Running{}, err
+	}
 	watch := f.watch(shape.Dispatcher, processName(), 0)
 	running := dispatcher.New(dispatcher.Config{
 		Pollers: d.Pollers, PollWait: p.PollWait, MaxLinger: &p.MaxLinger, MaxInHand: d.MaxInHand, MaxInHandBytes: d.MaxInHandMB << 20,
 	}, dispatcher.Deps{
 		Requests: requests, Partitions: partitions, Results: results, DeadLetter: dlq,
-		Side: side, PartitionDeadLetter: partitionDLQ, Turns: watch.Turns,
+		Side: side, PartitionDeadLetter: partitionDLQ, Cells: cells, Turns: watch.Turns,
 		Ledger: f.Ledger, Tenants: f.Tenants(), Scripts: f.resolver(), Policy: f.Policy, Traces: f.Traces, Log: f.Log, Registerer: f.Registry,
 	})
 	part := Running{service.Part{Name: "dispatcher", Run: running.Run}, running.Ready, append([]probe.Part{

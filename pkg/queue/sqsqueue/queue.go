@@ -24,6 +24,7 @@ package sqsqueue
 import (
 	"context"
 	"fmt"
+	"path"
 	"strconv"
 	"time"
 
@@ -63,7 +64,14 @@ func Open(ctx context.Context, client API, name string) (*Queue, error) {
 	if err != nil {
 		return nil, fmt.Errorf("open queue %s: %w", name, err)
 	}
-	q := &Queue{client: client, direct: newDirect(ctx, client, *out.QueueUrl), name: name, url: *out.QueueUrl}
+	return OpenURL(ctx, client, *out.QueueUrl)
+}
+
+// OpenURL returns the queue with that URL, which may be of another account. The
+// client has to be one of the queue's region.
+func OpenURL(ctx context.Context, client API, url string) (_ *Queue, err error) {
+	name := path.Base(url)
+	q := &Queue{client: client, direct: newDirect(ctx, client, url), name: name, url: url}
 	if q.maxBytes, err = q.limit(ctx); err != nil {
 		return nil, fmt.Errorf("open queue %s: %w", name, err)
 	}
