@@ -77,7 +77,7 @@ func (f *fleet) tellMemory(b *bench, when string) error {
 		}
 		b.say(" %s %.1f MB", field, float64(bytes)/1e6)
 	}
-	for _, metric := range []string{"go_memstats_heap_alloc_bytes", "go_memstats_heap_inuse_bytes", "go_memstats_stack_inuse_bytes", "go_memstats_sys_bytes", "go_memstats_heap_released_bytes", "go_goroutines"} {
+	for _, metric := range []string{"go_memstats_heap_alloc_bytes", "go_memstats_heap_inuse_bytes", "go_memstats_stack_inuse_bytes", "go_memstats_sys_bytes", "go_memstats_heap_released_bytes"} {
 		value, err := f.workers[0].metric(metric)
 		if err != nil {
 			return err
