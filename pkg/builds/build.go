@@ -7,6 +7,7 @@ import (
 
 	"go.opentelemetry.io/otel/trace"
 
+	"github.com/scriptfleet/scriptfleet/pkg/ratelimit"
 	"github.com/scriptfleet/scriptfleet/pkg/run"
 )
 
@@ -56,12 +57,16 @@ type Records interface {
 	Watch(ctx context.Context, hash string) (changed <-chan struct{}, stop func(), err error)
 }
 
-// Priority says whether a run waits for a build.
-type Priority int
+// Priority says who waits for a build. A worker's places and the fleet's tokens
+// go to builds in this order.
+type Priority = ratelimit.Priority
 
+// The priorities, the first first.
 const (
-	ForRun Priority = iota // a run waits for it
-	Ahead                  // scriptfleet.script.saved: no run waits yet
+	ForRun    = ratelimit.Waited // a run waits for it
+	ForRunner = ratelimit.Runner // of an env runner: the tenant's next new script runs there
+	Behind    = ratelimit.Behind // an env runner executes the script's runs meanwhile
+	Ahead     = ratelimit.Ahead  // scriptfleet.script.saved: no run waits yet
 )
 
 // Built is the answer of Ensure and Known.

@@ -92,7 +92,7 @@ func (b *Builder) Ensure(ctx context.Context, s run.Script, p Priority) (Built, 
 	}
 	b.metrics.waiting.Inc()
 	defer b.metrics.waiting.Dec()
-	return b.answer(s, b.await(ctx, b.scriptStep(s), nobodyWaits(p), nil))
+	return b.answer(s, b.await(ctx, b.scriptStep(s), p, nil))
 }
 
 // Forget is called when an invoke answered NotFound or BadState. It drops the

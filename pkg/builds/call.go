@@ -8,7 +8,6 @@ import (
 
 	"github.com/scriptfleet/scriptfleet/pkg/function"
 	"github.com/scriptfleet/scriptfleet/pkg/lease"
-	"github.com/scriptfleet/scriptfleet/pkg/ratelimit"
 )
 
 // call is one call of Lambda's control plane. Only this layer retries it: the
@@ -30,10 +29,10 @@ const (
 	longestWait = 20 * time.Second       // upper bound of the later ones
 )
 
-// aheadPatience is how long a paced call of a build made ahead asks for a token
-// with the lower priority. Then it asks with the higher one: a run on another
+// patience is how long a paced call of a build that no run waits for asks for a
+// token with the build's priority. Then it asks as if one did: a run on another
 // worker may wait for the lease that this build holds.
-const aheadPatience = 30 * time.Second
+const patience = 30 * time.Second
 
 // call makes the call, and repeats it while that can help and the lease holds.
 // A throttled call has not been executed: it is repeated until ctx ends, which
@@ -105,22 +104,39 @@ func (c call) again(err error) bool {
 	return errors.Is(err, context.DeadlineExceeded) && !c.poll
 }
 
-// pace takes a token from the fleet's bucket. A build made ahead asks with the
-// lower priority, until a run waits for it or aheadPatience has passed.
+// pace takes a token from the fleet's bucket, with the build's priority. A build
+// that no run waits for asks with its own until patience has passed.
 func (t *term) pace(ctx context.Context) error {
 	defer func(asked time.Time) { t.metrics.tokenWait.Observe(time.Since(asked).Seconds()) }(time.Now())
-	if t.f.ahead.Err() == nil {
-		behind, cancel := context.WithTimeout(ctx, aheadPatience)
-		stop := context.AfterFunc(t.f.ahead, cancel)
-		err := t.deps.Limiter.Wait(behind, ratelimit.Ahead)
-		stop()
-		cancel()
-		if err == nil {
+	patient, cancel := context.WithTimeout(ctx, patience)
+	defer cancel()
+	for patient.Err() == nil {
+		p, raised := t.f.priority()
+		if p == ForRun {
+			break
+		}
+		if t.waitUnless(patient, raised, p) == nil {
 			return nil
 		}
 	}
-	if err := t.deps.Limiter.Wait(ctx, ratelimit.Waited); err != nil {
+	if err := t.deps.Limiter.Wait(ctx, ForRun); err != nil {
 		return during(ctx, err)
 	}
 	return nil
+}
+
+// waitUnless waits for a token until the build's priority is raised.
+func (t *term) waitUnless(ctx context.Context, raised <-chan struct{}, p Priority) error {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	answered := make(chan struct{})
+	defer close(answered)
+	go func() {
+		select {
+		case <-raised:
+			cancel()
+		case <-answered:
+		}
+	}()
+	return t.deps.Limiter.Wait(ctx, p)
 }

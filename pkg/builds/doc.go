@@ -115,16 +115,17 @@
 // # Who goes first
 //
 // A worker has places for a few builds at a time, which are not the turns of
-// its runs. In the places and in the fleet's token bucket, builds that a run
-// waits for go before builds made ahead; a build made ahead moves up when a run
-// joins it. Among builds of one priority, the tenant that has built for the
-// fewest seconds goes first. One place stays free of builds made ahead. While a
+// its runs. In the places and in the fleet's token bucket, builds go in the
+// order of their priorities ([ForRun], [ForRunner], [Behind], [Ahead]); a build
+// moves up when a caller of an earlier priority joins it. Among builds of one
+// priority, the tenant that has built for the fewest seconds goes first. One
+// place stays free of builds that no run waits for. While a
 // script's flight waits for its env's flight, it holds no place: it lends its
 // place to an env flight that it starts, and gives it back if the env's flight
 // is already under way. So waiting flights never keep the flight that they wait
 // for from getting a place.
 //
-// A worker that makes a build ahead cannot learn that a run on another worker
-// waits for it. So each of its paced calls has the lower priority for at most
-// 30 s.
+// A worker whose build no run waits for cannot learn that a run on another worker
+// does. So each paced call of such a build has its own priority for at most 30 s,
+// and then that of a build that a run waits for.
 package builds

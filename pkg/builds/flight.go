@@ -19,20 +19,17 @@ type flight struct {
 	b    *Builder
 	step step
 
-	// ahead ends when a run waits for the flight, by promote, or with the
-	// flight.
-	ahead   context.Context
-	promote context.CancelFunc
-
 	done chan struct{} // closed when out is set
 	out  outcome
 
 	// Guarded by flights.mu.
-	callers int     // calls of await that wait for this flight
-	runs    []span  // sampled ones of those that waited for this flight, or for a flight above it
-	leader  string  // name of the worker that leads the step; "" while unknown
-	under   *flight // of a script's flight: the env's flight that it waits for
-	heir    *flight // of an env's flight: the script's flight that gets its place back
+	callers int           // calls of await that wait for this flight
+	p       Priority      // the first of its callers' priorities
+	raised  chan struct{} // closed and replaced when p becomes an earlier one
+	runs    []span        // sampled ones of those that waited for this flight, or for a flight above it
+	leader  string        // name of the worker that leads the step; "" while unknown
+	under   *flight       // of a script's flight: the env's flight that it waits for
+	heir    *flight       // of an env's flight: the script's flight that gets its place back
 
 	// Owned by the flight's goroutine; join and end pass place on under
 	// flights.mu.
@@ -49,24 +46,15 @@ type flights struct {
 }
 
 // await joins the flight of the step, or starts it, and returns its outcome
-// from the caller's view. There are two kinds of caller:
-//
-//	Ensure             above = nil           ahead = nobodyWaits(its priority)
-//	a script's flight  above = that flight   ahead = that flight's ahead
-//
-// When ahead ends, a run waits for the step, and its flight is promoted.
-func (b *Builder) await(ctx context.Context, st step, ahead context.Context, above *flight) outcome {
+// from the caller's view. The caller is Ensure, or a script's flight (above)
+// that waits for its env.
+func (b *Builder) await(ctx context.Context, st step, p Priority, above *flight) outcome {
 	began := time.Now()
-	f, started := b.flights.join(ctx, b, st, above)
+	f, started := b.flights.join(ctx, b, st, p, above)
 	if f == nil {
 		return outcome{err: ErrClosed}
 	}
 	defer b.flights.leave(f, above)
-	if ahead.Err() != nil {
-		f.promote()
-	} else {
-		defer context.AfterFunc(ahead, f.promote)()
-	}
 	select {
 	case <-f.done:
 	case <-ctx.Done():
@@ -88,26 +76,12 @@ func (o outcome) joined(worker string, waited time.Duration) outcome {
 	return o
 }
 
-// nobodyWaits is the argument ahead of await for an Ensure of priority p: a
-// context that never ends for Ahead, one that has ended for ForRun.
-func nobodyWaits(p Priority) context.Context {
-	if p == Ahead {
-		return context.Background()
-	}
-	return ended
-}
-
-var ended = func() context.Context {
-	ctx, cancel := context.WithCancel(context.Background())
-	cancel()
-	return ctx
-}()
-
 // join returns the flight of the step, and whether this call started it. Once
 // the flights are closed it returns nil, except to a flight under way (above).
 // If above starts the flight, it hands its place over; if it joins one, it
-// gives its place back.
-func (fs *flights) join(ctx context.Context, b *Builder, st step, above *flight) (f *flight, started bool) {
+// gives its place back. The flight gets the caller's priority if that is an
+// earlier one than its own.
+func (fs *flights) join(ctx context.Context, b *Builder, st step, p Priority, above *flight) (f *flight, started bool) {
 	fs.mu.Lock()
 	defer fs.mu.Unlock()
 	if fs.closed && above == nil {
@@ -116,8 +90,7 @@ func (fs *flights) join(ctx context.Context, b *Builder, st step, above *flight)
 	f = fs.byKey[st.key]
 	if f == nil {
 		started = true
-		f = &flight{b: b, step: st, done: make(chan struct{})}
-		f.ahead, f.promote = context.WithCancel(context.Background())
+		f = &flight{b: b, step: st, p: p, raised: make(chan struct{}), done: make(chan struct{})}
 		if above != nil {
 			f.place, f.heir, above.place = above.place, above, nil
 		}
@@ -128,10 +101,32 @@ func (fs *flights) join(ctx context.Context, b *Builder, st step, above *flight)
 	f.callers++
 	f.waitsFor(ctx, above)
 	if above != nil {
+		p = above.p // it may have become an earlier one since above called
 		above.under = f
 		above.leavePlace() // else flights that wait for f could hold all places
 	}
+	f.raise(p)
 	return f, started
+}
+
+// raise gives a flight, and the one that it waits for, the priority p if that is
+// an earlier one. The caller holds flights.mu.
+func (f *flight) raise(p Priority) {
+	for ; f != nil; f = f.under {
+		if p < f.p {
+			f.p = p
+			close(f.raised)
+			f.raised = make(chan struct{})
+		}
+	}
+}
+
+// priority returns the flight's priority, and a channel that is closed when it
+// becomes an earlier one.
+func (f *flight) priority() (Priority, <-chan struct{}) {
+	f.b.flights.mu.Lock()
+	defer f.b.flights.mu.Unlock()
+	return f.p, f.raised
 }
 
 func (fs *flights) leave(f, above *flight) {
@@ -167,7 +162,6 @@ func (f *flight) run(ctx context.Context) {
 	close(f.done)
 	stop()
 	cancel(nil)
-	f.promote()
 }
 
 // panicked logs and counts a panic that ended a step.

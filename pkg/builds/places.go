@@ -7,20 +7,21 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/scriptfleet/scriptfleet/pkg/fair"
+	"github.com/scriptfleet/scriptfleet/pkg/ratelimit"
 )
 
 // places bounds how many builds this worker makes at a time. The order of the
-// waiting builds is: first those that a run waits for, then those made ahead;
-// within each, the build of the tenant that has used the fewest place-seconds.
-// So a tenant with a thousand new scripts does not delay another tenant's only
-// one. Builds made ahead leave one place free, unless there is only one.
+// waiting builds is that of their priorities; within one, the build of the tenant
+// that has used the fewest place-seconds is first. So a tenant with a thousand
+// new scripts does not delay another tenant's only one. Builds that no run waits
+// for leave one place free, unless there is only one.
 type places struct {
 	waiting prometheus.Gauge
 
 	mu     sync.Mutex
 	free   int
-	spare  int                     // places that builds made ahead leave free
-	queues [2]*fair.Queue[*ticket] // by Priority
+	spare  int // places that builds which no run waits for leave free
+	queues [ratelimit.Priorities]*fair.Queue[*ticket]
 }
 
 // ticket is a request for a place, then the place. Its holder waits for ready,
@@ -61,14 +62,13 @@ func (q *places) ask(tenant string, p Priority) *ticket {
 	return t
 }
 
-// promote moves a waiting ticket from the queue of builds made ahead to the
-// queue of builds that a run waits for.
-func (q *places) promote(t *ticket) {
+// promote moves a waiting ticket to the queue of an earlier priority.
+func (q *places) promote(t *ticket, p Priority) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	if t.p == Ahead && q.queues[Ahead].Remove(t.entry) {
-		t.p = ForRun
-		t.entry = q.queues[ForRun].Push(t.tenant, 1, t)
+	if p < t.p && q.queues[t.p].Remove(t.entry) {
+		t.p = p
+		t.entry = q.queues[p].Push(t.tenant, 1, t)
 		q.grant()
 	}
 }
@@ -91,10 +91,7 @@ func (q *places) leave(t *ticket) {
 
 func (q *places) grant() {
 	for q.free > 0 {
-		t, ok := q.queues[ForRun].Next()
-		if !ok && q.free > q.spare {
-			t, ok = q.queues[Ahead].Next()
-		}
+		t, ok := q.next()
 		if !ok {
 			return
 		}
@@ -104,4 +101,17 @@ func (q *places) grant() {
 		t.granted = time.Now()
 		close(t.ready)
 	}
+}
+
+// next is the ticket that gets the next place, if there is one.
+func (q *places) next() (*ticket, bool) {
+	for p, queue := range q.queues {
+		if Priority(p) != ForRun && q.free <= q.spare {
+			break
+		}
+		if t, ok := queue.Next(); ok {
+			return t, true
+		}
+	}
+	return nil, false
 }

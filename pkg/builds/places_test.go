@@ -86,6 +86,48 @@ func TestRunThatJoinsABuildAheadTakesItForward(t *testing.T) {
 	})
 }
 
+func TestPlacesGoInTheOrderOfPriorities(t *testing.T) {
+	inFleet(t, 0, func(t *testing.T, fl *fleet) {
+		w := fl.add(builds.Config{MaxBuilds: 1})
+		var wg sync.WaitGroup
+		var mu sync.Mutex
+		var went []builds.Priority
+		build := func(p builds.Priority) {
+			wg.Go(func() {
+				_, _ = w.Ensure(t.Context(), script("acme", fmt.Sprint("of priority ", p), fmt.Sprint("env", p)), p)
+				mu.Lock()
+				defer mu.Unlock()
+				went = append(went, p)
+			})
+			time.Sleep(time.Second)
+		}
+		wg.Go(func() { _, _ = w.Ensure(t.Context(), numbers, builds.ForRun) }) // has the place
+		time.Sleep(time.Second)
+		for _, p := range []builds.Priority{builds.Ahead, builds.Behind, builds.ForRunner, builds.ForRun} {
+			build(p)
+		}
+		wg.Wait()
+		if want := []builds.Priority{builds.ForRun, builds.ForRunner, builds.Behind, builds.Ahead}; !slices.Equal(went, want) {
+			t.Errorf("built in the order %v, want %v", went, want)
+		}
+	})
+}
+
+func TestTokensAreAskedForWithTheBuildsPriority(t *testing.T) {
+	for _, pr := range []builds.Priority{builds.ForRun, builds.ForRunner, builds.Behind} {
+		inFleet(t, 0, func(t *testing.T, fl *fleet) {
+			p := &priorities{Limiter: fl.limiter, asked: map[ratelimit.Priority]int{}}
+			fl.limiter = p
+			if _, err := fl.add(builds.Config{}).Ensure(t.Context(), numbers, pr); err != nil {
+				t.Fatal(err)
+			}
+			if len(p.asked) != 1 || p.asked[pr] != 3 { // two for the layer, one for the function
+				t.Errorf("a build of priority %d asked with %v", pr, p.asked)
+			}
+		})
+	}
+}
+
 // priorities counts the requests for tokens by priority.
 type priorities struct {
 	ratelimit.Limiter

@@ -200,7 +200,8 @@ func (t *term) layer(ctx context.Context, env run.Script) (Record, run.BuildOutc
 // again (see flights.join). Neither wait counts towards Config.BuildTimeout.
 func (t *term) awaitEnv(ctx context.Context, env run.Script) (outcome, error) {
 	defer t.bound.pause()()
-	out := t.await(ctx, t.envStep(env), t.f.ahead, t.f)
+	p, _ := t.f.priority()
+	out := t.await(ctx, t.envStep(env), p, t.f)
 	t.f.waited += out.waited
 	if out.err != nil || out.record.Failure != nil {
 		return out, out.err

@@ -96,11 +96,8 @@ func (f *flight) away(ctx context.Context, what string, err error) {
 // when it is time to read the record anyway, or when ctx ended; the request for
 // the place then stays in its queue.
 func (f *flight) takePlace(ctx context.Context, w *watch) bool {
+	p, raised := f.priority()
 	if f.place == nil {
-		p := ForRun
-		if f.ahead.Err() == nil {
-			p = Ahead
-		}
 		f.place = f.b.places.ask(f.step.script.Tenant, p)
 	}
 	select {
@@ -112,14 +109,13 @@ func (f *flight) takePlace(ctx context.Context, w *watch) bool {
 	defer f.waits(time.Now())
 	again := time.NewTimer(w.lookAgain())
 	defer again.Stop()
-	ahead := f.ahead.Done()
 	for {
 		select {
 		case <-f.place.ready:
 			return true
-		case <-ahead:
-			f.b.places.promote(f.place)
-			ahead = nil
+		case <-raised:
+			p, raised = f.priority()
+			f.b.places.promote(f.place, p)
 		case <-w.changed:
 			return false
 		case <-again.C:

@@ -11,7 +11,18 @@ import (
 type Rate struct {
 	PerSecond float64 // tokens added a second
 	Burst     float64 // most tokens that the bucket holds, at least 1
-	Reserve   float64 // tokens that Ahead leaves to Waited, less than Burst
+	Reserve   float64 // tokens that Ahead leaves to the others, at most Burst - 1
+}
+
+// Floor is how many tokens a grant must leave in the bucket. Waited may reserve
+// tokens of the future, up to MaxDebt. Each priority after it leaves another
+// equal part of Reserve to those before it: while they ask, the bucket does not
+// fill so far that a lower priority is granted a token.
+func (r Rate) Floor(p Priority) float64 {
+	if p == Waited {
+		return -MaxDebt.Seconds() * r.PerSecond
+	}
+	return r.Reserve * float64(p) / float64(Ahead)
 }
 
 // MaxDebt bounds how far into the future Waited may reserve tokens: a caller
@@ -30,12 +41,11 @@ type Answer struct {
 // redisratelimit's Lua:
 //
 //	tokens' = min(Burst, tokens + PerSecond·elapsed) − 1
-//	Waited is granted a token if tokens' ≥ −PerSecond·MaxDebt
-//	Ahead  is granted a token if tokens' ≥ Reserve
+//	granted if tokens' ≥ Floor(priority)
 //
 // If tokens' is negative, the bucket is in debt, and the caller waits until the
 // debt is paid: −tokens' / PerSecond. So Waited callers go in the order in
-// which they asked, and Ahead never goes before a Waited caller that has asked.
+// which they asked, and no other goes before a Waited caller that has asked.
 type Bucket struct {
 	rate Rate
 
@@ -58,10 +68,7 @@ func (b *Bucket) Take(now time.Time, p Priority) Answer {
 	passed := max(0, now.Sub(b.at)) // the clock may be set back
 	b.tokens = min(b.rate.Burst, b.tokens+passed.Seconds()*b.rate.PerSecond)
 	b.at = now
-	floor := -MaxDebt.Seconds() * b.rate.PerSecond
-	if p == Ahead {
-		floor = b.rate.Reserve
-	}
+	floor := b.rate.Floor(p)
 	left := b.tokens - 1
 	if left < floor {
 		return Answer{Wait: b.rate.seconds(floor - left)}

@@ -6,15 +6,17 @@ package ratelimit
 
 import "context"
 
-// Priority says which callers get tokens first.
+// Priority says which callers get tokens first: those of the least value.
 type Priority int
 
 const (
-	// Waited is for builds that a run waits for.
-	Waited Priority = iota
-	// Ahead is for builds made ahead and for the sweep of idle functions. It
-	// leaves Rate.Reserve tokens to Waited.
-	Ahead
+	Waited Priority = iota // builds that a run waits for
+	Runner                 // builds of env runners, which spare later runs a wait
+	Behind                 // builds of scripts whose runs are executed by an env runner
+	Ahead                  // builds made ahead, and the sweep of idle functions
+
+	// Priorities is the number of priorities.
+	Priorities = iota
 )
 
 // Limiter is safe for concurrent use.

@@ -22,6 +22,7 @@ func Run(t *testing.T, run func(t *testing.T, test func(*testing.T, New))) {
 	for name, test := range map[string]func(*testing.T, New){
 		"NoMoreTokensThanTheRateAllows":       neverFaster,
 		"AllWhoWaitedGoBeforeThoseAhead":      waitedFirst,
+		"EachPriorityGoesBeforeTheNext":       inOrder,
 		"AheadGoesWhenNoOtherCallerWaits":     aheadGoes,
 		"WaitEndsWithItsContext":              endsWithContext,
 		"ThoseWhoLeaveGiveTheirPlaceToOthers": leaversGiveBack,
@@ -63,6 +64,39 @@ func waitedFirst(t *testing.T, make New) {
 	wg.Wait()
 }
 
+// inOrder allows for a few callers out of order: between two asks of a caller
+// that was refused, the bucket may fill enough for one of the next priority.
+func inOrder(t *testing.T, make New) {
+	l := make(t, ratelimit.Rate{PerSecond: 100, Burst: 16, Reserve: 15})
+	wait(t, l, ratelimit.Waited)
+	const each = 8
+	var mu sync.Mutex
+	var went []ratelimit.Priority
+	var wg sync.WaitGroup
+	for p := range ratelimit.Priority(ratelimit.Priorities) {
+		for range each {
+			wg.Go(func() {
+				wait(t, l, p)
+				mu.Lock()
+				went = append(went, p)
+				mu.Unlock()
+			})
+		}
+	}
+	wg.Wait()
+	early := 0
+	for i, p := range went {
+		for _, later := range went[i+1:] {
+			if later < p {
+				early++
+			}
+		}
+	}
+	if pairs := each * each * ratelimit.Priorities * (ratelimit.Priorities - 1) / 2; early > pairs/8 {
+		t.Errorf("%d of %d pairs went in the wrong order: %v", early, pairs, went)
+	}
+}
+
 func aheadGoes(t *testing.T, make New) {
 	l := make(t, ratelimit.Rate{PerSecond: 200, Burst: 5, Reserve: 2})
 	for range 10 {
@@ -73,7 +107,7 @@ func aheadGoes(t *testing.T, make New) {
 func endsWithContext(t *testing.T, make New) {
 	l := make(t, ratelimit.Rate{PerSecond: 1, Burst: 1})
 	wait(t, l, ratelimit.Waited)
-	for _, p := range []ratelimit.Priority{ratelimit.Waited, ratelimit.Ahead} {
+	for _, p := range []ratelimit.Priority{ratelimit.Waited, ratelimit.Runner, ratelimit.Behind, ratelimit.Ahead} {
 		ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
 		if err := l.Wait(ctx, p); !errors.Is(err, context.DeadlineExceeded) {
 			t.Errorf("priority %d: %v, want the context's error", p, err)

@@ -111,11 +111,7 @@ func (l *Limiter) take(ctx context.Context, p ratelimit.Priority) (ratelimit.Ans
 	if until := l.away.Load(); until != nil && time.Now().Before(*until) {
 		return ratelimit.Answer{}, errAway
 	}
-	floor := -ratelimit.MaxDebt.Seconds() * l.cfg.Rate.PerSecond
-	if p == ratelimit.Ahead {
-		floor = l.cfg.Rate.Reserve
-	}
-	a, err := l.call(ctx, floor)
+	a, err := l.call(ctx, l.cfg.Rate.Floor(p))
 	if err != nil && ctx.Err() == nil {
 		until := time.Now().Add(l.cfg.AwayFor)
 		l.away.Store(&until)

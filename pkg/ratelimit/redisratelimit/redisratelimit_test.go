@@ -66,7 +66,7 @@ func TestLuaAnswersAsTheBucketInMemoryDoes(t *testing.T) {
 				l.give(true)
 				want.Give()
 			}
-			p := ratelimit.Priority(rnd.IntN(2))
+			p := ratelimit.Priority(rnd.IntN(ratelimit.Priorities))
 			a, err := l.take(t.Context(), p)
 			if err != nil {
 				t.Fatal(err)
