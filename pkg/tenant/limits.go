@@ -23,9 +23,20 @@ type Limits struct {
 	// for the fleet's setting. A change builds each of the tenant's scripts
 	// again.
 	MemoryMB int
+	switches
+}
+
+// switches are what a tenant's entry turns on or off.
+type switches struct {
 	// Paused is set for a tenant that an operator has paused. Its MaxRunning is
 	// then 0.
 	Paused bool
+	// NoRunner is set for a tenant whose runs wait for their scripts' own
+	// functions, and use no env runner.
+	NoRunner bool
+	// SealedInRunner is set for a tenant that lets sealed scripts run in its env
+	// runners too, beside scripts of callers that may not read them.
+	SealedInRunner bool
 }
 
 // NoCap stands for the absence of a cap: no slot is counted for it.

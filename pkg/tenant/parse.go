@@ -64,9 +64,10 @@ func Parse(data []byte) (*Settings, error) {
 	// tenants.
 	for name, own := range all {
 		e := s.tenants[name]
-		paused := e.Paused
-		if e.Limits = own.over(s.defaults); paused {
-			e.MaxRunning, e.Paused = 0, true
+		switches := e.switches
+		e.Limits = own.over(s.defaults)
+		if e.switches = switches; e.Paused {
+			e.MaxRunning = 0
 		}
 	}
 	return s, nil
@@ -116,6 +117,11 @@ func (p parser) tenant(name, path string) (*entry, given, error) {
 		switch key {
 		case "paused":
 			e.Paused, err = p.yes(path)
+		case "env_runner":
+			e.NoRunner, err = p.yes(path)
+			e.NoRunner = !e.NoRunner
+		case "sealed_in_env_runner":
+			e.SealedInRunner, err = p.yes(path)
 		case "external_id":
 			more.externalID, err = p.externalID(path)
 		case "credentials":

@@ -21,6 +21,9 @@
 //     settings.schema.json is the same rules as a JSON Schema.
 //   - "paused": true of a tenant lets its runs wait. It is in the file, and not in
 //     Redis, since a pause must not end by a loss of Redis; [Draft.Pause] sets it.
+//   - "env_runner": false of a tenant has its new scripts wait for their own
+//     functions. "sealed_in_env_runner": true lets sealed scripts use the env
+//     runners too: it is for the owner of such scripts to allow.
 //   - A faulty file never replaces a good one: the fleet keeps the settings
 //     that it has, logs the fault once as an error, and shows it in a metric
 //     until the file is mended.
