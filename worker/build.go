@@ -13,13 +13,14 @@ import (
 // noteAfter is how long a build may take before it is noted for explain.
 const noteAfter = 500 * time.Millisecond
 
-// build returns once the script's function exists. A built one is known without
-// a round trip; otherwise the delivery is parked and takes no turn.
+// build returns once there is a function that executes the script. A built one is
+// known without a round trip, and a new script of a known env may be executed by
+// an env runner. Otherwise the delivery is parked and takes no turn.
 func (w *Worker) build(h *held) error {
 	if h.hasTurn() {
 		return nil // known when it got its turn
 	}
-	if built, ok := w.deps.Builds.Known(h.run.Script); ok {
+	if built, ok := w.find(h); ok {
 		h.use(built)
 		return nil
 	}
@@ -50,6 +51,9 @@ func (w *Worker) build(h *held) error {
 		built = failed.Built
 	}
 	h.use(built)
+	if err == nil {
+		w.buildRunner(asked, built.Outcome)
+	}
 	if built.Led > 0 {
 		h.timeline.Spend(run.StageBuildWait, built.Waited, time.Now())
 		h.timeline.Mark(run.StageBuild, time.Now())

@@ -273,6 +273,8 @@ type fakeBuilder struct {
 	mu       sync.Mutex
 	unbuilt  map[string]chan struct{} // by source; closed when built
 	failing  map[string]*run.Error
+	runner   bool // the env runners are built
+	behind   []run.Script
 	forgot   []string
 	priority builds.Priority
 	curse    string // Ensure panics for this source
@@ -324,6 +326,20 @@ func (bs *fakeBuilder) Ensure(ctx context.Context, s run.Script, p builds.Priori
 		}
 	}
 	return builds.Built{Function: run.FunctionName("sim", s.Tenant, s.Hash), Outcome: run.BuildBuilt}, nil
+}
+
+func (bs *fakeBuilder) Bridge(_ context.Context, s, runner run.Script) (builds.Built, bool) {
+	bs.mu.Lock()
+	defer bs.mu.Unlock()
+	return builds.Built{Function: run.FunctionName("sim", s.Tenant, runner.Hash), Outcome: run.BuildBridged, Script: s, Runner: &runner}, bs.runner
+}
+
+func (bs *fakeBuilder) Behind(s run.Script, p builds.Priority) {
+	bs.mu.Lock()
+	defer bs.mu.Unlock()
+	if p == builds.ForRunner {
+		bs.behind = append(bs.behind, s)
+	}
 }
 
 func (bs *fakeBuilder) Busy(run.ScriptHash) (string, bool) { return "", false }

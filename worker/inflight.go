@@ -39,9 +39,12 @@ type held struct {
 	spans    spans
 	attempts int // invocations begun, those of this worker included
 	built    builds.Built
-	began    time.Time // start of the run's turn; zero without one
-	payload  []byte    // of the invocation, once it is made; with the credentials in it
-	begins   bool      // its claim begins it too
+	bridge   *builds.Built // what Bridge has found; see find
+	asked    bool          // Bridge was asked
+	own      bool          // the run waits for its script's own function, whatever there is
+	began    time.Time     // start of the run's turn; zero without one
+	payload  []byte        // of the invocation, once it is made; with the credentials in it
+	begins   bool          // its claim begins it too
 
 	credentials *function.Credentials // nil if the request names none
 	returned    bool                  // its function has answered
@@ -100,6 +103,14 @@ func (h *held) begun(hold ledger.Hold) {
 	h.mu.Lock()
 	h.hold, h.invoking = hold, true
 	h.mu.Unlock()
+}
+
+// unbegun records that the ledger has taken the invocation back.
+func (h *held) unbegun() {
+	h.mu.Lock()
+	h.invoking = false
+	h.mu.Unlock()
+	h.attempts--
 }
 
 // currentHold returns the hold, if there is one.

@@ -33,6 +33,12 @@ func (w *Worker) invoke(h *held) (function.Outcome, error) {
 		w.metrics.refuse(err)
 		return function.Outcome{}, err
 	}
+	if h.built.Runner != nil {
+		if err := function.NotTakenBy(h.built.Function, inv); err != nil {
+			h.timeline.Mark(run.StageExecute, time.Now())
+			return function.Outcome{}, err
+		}
+	}
 	h.returned = true
 	w.metrics.started(h)
 	w.turns.succeeded()
@@ -52,9 +58,15 @@ func (w *Worker) payload(h *held) (body []byte, credentials *function.Credential
 		given := w.deps.Credentials.Assume(h.wait, h.run)
 		credentials = &given
 	}
-	body, err = function.Call{Input: h.run.Data.Input, Credentials: credentials}.Payload()
+	call := function.Call{Input: h.run.Data.Input, Credentials: credentials}
+	if h.built.Runner != nil {
+		call.Script = &h.run.Script
+	}
+	body, err = call.Payload()
 	var refused *run.Error
 	switch {
+	case function.ClassOf(err) == function.NotTaken:
+		return nil, nil, err
 	case errors.As(err, &refused):
 		return nil, nil, &endError{run.Failed, refused}
 	case err != nil:

@@ -19,6 +19,7 @@ type metrics struct {
 	crowded  prometheus.Counter
 	invoked  prometheus.Counter
 	refused  *prometheus.CounterVec
+	untaken  *prometheus.CounterVec
 	verdicts *prometheus.CounterVec
 	results  *prometheus.CounterVec
 	stages   *prometheus.HistogramVec
@@ -78,6 +79,7 @@ func newMetrics(reg prometheus.Registerer, w *Worker) *metrics {
 		crowded:  counter("crowded_total", "Deliveries that were put back unread, as their tenant had its share of the worker in hand."),
 		invoked:  counter("invocations_started_total", "Invocations that were begun."),
 		refused:  vec("invocations_refused_total", "Invocations that reached no function, by class of error.", "class"),
+		untaken:  vec("runner_refusals_total", "Runs that an env runner did not execute, by class of error; they wait for their script's function.", "class"),
 		verdicts: vec("settled_total", "Deliveries that were settled, by verdict.", "verdict"),
 		results:  vec("results_total", "Results published, by status.", "status"),
 		builds:   vec("builds_total", "Answered runs, by how they got their function.", "outcome"),
@@ -125,6 +127,9 @@ func newMetrics(reg prometheus.Registerer, w *Worker) *metrics {
 	m.throttle.WithLabelValues(reasonOther)
 	for _, arch := range []string{"x86_64", "arm64"} {
 		m.billed.WithLabelValues(arch)
+	}
+	for _, c := range untakenClasses {
+		m.untaken.WithLabelValues(string(c))
 	}
 	for _, k := range []kind{answered, remove, putBack, bury, leave} {
 		m.verdicts.WithLabelValues(string(k))

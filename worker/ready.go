@@ -8,8 +8,8 @@ import (
 	"github.com/scriptfleet/scriptfleet/pkg/run"
 )
 
-// ready takes the turn, the slots and the payload of a run whose function is
-// known, before the run is claimed. Its claim then begins it too, which saves a
+// ready takes the turn, the slots and the payload of a run that can be invoked
+// at once, before the run is claimed. Its claim then begins it too, which saves a
 // round trip. Other runs, and one above a cap, are claimed first, and wait as
 // claimed: for a build, which takes no turn, or for a slot, which explain shows.
 //
@@ -33,7 +33,7 @@ func (w *Worker) getReady(h *held) error {
 	if h.refused != nil || h.run.Type == run.TypeSaved || h.run.Data.Delivery == run.AtMostOnce {
 		return nil // an at-most-once run must not lose its attempt with the answer to its claim
 	}
-	built, ok := w.deps.Builds.Known(h.run.Script)
+	built, ok := w.find(h)
 	if !ok {
 		return nil
 	}

@@ -30,7 +30,7 @@ func withScripts(t *testing.T, test func(b *bench, s *memregistry.Store, accepte
 		if _, _, err := registry.New(s).Push(context.Background(), p, time.Now()); err != nil {
 			t.Fatal(err)
 		}
-		b := newBench(t, worker.Config{}, func(d *worker.Deps) { d.Scripts = registry.NewResolver(s) })
+		b := newBench(t, bridging, func(d *worker.Deps) { d.Scripts = registry.NewResolver(s) })
 		b.start()
 		defer func() { b.Stop() }()
 		ref := run.Reference{ID: "a", Version: pushed.Version()}

@@ -56,6 +56,7 @@ func (h *held) result(v verdict) run.Result {
 			ScriptHash:  h.run.Script.Hash,
 			EnvHash:     h.run.Script.EnvHash,
 			Runtime:     h.run.Script.Runtime.Name,
+			Runner:      h.built.Runner != nil,
 			ColdStart:   report.Init > 0,
 			MaxMemoryMB: report.MaxMemoryMB,
 			BilledMS:    int(report.Billed.Milliseconds()),

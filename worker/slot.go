@@ -54,9 +54,7 @@ func (w *Worker) turn(ctx context.Context, h *held) (*overCap, error) {
 	}
 	h.began = time.Now()
 	if over, err := w.takeSlots(h, limits); over != nil || err != nil {
-		w.freeSlots(h)
-		w.turns.give(h.run.Tenant, time.Since(h.began))
-		h.began = time.Time{}
+		w.giveTurnBack(h)
 		return over, err
 	}
 	h.timeline.Mark(run.StageQueue, time.Now())
@@ -116,6 +114,17 @@ func (w *Worker) takeSlots(h *held, limits tenant.Limits) (*overCap, error) {
 		}
 	}
 	return nil, nil
+}
+
+// giveTurnBack gives back the slots and the turn of a run that goes on without.
+func (w *Worker) giveTurnBack(h *held) {
+	if !h.hasTurn() {
+		return
+	}
+	w.freeSlots(h)
+	w.inflight.gaveSlots(h)
+	w.turns.give(h.run.Tenant, time.Since(h.began))
+	h.began = time.Time{}
 }
 
 // giveBack gives back a run's turn and slots: the turn at once, and the slots

@@ -112,14 +112,19 @@ func (w *Worker) verdict(h *held, out function.Outcome, err error) verdict {
 		w.breaker.Open(err)
 	}
 	if e.forget {
-		if err := w.deps.Builds.Forget(h.wait, h.run.Script); err != nil {
-			w.log.Warn("cannot forget a build; its function is still missing", zap.String("run", string(h.run.Key)), zap.Error(err))
-		}
+		w.forget(h, h.run.Script)
 	}
 	if e.waitsFor != "" {
 		w.note(h, e.waitsFor)
 	}
 	return v
+}
+
+// forget forgets that the script was built, since its function is gone.
+func (w *Worker) forget(h *held, s run.Script) {
+	if err := w.deps.Builds.Forget(h.wait, s); err != nil {
+		w.log.Warn("cannot forget a build; its function is still missing", zap.String("run", string(h.run.Key)), zap.Error(err))
+	}
 }
 
 // facts collects the facts of a run whose step has failed.
@@ -259,6 +264,8 @@ func judgeInvocation(f facts) (verdict, effects) {
 			return again(f, "SessionThrottled", effects{waitsFor: "STS, which takes no more calls at the moment"})
 		}
 		return again(f, "Throttled", effects{throttle: !ofOneFunction(f.err), waitsFor: "Lambda's throttle to pass"})
+	case function.NotTaken: // its attempt could not be taken back at once: see fallBack
+		return again(f, "EnvRunnerRefused", effects{waitsFor: "its own function"})
 	case function.NotReady:
 		return again(f, "FunctionNotReady", effects{waitsFor: "its function to become ready"})
 	case function.Unsent:

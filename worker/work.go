@@ -31,6 +31,18 @@ func (w *Worker) walk(h *held) (function.Outcome, error) {
 	if err := w.claim(h); err != nil {
 		return function.Outcome{}, err
 	}
+	out, err := w.execute(h)
+	if !w.untaken(h, err) {
+		return out, err
+	}
+	if err := w.fallBack(h, err); err != nil {
+		return function.Outcome{}, err
+	}
+	return w.execute(h)
+}
+
+// execute takes the steps of a claimed run.
+func (w *Worker) execute(h *held) (function.Outcome, error) {
 	if err := w.build(h); err != nil {
 		return function.Outcome{}, err
 	}

@@ -6,6 +6,9 @@
 //
 //	receive ─▶ (decode ─▶ ready ─▶ claim ─▶ build ─▶ slot ─▶ invoke) work ─▶ verdict ─▶ settle
 //
+// A run whose script has no function yet may be executed by its tenant's env
+// runner; bridge.go has when, and what follows if the runner does not take it.
+//
 // A step fails with an error that names the obstacle. Only verdict.go decides
 // what that error means for the run.
 //
@@ -79,6 +82,10 @@ type Config struct {
 	// is longer than claimTTL; default 24 s.
 	Visibility time.Duration
 
+	// EnvRunner has a run whose script has no function yet executed by its
+	// tenant's env runner, where there is one.
+	EnvRunner bool
+
 	MaxAttempts int           // limit of invocations of one run; default 3
 	GiveUpAfter time.Duration // after which a run that cannot be invoked ends; default 1 h
 }
@@ -115,7 +122,9 @@ func setDefault[T comparable](v *T, d T) {
 // Builds is the part of [builds.Builder] that a worker uses.
 type Builds interface {
 	Known(s run.Script) (builds.Built, bool)
+	Bridge(ctx context.Context, s, runner run.Script) (builds.Built, bool)
 	Ensure(ctx context.Context, s run.Script, p builds.Priority) (builds.Built, error)
+	Behind(s run.Script, p builds.Priority)
 	Forget(ctx context.Context, s run.Script) error
 	Busy(hash run.ScriptHash) (leader string, ok bool)
 }

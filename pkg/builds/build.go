@@ -43,6 +43,9 @@ type Record struct {
 type Records interface {
 	// Get returns the record, or ok = false where there is none.
 	Get(ctx context.Context, hash string) (r Record, ok bool, err error)
+	// GetAll returns the records of several hashes, in their order and in one
+	// round trip. It is nil for a hash without a record.
+	GetAll(ctx context.Context, hashes []string) ([]*Record, error)
 	// Put writes the record and signals the watchers, unless the record there
 	// has a greater fence: then it changes nothing and fails with ErrStale. The
 	// comparison and the write are atomic. The record is removed after ttl; a
@@ -71,8 +74,9 @@ const (
 
 // Built is the answer of Ensure and Known.
 type Built struct {
-	Function string     // the name to invoke
-	Script   run.Script // what it was built of: the caller's, or that without denied packages
+	Function string      // the name to invoke
+	Script   run.Script  // what it was built of: the caller's, or that without denied packages
+	Runner   *run.Script // the env runner whose function it is, where Outcome is bridged
 	Outcome  run.BuildOutcome
 	Packages []string          // of its layer, as far as this worker knows them; see run.Names
 	WaitedOn string            // the worker that led the build, where Outcome is waited

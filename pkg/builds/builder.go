@@ -28,6 +28,10 @@ type Builder struct {
 
 	verdicts *memory[run.EnvHash, verdict]
 
+	bridged *memory[run.ScriptHash, int] // how often Bridge has named a runner
+
+	behind chan struct{} // has an entry for each build that Behind has asked for
+
 	ctx     context.Context // ended by Close; ends all flights
 	cancel  context.CancelCauseFunc
 	flights flights
@@ -48,6 +52,8 @@ func New(cfg Config, deps Deps) *Builder {
 		failed:    newMemory[run.ScriptHash, Record](min(cfg.MaxKnown, maxFailed)),
 		layers:    newMemory[run.EnvHash, Record](cfg.MaxKnown),
 		verdicts:  newMemory[run.EnvHash, verdict](cfg.MaxKnown),
+		bridged:   newMemory[run.ScriptHash, int](cfg.MaxKnown),
+		behind:    make(chan struct{}, maxBehind),
 		flights:   flights{byKey: make(map[string]*flight)},
 	}
 	b.places = newPlaces(cfg.MaxBuilds, b.metrics.queue)

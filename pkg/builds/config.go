@@ -29,6 +29,10 @@ type Config struct {
 	// remembers as built. It remembers at most 1,000 failures. Default 100,000.
 	MaxKnown int
 
+	// BuildAfter is after how many runs that an env runner has executed a script's
+	// own function is built; see Bridge. Default 2.
+	BuildAfter int
+
 	LeaseTTL time.Duration // after this time another worker takes over a dead worker's build; default 15 s
 	// BuildTimeout bounds one step of a build: waits for tokens count, waits
 	// for the env's flight and for a place do not. Default 10 min.
@@ -76,6 +80,7 @@ func (c Config) withDefaults() Config {
 	orString(&c.HandlerName, function.Handler)
 	orInt(&c.MaxBuilds, 4)
 	orInt(&c.MaxKnown, 100_000)
+	orInt(&c.BuildAfter, 2)
 	orDuration(&c.LeaseTTL, 15*time.Second)
 	orDuration(&c.BuildTimeout, 10*time.Minute)
 	orDuration(&c.CallTimeout, time.Minute)

@@ -206,6 +206,13 @@ func (r *redis) Get(ctx context.Context, hash string) (builds.Record, bool, erro
 	return r.Records.Get(ctx, hash)
 }
 
+func (r *redis) GetAll(ctx context.Context, hashes []string) ([]*builds.Record, error) {
+	if err := r.before("get all"); err != nil {
+		return nil, err
+	}
+	return r.Records.GetAll(ctx, hashes)
+}
+
 func (r *redis) Put(ctx context.Context, hash string, rec builds.Record, ttl time.Duration) error {
 	if err := r.before("put"); err != nil {
 		return err

@@ -221,6 +221,16 @@ func (fs *flights) close() {
 	fs.closed = true
 }
 
+// open counts a goroutine for which wait waits, unless the flights are closed.
+func (fs *flights) open() bool {
+	fs.mu.Lock()
+	defer fs.mu.Unlock()
+	if !fs.closed {
+		fs.wg.Add(1)
+	}
+	return !fs.closed
+}
+
 func (fs *flights) wait() { fs.wg.Wait() }
 
 // waits adds the time since a moment to f.waited: defer f.waits(time.Now()).

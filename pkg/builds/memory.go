@@ -38,6 +38,11 @@ func (m *memory[K, V]) get(k K) (v V, ok bool) {
 func (m *memory[K, V]) put(k K, v V) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
+	m.set(k, v)
+}
+
+// set is put for a caller that holds mu.
+func (m *memory[K, V]) set(k K, v V) {
 	if e, ok := m.entries[k]; ok {
 		e.Value.(*entry[K, V]).value = v
 		m.recent.MoveToFront(e)
@@ -49,6 +54,20 @@ func (m *memory[K, V]) put(k K, v V) {
 		m.recent.Remove(last)
 		delete(m.entries, last.Value.(*entry[K, V]).key)
 	}
+}
+
+// change replaces the value of k, which is zero if there is none, and returns the
+// new one.
+func (m *memory[K, V]) change(k K, with func(V) V) V {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	var v V
+	if e, ok := m.entries[k]; ok {
+		v = e.Value.(*entry[K, V]).value
+	}
+	v = with(v)
+	m.set(k, v)
+	return v
 }
 
 func (m *memory[K, V]) drop(k K) {

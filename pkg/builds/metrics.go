@@ -11,6 +11,7 @@ import (
 const (
 	stepEnv    = "env"
 	stepScript = "script"
+	stepRunner = "runner" // the function of an env runner
 )
 
 // The values of the label outcome of builds that were started.
@@ -87,7 +88,7 @@ func newMetrics(reg prometheus.Registerer) metrics {
 // show creates every series with the value 0. Prometheus' rate misses the first
 // increase of a series that first appears with it.
 func (m metrics) show() {
-	for _, step := range []string{stepEnv, stepScript} {
+	for _, step := range []string{stepEnv, stepScript, stepRunner} {
 		m.started.WithLabelValues(step)
 		m.duration.WithLabelValues(step)
 		m.found.WithLabelValues(step)

@@ -307,16 +307,21 @@ func TestMetricsCountBuildsOnce(t *testing.T) {
 # HELP scriptfleet_build_finished_total Builds that this worker began and that ended.
 # TYPE scriptfleet_build_finished_total counter
 scriptfleet_build_finished_total{outcome="built",step="env"} 1
+scriptfleet_build_finished_total{outcome="built",step="runner"} 0
 scriptfleet_build_finished_total{outcome="built",step="script"} 1
 scriptfleet_build_finished_total{outcome="closed",step="env"} 0
+scriptfleet_build_finished_total{outcome="closed",step="runner"} 0
 scriptfleet_build_finished_total{outcome="closed",step="script"} 0
 scriptfleet_build_finished_total{outcome="failed",step="env"} 0
+scriptfleet_build_finished_total{outcome="failed",step="runner"} 0
 scriptfleet_build_finished_total{outcome="failed",step="script"} 1
 scriptfleet_build_finished_total{outcome="lost",step="env"} 0
+scriptfleet_build_finished_total{outcome="lost",step="runner"} 0
 scriptfleet_build_finished_total{outcome="lost",step="script"} 0
 # HELP scriptfleet_build_started_total Builds that this worker began.
 # TYPE scriptfleet_build_started_total counter
 scriptfleet_build_started_total{step="env"} 1
+scriptfleet_build_started_total{step="runner"} 0
 scriptfleet_build_started_total{step="script"} 2
 # HELP scriptfleet_build_queue Builds that wait for a place in this worker.
 # TYPE scriptfleet_build_queue gauge

@@ -14,9 +14,12 @@ func scriptKey(h run.ScriptHash) string { return "script/" + string(h) }
 
 // scriptStep makes the script's function.
 func (b *Builder) scriptStep(s run.Script) step {
-	name := b.function(s)
+	name, kind := b.function(s), stepScript
+	if s.Runner {
+		kind = stepRunner
+	}
 	return step{
-		name: stepScript, key: scriptKey(s.Hash), script: s,
+		name: kind, key: scriptKey(s.Hash), script: s,
 		is:   func(arn string) bool { return arn == name },
 		lead: leadScript,
 		learn: func(rec Record) {

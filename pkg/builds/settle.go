@@ -15,7 +15,7 @@ import (
 // step is one of the two steps of a build: it makes the env's layer, or the
 // script's function.
 type step struct {
-	name   string // stepEnv or stepScript
+	name   string // stepEnv, stepScript or stepRunner
 	key    string // of the record, and after "build/" of the lease
 	script run.Script
 	is     func(arn string) bool                            // whether a record's ARN can belong to this step

@@ -72,6 +72,7 @@ func (f *Fleet) Worker(ctx context.Context, p config.Process, w config.Worker, p
 	running := worker.New(worker.Config{
 		Name: w.Name, Concurrency: w.Concurrency, Reserve: w.Reserve, MaxParked: w.MaxParked, MaxParkedMB: w.MaxParkedMB,
 		PollWait: p.PollWait, MaxLinger: &p.MaxLinger, Visibility: w.Visibility, MaxAttempts: w.MaxAttempts, GiveUpAfter: w.GiveUpAfter,
+		EnvRunner: w.EnvRunner == "on",
 	}, worker.Deps{
 		Partitions: partitions, Side: side, Results: results, DeadLetter: dlq,
 		Ledger: f.Ledger, Builds: builds, Functions: functions, Credentials: credentials, Tenants: f.Tenants(), Scripts: f.resolver(),
@@ -139,7 +140,7 @@ func (f *Fleet) layers(ctx context.Context, w config.Worker, progress func(run.E
 // builder assembles the builder of layers and functions.
 func (f *Fleet) builder(w config.Worker, functions *awslambda.Functions, layers *layer.Builder, interpreters interpreter.Set) *builds.Builder {
 	return builds.New(builds.Config{
-		Prefix: f.Settings.Prefix, RoleARN: w.RoleARN, HandlerName: function.Handler, Worker: w.Name, MaxBuilds: w.MaxBuilds,
+		Prefix: f.Settings.Prefix, RoleARN: w.RoleARN, HandlerName: function.Handler, Worker: w.Name, MaxBuilds: w.MaxBuilds, BuildAfter: w.BuildAfter,
 	}, builds.Deps{
 		Leases:   redislease.New(f.redis, f.Settings.Prefix),
 		Records:  f.Records(),

@@ -39,6 +39,22 @@ func (m *Records) Get(ctx context.Context, hash string) (builds.Record, bool, er
 	return r, ok, nil
 }
 
+// GetAll implements builds.Records.
+func (m *Records) GetAll(ctx context.Context, hashes []string) ([]*builds.Record, error) {
+	if err := ctx.Err(); err != nil {
+		return nil, err
+	}
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	all := make([]*builds.Record, len(hashes))
+	for i, hash := range hashes {
+		if r, ok := m.get(hash); ok {
+			all[i] = &r
+		}
+	}
+	return all, nil
+}
+
 func (m *Records) get(hash string) (builds.Record, bool) {
 	r, ok := m.records[hash]
 	if !ok || !r.ends.IsZero() && !time.Now().Before(r.ends) {

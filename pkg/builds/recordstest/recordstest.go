@@ -28,6 +28,7 @@ func Run(t *testing.T, run func(t *testing.T, test func(t *testing.T, e Env))) {
 	for name, test := range map[string]func(*testing.T, Env){
 		"WhatIsPutIsThere":                putGet,
 		"NothingIsThereBefore":            empty,
+		"SeveralAreReadTogether":          several,
 		"AGreaterFenceReplaces":           greaterReplaces,
 		"ALesserFenceIsStale":             lesserIsStale,
 		"TheSameFenceMayWriteAgain":       sameAgain,
@@ -62,6 +63,15 @@ func putGet(t *testing.T, e Env) {
 }
 
 func empty(t *testing.T, e Env) { absent(t, e, "h") }
+
+func several(t *testing.T, e Env) {
+	put(t, e, "a", builds.Record{ARN: "of a", Fence: 1})
+	put(t, e, "c", builds.Record{ARN: "of c", Fence: 2})
+	all, err := e.Records.GetAll(t.Context(), []string{"c", "b", "a"})
+	if err != nil || len(all) != 3 || all[0] == nil || all[0].ARN != "of c" || all[1] != nil || all[2] == nil || all[2].ARN != "of a" {
+		t.Errorf("got %v, %v", all, err)
+	}
+}
 
 func greaterReplaces(t *testing.T, e Env) {
 	put(t, e, "h", builds.Record{ARN: "a", Fence: 10})

@@ -67,18 +67,46 @@ return 1
 
 // Get implements builds.Records.
 func (r *Records) Get(ctx context.Context, hash string) (builds.Record, bool, error) {
-	body, err := r.rdb.HGet(ctx, r.key(hash), "record").Bytes()
-	if errors.Is(err, redis.Nil) {
-		return builds.Record{}, false, nil
+	all, err := r.GetAll(ctx, []string{hash})
+	if err != nil || all[0] == nil {
+		return builds.Record{}, false, err
 	}
-	if err != nil {
-		return builds.Record{}, false, fmt.Errorf("get build record %s: %w", hash, err)
+	return *all[0], true, nil
+}
+
+// GetAll implements builds.Records.
+func (r *Records) GetAll(ctx context.Context, hashes []string) ([]*builds.Record, error) {
+	answers, err := r.rdb.Pipelined(ctx, func(p redis.Pipeliner) error {
+		for _, hash := range hashes {
+			p.HGet(ctx, r.key(hash), "record")
+		}
+		return nil
+	})
+	if err != nil && !errors.Is(err, redis.Nil) {
+		return nil, fmt.Errorf("get build records %v: %w", hashes, err)
 	}
+	all := make([]*builds.Record, len(hashes))
+	for i, a := range answers {
+		body, err := a.(*redis.StringCmd).Bytes()
+		switch {
+		case errors.Is(err, redis.Nil):
+		case err != nil:
+			return nil, fmt.Errorf("get build record %s: %w", hashes[i], err)
+		default:
+			all[i] = decode(body)
+		}
+	}
+	return all, nil
+}
+
+// decode returns nil for a record that another version of scriptfleet has
+// written and that this one cannot read: it is taken as missing.
+func decode(body []byte) *builds.Record {
 	var rec builds.Record
 	if json.Unmarshal(body, &rec) != nil {
-		return builds.Record{}, false, nil // written by another version of scriptfleet: treated as missing
+		return nil
 	}
-	return rec, true, nil
+	return &rec
 }
 
 // Put implements builds.Records.

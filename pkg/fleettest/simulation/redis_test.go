@@ -209,6 +209,10 @@ func (r *siteRecords) Get(ctx context.Context, hash string) (builds.Record, bool
 	return got.Record, got.there, err
 }
 
+func (r *siteRecords) GetAll(ctx context.Context, hashes []string) ([]*builds.Record, error) {
+	return redis(ctx, r.s, "record.GetAll", errAway, func(ctx context.Context) ([]*builds.Record, error) { return r.Records.GetAll(ctx, hashes) })
+}
+
 func (r *siteRecords) Put(ctx context.Context, hash string, rec builds.Record, ttl time.Duration) error {
 	_, err := redis(ctx, r.s, "record.Put", errAway, func(ctx context.Context) (none, error) {
 		err := r.Records.Put(ctx, hash, rec, ttl)
