@@ -100,7 +100,7 @@ func TestOnlyWhoMayUsesAnEnvRunner(t *testing.T) {
 // function, with the same attempt, turn and slots as if there were no runner.
 func TestRunWaitsForItsFunctionIfTheRunnerDoesNotExecuteIt(t *testing.T) {
 	refusals := map[string]memfunction.Behaviour{
-		"takes another hash only": {Invocation: &function.Invocation{Payload: []byte(`{"not_taken":{"reason":"WrongHash","message":"it is another"}}`)}},
+		"takes another hash only": {NotTaken: "WrongHash"},
 	}
 	for _, class := range []function.Class{function.NotFound, function.BadState, function.NotReady, function.Throttled, function.Refused, function.Denied, function.Operator} {
 		refusals[string(class)] = memfunction.Behaviour{Fault: class}

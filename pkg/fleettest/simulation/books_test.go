@@ -2,7 +2,6 @@ package simulation
 
 import (
 	"bytes"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"sync"
@@ -74,6 +73,9 @@ func (b *books) open(p *plan) {
 			b.cancels[q.want.CancelsKey()] = true
 		case !q.refused:
 			b.scripts[run.FunctionName(prefix, q.want.Tenant, q.want.Script.Hash)] = q.want.Script
+			if runner, ok := policy.Runner(q.want.Script); ok {
+				b.scripts[run.FunctionName(prefix, q.want.Tenant, runner.Hash)] = runner
+			}
 		}
 	}
 }
@@ -171,18 +173,27 @@ func (f *fleet) makes(s *site, spec function.Spec) {
 
 // invokes checks an invocation that a site is about to make.
 func (f *fleet) invokes(s *site, tenant, name string, payload []byte) *invocation {
-	var in struct{ Input struct{ Run string } }
-	_ = json.Unmarshal(payload, &in)
+	in := read(payload)
 	q := f.byID[in.Input.Run]
 	i := &invocation{by: s, of: q, at: f.now()}
 	f.log(s.name, "invokes %s", in.Input.Run)
-	if q == nil || tenant != q.want.Tenant || name != run.FunctionName(prefix, tenant, q.want.Script.Hash) {
+	if q == nil || tenant != q.want.Tenant || name != f.ofRun(q, in) {
 		f.breaks("%s invokes %s for %s with %s", s.name, name, tenant, payload)
 	}
 	f.bmu.Lock()
 	f.invocations = append(f.invocations, i)
 	f.bmu.Unlock()
 	return i
+}
+
+// ofRun is the name of the function that may execute the run with this payload:
+// the script's own, or the env runner if the payload carries a script.
+func (f *fleet) ofRun(q *request, in payload) string {
+	s := q.want.Script
+	if in.Script != nil {
+		s, _ = policy.Runner(s)
+	}
+	return run.FunctionName(prefix, q.want.Tenant, s.Hash)
 }
 
 func (f *fleet) invoked(i *invocation, err error) {
@@ -204,6 +215,9 @@ func (f *fleet) checkExecutions() {
 			f.breaksLocked("an execution that no site asked for: %s", c.Payload)
 			return
 		}
+		if in := read(c.Payload); in.Script != nil && (in.Script.Source != i.of.want.Script.Source || in.Script.TimeoutSeconds != i.of.want.Script.TimeoutSeconds) {
+			f.breaksLocked("an env runner executes another script for %s: %s", i.of, c.Payload)
+		}
 		before := f.executions[i.of.key]
 		f.executions[i.of.key] = append(before, i)
 		if len(before) > 0 {
@@ -213,10 +227,9 @@ func (f *fleet) checkExecutions() {
 }
 
 func (b *books) invocationOf(c memfunction.Call) *invocation {
-	var in struct{ Input struct{ Run string } }
-	_ = json.Unmarshal(c.Payload, &in)
+	q := b.byID[read(c.Payload).Input.Run]
 	for _, i := range b.invocations {
-		if i.of == b.byID[in.Input.Run] && epoch.Add(i.at).Equal(c.At) {
+		if i.of == q && epoch.Add(i.at).Equal(c.At) {
 			return i
 		}
 	}

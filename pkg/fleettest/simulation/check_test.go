@@ -87,6 +87,8 @@ func (f *fleet) wrong(q *request, res run.Result, executed []*invocation) string
 		return fmt.Sprintf("it does not tell of %d executions", len(executed))
 	case d.Error == nil && d.Status != run.Succeeded:
 		return "it does not say why"
+	case d.Function != nil && d.Function.Runner != (d.Build.Outcome == run.BuildBridged):
+		return "its build and its function disagree about an env runner"
 	case !f.forgotSince(q.at) && d.Attempt > 3:
 		return "the run was tried too often"
 	}

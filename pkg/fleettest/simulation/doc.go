@@ -25,7 +25,8 @@
 // # What is checked
 //
 // At every step: a function has its own script's code and layers, and only its
-// tenant invokes it; an at-most-once run executes at most once; a run executes
+// tenant invokes it; an env runner, which is another function, executes the
+// script of the run that invokes it, and takes no other; an at-most-once run executes at most once; a run executes
 // again, or a layer is built again, only if the process before was disturbed; a
 // repeated result is equal byte for byte; no record is replaced by one with an
 // older fence. In a calm seed (no process dies, stalls or is cut off) a

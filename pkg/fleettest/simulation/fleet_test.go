@@ -161,7 +161,7 @@ func (f *fleet) dispatcher() *site {
 func (f *fleet) worker() *site {
 	s := f.site("worker", f.worker)
 	reg, log, functions := prometheus.NewRegistry(), f.logger(s.name), &siteFunctions{f.functions, s}
-	builds := builds.New(builds.Config{Prefix: prefix, Worker: s.name, MaxBuilds: 2}, builds.Deps{
+	builds := builds.New(builds.Config{Prefix: prefix, Worker: s.name, MaxBuilds: 2, BuildAfter: f.plan.buildAfter}, builds.Deps{
 		Leases: &siteLeases{f.leases, s}, Records: &siteRecords{f.records, s}, Limiter: f.limiter, Maker: functions,
 		Layers: &siteLayers{f.layers, s}, Packager: packer{}, Log: log, Registerer: reg,
 	})
@@ -175,6 +175,7 @@ func (f *fleet) worker() *site {
 	}
 	w := worker.New(worker.Config{
 		Name: s.name, Concurrency: f.plan.concurrency, MaxParked: f.plan.maxParked, PollWait: 10 * time.Second, Visibility: visibility,
+		EnvRunner: true,
 	}, deps)
 	s.run = func(intake, work context.Context) {
 		_ = w.Run(intake, work)

@@ -52,6 +52,9 @@ func (l *siteFunctions) Delete(ctx context.Context, name string) error {
 
 func (l *siteFunctions) Invoke(ctx context.Context, tenant, name string, payload []byte) (function.Invocation, error) {
 	return lambda(ctx, l.s, "lambda.Invoke", func(ctx context.Context) (function.Invocation, error) {
+		if l.s.roll(l.s.f.plan.rates.garbled) {
+			payload = l.s.f.garble(payload)
+		}
 		i := l.s.f.invokes(l.s, tenant, name, payload)
 		inv, err := l.Functions.Invoke(ctx, tenant, name, payload)
 		l.s.f.invoked(i, err)
@@ -94,16 +97,63 @@ func (f *fleet) behave(c memfunction.Call) memfunction.Behaviour {
 	return b
 }
 
+// payload is what an invocation carries.
+type payload struct {
+	Input struct {
+		Run    string
+		MS     int64
+		Status run.Status
+	}
+	Script *struct {
+		Source         string         `json:"source"`
+		Hash           run.ScriptHash `json:"hash"`
+		TimeoutSeconds int            `json:"timeout_seconds"`
+	}
+}
+
+func read(body []byte) (in payload) {
+	_ = json.Unmarshal(body, &in)
+	return in
+}
+
+// garble replaces the script that a payload carries for an env runner, as a fault
+// of the worker's would.
+func (f *fleet) garble(body []byte) []byte {
+	var all map[string]json.RawMessage
+	if in := read(body); in.Script == nil || json.Unmarshal(body, &all) != nil {
+		return body
+	}
+	var script map[string]any
+	_ = json.Unmarshal(all["script"], &script)
+	script["source"] = "def main(input): return 'of another script'"
+	all["script"], _ = json.Marshal(script)
+	body, _ = json.Marshal(all)
+	f.log("world", "a script is garbled on its way to an env runner")
+	return body
+}
+
+// takes tells whether an env runner takes a script: the hash in the payload is
+// that of the script in it.
+func (f *fleet) takes(c memfunction.Call, in payload) bool {
+	if in.Script == nil || f.off == runnerHash {
+		return true
+	}
+	runner := f.scripts[c.Name]
+	of := f.scripts[run.FunctionName(prefix, runner.Tenant, in.Script.Hash)]
+	return of.Source == in.Script.Source && of.TimeoutSeconds == in.Script.TimeoutSeconds && of.EnvHash == runner.EnvHash
+}
+
 // executes decides how an invocation's script goes, by its request.
 func (f *fleet) executes(c memfunction.Call, b *memfunction.Behaviour) {
-	var in struct {
-		Input struct {
-			Run    string
-			MS     int64
-			Status run.Status
-		}
+	in := read(c.Payload)
+	if in.Script != nil && f.roll(f.plan.rates.notTaken) {
+		b.NotTaken, b.Duration = "Busy", time.Millisecond
+		return
 	}
-	_ = json.Unmarshal(c.Payload, &in)
+	if !f.takes(c, in) {
+		b.NotTaken, b.Duration = "WrongHash", time.Millisecond
+		return
+	}
 	b.Duration = time.Duration(in.Input.MS) * time.Millisecond
 	if in.Input.Status != run.Succeeded {
 		b.Status = in.Input.Status

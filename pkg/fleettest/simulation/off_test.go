@@ -20,6 +20,8 @@ const (
 	parking          mechanism = "what waits for a build is parked"
 	atMostOnce       mechanism = "a run that is to execute at most once is not executed again"
 	suspicion        mechanism = "a run that the ledger forgot may have executed"
+	runnerHash       mechanism = "an env runner checks the script's hash"
+	takingBack       mechanism = "the attempt of an invocation that was refused is taken back"
 )
 
 // favour makes the events that need the mechanism more frequent in a plan.
@@ -48,6 +50,8 @@ func TestSimulationFailsWhereASendsAnswerIsIgnored(t *testing.T) { fails(t, send
 func TestSimulationFailsWithoutParking(t *testing.T)             { fails(t, parking, 1) }
 func TestSimulationFailsWithoutTheAtMostOnceGuard(t *testing.T)  { fails(t, atMostOnce, 1) }
 func TestSimulationFailsWithoutSuspicion(t *testing.T)           { fails(t, suspicion, 85) }
+func TestSimulationFailsWhereARunnerTakesAnyHash(t *testing.T)   { fails(t, runnerHash, 1) }
+func TestSimulationFailsWhereNoAttemptIsTakenBack(t *testing.T)  { fails(t, takingBack, 1) }
 
 // fails runs seeds with a mechanism switched off until a promise breaks. The
 // first seed is close to one that is known to fail.

@@ -19,6 +19,7 @@ type plan struct {
 
 	workers, dispatchers, partitions int
 	concurrency, maxParked           int
+	buildAfter                       int // runs in an env runner, before a script's function is built
 	cap, maxBacklog                  int // limits of a tenant's runs
 
 	rates    rates
@@ -39,6 +40,8 @@ type rates struct {
 	redis                   float64 // a call of Redis takes effect, and its answer is lost
 	throttled, broken       float64 // per call of Lambda
 	stillborn               float64 // a new function becomes Failed
+	notTaken                float64 // an env runner does not take a script
+	garbled                 float64 // an env runner is given another script than the run's
 }
 
 type window struct{ from, to time.Duration }
@@ -61,7 +64,7 @@ var telling = []string{
 	// Claims, begins, finishes and notes are all made by Together.
 	"ledger.Together", "ledger.Renew", "ledger.Together", "ledger.Together", "ledger.Together", "ledger.Release",
 	"lease.Acquire", "lease.Renew", "record.Get", "record.Put", "queue.Send", "queue.Delete", "queue.Extend",
-	"lambda.FindLayer", "lambda.PublishLayer", "lambda.Create", "lambda.Await", "lambda.Invoke",
+	"record.GetAll", "lambda.FindLayer", "lambda.PublishLayer", "lambda.Create", "lambda.Await", "lambda.Invoke",
 }
 
 const (
@@ -81,7 +84,7 @@ func newPlan(seed uint64) *plan {
 	p := &plan{
 		seed: seed, calm: r.Float64() < 0.25, until: 20*time.Second + randomly(r, 60*time.Second),
 		workers: 2 + r.IntN(2), dispatchers: 1 + r.IntN(2), partitions: 1 + r.IntN(3),
-		concurrency: 2 + r.IntN(4), maxParked: 100, cap: tenant.NoCap, maxBacklog: 1000,
+		buildAfter: 1 + r.IntN(3), concurrency: 2 + r.IntN(4), maxParked: 100, cap: tenant.NoCap, maxBacklog: 1000,
 	}
 	p.crowd = p.calm && r.IntN(2) == 0
 	if !p.crowd && r.IntN(4) == 0 {
@@ -110,6 +113,8 @@ func (p *plan) dailyFaults(r *rand.Rand) {
 	}
 	some(&p.rates.duplicate, 0.2)
 	some(&p.rates.loseDelete, 0.1)
+	some(&p.rates.notTaken, 0.5) // no error: the run waits for its function
+	some(&p.rates.garbled, 0.2)
 	if p.calm {
 		return
 	}

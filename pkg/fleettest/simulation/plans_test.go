@@ -39,7 +39,7 @@ func TestPlansHaveEveryFault(t *testing.T) {
 			"Redis away": len(p.away) > 0, "results refused": len(p.refusing) > 0, "throttling": len(p.throttle) > 0,
 			"duplicates": p.rates.duplicate > 0, "lost deletes": p.rates.loseDelete > 0, "entries that fail": p.rates.entry > 0,
 			"lost answers": p.rates.lostAnswer > 0, "lost answers of Redis": p.rates.redis > 0, "5xx": p.rates.broken > 0,
-			"stillborn functions": p.rates.stillborn > 0,
+			"stillborn functions": p.rates.stillborn > 0, "runners that refuse": p.rates.notTaken > 0, "garbled scripts": p.rates.garbled > 0,
 		} {
 			if there {
 				seen[what]++
@@ -50,6 +50,7 @@ func TestPlansHaveEveryFault(t *testing.T) {
 		eventKill, eventKillSoon, eventStop, eventStopSoon, eventDrain, eventCut, eventFlush, eventVanish, eventSleep,
 		"calm", "a crowd", "a cap", "a backlog", "few parked", "Redis away", "results refused", "throttling", "duplicates",
 		"lost deletes", "entries that fail", "lost answers", "lost answers of Redis", "5xx", "stillborn functions",
+		"runners that refuse", "garbled scripts",
 	}
 	for _, op := range telling {
 		want = append(want, "at "+op)

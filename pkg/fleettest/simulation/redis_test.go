@@ -138,6 +138,7 @@ func (l *siteLedger) Wait(ctx context.Context, h ledger.Hold, reason string) err
 }
 
 func (l *siteLedger) Release(ctx context.Context, h ledger.Hold, executed bool) error {
+	executed = executed || l.s.f.off == takingBack
 	_, err := redis(ctx, l.s, "ledger.Release", ledger.ErrUnavailable, func(ctx context.Context) (none, error) { return none{}, l.Ledger.Release(ctx, h, executed) })
 	return err
 }

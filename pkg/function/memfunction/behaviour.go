@@ -25,6 +25,7 @@ type Behaviour struct {
 	Status     run.Status           // Failed, TimedOut or OutOfMemory; empty means succeeded
 	Output     json.RawMessage      // what main returned; empty means null
 	Invocation *function.Invocation // this answer, instead of one made of the above
+	NotTaken   string               // an env runner does not take the script, for this reason: nothing executes
 }
 
 // invocation is the answer in the format of the handler, or of Lambda where the
@@ -32,6 +33,9 @@ type Behaviour struct {
 func (b Behaviour) invocation(c Call, s function.Spec) function.Invocation {
 	if b.Invocation != nil {
 		return *b.Invocation
+	}
+	if b.NotTaken != "" {
+		return function.Invocation{Payload: fmt.Appendf(nil, `{"not_taken": {"reason": %q, "message": "a test has the runner refuse"}}`, b.NotTaken)}
 	}
 	took := b.Duration
 	inv := function.Invocation{

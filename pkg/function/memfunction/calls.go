@@ -196,7 +196,7 @@ func (f *Functions) Invoke(ctx context.Context, tenant, name string, payload []b
 	if err != nil {
 		return function.Invocation{}, err
 	}
-	spec, err := f.execute(c)
+	spec, err := f.execute(c, b.NotTaken == "")
 	if err != nil {
 		return function.Invocation{}, err
 	}
@@ -206,7 +206,7 @@ func (f *Functions) Invoke(ctx context.Context, tenant, name string, payload []b
 	return b.invocation(c, spec), nil
 }
 
-func (f *Functions) execute(c Call) (function.Spec, error) {
+func (f *Functions) execute(c Call, taken bool) (function.Spec, error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	state, _ := f.look(c.Name)
@@ -222,6 +222,8 @@ func (f *Functions) execute(c Call) (function.Spec, error) {
 	case Failed:
 		return function.Spec{}, fail(c, function.BadState, "ResourceConflictException", errors.New("the function is Failed"))
 	}
-	f.executed = append(f.executed, c)
+	if taken {
+		f.executed = append(f.executed, c)
+	}
 	return m.spec, nil
 }
