@@ -61,6 +61,7 @@ func TestNewScriptRunsInItsEnvRunner(t *testing.T) {
 				given.Script.Source != "new" || given.Script.Hash != decode(t, r).Script.Hash || given.Script.TimeoutSeconds != 60 || given.Input.Run != "new" {
 				t.Errorf("%d calls, the first of %s with %+v (%v)", len(calls), calls[0].Name, given, err)
 			}
+			settle()
 			if n := b.counted("scriptfleet_worker_builds_total", "bridged"); n != 1 {
 				t.Errorf("%v runs are counted as bridged", n)
 			}

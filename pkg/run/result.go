@@ -128,7 +128,7 @@ const (
 )
 
 // BuildOutcomes lists every outcome besides BuildNone.
-var BuildOutcomes = []BuildOutcome{BuildReused, BuildBuilt, BuildWaited, BuildDidFail, BuildRememberedFailure}
+var BuildOutcomes = []BuildOutcome{BuildReused, BuildBuilt, BuildWaited, BuildBridged, BuildDidFail, BuildRememberedFailure}
 
 // BuildInfo describes the build that the run needed.
 type BuildInfo struct {

@@ -23,6 +23,8 @@ import (
 	"github.com/scriptfleet/scriptfleet/pkg/queue"
 	"github.com/scriptfleet/scriptfleet/pkg/queue/memqueue"
 	"github.com/scriptfleet/scriptfleet/pkg/ratelimit/memratelimit"
+	"github.com/scriptfleet/scriptfleet/pkg/registry"
+	"github.com/scriptfleet/scriptfleet/pkg/registry/memregistry"
 	"github.com/scriptfleet/scriptfleet/pkg/run"
 	"github.com/scriptfleet/scriptfleet/pkg/slot/memslot"
 	"github.com/scriptfleet/scriptfleet/pkg/tenant"
@@ -43,6 +45,7 @@ type fleet struct {
 	policy    *run.Policy
 	ledger    *memledger.Ledger
 	functions *memfunction.Functions
+	scripts   *memregistry.Store
 
 	requests, results, side *memqueue.Queue
 	partitions              []queue.Queue
@@ -55,7 +58,7 @@ type fleet struct {
 // newFleet starts a dispatcher only.
 func newFleet(t *testing.T, file string) *fleet {
 	t.Helper()
-	f := &fleet{T: t, ledger: memledger.New(memledger.Config{}), functions: memfunction.New(memfunction.Config{})}
+	f := &fleet{T: t, ledger: memledger.New(memledger.Config{}), functions: memfunction.New(memfunction.Config{}), scripts: memregistry.New()}
 	f.requests, f.results, f.side = memqueue.New("requests", memqueue.Options{}), memqueue.New("results", memqueue.Options{}), memqueue.New("side", memqueue.Options{})
 	for _, name := range queue.NamesOf(prefix, 8).Partitions {
 		f.partitions = append(f.partitions, memqueue.New(name, memqueue.Options{}))
@@ -79,6 +82,7 @@ func newFleet(t *testing.T, file string) *fleet {
 		Requests: f.requests, Partitions: f.partitions, Side: f.side, Results: f.results, DeadLetter: memqueue.New("dlq", memqueue.Options{}),
 		PartitionDeadLetter: memqueue.New("partition-dlq", memqueue.Options{}),
 		Ledger:              f.ledger, Tenants: f.settings, Policy: f.policy, Log: zap.NewNop(), Registerer: prometheus.NewRegistry(),
+		Scripts: registry.NewResolver(f.scripts),
 	})
 	f.running.Go(func() { _ = d.Run(f.ctx, f.ctx) })
 	return f
@@ -96,10 +100,10 @@ func (f *fleet) work() {
 		f.Fatal(err)
 	}
 	none := 0
-	w := worker.New(worker.Config{Name: "w", Concurrency: concurrency, Reserve: &none}, worker.Deps{
+	w := worker.New(worker.Config{Name: "w", Concurrency: concurrency, Reserve: &none, EnvRunner: true}, worker.Deps{
 		Partitions: f.partitions, Side: f.side, Results: f.results, DeadLetter: memqueue.New("partition-dlq", memqueue.Options{}),
 		Ledger: f.ledger, Builds: builder, Functions: f.functions, Credentials: assumed{assumer}, Slots: memslot.New(),
-		Tenants: f.settings, Policy: f.policy, Log: zap.NewNop(), Registerer: prometheus.NewRegistry(),
+		Tenants: f.settings, Policy: f.policy, Log: zap.NewNop(), Registerer: prometheus.NewRegistry(), Scripts: registry.NewResolver(f.scripts),
 	})
 	f.running.Go(func() {
 		_ = w.Run(f.ctx, f.ctx)

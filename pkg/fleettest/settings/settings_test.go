@@ -12,6 +12,7 @@ import (
 
 	"github.com/scriptfleet/scriptfleet/pkg/function"
 	"github.com/scriptfleet/scriptfleet/pkg/queue"
+	"github.com/scriptfleet/scriptfleet/pkg/registry"
 	"github.com/scriptfleet/scriptfleet/pkg/run"
 )
 
@@ -42,6 +43,8 @@ var effects = map[string]effect{
 	"max_backlog":            {acme(``), acme(`"max_backlog":2`), onTheSide, [2]any{false, true}},
 	"partitions":             {acme(``), acme(`"partitions":4`), partitionsUsed, [2]any{2, 4}},
 	"memory_mb":              {acme(``), acme(`"memory_mb":512`), memory, [2]any{256, 512}},
+	"env_runner":             {acme(``), acme(`"env_runner":false`), secondScriptIsBridged, [2]any{true, false}},
+	"sealed_in_env_runner":   {acme(``), acme(`"sealed_in_env_runner":true`), sealedScriptIsBridged, [2]any{false, true}},
 	"external_id":            {acme(`"external_id":"of-another-tenant",` + role), acme(`"external_id":"` + externalID + `",` + role), assumes, [2]any{false, true}},
 	"credentials":            {acme(`"external_id":"` + externalID + `"`), acme(`"external_id":"` + externalID + `",` + role), assumes, [2]any{false, true}},
 }
@@ -126,6 +129,28 @@ func usesALayerOfUnknownPackages(f *fleet) any {
 func envOfItsOwn(f *fleet) any {
 	const requirements = "idna==3.10"
 	return f.decode("acme", requirements).Script.EnvHash != f.decode("globex", requirements).Script.EnvHash
+}
+
+func secondScriptIsBridged(f *fleet) any {
+	return f.bridges(map[string]any{"script": "def main(input): return 2"})
+}
+
+func sealedScriptIsBridged(f *fleet) any {
+	p := registry.Push{Name: registry.Name{Tenant: "acme", ID: "a"}, Pushed: run.Pushed{Source: "def main(input): return 2"}}
+	if _, _, err := registry.New(f.scripts).Push(f.ctx, p, time.Now()); err != nil {
+		f.Fatal(err)
+	}
+	return f.bridges(map[string]any{"script_ref": "a"})
+}
+
+// bridges tells whether an env runner executes a script after the first one of
+// its env.
+func (f *fleet) bridges(data map[string]any) bool {
+	f.work()
+	f.resultOf(f.ask("acme", "a"))
+	f.pass(time.Second) // the runner is built
+	f.send("acme", "b", data)
+	return f.resultOf("b").Data.Function.Runner
 }
 
 func assumes(f *fleet) any {
