@@ -98,7 +98,7 @@ func (w *Worker) untaken(h *held, err error) bool {
 // ledger, and claims the run again.
 func (w *Worker) fallBack(h *held, refusal error) error {
 	w.giveTurnBack(h)
-	h.own, h.bridge, h.built = true, nil, builds.Built{}
+	h.own, h.bridge, h.built, h.spans.failed = true, nil, builds.Built{}, ""
 	h.payload, h.credentials, h.begins = nil, nil, false
 	if !h.invoked() {
 		return nil // its payload would have been too large
