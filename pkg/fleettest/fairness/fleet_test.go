@@ -41,6 +41,7 @@ type settings struct {
 	workers                       int
 	pollWait                      time.Duration
 	near                          bool // SQS is as far away as it is
+	runners                       bool // new scripts run in env runners
 }
 
 var normal = settings{
@@ -119,7 +120,7 @@ func (s *site) open(t *testing.T, set settings) *fleet {
 		})
 		f.builders = append(f.builders, builds)
 		w := worker.New(worker.Config{
-			Name: name, Concurrency: concurrency, Reserve: set.reserve, PollWait: set.pollWait,
+			Name: name, Concurrency: concurrency, Reserve: set.reserve, PollWait: set.pollWait, EnvRunner: set.runners,
 		}, worker.Deps{
 			Partitions: parts, Side: side, Results: results, DeadLetter: dead,
 			Ledger: kept.ledger, Builds: builds, Functions: f.functions, Credentials: none{}, Tenants: set,
@@ -139,19 +140,27 @@ func (f *fleet) close() {
 	f.running.Wait()
 }
 
-// known builds the script's function, and makes every worker know that.
+// known builds the function of a tenant's script, and the env runner, and makes
+// every worker know that.
 func (f *fleet) known(t *testing.T, tenant, source string) {
 	r, refused := policy.Decode(event(tenant, "warm", source, -1, 0), time.Now())
 	if refused != nil {
 		t.Fatal(refused)
 	}
-	name := run.FunctionName(f.prefix, tenant, r.Script.Hash)
+	f.knownScript(t, r.Script)
+	if runner, ok := policy.Runner(r.Script); ok && f.runners {
+		f.knownScript(t, runner)
+	}
+}
+
+func (f *fleet) knownScript(t *testing.T, s run.Script) {
+	name := run.FunctionName(f.prefix, s.Tenant, s.Hash)
 	if err := f.functions.Create(t.Context(), function.Spec{Name: name}); err != nil {
 		t.Fatal(err)
 	}
 	f.functions.SetState(name, memfunction.Active)
 	for _, b := range f.builders {
-		if _, err := b.Ensure(t.Context(), r.Script, builds.ForRun); err != nil {
+		if _, err := b.Ensure(t.Context(), s, builds.ForRun); err != nil {
 			t.Fatal(err)
 		}
 	}

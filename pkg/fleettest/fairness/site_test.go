@@ -85,7 +85,7 @@ func virtualSite(t *testing.T) (s *site, end func()) {
 	c := &counted{}
 	return &site{sqs: c.client(client), outside: client, counted: c, parts: func(string) parts {
 		return parts{
-			ledger: near{memledger.New(memledger.Config{}), c}, leases: memlease.New(), records: memrecords.New(), slots: nearSlots{memslot.New(), c},
+			ledger: near{memledger.New(memledger.Config{}), c}, leases: memlease.New(), records: nearRecords{memrecords.New(), c}, slots: nearSlots{memslot.New(), c},
 			limiter: memratelimit.New(function.ControlPlane),
 		}
 	}}, server.Close
@@ -139,6 +139,17 @@ func (s nearSlots) Renew(ctx context.Context, asks []slot.Ask, ttl time.Duration
 func (s nearSlots) Give(ctx context.Context, asks []slot.Ask) error {
 	near{nil, s.counted}.trip(ctx)
 	return s.Slots.Give(ctx, asks)
+}
+
+// nearRecords are records of builds that are as far away when runs look for them.
+type nearRecords struct {
+	builds.Records
+	counted *counted
+}
+
+func (r nearRecords) GetAll(ctx context.Context, hashes []string) ([]*builds.Record, error) {
+	near{nil, r.counted}.trip(ctx)
+	return r.Records.GetAll(ctx, hashes)
 }
 
 func (l near) Accept(ctx context.Context, es []ledger.Entry) ([]ledger.State, error) {
