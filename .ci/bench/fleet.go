@@ -63,12 +63,13 @@ func (b *bench) start(ctx context.Context, workers int) (*fleet, error) {
 	return b.open(ctx, workers, false)
 }
 
-// startProxied starts a fleet whose workers reach Lambda through a proxy.
-func (b *bench) startProxied(ctx context.Context, workers int) (*fleet, error) {
-	return b.open(ctx, workers, true)
+// startProxied starts a fleet whose workers reach Lambda through a proxy, with
+// args for each worker.
+func (b *bench) startProxied(ctx context.Context, workers int, args ...string) (*fleet, error) {
+	return b.open(ctx, workers, true, args...)
 }
 
-func (b *bench) open(ctx context.Context, workers int, proxied bool) (_ *fleet, err error) {
+func (b *bench) open(ctx context.Context, workers int, proxied bool, args ...string) (_ *fleet, err error) {
 	if err := b.build(); err != nil {
 		return nil, err
 	}
@@ -99,8 +100,8 @@ func (b *bench) open(ctx context.Context, workers int, proxied bool) (_ *fleet, 
 		return nil, err
 	}
 	for range workers {
-		w, err := f.launch(b.bin, "worker", env, "--admin-addr", "127.0.0.1:0",
-			"--cache-dir", filepath.Join(f.dir, "layers"))
+		args := append([]string{"--admin-addr", "127.0.0.1:0", "--cache-dir", filepath.Join(f.dir, "layers")}, args...)
+		w, err := f.launch(b.bin, "worker", env, args...)
 		if err != nil {
 			return nil, err
 		}

@@ -53,6 +53,8 @@ var measurements = []measurement{
 	{"trace", "builds of an eight-hour trace, in virtual time", 45 * time.Second, trace, false},
 	{"heaps", "what a known script takes, and the dispatcher over a backlog", time.Minute, heaps, false},
 	{"first", "first runs, and their calls of the control plane, real processes", time.Minute, first, true},
+	{"bridged", "first runs in env runners, real processes", time.Minute, bridged, true},
+	{"new", "a hundred new scripts a second, in virtual time", time.Minute, newScripts, false},
 	{"growth", "CPU a run after 20,000 runs", 30 * time.Second, growth, false},
 	{"million", "CPU a run after a million runs; last, as it takes longest", 150 * time.Second, aMillion, false},
 }

@@ -4,6 +4,8 @@ import (
 	"context"
 	"fmt"
 	"time"
+
+	"github.com/scriptfleet/scriptfleet/pkg/fleettest/wait"
 )
 
 const (
@@ -92,10 +94,68 @@ func delay(ctx context.Context, b *bench) error {
 	return nil
 }
 
+// bridged measures first runs of new scripts in a known env, which the tenant's
+// env runner executes, over the next run of the same script by its own function.
+func bridged(ctx context.Context, b *bench) error {
+	f, err := b.startProxied(ctx, 1, "--env-runner", "on")
+	if err != nil {
+		return err
+	}
+	defer f.close()
+	const known = "idna==3.10"
+	w := f.workers[0]
+	builds := func(step string, n int) error {
+		series := fmt.Sprintf("scriptfleet_build_finished_total{outcome=%q,step=%q}", "built", step)
+		if !wait.Soon(startIn, func() bool { got, _ := w.metric(series); return int(got) >= n }) {
+			return fmt.Errorf("build %d of a %s does not end", n, step)
+		}
+		return nil
+	}
+	script := func(i int) ask {
+		return ask{tenant: "first", script: fmt.Sprintf("import idna\n%s# %d\n", noop, i), requirements: known}
+	}
+	if _, err := f.one(ctx, script(0)); err != nil {
+		return err
+	}
+	if err := builds("runner", 1); err != nil {
+		return err
+	}
+	var over []float64
+	var calls float64
+	for i := 1; i <= 1+9; i++ { // the first one meets the runner's cold start
+		f.proxy.calls()
+		cold, err := f.one(ctx, script(i))
+		if err != nil {
+			return err
+		}
+		seen := f.proxy.calls()
+		if _, err := f.one(ctx, script(i)); err != nil { // has the function built
+			return err
+		}
+		if err := builds("script", 1+i); err != nil {
+			return err
+		}
+		if _, err := f.one(ctx, script(i)); err != nil { // meets its cold start
+			return err
+		}
+		warm, err := f.one(ctx, script(i))
+		if err != nil {
+			return err
+		}
+		b.say("bridged %s, warm %s, calls %v\n", cold, warm, seen)
+		if i > 1 {
+			over, calls = append(over, milliseconds(cold-warm)), calls+float64(len(seen))
+		}
+	}
+	b.record("bridged.first", median(over))
+	b.record("calls.bridged", calls)
+	return nil
+}
+
 // first measures first runs of new scripts in a known env, and in envs that
-// only the download cache knows.
+// only the download cache knows, by the scripts' own functions.
 func first(ctx context.Context, b *bench) error {
-	f, err := b.startProxied(ctx, 1)
+	f, err := b.startProxied(ctx, 1, "--env-runner", "off")
 	if err != nil {
 		return err
 	}

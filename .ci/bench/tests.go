@@ -61,6 +61,10 @@ func quiet(ctx context.Context, b *bench) error {
 	return b.test(ctx, fairness, "-run", "^TestFairness$", "-fairness", "-wall=false", "-measure", "flood: nothing,equals: nothing")
 }
 
+func newScripts(ctx context.Context, b *bench) error {
+	return b.test(ctx, fairness, "-run", "^TestNewScriptsWaitForNoFunction$")
+}
+
 func tenants(ctx context.Context, b *bench) error {
 	return b.test(ctx, fairness, "-run", "^TestTenants$", "-tenants")
 }
