@@ -46,9 +46,6 @@ var exportedFor = map[string][]string{
 		"pkg/localaws.Stack.LambdaFaults", "pkg/localaws.Stack.QueueFaults", "pkg/localaws/faults.Set.Clear",
 		"pkg/localaws/lambda.ServerError",
 	},
-	"the worker begins to use them with its next change": {
-		"pkg/function.NotTakenBy", "pkg/run.BuildBridged", "pkg/run.Policy.Runner",
-	},
 	"tests give the embedded stack a place, roles and policies of their own": {
 		"pkg/localaws.Config.CacheDir", "pkg/localaws.Config.Region", "pkg/localaws.Config.Roles", "pkg/localaws/auth.AllowAll",
 	},
