@@ -174,6 +174,20 @@ func TestScriptThatIsTooLargeForARunnerWaitsForItsFunction(t *testing.T) {
 	})
 }
 
+func TestSyntaxErrorThatARunnerFindsFailsTheBuild(t *testing.T) {
+	with(t, bridging, func(b *bench) {
+		r := ask("r", script("new"))
+		b.runnerOf(r)
+		b.builds.hold("new")
+		b.behave(func(int) memfunction.Behaviour {
+			return memfunction.Behaviour{Invocation: &function.Invocation{Payload: []byte(
+				`{"output": null, "error": {"type": "SyntaxError", "message": "mend it", "traceback": "", "phase": "import", "line": 1, "ours": true}, "stdout": "", "stderr": ""}`)}}
+		})
+		b.send(r)
+		b.want("r", run.BuildFailed, 1)
+	})
+}
+
 // No answer of a runner is judged as no answer of a function.
 func TestRunnerThatGivesNoAnswerMayHaveExecutedTheRun(t *testing.T) {
 	with(t, bridging, func(b *bench) {

@@ -43,6 +43,9 @@ func (w *Worker) invoke(h *held) (function.Outcome, error) {
 	w.metrics.started(h)
 	w.turns.succeeded()
 	out := function.Read(inv, h.run.Script)
+	if h.built.Runner != nil && out.Uncompiled {
+		out.Status = run.BuildFailed // as its build would have ended
+	}
 	w.metrics.bill(out.Report.Billed, h.run.Script)
 	out.Hide(h.credentials)
 	h.spans.init = out.Report.Init

@@ -53,8 +53,8 @@ func TestBridgeNamesTheRunnerOnceItIsBuilt(t *testing.T) {
 		if b, ok := second.Bridge(t.Context(), other, runnerOf(other)); !ok || b.Runner != nil || b.Outcome != run.BuildReused {
 			t.Errorf("once it is built: %t, %+v", ok, b)
 		}
-		if fl.lambda.called("FindLayer") != 1 {
-			t.Errorf("%d layers were looked for", fl.lambda.called("FindLayer"))
+		if n := fl.lambda.called("PublishLayer"); n != 1 {
+			t.Errorf("%d layers were published", n)
 		}
 	})
 }

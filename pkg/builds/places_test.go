@@ -121,7 +121,7 @@ func TestTokensAreAskedForWithTheBuildsPriority(t *testing.T) {
 			if _, err := fl.add(builds.Config{}).Ensure(t.Context(), numbers, pr); err != nil {
 				t.Fatal(err)
 			}
-			if len(p.asked) != 1 || p.asked[pr] != 3 { // two for the layer, one for the function
+			if len(p.asked) != 1 || p.asked[pr] != 2 { // one for the layer, one for the function
 				t.Errorf("a build of priority %d asked with %v", pr, p.asked)
 			}
 		})

@@ -16,6 +16,10 @@ type Outcome struct {
 	Error  *run.Error      // nil if Status is succeeded
 	Logs   run.Logs
 	Report Report // Lambda's own figures
+
+	// Uncompiled is set if the script has a syntax error: an env runner finds what
+	// else its build would have.
+	Uncompiled bool
 }
 
 // answer is the JSON that the handler returns.
@@ -96,6 +100,7 @@ func read(inv *Invocation, s run.Script) Outcome {
 	}
 	if a.Error != nil {
 		o.Status, o.Error = readScriptError(*a.Error, s)
+		o.Uncompiled = a.Error.Ours && a.Error.Type == syntaxError
 	}
 	return o
 }

@@ -72,7 +72,7 @@ func (f *Fleet) Worker(ctx context.Context, p config.Process, w config.Worker, p
 	running := worker.New(worker.Config{
 		Name: w.Name, Concurrency: w.Concurrency, Reserve: w.Reserve, MaxParked: w.MaxParked, MaxParkedMB: w.MaxParkedMB,
 		PollWait: p.PollWait, MaxLinger: &p.MaxLinger, Visibility: w.Visibility, MaxAttempts: w.MaxAttempts, GiveUpAfter: w.GiveUpAfter,
-		EnvRunner: w.EnvRunner != "off",
+		EnvRunner: w.EnvRunner == "on",
 	}, worker.Deps{
 		Partitions: partitions, Side: side, Results: results, DeadLetter: dlq,
 		Ledger: f.Ledger, Builds: builds, Functions: functions, Credentials: credentials, Tenants: f.Tenants(), Scripts: f.resolver(),
