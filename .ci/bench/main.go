@@ -44,7 +44,7 @@ type measurement struct {
 
 var measurements = []measurement{
 	{"costs", "requests, round trips and commands a run", 2 * time.Minute, costs, false},
-	{"quiet", "a quiet tenant beside floods, in virtual time", 75 * time.Second, quiet, false},
+	{"quiet", "a quiet tenant beside floods, and a hundred new scripts a second, in virtual time", 75 * time.Second, quiet, false},
 	{"burst", "runs a second and CPU a run of a burst, real processes", 90 * time.Second, burst, true},
 	{"delay", "added delay at 20 runs a second, in turn with Celery, real processes", 2 * time.Minute, delay, true},
 	{"parked", "memory of a worker with 1,000 parked runs, real processes", 45 * time.Second, parked, true},
@@ -52,9 +52,7 @@ var measurements = []measurement{
 	{"tenants", "CPU a run of 10 and of 100,000 tenants", 75 * time.Second, tenants, false},
 	{"trace", "builds of an eight-hour trace, in virtual time", 45 * time.Second, trace, false},
 	{"heaps", "what a known script takes, and the dispatcher over a backlog", time.Minute, heaps, false},
-	{"first", "first runs, and their calls of the control plane, real processes", time.Minute, first, true},
-	{"bridged", "first runs in env runners, real processes", time.Minute, bridged, true},
-	{"new", "a hundred new scripts a second, in virtual time", time.Minute, newScripts, false},
+	{"first", "first runs, with and without an env runner, and their calls of the control plane, real processes", time.Minute, first, true},
 	{"growth", "CPU a run after 20,000 runs", 30 * time.Second, growth, false},
 	{"million", "CPU a run after a million runs; last, as it takes longest", 150 * time.Second, aMillion, false},
 }

@@ -216,5 +216,5 @@ func first(ctx context.Context, b *bench) error {
 	}
 	b.record("first.new", median(ratios))
 	newSteps.say(b, "first run in a new env")
-	return nil
+	return bridged(ctx, b)
 }

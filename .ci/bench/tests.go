@@ -58,11 +58,7 @@ func costs(ctx context.Context, b *bench) error {
 }
 
 func quiet(ctx context.Context, b *bench) error {
-	return b.test(ctx, fairness, "-run", "^TestFairness$", "-fairness", "-wall=false", "-measure", "flood: nothing,equals: nothing")
-}
-
-func newScripts(ctx context.Context, b *bench) error {
-	return b.test(ctx, fairness, "-run", "^TestNewScriptsWaitForNoFunction$")
+	return b.test(ctx, fairness, "-run", "^(TestFairness|TestNewScriptsWaitForNoFunction)$", "-fairness", "-wall=false", "-measure", "flood: nothing,equals: nothing")
 }
 
 func tenants(ctx context.Context, b *bench) error {
