@@ -125,7 +125,7 @@ func TestRunWaitsForItsFunctionIfTheRunnerDoesNotExecuteIt(t *testing.T) {
 					built := b.builds.hold("new")
 					b.send(r)
 					time.Sleep(5 * time.Second)
-					if n, _ := b.slots.InUse(t.Context(), slot.Scope("tenant", "acme")); n != 0 {
+					if n, err := b.slots.InUse(t.Context(), []string{slot.Scope("tenant", "acme")}); err != nil || n[0] != 0 {
 						t.Errorf("it waits with %d slots", n)
 					}
 					b.state(r, ledger.Claimed)

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/scriptfleet/scriptfleet/pkg/fleettest/figures"
+	"github.com/scriptfleet/scriptfleet/pkg/fleettest/inmemory"
 )
 
 const (
@@ -50,15 +51,15 @@ func addedDelay(t *testing.T, runners bool) (p99 time.Duration, creates int) {
 		ctx, stop := context.WithCancel(t.Context())
 		var load sync.WaitGroup
 		load.Go(func() { f.quiet(ctx, tenants) })
-		await(ctx, time.Second)
+		inmemory.Await(ctx, time.Second)
 		before, began := len(f.functions.Calls("Create")), time.Now()
 		for wave := range 2 {
 			load.Go(func() {
-				await(ctx, time.Duration(wave)*newAgain)
+				inmemory.Await(ctx, time.Duration(wave)*newAgain)
 				f.fresh(ctx, tenants)
 			})
 		}
-		await(ctx, newFor+newAgain+time.Second)
+		inmemory.Await(ctx, newFor+newAgain+time.Second)
 		until := time.Now()
 		stop()
 		load.Wait()
@@ -75,7 +76,7 @@ func (f *fleet) fresh(ctx context.Context, tenants []string) {
 	due := time.Now()
 	for n := range int(newRate * newFor.Seconds()) {
 		due = due.Add(time.Second / newRate)
-		await(ctx, time.Until(due))
+		inmemory.Await(ctx, time.Until(due))
 		i := n % len(tenants)
 		f.ask(&sends, ask{tenant: i, due: due, new: true}, tenants[i], fmt.Sprint("# new ", n))
 	}

@@ -187,6 +187,12 @@ func (f *fleet) Known(s run.Script) (builds.Built, bool) {
 	return builds.Built{Function: f.name(s.Tenant), Outcome: run.BuildReused}, true
 }
 
+func (f *fleet) Bridge(context.Context, run.Script, run.Script) (builds.Built, bool) {
+	return builds.Built{}, false
+}
+
+func (f *fleet) Behind(run.Script, builds.Priority) {}
+
 func (f *fleet) Ensure(_ context.Context, s run.Script, _ builds.Priority) (builds.Built, error) {
 	b, _ := f.Known(s)
 	return b, nil
