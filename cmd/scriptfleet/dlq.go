@@ -82,6 +82,10 @@ func (c *dlqList) Run(ctx context.Context) error {
 	if c.JSON {
 		return printLines(found, asIs[look.Letter])
 	}
+	if len(found) == 0 {
+		fmt.Println(c.none())
+		return nil
+	}
 	return printTable(func(w io.Writer) {
 		row(w, "LETTER", "SINCE", "TENANT", "REQUEST", "TYPE", "REASON")
 		for _, l := range found {
@@ -97,7 +101,7 @@ type dlqShow struct {
 
 // Help is shown below the flags.
 func (dlqShow) Help() string {
-	return "Examples:\n\n  scriptfleet dlq show 8c1f… | jq .data.script"
+	return "Examples:\n\n  scriptfleet dlq show 8c1f… | jq .data.script\n  scriptfleet dlq show 8c1f… --requests"
 }
 
 func (c *dlqShow) Run(ctx context.Context) error {

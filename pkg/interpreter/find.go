@@ -1,6 +1,7 @@
 package interpreter
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -50,8 +51,9 @@ func Find(ctx context.Context) (Set, error) {
 	paths := candidates()
 	answers := make([]Interpreter, len(paths))
 	var wg sync.WaitGroup
+	faults := make([]error, len(paths))
 	for n, path := range paths {
-		wg.Go(func() { answers[n], _ = ask(ctx, path) })
+		wg.Go(func() { answers[n], faults[n] = ask(ctx, path) })
 	}
 	wg.Wait()
 	if err := ctx.Err(); err != nil {
@@ -64,9 +66,24 @@ func Find(ctx context.Context) (Set, error) {
 		}
 	}
 	if len(set) == 0 {
-		return nil, ErrNone
+		return nil, none(paths, faults)
 	}
 	return set, nil
+}
+
+// none is ErrNone, with the candidates that gave no answer in time: on a busy
+// machine another try may find them.
+func none(paths []string, faults []error) error {
+	var late []string
+	for n, err := range faults {
+		if errors.Is(err, context.DeadlineExceeded) {
+			late = append(late, paths[n])
+		}
+	}
+	if len(late) == 0 {
+		return ErrNone
+	}
+	return fmt.Errorf("%w. No answer within %s, perhaps as this machine is busy: %s; try again", ErrNone, patience, strings.Join(late, ", "))
 }
 
 // question is the program that each candidate runs, without the site module and
@@ -82,6 +99,7 @@ func ask(ctx context.Context, path string) (Interpreter, error) {
 	cmd.WaitDelay = time.Second
 	out, err := cmd.Output()
 	if err != nil {
+		err = cmp.Or(ctx.Err(), err) // a candidate that is killed for its delay reports a signal
 		return Interpreter{}, fmt.Errorf("run %s: %w", path, err)
 	}
 	return parse(string(out))

@@ -8,7 +8,9 @@ import (
 	"os/exec"
 	"path/filepath"
 	"slices"
+	"strings"
 	"testing"
+	"time"
 )
 
 func TestFindReturnsInterpretersThatWorkAndNoShims(t *testing.T) {
@@ -132,6 +134,22 @@ func TestAnswersThatAreNoneAreRefused(t *testing.T) {
 		if i, err := parse(answer); err == nil {
 			t.Errorf("%q: %+v", answer, i)
 		}
+	}
+}
+
+func TestCandidatesThatAreTooSlowAreNamed(t *testing.T) {
+	slow := filepath.Join(t.TempDir(), "python3.13")
+	if err := os.WriteFile(slow, []byte("#!/bin/sh\nexec sleep 60\n"), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), time.Millisecond)
+	defer cancel()
+	_, err := ask(ctx, slow)
+	if err := none([]string{"/bin/other", slow}, []error{errors.New("is no Python"), err}); !errors.Is(err, ErrNone) || !strings.Contains(err.Error(), slow) || strings.Contains(err.Error(), "/bin/other") {
+		t.Error(err)
+	}
+	if err := none([]string{"/bin/other"}, []error{errors.New("is no Python")}); err != ErrNone {
+		t.Error(err)
 	}
 }
 

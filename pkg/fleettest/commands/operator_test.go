@@ -56,7 +56,7 @@ func TestDeadLettersAreDeletedOneManyAndByReasonWithoutRedis(t *testing.T) {
 	t.Parallel()
 	l := startLocal(t, environment(), "--poll-wait", "1s")
 	env := without(l.env, "REDIS_URL")
-	for _, act := range [][]string{{"delete", "--all"}, {"redrive", "--all"}} {
+	for _, act := range [][]string{{"list"}, {"delete", "--all"}, {"redrive", "--all"}} {
 		if got := scriptfleet(t, env, append([]string{"dlq"}, append(act, "--requests", "--look", "1s")...)...); got.Code != 0 || !strings.Contains(got.Stdout, "No such dead letter was seen") {
 			t.Errorf("dlq %s of nothing: exit code %d, %q, %q", act, got.Code, got.Stdout, got.Stderr)
 		}
