@@ -112,6 +112,13 @@
 // even if it could not write the record; the other workers wait and try again
 // for as long as a run waits for them.
 //
+// # Env runners
+//
+// The function of an env runner is built as that of any script: it is a script
+// without a source (see run.RunnerOf), with the same records, leases, failures and
+// names. [Builder.Bridge] finds the one that executes a script whose own function
+// is not built; [Builder.Behind] has built what no run in hand waits for.
+//
 // # Who goes first
 //
 // A worker has places for a few builds at a time, which are not the turns of

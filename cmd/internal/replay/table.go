@@ -72,7 +72,7 @@ func (r *Report) printLatency(w io.Writer) {
 
 func (r *Report) printBuilds(w io.Writer) {
 	var outcomes []string
-	for _, o := range []run.BuildOutcome{run.BuildReused, run.BuildBuilt, run.BuildWaited, run.BuildDidFail, run.BuildRememberedFailure} {
+	for _, o := range run.BuildOutcomes {
 		if n := r.Builds.ByOutcome[o]; n > 0 {
 			outcomes = append(outcomes, fmt.Sprintf("%s %s", grouped(n), strings.ReplaceAll(string(o), "_", " ")))
 		}
