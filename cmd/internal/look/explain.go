@@ -155,7 +155,7 @@ func explain(r ledger.Record) Explanation {
 	case r.State == ledger.Unknown:
 		e.Text = "The ledger does not know this run: it was never accepted, was published longer ago than the ledger remembers, or Redis was flushed. A request that was only just sent may still wait for a dispatcher."
 	case r.State == ledger.Published:
-		e.Text = fmt.Sprintf("It ended as %s, and its result is on the results queue. Where its time went: scriptfleet runs show %s.", r.Status, r.Entry.Key)
+		e.Text = fmt.Sprintf("It ended as %s, and its result was sent to the results queue. Where its time went: scriptfleet runs show %s.", r.Status, r.Entry.Key)
 	case r.State == ledger.Done:
 		e.Text = fmt.Sprintf("It ended as %s; its result is written down and about to be published.", r.Status)
 	case r.State == ledger.Invoking && r.ClaimLeft > 0:
