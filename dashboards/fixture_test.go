@@ -44,8 +44,12 @@ func startSite(t *testing.T) *site {
 
 // ourFleet is the embedded stack, a dispatcher and two workers, each a process.
 type ourFleet struct {
+	bin                       string // folder of the programs
 	command                   string // scriptfleet
+	set                       fleettest.Settings
 	env                       []string
+	tenants                   string // file of the tenants' settings
+	stack                     *process.Process
 	dispatcher, first, second *process.Process
 	throttle                  *throttle // between the workers and Lambda
 }
@@ -56,16 +60,23 @@ func startFleet(t *testing.T) ourFleet {
 	if err := program.Build(bin, false, program.All...); err != nil {
 		t.Fatal(err)
 	}
-	_, set := fleettest.StartLocal(t, bin, program.Environment(), "--no-fleet")
-	f := ourFleet{command: filepath.Join(bin, "scriptfleet"), env: set.Env()}
-	f.throttle = startThrottle(t, set["AWS_ENDPOINT_URL"])
-	behind := set.Env("AWS_ENDPOINT_URL_LAMBDA=" + f.throttle.url)
-	start := func(name string, args ...string) *process.Process {
-		return process.Start(t, behind, filepath.Join(bin, name), append(args, "--admin-addr", "127.0.0.1:0", "--log-format", "json")...)
-	}
-	f.dispatcher = start("dispatcher")
-	f.first, f.second = start("worker", "--cache-dir", t.TempDir()), start("worker", "--cache-dir", t.TempDir())
+	f := ourFleet{bin: bin, command: filepath.Join(bin, "scriptfleet"), tenants: files.Write(t, "tenants.json", "{}")}
+	f.stack, f.set = fleettest.StartLocal(t, bin, program.Environment(), "--no-fleet")
+	f.env = f.set.Env()
+	f.throttle = startThrottle(t, f.set["AWS_ENDPOINT_URL"])
+	f.dispatcher = f.start(t, "dispatcher", "127.0.0.1:0")
+	f.first, f.second = f.start(t, "worker", "127.0.0.1:0"), f.start(t, "worker", "127.0.0.1:0")
 	return f
+}
+
+// start starts a dispatcher or a worker, which is scraped at the address admin.
+func (f ourFleet) start(t *testing.T, name, admin string) *process.Process {
+	args := []string{"--tenants", f.tenants, "--admin-addr", admin, "--log-format", "json"}
+	if name == "worker" {
+		args = append(args, "--cache-dir", t.TempDir())
+	}
+	behind := f.set.Env("AWS_ENDPOINT_URL_LAMBDA=" + f.throttle.url)
+	return process.Start(t, behind, filepath.Join(f.bin, name), args...)
 }
 
 // replay sends a batch at its recorded times, and sends on the channel once each

@@ -3,6 +3,7 @@ package dashboards
 import (
 	"encoding/json"
 	"fmt"
+	"io"
 	"math"
 	"net"
 	"net/http"
@@ -22,7 +23,7 @@ import (
 )
 
 // server is a Prometheus that scrapes a fleet.
-type server struct{ url string }
+type server struct{ url, dir string }
 
 // startPrometheus starts Prometheus with the shipped configuration, in which
 // the targets and the X.
@@ -52,8 +53,8 @@ func startPrometheus(t *testing.T, f ourFleet) server {
 		t.Fatal(err)
 	}
 	process.Start(t, os.Environ(), program.OnPath(t, "prometheus"), "--config.file", filepath.Join(dir, "prometheus.yml"),
-		"--storage.tsdb.path", filepath.Join(dir, "data"), "--web.listen-address", addr, "--enable-feature", "exemplar-storage")
-	s := server{"http://" + addr}
+		"--storage.tsdb.path", filepath.Join(dir, "data"), "--web.listen-address", addr, "--enable-feature", "exemplar-storage", "--web.enable-lifecycle")
+	s := server{"http://" + addr, dir}
 	wait.Until(t, within, "prometheus is not ready", func() bool {
 		resp, err := http.Get(s.url + "/-/ready")
 		if err != nil {
@@ -62,6 +63,24 @@ func startPrometheus(t *testing.T, f ourFleet) server {
 		return resp.Body.Close() == nil && resp.StatusCode == http.StatusOK
 	})
 	return s
+}
+
+// changeRules has Prometheus read its rules again, changed.
+func (s server) changeRules(t *testing.T, change func(rules string) string) {
+	t.Helper()
+	for _, name := range []string{"recording.yml", "alerts.yml"} {
+		if err := os.WriteFile(filepath.Join(s.dir, name), []byte(change(files.Read(t, name))), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	resp, err := http.Post(s.url+"/-/reload", "", nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer resp.Body.Close()
+	if why, err := io.ReadAll(resp.Body); err != nil || resp.StatusCode != http.StatusOK {
+		t.Fatalf("prometheus does not take the changed rules: %s %v", why, err)
+	}
 }
 
 // hasData tells whether a query returns at least one number.

@@ -8,6 +8,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/scriptfleet/scriptfleet/dashboards/board"
 	"github.com/scriptfleet/scriptfleet/pkg/fleettest/wait"
 	"github.com/scriptfleet/scriptfleet/pkg/toptenants"
 )
@@ -26,6 +27,7 @@ func TestDashboardsAndAlertsShowWhatRealProcessesDo(t *testing.T) {
 		{"a run leads to its trace", (*site).aRunLeadsToItsTrace},
 		{"a fleet that is well raises no alert", (*site).noAlertWhileWell},
 		{"throttling and a killed worker are shown, and no run is lost", (*site).faultsAreShown},
+		{"alerts fire on their faults and end after them", (*site).alertsFireAndEnd},
 	} {
 		if !t.Run(step.name, func(t *testing.T) { step.take(s, t) }) {
 			return
@@ -47,14 +49,17 @@ func (s *site) everyQueryHasData(t *testing.T) {
 		return s.prometheus.hasData(t, `scriptfleet_worker_builds_total{outcome="remembered_failure"} > 0`)
 	})
 	for _, q := range queries(t) {
-		var now []sample
+		var points []board.Point // since the replay has begun: a rate is gone soon after it
 		wait.Until(t, within, fmt.Sprintf("%s: %s has no data", q.panel, q.expr), func() bool {
-			now = s.prometheus.values(t, substitute(q.expr))
-			return len(now) > 0
+			for _, series := range s.prometheus.matrix(t, substitute(q.expr), s.began, time.Now()) {
+				points = append(points, series.points...)
+			}
+			return len(points) > 0
 		})
-		for _, v := range now {
-			if least, most := plausible(q.unit); v.value < least || v.value > most {
-				t.Errorf("%s: %s shows %g, which cannot be in %s", q.panel, q.expr, v.value, q.unit)
+		for _, p := range points {
+			if least, most := plausible(q.unit); p.Value < least || p.Value > most {
+				t.Errorf("%s: %s shows %g, which cannot be in %s", q.panel, q.expr, p.Value, q.unit)
+				break
 			}
 		}
 	}
