@@ -19,8 +19,8 @@
 // that each panel has a unit, a description and the variables.
 // TestDashboardsAndAlertsShowWhatRealProcessesDo has a real Prometheus scrape
 // real processes during a replay with faults: every query returns data that its
-// unit allows, and every label has bounded values. make observe prints what it
-// has seen, and renders it.
+// unit allows, every label has bounded values, and twelve alerts fire on real
+// faults and end after them. make observe prints what it has seen, and renders it.
 //
 // The descriptions are our own types and not those of Grafana's Foundation SDK:
 // the page and the proof read the same description, four kinds of panels need few
