@@ -156,13 +156,13 @@ func (v *fleetView) tiles(s *sample, hour []*sample) []tile {
 		}
 		return ""
 	}
-	note := fmt.Sprintf("%s tenants", count(s.status.Tenants))
+	note := number(int64(s.status.Tenants), "tenant")
 	return []tile{
 		{"Requests in", rate(s.in), "a second", "/runs", ""},
 		{"Results out", rate(s.out), "a second", "/runs", ""},
 		{"Open runs", count(s.status.Open), note, "/runs", ""},
 		{"In hand", count(v.InHand), fmt.Sprintf("of %s turns", count(v.Turns)), "/runs", ""},
-		{"Builds", count(builds), fmt.Sprintf("in an hour; %s runs needed none", count(saved)), "/runs", ""},
+		{"Builds", count(builds), fmt.Sprintf("in an hour; %s needed none", number(int64(saved), "run")), "/runs", ""},
 		{"Did not succeed", count(failed), fmt.Sprintf("of %s ended", count(s.status.Ended)), "/runs?status=failed", class(failed, "warn")},
 		{"Dead letters", count(dead), "to look at", "/letters", class(int64(dead), "bad")},
 	}

@@ -110,6 +110,14 @@ func count[N int | int64](n N) string {
 	return digits
 }
 
+// number is how many there are of a noun.
+func number(n int64, noun string) string {
+	if n != 1 {
+		noun += "s"
+	}
+	return count(n) + " " + noun
+}
+
 // countAny is count for templates.
 func countAny(v any) string {
 	switch n := v.(type) {

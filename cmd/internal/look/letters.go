@@ -55,8 +55,8 @@ func (l *Letters) Each(ctx context.Context, f func(Letter) (bool, error)) error 
 		if err != nil {
 			return fmt.Errorf("look at %s: %w", l.queue.Name(), err)
 		}
+		seen = append(seen, ds...)
 		for _, d := range ds {
-			seen = append(seen, d)
 			if more, err := f(letterOf(d)); err != nil || !more {
 				return err
 			}
