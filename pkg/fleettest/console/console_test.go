@@ -5,9 +5,19 @@ import "testing"
 // TestInABrowser runs the tests on one stack, in one browser.
 func TestInABrowser(t *testing.T) {
 	s := openSite(t)
-	for name, test := range map[string]func(*testing.T, *site){
-		"AScriptIsTriedAndItsSecondRunIsWarm": tried,
+	for _, c := range []struct {
+		name string
+		test func(*testing.T, *site)
+	}{
+		{"AScriptIsTriedAndItsSecondRunIsWarm", tried},
+		{"AFailingScriptsLineIsMarkedAndWhatItPrintsIsText", failed},
+		{"AnInputsFaultIsMarkedWhereItIs", faultyInput},
+		{"ARunIsStartedWithTheKeyboardAlone", typed},
+		{"ATenantIsPausedItsRunSaysWhyItWaitsAndIsCancelled", paused},
+		{"ADeadLetterIsSentAgain", redriven},
+		{"WithoutTheFlagsEachChangeIsRefused", refused},
+		{"EveryPageIsAccessibleInBothThemesAndFitsAPhone", inspected},
 	} {
-		t.Run(name, func(t *testing.T) { test(t, s) })
+		t.Run(c.name, func(t *testing.T) { c.test(t, s) })
 	}
 }

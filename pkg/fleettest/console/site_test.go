@@ -19,6 +19,7 @@ import (
 
 	"github.com/scriptfleet/scriptfleet/pkg/fleettest"
 	"github.com/scriptfleet/scriptfleet/pkg/fleettest/files"
+	"github.com/scriptfleet/scriptfleet/pkg/fleettest/process"
 	"github.com/scriptfleet/scriptfleet/pkg/fleettest/program"
 	"github.com/scriptfleet/scriptfleet/pkg/fleettest/pypitest"
 	"github.com/scriptfleet/scriptfleet/pkg/fleettest/wait"
@@ -29,6 +30,7 @@ const within = time.Minute
 
 // site is an embedded stack with its console, and a browser.
 type site struct {
+	local   *process.Process
 	stack   fleettest.Settings
 	url     string // with the key
 	tenants string // the file of the tenants' settings
@@ -42,7 +44,7 @@ func openSite(t *testing.T) *site {
 	index := pypitest.Serve[pypitest.File](t, pypitest.Wheel{
 		Name: "acme-greeting", Version: "1.0", Files: map[string]string{"acme_greeting.py": "SAYS = 'hello from a package'\n"},
 	})
-	_, s.stack = fleettest.StartLocal(t, binaries, program.Environment("XDG_CACHE_HOME="+cache),
+	s.local, s.stack = fleettest.StartLocal(t, binaries, program.Environment("XDG_CACHE_HOME="+cache),
 		"--console-addr", "127.0.0.1:0", "--tenants", s.tenants, "--index", index, "--poll-wait", "1s")
 	s.url = s.stack["SCRIPTFLEET_CONSOLE"]
 	options := append(chromedp.DefaultExecAllocatorOptions[:], chromedp.ExecPath(program.OnPath(t, "chromium")), chromedp.NoSandbox, chromedp.WindowSize(1360, 900),
@@ -64,8 +66,9 @@ type tab struct {
 	ctx  context.Context
 	base string
 
-	mu     sync.Mutex
-	faults []string
+	mu       sync.Mutex
+	faults   []string
+	expected string // a message of the browser with this is no fault; empty for none
 }
 
 // open opens a page, which is closed with the test. The test then fails if
@@ -101,7 +104,7 @@ func (p *tab) watch(event any) {
 			fault = fmt.Sprintf("the console says: %v", e.Args)
 		}
 	case *log.EventEntryAdded:
-		if e.Entry.Level == log.EntryLevelError || e.Entry.Level == log.EntryLevelWarning {
+		if !p.expects(e.Entry.Text) && (e.Entry.Level == log.EntryLevelError || e.Entry.Level == log.EntryLevelWarning) {
 			fault = "the browser says: " + e.Entry.Text + " " + e.Entry.URL
 		}
 	case *network.EventRequestWillBeSent:
@@ -114,6 +117,19 @@ func (p *tab) watch(event any) {
 		defer p.mu.Unlock()
 		p.faults = append(p.faults, fault)
 	}
+}
+
+// expect has messages of the browser that contain the text be no fault.
+func (p *tab) expect(text string) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.expected = text
+}
+
+func (p *tab) expects(message string) bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.expected != "" && strings.Contains(message, p.expected)
 }
 
 // do does what is named.
@@ -158,13 +174,13 @@ func (p *tab) shows(element, text string) {
 }
 
 // value evaluates an expression of the page.
-func value[T any](p *tab, expression string) (v T) {
+func value[T any](p *tab, expression string, options ...chromedp.EvaluateOption) (v T) {
 	p.t.Helper()
 	ctx, cancel := context.WithTimeout(p.ctx, within)
 	defer cancel()
-	v, err := chromedp.Run(ctx, chromedp.Evaluate[T](expression))
+	v, err := chromedp.Run(ctx, chromedp.Evaluate[T](expression, options...))
 	if err != nil {
-		p.t.Fatalf("evaluate %s: %v", expression, err)
+		p.t.Fatalf("evaluate %s: %v\n%s", expression, err, p.text("main"))
 	}
 	return v
 }
