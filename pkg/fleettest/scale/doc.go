@@ -23,6 +23,8 @@
 //     runs within a minute. One in ten changes the requirements to some that
 //     nobody has.
 //   - Seven of ten scripts have requirements; one of ten uses an AWS credential.
+//   - Env runners are on: a new script of an env that its tenant has used before
+//     runs in one.
 //
 // All processes start at once with empty memories, and all functions without
 // environments: what is counted and timed begins after a warm-up, which the plots

@@ -42,6 +42,7 @@ var defaultLimits = accountLimits{
 // size is how large a fleet is.
 type size struct {
 	dispatchers, workers, concurrency, partitions int
+	runners                                       bool // new scripts run in env runners
 }
 
 // fleet is dispatchers and workers with everything else in memory.
@@ -112,7 +113,7 @@ func openFleet(t *testing.T, s size, l load, limits accountLimits, begun func(st
 		b := builds.New(builds.Config{Prefix: prefix, Worker: name}, builds.Deps{
 			Leases: leases, Records: kept, Limiter: limiter, Maker: f.lambda, Layers: installer{}, Packager: installer{}, Log: zap.NewNop(), Registerer: reg,
 		})
-		w := worker.New(worker.Config{Name: name, Concurrency: s.concurrency}, worker.Deps{
+		w := worker.New(worker.Config{Name: name, Concurrency: s.concurrency, EnvRunner: s.runners}, worker.Deps{
 			Partitions: parts, Side: side, Results: results, DeadLetter: dead, Ledger: ledger, Builds: b,
 			Functions: signed{f.lambda, sessions}, Credentials: credentials{assumer}, Tenants: f, Slots: slots, Policy: policy,
 			Log: zap.NewNop(), Registerer: reg,
@@ -174,14 +175,21 @@ func (p *prepared) get(key string) string {
 	return p.arns[key]
 }
 
-// prepare makes what a script from before the play needs, once.
+// prepare makes what a script from before the play needs, once: its function, the
+// runner of its env, and its layer.
 func (f *fleet) prepare(s run.Script) {
-	name := run.FunctionName(prefix, s.Tenant, s.Hash)
-	f.lambda.prepare(name, s.EnvHash != "")
+	made := []run.Script{s}
+	if runner, ok := policy.Runner(s); ok && f.runners {
+		made = append(made, runner)
+	}
 	f.prepared.mu.Lock()
 	defer f.prepared.mu.Unlock()
-	if f.prepared.arns["script/"+string(s.Hash)] == "" {
-		f.prepared.arns["script/"+string(s.Hash)] = name
+	for _, s := range made {
+		key, name := "script/"+string(s.Hash), run.FunctionName(prefix, s.Tenant, s.Hash)
+		if f.prepared.arns[key] == "" {
+			f.lambda.prepare(name, s.EnvHash != "")
+			f.prepared.arns[key] = name
+		}
 	}
 	if key := "env/" + string(s.EnvHash); s.EnvHash != "" && f.prepared.arns[key] == "" {
 		layer := run.LayerName(prefix, s.EnvHash)

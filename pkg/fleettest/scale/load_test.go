@@ -64,8 +64,9 @@ type script struct {
 	env      string // its requirements
 	median   float64
 	role     bool
-	prepared bool // its function exists since before the play
-	known    bool // and the model has been told of it
+	prepared bool    // its function exists since before the play
+	known    bool    // and the model has been told of it
+	before   *script // the version that was edited
 }
 
 func (s *script) source() string {
@@ -136,7 +137,7 @@ func (s *stories) edit(now time.Duration) {
 	n := s.random.IntN(len(a.scripts))
 	next := *a.scripts[n]
 	next.version++
-	next.prepared = false
+	next.prepared, next.before = false, a.scripts[n]
 	if s.random.Float64() < newEnvs {
 		s.envs++
 		next.env = "package-of-an-edit==" + strconv.Itoa(s.envs) + ".0"

@@ -129,19 +129,36 @@ func (p *play) send(ctx context.Context) {
 }
 
 func (p *play) message(s *script) queue.Message {
-	body, err := json.Marshal(p.stories.request(s, time.Now()))
+	now := time.Now()
+	if s.before != nil { // its author ran the version before
+		p.existed(s.before, now)
+		s.before = nil
+	}
+	p.existed(s, now)
+	return queue.Message{Body: encoded(p.stories.request(s, now)), Group: s.of.name}
+}
+
+// existed tells the model, once, of a script from before the play.
+func (p *play) existed(s *script, now time.Time) {
+	if !s.prepared || s.known {
+		return
+	}
+	s.known = true
+	r := run.Request{SpecVersion: run.SpecVersion, Type: run.TypeRequested, Source: "/scale", ID: "before", Tenant: s.of.name,
+		Data: run.RequestData{Script: s.source(), Requirements: s.env, TimeoutSeconds: timeout}}
+	decoded, refused := policy.Decode(encoded(r), now)
+	if refused != nil {
+		panic(refused)
+	}
+	p.prepare(decoded.Script)
+}
+
+func encoded(r run.Request) []byte {
+	body, err := json.Marshal(r)
 	if err != nil {
 		panic(err)
 	}
-	if s.prepared && !s.known {
-		s.known = true
-		decoded, refused := policy.Decode(body, time.Now())
-		if refused != nil {
-			panic(refused)
-		}
-		p.prepare(decoded.Script)
-	}
-	return queue.Message{Body: body, Group: s.of.name}
+	return body
 }
 
 // finished is what the play reads of a result.

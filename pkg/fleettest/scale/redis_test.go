@@ -95,10 +95,20 @@ type records struct {
 }
 
 func (r records) Get(ctx context.Context, hash string) (builds.Record, bool, error) {
-	r.redis.trip(ctx)
-	rec, ok, err := r.Records.Get(ctx, hash)
-	if arn := r.prepared.get(hash); err == nil && !ok && arn != "" {
-		return builds.Record{ARN: arn, Fence: 1}, true, nil
+	all, err := r.GetAll(ctx, []string{hash})
+	if err != nil || all[0] == nil {
+		return builds.Record{}, false, err
 	}
-	return rec, ok, err
+	return *all[0], true, nil
+}
+
+func (r records) GetAll(ctx context.Context, hashes []string) ([]*builds.Record, error) {
+	r.redis.trip(ctx)
+	all, err := r.Records.GetAll(ctx, hashes)
+	for i := range all {
+		if arn := r.prepared.get(hashes[i]); all[i] == nil && arn != "" {
+			all[i] = &builds.Record{ARN: arn, Fence: 1}
+		}
+	}
+	return all, err
 }

@@ -20,6 +20,7 @@ var (
 	perWeek = flag.Float64("runs-a-week", 1e9, "`runs` a week")
 	edits   = flag.Float64("edits", 1, "`edits` of a tenant in a day of eight hours")
 	cells   = flag.Int("cells", 1, "play one of so many `cells`: accounts or regions, each with a fleet and an equal part of the tenants")
+	runners = flag.Bool("env-runners", true, "run new scripts of known envs in env runners")
 	running = flag.Int("concurrency", 5000, "`limit` of concurrent executions, which AWS raises; 1,000 in a new account")
 	pageTo  = flag.String("page", "", "`file` of the HTML page")
 )
@@ -43,7 +44,7 @@ func TestScale(t *testing.T) {
 	}
 	const tenants = 100_000
 	l := load{seed: 1, tenants: tenants / *cells, rate: *perWeek / (7 * 24 * 3600) / float64(*cells), edits: *edits * tenants / (8 * 3600) / float64(*cells)}
-	s := size{dispatchers: max(1, 4 / *cells), workers: max(2, 20 / *cells), concurrency: 200, partitions: max(8, 32 / *cells)}
+	s := size{dispatchers: max(1, 4 / *cells), workers: max(2, 20 / *cells), concurrency: 200, partitions: max(8, 32 / *cells), runners: *runners}
 	limits := defaultLimits
 	limits.Concurrency = *running
 	limits = limits.divided(*times)
@@ -78,7 +79,7 @@ func TestALoadIsPlayedAndReported(t *testing.T) {
 	l := load{seed: 1, tenants: 200, rate: 20, edits: 0.5}
 	var p *play
 	synctest.Test(t, func(t *testing.T) {
-		p = playLoad(t, size{dispatchers: 1, workers: 2, concurrency: 20, partitions: 4}, l, defaultLimits, 10*time.Second, 30*time.Second)
+		p = playLoad(t, size{dispatchers: 1, workers: 2, concurrency: 20, partitions: 4, runners: true}, l, defaultLimits, 10*time.Second, 30*time.Second)
 	})
 	if lost := len(p.seen) - p.results; lost != 0 || p.doubled != 0 {
 		t.Errorf("of %d runs %d are lost and %d doubled", len(p.seen), lost, p.doubled)
