@@ -129,6 +129,10 @@ func TestOnlyWhoHasTheKeyIsServedAndNoOtherSitesPageChangesAnything(t *testing.T
 	}
 	noKey := func(r *http.Request) { r.Header.Del("Cookie") }
 	host := func(name string) func(*http.Request) { return func(r *http.Request) { r.Host = name } }
+	wrongKey := func(r *http.Request) {
+		cookie := r.Cookies()[0]
+		r.Header.Set("Cookie", cookie.Name+"="+strings.Repeat("A", len(cookie.Value)))
+	}
 	pause := url.Values{"tenant": {"acme"}}
 	for name, c := range map[string]struct {
 		method, path string
@@ -143,6 +147,9 @@ func TestOnlyWhoHasTheKeyIsServedAndNoOtherSitesPageChangesAnything(t *testing.T
 		"another host":                 {"GET", "/try", []func(*http.Request){host("evil.example")}, 421},
 		"another host that leads here": {"GET", "/try", []func(*http.Request){host("127.0.0.1.evil.example:80")}, 421},
 		"localhost":                    {"GET", "/try", []func(*http.Request){host("localhost:1")}, 200},
+		"a form without the key":       {"POST", "/tenants/pause", []func(*http.Request){noKey}, 403},
+		"a form with a wrong key":      {"POST", "/tenants/pause", []func(*http.Request){wrongKey}, 403},
+		"a form to another host":       {"POST", "/tenants/pause", []func(*http.Request){host("evil.example")}, 421},
 		"a form of another site":       {"POST", "/tenants/pause", []func(*http.Request){header("Sec-Fetch-Site", "cross-site")}, 403},
 		"a form of another port":       {"POST", "/tenants/pause", []func(*http.Request){header("Sec-Fetch-Site", "same-site")}, 403},
 		"an old browser's form":        {"POST", "/tenants/pause", []func(*http.Request){header("Origin", "https://evil.example")}, 403},

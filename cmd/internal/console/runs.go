@@ -1,6 +1,8 @@
 package console
 
 import (
+	"context"
+	"fmt"
 	"net/http"
 	"net/url"
 	"slices"
@@ -15,6 +17,7 @@ const (
 	onePage = 50   // rows
 	latest  = 1000 // runs of all tenants that a filter looks at
 	oldest  = 20   // open runs that the page shows
+	among   = 500  // open runs, the oldest, that a filter looks at
 )
 
 // runsView is the page of recent runs.
@@ -27,7 +30,7 @@ type runsView struct {
 	Newer, Older                          string
 	Searched                              string // what was looked at
 	Open                                  []ledger.Record
-	OpenOf                                int64
+	OpenSaid                              string // how many are open; empty where none is to be shown
 }
 
 func (c *Console) runsPage(w http.ResponseWriter, r *http.Request) {
@@ -55,13 +58,8 @@ func (c *Console) runsPage(w http.ResponseWriter, r *http.Request) {
 		kept, err = l.Latest(ctx, false, latest)
 		v.Searched = "the last " + count(latest) + " runs of all tenants"
 	}
-	if err == nil && v.noFilter() {
-		v.Open, err = l.Open(ctx, oldest)
-		if err == nil {
-			var books ledger.Books
-			books, err = l.Books(ctx)
-			v.OpenOf = books.Open
-		}
+	if err == nil && v.Status+v.Script+v.Owner == "" {
+		err = v.addOpen(ctx, l)
 	}
 	if err != nil {
 		c.away(w, r, err)
@@ -71,8 +69,48 @@ func (c *Console) runsPage(w http.ResponseWriter, r *http.Request) {
 	c.show(w, r, "runs", "Runs", v)
 }
 
-func (v runsView) noFilter() bool {
-	return v.Tenant+v.Status+v.Action+v.Script+v.Owner == ""
+// addOpen adds the open runs, of the tenant and the action that are filtered for.
+func (v *runsView) addOpen(ctx context.Context, l ledger.Ledger) error {
+	limit := oldest
+	if v.Tenant+v.Action != "" {
+		limit = among
+	}
+	open, err := l.Open(ctx, limit)
+	if err != nil {
+		return err
+	}
+	found := slices.DeleteFunc(open, func(r ledger.Record) bool {
+		return v.Tenant != "" && r.Entry.Tenant != v.Tenant || v.Action != "" && r.Entry.Action != v.Action
+	})
+	v.Open = found[:min(len(found), oldest)]
+	var all int64
+	switch {
+	case v.Action != "":
+		if len(found) > 0 {
+			v.OpenSaid = fmt.Sprintf("%s among the oldest %s of all tenants", count(len(found)), count(among))
+		}
+		return nil
+	case v.Tenant != "":
+		backlogs, err := l.Backlogs(ctx, []string{v.Tenant})
+		if err != nil {
+			return err
+		}
+		all = int64(backlogs[0])
+	default:
+		books, err := l.Books(ctx)
+		if err != nil {
+			return err
+		}
+		all = books.Open
+	}
+	switch {
+	case all == 0 && len(found) == 0:
+	case v.Tenant != "" && all > int64(len(found)):
+		v.OpenSaid = fmt.Sprintf("%s in all, of which %s among the oldest %s of all tenants", count(all), count(len(found)), count(among))
+	default:
+		v.OpenSaid = count(max(all, int64(len(found)))) + " in all, the oldest first"
+	}
+	return nil
 }
 
 func (v runsView) wants(s ledger.Summary) bool {

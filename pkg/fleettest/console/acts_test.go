@@ -56,7 +56,7 @@ func paused(t *testing.T, s *site) {
 	p.try("acme", answers)
 	p.shows("#result .why", why)
 	waiting := value[string](p, `document.querySelector("#facts dd a").href`)
-	p.do("open the open runs", chromedp.Navigate(p.base+"/runs"))
+	p.do("open the tenant's runs", chromedp.Navigate(p.base+"/runs?tenant=acme"))
 	p.shows("main", "1 in all, the oldest first")
 	p.inspect("runs-open")
 	p.do("open the run's page", chromedp.Navigate(waiting))
