@@ -123,7 +123,7 @@ type Worker struct {
 	Concurrency   int           `default:"32" min:"1" max:"10000" help:"Runs that execute at a time."`
 	Reserve       *int          `min:"0" max:"10000" help:"Runs that execute beyond the concurrency, for tenants with few runs at work in this worker; a quarter of the concurrency by default."`
 	MaxBuilds     int           `default:"4" min:"1" max:"1000" help:"Builds that this worker makes at a time."`
-	EnvRunner     string        `default:"off" enum:"on,off" help:"on or off: whether a new script whose requirements are known runs at once, in its tenant's env runner; off has it wait for its own function."`
+	EnvRunner     string        `default:"on" enum:"on,off" help:"on or off: a new script whose requirements its tenant has used before runs at once, in the tenant's env runner; off has it wait for its own function."`
 	BuildAfter    int           `default:"2" min:"1" max:"1000000" help:"Runs of a new script in the env runner, of one worker, after which its own function is built."`
 	MaxParked     int           `default:"1000" min:"1" max:"100000" help:"Deliveries that wait for builds in this worker."`
 	MaxParkedMB   int           `name:"max-parked-mb" default:"256" min:"1" max:"100000" help:"MiB of deliveries that wait for builds in this worker."`
