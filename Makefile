@@ -9,7 +9,7 @@ export PATH := $(CURDIR)/.tools/bin:$(PATH)
 
 # Timeout of one package's tests, for a busy machine; go test then prints where
 # they hang. All tests together should take ten minutes on two cores.
-TEST_TIMEOUT ?= 420s
+TEST_TIMEOUT ?= 600s
 FUZZ_TIME ?= 20s
 SEEDS ?= 10000
 ROUNDS ?= 3

@@ -325,6 +325,7 @@ scriptfleet_dispatcher_handled_total{outcome="cancelled"} 1
 scriptfleet_dispatcher_handled_total{outcome="duplicate"} 0
 scriptfleet_dispatcher_handled_total{outcome="failed"} 0
 scriptfleet_dispatcher_handled_total{outcome="forwarded"} 1
+scriptfleet_dispatcher_handled_total{outcome="moved"} 0
 scriptfleet_dispatcher_handled_total{outcome="put_back"} 0
 scriptfleet_dispatcher_handled_total{outcome="rejected"} 1
 # HELP scriptfleet_dispatcher_received_total Deliveries received from the requests queue.

@@ -104,9 +104,9 @@ func TestLeaderThatWakesAfterItsLeaseBreaksNothing(t *testing.T) {
 		t.Run(p.String(), func(t *testing.T) {
 			inFleet(t, 2, func(t *testing.T, fl *fleet) {
 				sleeper, other := fl.workers[0], fl.workers[1]
-				var resume func()
+				resume := make(chan func(), 1)
 				fl.ledBefore(p, numbers)
-				fl.at(p, sleeper, func() { resume = sleeper.pause() })
+				fl.at(p, sleeper, func() { resume <- sleeper.pause() })
 				var wg sync.WaitGroup
 				var slept, got answers
 				slept.ensure(&wg, sleeper, numbers)
@@ -115,10 +115,12 @@ func TestLeaderThatWakesAfterItsLeaseBreaksNothing(t *testing.T) {
 				synctest.Wait()
 				got.ensure(&wg, other, numbers)
 				time.Sleep(2*ttl + layerTime + startTime)
-				if resume == nil {
+				select {
+				case resume := <-resume:
+					resume()
+				default:
 					t.Fatal("the point was not reached")
 				}
-				resume()
 				wg.Wait()
 				if len(got.errs)+len(slept.errs) > 0 {
 					t.Fatal(got.errs, slept.errs)

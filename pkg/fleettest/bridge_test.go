@@ -13,7 +13,7 @@ import (
 // nowhere else; its second run has its function built.
 func TestNewScriptOfAKnownEnvIsBridged(t *testing.T) {
 	t.Parallel()
-	f := startFleet(t, "--tenants", files.Write(t, "tenants.json", `{"tenants":{"waits":{"env_runner":false}}}`))
+	f := startFleet(t, "--env-runner", "on", "--tenants", files.Write(t, "tenants.json", `{"tenants":{"waits":{"env_runner":false}}}`))
 	n := 0
 	ask := func(tenant, text string) run.Result {
 		t.Helper()

@@ -15,7 +15,7 @@ import (
 
 func TestBoto3AndTheExtendedClientGetAlong(t *testing.T) {
 	t.Parallel()
-	f := launchFleet(t, noRunner)
+	f := launchFleet(t)
 	out := output(t, f.env(), tool(t, "python"), filepath.Join("testdata", "story.py"))
 	type result struct {
 		Status, Attribute string
@@ -50,7 +50,7 @@ func TestBoto3AndTheExtendedClientGetAlong(t *testing.T) {
 
 func TestTheAWSCLIGetsAlong(t *testing.T) {
 	t.Parallel()
-	f := launchFleet(t, noRunner)
+	f := launchFleet(t)
 	aws := func(args ...string) string {
 		t.Helper()
 		return output(t, f.env("AWS_PAGER="), tool(t, "aws"), args...)

@@ -113,7 +113,7 @@ func TestABuildWhoseWorkerIsKilledIsMadeByAnother(t *testing.T) {
 func (f *fleet) proxied() (*process.Process, *proxy) {
 	f.t.Helper()
 	p := startProxy(f.t, f.set["AWS_ENDPOINT_URL"])
-	return f.workerWith([]string{"AWS_ENDPOINT_URL_LAMBDA=" + p.url}, noRunner), p
+	return f.workerWith([]string{"AWS_ENDPOINT_URL_LAMBDA=" + p.url}), p
 }
 
 // checkSame checks that this many requests have a result, and that repeated

@@ -32,10 +32,6 @@ func startStack(t *testing.T) *fleet {
 	return launch(t, shipped, "--no-fleet").withMailbox()
 }
 
-// noRunner is for tests that count functions or builds, or call each function by
-// itself: every script has a function of its own then, and nothing else has.
-const noRunner = "--env-runner=off"
-
 // startFleet starts the embedded stack with a dispatcher and a worker inside.
 func startFleet(t *testing.T, args ...string) *fleet {
 	t.Helper()

@@ -46,9 +46,10 @@ func buildAll() error {
 	return program.Build(shipped, false, program.All...)
 }
 
-// ofTheTests are the variables of every process.
+// ofTheTests are the variables of every process. Env runners are off but in the
+// tests of them: many tests count functions and builds, or tell them apart.
 func ofTheTests(more ...string) []string {
-	return append(more, "XDG_CACHE_HOME="+cache, "GORACE=halt_on_error=0")
+	return append(more, "XDG_CACHE_HOME="+cache, "GORACE=halt_on_error=0", "SCRIPTFLEET_ENV_RUNNER=off")
 }
 
 // tool is the path of a program that `make setup` installed.

@@ -35,7 +35,7 @@ func TestTheFleetRunsOnAnAWSThatOthersWrote(t *testing.T) {
 	t.Parallel()
 	f := startMinistack(t)
 	f.dispatcher("--create-queues")
-	f.worker("--create-queues", noRunner)
+	f.worker("--create-queues")
 	f.withMailbox()
 
 	const hello = "def main(input):\n    print('hi', input['n'])\n    return {'n': input['n'], 'text': '𝄞 <&>'}\n"

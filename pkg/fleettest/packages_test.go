@@ -57,7 +57,7 @@ func withPackages(t *testing.T, args ...string) *fleet {
 	public := pypitest.Serve[pypitest.File](t, greeting("9.9", "public"), pypitest.Wheel{Name: "elsewhere", Version: "1"},
 		pypitest.Backend("only-source", "1", "", "text = 'X = 1'"))
 	local, set := StartLocal(t, checked, program.Environment(ofTheTests("AWS_ENDPOINT_URL_SECRETS_MANAGER="+mototest.URL)...),
-		append([]string{"--partitions", "2", "--poll-wait", "1s", "--tenants", settings, "--index", public, "--source-builds", noRunner}, args...)...)
+		append([]string{"--partitions", "2", "--poll-wait", "1s", "--tenants", settings, "--index", public, "--source-builds"}, args...)...)
 	set["SCRIPTFLEET_TENANTS"] = settings
 	return &fleet{t: t, local: local, set: set}
 }

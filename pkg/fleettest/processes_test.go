@@ -18,7 +18,7 @@ const (
 func TestSeparateProcessesShareTheWorkAndBuildEachScriptOnce(t *testing.T) {
 	t.Parallel()
 	f := startStack(t)
-	processes := []*process.Process{f.dispatcher(), f.worker(noRunner), f.worker(noRunner), f.local}
+	processes := []*process.Process{f.dispatcher(), f.worker(), f.worker(), f.local}
 	for i := range runs {
 		// Script and tenant go together: the same text of another tenant is
 		// another script.

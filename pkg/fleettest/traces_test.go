@@ -105,7 +105,7 @@ func TestEachRunIsOneTraceOverThreeProcesses(t *testing.T) {
 	got := collectSpans(t)
 	env := []string{"OTEL_EXPORTER_OTLP_ENDPOINT=" + got.URL, "OTEL_BSP_SCHEDULE_DELAY=20", "OTEL_RESOURCE_ATTRIBUTES=team=a"}
 	d := f.process("dispatcher", env, "--log-level", "debug")
-	w := f.workerWith(env, "--log-level", "debug", noRunner)
+	w := f.workerWith(env, "--log-level", "debug")
 
 	const source = "def main(input):\n    print('text-of-the-log')\n    return 'text-of-the-' + input['password']\n"
 	ended := command(t, f.env(env...), "", "run", files.Write(t, "script.py", source), "--input", `{"password": "secret-in-the-input"}`)

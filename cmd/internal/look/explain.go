@@ -62,7 +62,7 @@ func explainRecord(ctx context.Context, fleet *wire.Fleet, record ledger.Record)
 			return e, err
 		}
 	}
-	if record.State == ledger.Published || record.State == ledger.Unknown {
+	if record.State == ledger.Published {
 		return e, nil
 	}
 	differ, err := Differences(ctx, fleet)

@@ -141,7 +141,9 @@ func (f *fleet) said(words string) bool {
 
 // env is a process's environment, with the given addresses of the servers.
 func (f *fleet) env(awsURL, redisURL string) []string {
-	return append(append(ownEnv(f.t, f.mark), f.settings...), "AWS_ENDPOINT_URL="+awsURL, "REDIS_URL="+redisURL)
+	// Each script has a function of its own, and nothing else has: see oneBuild.
+	// What becomes of env runners under faults is for package simulation.
+	return append(append(ownEnv(f.t, f.mark), f.settings...), "AWS_ENDPOINT_URL="+awsURL, "REDIS_URL="+redisURL, "SCRIPTFLEET_ENV_RUNNER=off")
 }
 
 // stop asks all live processes to stop, all at once.
