@@ -42,12 +42,13 @@ func TestPackLeavesTheAuthorsBytesAsTheyAre(t *testing.T) {
 	if files["script.py"] != s.Source {
 		t.Errorf("script.py is %q, not the author's bytes", files["script.py"])
 	}
-	for _, f := range handlerFiles() {
+	handler := modules(handlerFiles(), s)
+	for _, f := range handler {
 		if files[f.name] != string(f.body) {
 			t.Errorf("%s is not the handler's", f.name)
 		}
 	}
-	if len(files) != 2+len(handlerFiles()) {
+	if len(files) != 2+len(handler) {
 		t.Errorf("the zip holds %d files", len(files))
 	}
 }
