@@ -55,6 +55,9 @@ func TestSeparateProcessesShareTheWorkAndBuildEachScriptOnce(t *testing.T) {
 		t.Errorf("there are %d functions, not %d: %q", len(functions), scripts, functions)
 	}
 	checkBooks(t, f)
+	if err := f.Mailbox.Close(); err != nil { // before the stack stops
+		t.Error(err)
+	}
 	checkStops(t, processes)
 }
 
