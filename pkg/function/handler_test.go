@@ -151,11 +151,11 @@ func TestWhereScriptsStoodWhenTheirTimeWasUp(t *testing.T) {
 func (c aCase) check(t *testing.T, h *harness, runtime run.Runtime) {
 	timeout := 20000
 	if c.status == run.TimedOut {
-		timeout = 1500
+		timeout = 2500
 	}
 	s := run.Script{Source: c.script, Runtime: runtime}
 	if h.runner && c.status == run.TimedOut {
-		s.TimeoutSeconds = 2
+		s.TimeoutSeconds = 3
 	}
 	o, r := h.invoke(t, s, timeout, Call{Input: json.RawMessage(c.input)})
 	c.judge(t, o, r)
