@@ -10,9 +10,12 @@ import (
 )
 
 func TestContract(t *testing.T) {
-	ratelimittest.Run(t, func(t *testing.T, test func(*testing.T, ratelimittest.New)) {
-		synctest.Test(t, func(t *testing.T) {
-			test(t, func(_ *testing.T, r ratelimit.Rate) ratelimit.Limiter { return memratelimit.New(r) })
-		})
+	ratelimittest.Run(t, inBubble)
+	ratelimittest.RunOrder(t, inBubble)
+}
+
+func inBubble(t *testing.T, test func(*testing.T, ratelimittest.New)) {
+	synctest.Test(t, func(t *testing.T) {
+		test(t, func(_ *testing.T, r ratelimit.Rate) ratelimit.Limiter { return memratelimit.New(r) })
 	})
 }
