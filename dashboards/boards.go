@@ -6,12 +6,12 @@ import (
 
 // Boards are the dashboards, by the names of their files. The tests write the
 // files (go test ./dashboards -update) and prove each query.
-func Boards(prices Prices) map[string]board.Dashboard {
+func Boards() map[string]board.Dashboard {
 	return map[string]board.Dashboard{
 		"fleet.json":   fleetBoard(),
 		"tenants.json": tenantsBoard(),
 		"builds.json":  buildsBoard(),
-		"lambda.json":  lambdaBoard(prices),
+		"lambda.json":  lambdaBoard(),
 	}
 }
 

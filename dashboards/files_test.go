@@ -16,6 +16,7 @@ import (
 	"gopkg.in/yaml.v3"
 
 	"github.com/scriptfleet/scriptfleet/dashboards/board"
+	"github.com/scriptfleet/scriptfleet/dashboards/prices"
 	"github.com/scriptfleet/scriptfleet/pkg/fleettest/files"
 	"github.com/scriptfleet/scriptfleet/pkg/fleettest/program"
 )
@@ -52,19 +53,8 @@ func TestEveryAlertIsTestedAndHasASectionInTheRunbook(t *testing.T) {
 
 var update = flag.Bool("update", false, "write the dashboards from their descriptions")
 
-// described are the dashboards as their descriptions have them, with the list
-// prices.
-func described(t *testing.T) map[string]board.Dashboard {
-	t.Helper()
-	var prices Prices
-	if err := json.Unmarshal([]byte(files.Read(t, "../pkg/telemetry/prices.json")), &prices); err != nil {
-		t.Fatal(err)
-	}
-	return Boards(prices)
-}
-
 func TestDashboardsAreThoseOfTheDescriptions(t *testing.T) {
-	for name, d := range described(t) {
+	for name, d := range Boards() {
 		want, err := d.Grafana()
 		if err != nil {
 			t.Fatal(err)
@@ -229,7 +219,7 @@ type rule struct {
 func load(t *testing.T) map[string]dashboard {
 	t.Helper()
 	all := map[string]dashboard{}
-	for name := range described(t) {
+	for name := range Boards() {
 		var d dashboard
 		if err := json.Unmarshal([]byte(files.Read(t, name)), &d); err != nil {
 			t.Fatalf("%s: %v", name, err)
@@ -269,15 +259,7 @@ var variable = regexp.MustCompile(`\$\w+`)
 
 var variables = sync.OnceValue(func() map[string]string {
 	values := map[string]string{"$__rate_interval": ratesOver, "$__range": rangeOf, "$job": "scriptfleet.*", "$instance": ".+", "$tenant": "flood"}
-	var prices Prices
-	file, err := os.ReadFile("../pkg/telemetry/prices.json")
-	if err == nil {
-		err = json.Unmarshal(file, &prices)
-	}
-	if err != nil {
-		panic(err)
-	}
-	for _, v := range prices.variables() {
+	for _, v := range priceVariables(prices.List()) {
 		values["$"+v.Name] = v.Value
 	}
 	return values

@@ -1,30 +1,12 @@
 package dashboards
 
-import "github.com/scriptfleet/scriptfleet/dashboards/board"
+import (
+	"github.com/scriptfleet/scriptfleet/dashboards/board"
+	"github.com/scriptfleet/scriptfleet/dashboards/prices"
+)
 
-// Prices are the list prices that the dashboard begins with; each can be edited
-// on it. The file is pkg/telemetry/prices.json.
-type Prices struct {
-	Region            string
-	Date              string
-	SQSMillion        float64     `json:"sqs_million_requests"`
-	SQSFairMillion    float64     `json:"sqs_fair_million_requests"`
-	LambdaMillion     float64     `json:"lambda_million_requests"`
-	LambdaGBSecond    float64     `json:"lambda_gb_second"`
-	LambdaGBSecondArm float64     `json:"lambda_gb_second_arm64"`
-	FargateVCPUHour   float64     `json:"fargate_vcpu_hour"`
-	FargateGBHour     float64     `json:"fargate_gb_hour"`
-	RedisNodes        []RedisNode `json:"redis_nodes"`
-}
-
-// RedisNode is the price of a node of Redis.
-type RedisNode struct {
-	Type string
-	Hour float64
-}
-
-// variables are the prices as values that can be edited.
-func (p Prices) variables() []board.Variable {
+// priceVariables are list prices as values that can be edited.
+func priceVariables(p prices.Prices) []board.Variable {
 	at := " List price of " + p.Region + ", " + p.Date + "."
 	price := func(name, label, description string, value float64) board.Variable {
 		return board.Variable{Name: name, Label: label, Description: description + at, Value: board.Number(value)}
@@ -56,12 +38,12 @@ const (
 )
 
 // lambdaBoard answers how Lambda serves the fleet, and what a run costs.
-func lambdaBoard(prices Prices) board.Dashboard {
+func lambdaBoard() board.Dashboard {
 	million := func(cost string) string { return `1e6 * ` + cost + ` / ` + runs }
 	return board.Dashboard{
 		UID: "scriptfleet-lambda", Title: "scriptfleet: Lambda and cost",
 		Description: "Does Lambda keep up, and what does a run cost? The prices above are list prices: enter your own.",
-		Variables:   prices.variables(),
+		Variables:   priceVariables(prices.List()),
 		Rows: []board.Row{
 			{Title: "Does Lambda keep up, and what does a run cost?", Panels: []board.Panel{
 				{Title: "Invocations", Kind: board.Stat, Unit: board.PerSecond, Width: 4, Decimals: 1,

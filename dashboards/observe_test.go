@@ -56,7 +56,7 @@ func (s *site) observe(t *testing.T) {
 	}
 	from, to := s.began, time.Now()
 	s.busiest = s.busiestTime(t, from, to)
-	boards := described(t)
+	boards := Boards()
 	pages := map[string]string{}
 	for name, d := range boards {
 		pages[page(name)] = d.Title

@@ -6,7 +6,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/scriptfleet/scriptfleet/pkg/fleettest/prices"
+	"github.com/scriptfleet/scriptfleet/dashboards/prices"
 )
 
 // The documents show what was measured last: a goal that is changed changes them.
@@ -16,11 +16,7 @@ func TestTheDocumentsShowTheFigures(t *testing.T) {
 		t.Fatal(err)
 	}
 	shown(t, "../../BENCHMARKS.md", "goals", markdown(f))
-	p, err := prices.Read("../../" + prices.File)
-	if err != nil {
-		t.Fatal(err)
-	}
-	table, err := costTable(p, f)
+	table, err := costTable(prices.List(), f)
 	if err != nil {
 		t.Fatal(err)
 	}

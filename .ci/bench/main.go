@@ -29,7 +29,7 @@ import (
 	"syscall"
 	"time"
 
-	"github.com/scriptfleet/scriptfleet/pkg/fleettest/prices"
+	"github.com/scriptfleet/scriptfleet/dashboards/prices"
 	"github.com/scriptfleet/scriptfleet/pkg/fleettest/program"
 )
 
@@ -245,11 +245,7 @@ func (b *bench) update() error {
 
 // costs is the table of what a million runs cost.
 func (b *bench) costs() (string, error) {
-	p, err := prices.Read(prices.File)
-	if err != nil {
-		return "", err
-	}
-	return costTable(p, b.figures)
+	return costTable(prices.List(), b.figures)
 }
 
 func (b *bench) printJSON(out io.Writer) error {

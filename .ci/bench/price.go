@@ -5,7 +5,7 @@ import (
 	"fmt"
 	"strings"
 
-	"github.com/scriptfleet/scriptfleet/pkg/fleettest/prices"
+	"github.com/scriptfleet/scriptfleet/dashboards/prices"
 )
 
 // costAt computes the cost of a million runs from the measured counts.
@@ -15,7 +15,7 @@ func costAt(p prices.Prices, rate float64, f figures) (c prices.Cost, err error)
 	if !counted || !timed {
 		return c, errors.New("costs and burst are to be measured first: make bench-update BENCH=costs,burst")
 	}
-	return p.Cost(prices.Use{Rate: rate, Requests: requests.Value, CPU: cpu.Value, Seconds: prices.FunctionSeconds})
+	return p.Cost(prices.Use{Rate: rate, Requests: requests.Value, CPU: cpu.Value, Seconds: prices.FunctionSeconds}), nil
 }
 
 // loads are those of the table, in runs a second.

@@ -8,7 +8,7 @@ import (
 	"strings"
 	"time"
 
-	"github.com/scriptfleet/scriptfleet/pkg/fleettest/prices"
+	"github.com/scriptfleet/scriptfleet/dashboards/prices"
 	"github.com/scriptfleet/scriptfleet/pkg/plot"
 	"github.com/scriptfleet/scriptfleet/pkg/run"
 )
@@ -134,7 +134,7 @@ func figures(file string) (values map[string]float64, err error) {
 
 func ms(us int64) string { return plot.Short(float64(us) / 1000) }
 
-func (p *play) report(bench map[string]float64, priced prices.Prices) (r report, err error) {
+func (p *play) report(bench map[string]float64, priced prices.Prices) (r report) {
 	in := p.measured()
 	runs := float64(in.Sent)
 	r.Title = fmt.Sprintf("%s runs a second of %s tenants, %s played", plot.Grouped(p.load.rate), plot.Grouped(float64(p.load.tenants)), (p.length - p.warmup).Round(time.Second))
@@ -182,10 +182,7 @@ func (p *play) report(bench map[string]float64, priced prices.Prices) (r report,
 	}
 
 	use := prices.Use{Rate: p.load.rate, Requests: float64(in.SQS) / runs, CPU: bench["cpu.fleet"], Seconds: p.lambda.use.seconds / float64(p.lambda.use.invocations)}
-	cost, err := priced.Cost(use)
-	if err != nil {
-		return r, err
-	}
+	cost := priced.Cost(use)
 	vcpu := func(rate float64) float64 { return rate * use.CPU / 1000 / prices.FleetLoad }
 	fleet := table{Title: "Processes and Redis", Note: "computed from the counts of this play and the figures of make bench", Head: []string{"what", "on average", "at the peak"}}
 	pair := func(what string, of func(rate float64) string) {
@@ -232,7 +229,7 @@ func (p *play) report(bench map[string]float64, priced prices.Prices) (r report,
 		breaks.Rows = append(breaks.Rows, row)
 	}
 	r.Tables = []table{waits, stages, built, used, fleet, money, breaks}
-	return r, nil
+	return r
 }
 
 // divided are limits for a load that is so many times larger.

@@ -10,7 +10,7 @@ import (
 	"testing/synctest"
 	"time"
 
-	"github.com/scriptfleet/scriptfleet/pkg/fleettest/prices"
+	"github.com/scriptfleet/scriptfleet/dashboards/prices"
 )
 
 var (
@@ -38,10 +38,6 @@ func TestScale(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	priced, err := prices.Read(toRoot + prices.File)
-	if err != nil {
-		t.Fatal(err)
-	}
 	const tenants = 100_000
 	l := load{seed: 1, tenants: tenants / *cells, rate: *perWeek / (7 * 24 * 3600) / float64(*cells), edits: *edits * tenants / (8 * 3600) / float64(*cells)}
 	s := size{dispatchers: max(1, 4 / *cells), workers: max(2, 20 / *cells), concurrency: 200, partitions: max(8, 32 / *cells), runners: *runners}
@@ -52,10 +48,7 @@ func TestScale(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		p = playLoad(t, s, l, limits, 2*time.Minute, time.Duration(*minutes*float64(time.Minute)))
 	})
-	r, err := p.report(bench, priced)
-	if err != nil {
-		t.Fatal(err)
-	}
+	r := p.report(bench, prices.List())
 	r.print()
 	if *pageTo == "" {
 		return
@@ -84,10 +77,7 @@ func TestALoadIsPlayedAndReported(t *testing.T) {
 	if lost := len(p.seen) - p.results; lost != 0 || p.doubled != 0 {
 		t.Errorf("of %d runs %d are lost and %d doubled", len(p.seen), lost, p.doubled)
 	}
-	r, err := p.report(map[string]float64{"cpu.fleet": 0.5, "redis.commands.2000": 8}, prices.Prices{RedisNodes: []prices.RedisNode{{Type: "one", GB: 1, Hour: 1}}})
-	if err != nil {
-		t.Fatal(err)
-	}
+	r := p.report(map[string]float64{"cpu.fleet": 0.5, "redis.commands.2000": 8}, prices.Prices{RedisNodes: []prices.RedisNode{{Type: "one", GB: 1, Hour: 1}}})
 	if !r.Good {
 		t.Error(r.Verdict)
 	}

@@ -1,17 +1,20 @@
-// Package prices computes what runs cost on AWS, from counts that were measured
-// and the list prices of pkg/telemetry/prices.json.
+// Package prices holds list prices of AWS, and computes from measured counts what
+// runs cost: for the dashboards, make bench and make scale.
 package prices
 
 import (
+	_ "embed"
 	"encoding/json"
 	"fmt"
 	"math"
-	"os"
 	"slices"
 )
 
 // File holds the prices; its path is from the root of the project.
-const File = "pkg/telemetry/prices.json"
+const File = "dashboards/prices/prices.json"
+
+//go:embed prices.json
+var list []byte
 
 // Prices are list prices without a free tier or discounts; sizes in GB are GiB.
 type Prices struct {
@@ -19,14 +22,15 @@ type Prices struct {
 	Date     string
 	Currency string
 
-	SQSMillion      float64     `json:"sqs_million_requests"`
-	SQSFairMillion  float64     `json:"sqs_fair_million_requests"` // on top, as all messages have a group
-	LambdaMillion   float64     `json:"lambda_million_requests"`
-	LambdaGBSecond  float64     `json:"lambda_gb_second"`
-	FargateVCPUHour float64     `json:"fargate_vcpu_hour"`
-	FargateGBHour   float64     `json:"fargate_gb_hour"`
-	EndpointGB      float64     `json:"endpoint_gb"` // through an interface endpoint
-	RedisNodes      []RedisNode `json:"redis_nodes"` // by size
+	SQSMillion        float64     `json:"sqs_million_requests"`
+	SQSFairMillion    float64     `json:"sqs_fair_million_requests"` // on top, as all messages have a group
+	LambdaMillion     float64     `json:"lambda_million_requests"`
+	LambdaGBSecond    float64     `json:"lambda_gb_second"`
+	LambdaGBSecondArm float64     `json:"lambda_gb_second_arm64"`
+	FargateVCPUHour   float64     `json:"fargate_vcpu_hour"`
+	FargateGBHour     float64     `json:"fargate_gb_hour"`
+	EndpointGB        float64     `json:"endpoint_gb"` // through an interface endpoint
+	RedisNodes        []RedisNode `json:"redis_nodes"` // by size
 }
 
 // RedisNode is a type of node of ElastiCache.
@@ -36,16 +40,13 @@ type RedisNode struct {
 	Hour float64
 }
 
-// Read reads the prices from a file.
-func Read(file string) (p Prices, err error) {
-	content, err := os.ReadFile(file)
-	if err != nil {
-		return p, err
+// List returns the prices of File.
+func List() Prices {
+	var p Prices
+	if err := json.Unmarshal(list, &p); err != nil || len(p.RedisNodes) == 0 {
+		panic(fmt.Sprintf("prices: read %s, with %d redis_nodes: %v", File, len(p.RedisNodes), err))
 	}
-	if err := json.Unmarshal(content, &p); err != nil {
-		return p, fmt.Errorf("read %s: %w", file, err)
-	}
-	return p, nil
+	return p
 }
 
 // What is assumed of a run and of an installation. README.md states it.
@@ -90,11 +91,8 @@ type Cost struct {
 // Total is the sum of the parts.
 func (c Cost) Total() float64 { return c.SQS + c.Lambda + c.Redis + c.Fleet + c.Moved }
 
-// Cost is the cost of a million runs.
-func (p Prices) Cost(u Use) (c Cost, err error) {
-	if len(p.RedisNodes) == 0 {
-		return c, fmt.Errorf("%s has no redis_nodes", File)
-	}
+// Cost is the cost of a million runs. There must be a node of Redis.
+func (p Prices) Cost(u Use) (c Cost) {
 	hours := Million / u.Rate / 3600
 	need := u.RedisGB()
 	c.Node, c.Shards = p.RedisNodes[len(p.RedisNodes)-1], 1
@@ -108,5 +106,5 @@ func (p Prices) Cost(u Use) (c Cost, err error) {
 	c.Redis = redisNodes * float64(c.Shards) * c.Node.Hour * hours
 	c.Fleet = u.VCPUs() * hours * (p.FargateVCPUHour + vCPUNeedsGB*p.FargateGBHour)
 	c.Moved = Million * RunKB / (1 << 20) * p.EndpointGB
-	return c, nil
+	return c
 }
