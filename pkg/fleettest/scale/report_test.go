@@ -42,6 +42,7 @@ type limit struct {
 	average, most float64 // of a second
 	of            float64
 	fixed         bool   // it does not grow with the load, as the fleet has more queues then
+	refused       string // what it refused; empty if nothing
 	ask           string // what to ask AWS for, or to do
 }
 
@@ -52,19 +53,35 @@ func (p *play) limits() []limit {
 	a := p.lambda.limits
 	seconds := (p.length - p.warmup).Seconds()
 	in := p.measured()
-	rate := func(n int) float64 { return float64(n) / seconds }
+	rate := func(name string, of func(counts) int, most int, ask string) limit {
+		return limit{name: name, average: float64(of(in)) / seconds, most: p.peakOf(of), of: float64(most), ask: ask}
+	}
 	inFlight, running := 0, 0
 	for _, t := range p.points {
 		inFlight, running = max(inFlight, t.InFlight), max(running, t.Running)
 	}
 	code := float64(p.lambda.codeBytes(p.scripts(), commonEnvs+p.stories.envs)) / (1 << 30)
+	const split = "nothing: AWS does not raise it. Split the tenants over accounts or regions (cells)"
+	executions := limit{
+		name: "Lambda concurrent executions", average: p.lambda.use.seconds / p.length.Seconds(), most: float64(running), of: float64(a.Concurrency),
+		ask: fmt.Sprintf("concurrent executions of %s", plot.Grouped(float64(running)/askAt*100+500)),
+	}
+	if n := p.lambda.use.throttled; n > 0 {
+		executions.refused = fmt.Sprintf("concurrent executions (%d invocations were throttled)", n)
+	}
+	control := rate("Lambda control plane, calls a second", func(c counts) int { return c.Control }, a.Control, split)
+	if wait := time.Duration(p.waits[ofEdited].ValueAtQuantile(99)) * time.Microsecond; wait > 30*time.Second {
+		control.refused = fmt.Sprintf("the control plane (p99 of the wait of new scripts is %s)", wait.Round(time.Second))
+	}
+	assumed := rate("STS, calls a second", func(c counts) int { return c.STS }, a.STS, "a higher rate of AssumeRole, or cells")
+	if p.sts.throttled > 0 {
+		assumed.refused = fmt.Sprintf("STS (%d calls were throttled)", p.sts.throttled)
+	}
 	return []limit{
-		{"Lambda control plane, calls a second", rate(in.Control), p.peakOf(func(c counts) int { return c.Control }), float64(a.Control), false, "nothing: AWS does not raise it. Split the tenants over accounts or regions (cells)"},
-		{"Lambda GetFunction, calls a second", rate(in.GetFunction), p.peakOf(func(c counts) int { return c.GetFunction }), float64(a.GetFunction), false, "nothing: AWS does not raise it. Split the tenants over accounts or regions (cells)"},
-		{"Lambda concurrent executions", p.lambda.use.seconds / p.length.Seconds(), float64(running), float64(a.Concurrency), false, fmt.Sprintf("concurrent executions of %s", plot.Grouped(float64(running)/askAt*100+500))},
-		{"STS, calls a second", rate(in.STS), p.peakOf(func(c counts) int { return c.STS }), float64(a.STS), false, "a higher rate of AssumeRole, or cells"},
-		{"SQS, messages in flight on the fullest queue", float64(inFlight), float64(inFlight), float64(a.InFlight), true, "nothing: more partitions"},
-		{"Lambda code storage, GB", code, code, float64(a.CodeBytes) / (1 << 30), false, fmt.Sprintf("code storage of %.0f GB", code/askAt*100+10)},
+		executions, control, assumed,
+		rate("Lambda GetFunction, calls a second", func(c counts) int { return c.GetFunction }, a.GetFunction, split),
+		{name: "SQS, messages in flight on the fullest queue", average: float64(inFlight), most: float64(inFlight), of: float64(a.InFlight), fixed: true, ask: "nothing: more partitions"},
+		{name: "Lambda code storage, GB", average: code, most: code, of: float64(a.CodeBytes) / (1 << 30), ask: fmt.Sprintf("code storage of %.0f GB", code/askAt*100+10)},
 	}
 }
 
@@ -96,19 +113,13 @@ func (p *play) peakOf(of func(counts) int) (most float64) {
 	return most
 }
 
-// refused names the limits that refused calls or made builds wait.
+// refused names the limits that refused calls, or that are used up.
 func (p *play) refused() (names []string) {
-	if p.lambda.use.throttled > 0 {
-		names = append(names, fmt.Sprintf("concurrent executions (%d invocations were throttled)", p.lambda.use.throttled))
-	}
-	if p.sts.throttled > 0 {
-		names = append(names, fmt.Sprintf("STS (%d calls were throttled)", p.sts.throttled))
-	}
-	if wait := time.Duration(p.waits[ofEdited].ValueAtQuantile(99)) * time.Microsecond; wait > 30*time.Second {
-		names = append(names, fmt.Sprintf("the control plane (p99 of the wait of new scripts is %s)", wait.Round(time.Second)))
-	}
 	for _, l := range p.limits() {
-		if l.percent() >= 100 && !strings.HasPrefix(l.name, "Lambda con") && !strings.HasPrefix(l.name, "STS") {
+		switch {
+		case l.refused != "":
+			names = append(names, l.refused)
+		case l.percent() >= 100:
 			names = append(names, l.name)
 		}
 	}
