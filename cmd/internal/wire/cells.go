@@ -10,7 +10,6 @@ import (
 
 	"github.com/scriptfleet/scriptfleet/dispatcher"
 	"github.com/scriptfleet/scriptfleet/pkg/claimcheck"
-	"github.com/scriptfleet/scriptfleet/pkg/claimcheck/s3store"
 	"github.com/scriptfleet/scriptfleet/pkg/config"
 	"github.com/scriptfleet/scriptfleet/pkg/partition"
 	"github.com/scriptfleet/scriptfleet/pkg/queue"
@@ -92,10 +91,8 @@ func (f *Fleet) openURL(ctx context.Context, at string) (queue.Queue, error) {
 		}
 	}
 	q, err := sqsqueue.OpenURL(ctx, client, at)
-	if err != nil || f.Settings.Bucket == "" {
-		return q, err
+	if err != nil {
+		return nil, err
 	}
-	check := claimcheck.Requests(f.Settings.Prefix)
-	check.Log = f.Log
-	return claimcheck.Wrap(q, s3store.New(f.s3, f.Settings.Bucket), check), nil
+	return f.withBucket(q, claimcheck.Requests(f.Settings.Prefix)), nil
 }

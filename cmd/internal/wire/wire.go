@@ -246,9 +246,15 @@ func (f *Fleet) open(ctx context.Context, name string, cfg claimcheck.Config) (q
 		}
 		return nil, err
 	}
+	return f.withBucket(q, cfg), nil
+}
+
+// withBucket lets bodies that are too large for the queue travel through the
+// bucket, if one is set.
+func (f *Fleet) withBucket(q queue.Queue, cfg claimcheck.Config) queue.Queue {
 	if f.Settings.Bucket == "" {
-		return q, nil
+		return q
 	}
 	cfg.Log = f.Log
-	return claimcheck.Wrap(q, s3store.New(f.s3, f.Settings.Bucket), cfg), nil
+	return claimcheck.Wrap(q, s3store.New(f.s3, f.Settings.Bucket), cfg)
 }
