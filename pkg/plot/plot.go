@@ -115,6 +115,31 @@ func Path(xs, ys []float64) string {
 	return b.String()
 }
 
+// Area is what is between the line of Path and a base, part by part.
+func Area(xs, ys []float64, base float64) string {
+	var b strings.Builder
+	last := math.NaN() // x of the part that is being drawn
+	end := func() {
+		if !math.IsNaN(last) {
+			fmt.Fprintf(&b, "L%.1f,%.1fZ", last, base)
+		}
+		last = math.NaN()
+	}
+	for i := range xs {
+		switch {
+		case math.IsNaN(ys[i]):
+			end()
+			continue
+		case math.IsNaN(last):
+			fmt.Fprintf(&b, "M%.1f,%.1f", xs[i], base)
+		}
+		fmt.Fprintf(&b, "L%.1f,%.1f", xs[i], ys[i])
+		last = xs[i]
+	}
+	end()
+	return b.String()
+}
+
 // band is the area between two lines.
 func band(xs, low, high []float64) string {
 	var b strings.Builder

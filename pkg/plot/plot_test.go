@@ -1,6 +1,7 @@
 package plot
 
 import (
+	"math"
 	"strings"
 	"testing"
 )
@@ -41,5 +42,12 @@ func TestFiguresAreShort(t *testing.T) {
 		if c.got != c.want {
 			t.Errorf("%q, not %q", c.got, c.want)
 		}
+	}
+}
+
+func TestAnAreaHasAPartForEachPartOfItsLine(t *testing.T) {
+	no := math.NaN()
+	if got, want := Area([]float64{1, 2, 3, 4, 5}, []float64{7, 8, no, 9, no}, 10), "M1.0,10.0L1.0,7.0L2.0,8.0L2.0,10.0ZM4.0,10.0L4.0,9.0L4.0,10.0Z"; got != want {
+		t.Errorf("it is %s, not %s", got, want)
 	}
 }

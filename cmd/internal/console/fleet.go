@@ -18,7 +18,7 @@ type fleetView struct {
 	Status    look.Status
 	Fault     string // why the fleet does not work as a whole; empty if it does
 	Tiles     []tile
-	Plots     []plot
+	Plots     []smallPlot
 	Queues    []look.Queue // the partitions are added up
 	Stages    []stageWait
 	StagesOf  int
@@ -169,7 +169,7 @@ func (v *fleetView) tiles(s *sample, hour []*sample) []tile {
 }
 
 // plotsOf are the plots of the last hour.
-func plotsOf(hour []*sample) []plot {
+func plotsOf(hour []*sample) []smallPlot {
 	measured := func(of func(*sample) float64) func(*sample) (float64, bool) {
 		return func(s *sample) (float64, bool) { return of(s), s.measured }
 	}
@@ -197,7 +197,7 @@ func plotsOf(hour []*sample) []plot {
 			return n
 		})
 	}
-	return []plot{
+	return []smallPlot{
 		newPlot("Requests and results", "a second", "/runs", hour, perSecond,
 			series{"in", "one", measured(func(s *sample) float64 { return s.in })}, series{"out", "two", measured(func(s *sample) float64 { return s.out })}),
 		newPlot("Open runs", "", "/runs", hour, whole, series{"open", "one", always(func(s *sample) float64 { return float64(s.status.Open) })}),

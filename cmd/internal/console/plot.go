@@ -3,14 +3,16 @@ package console
 import (
 	"fmt"
 	"html/template"
+	"math"
 	"strings"
 	"time"
 
+	"github.com/scriptfleet/scriptfleet/pkg/plot"
 	"github.com/scriptfleet/scriptfleet/pkg/run"
 )
 
-// plot is a small picture of a figure over the last hour.
-type plot struct {
+// smallPlot is a small picture of a figure over the last hour.
+type smallPlot struct {
 	Title, Unit string
 	Lines       []plotLine
 	From        string // how long ago the plot begins
@@ -37,8 +39,8 @@ type series struct {
 	value       func(*sample) (v float64, ok bool)
 }
 
-func newPlot(title, unit, link string, all []*sample, format func(float64) string, lines ...series) plot {
-	p := plot{Title: title, Unit: unit, Link: link, From: "now"}
+func newPlot(title, unit, link string, all []*sample, format func(float64) string, lines ...series) smallPlot {
+	p := smallPlot{Title: title, Unit: unit, Link: link, From: "now"}
 	if len(all) == 0 {
 		return p
 	}
@@ -53,39 +55,19 @@ func newPlot(title, unit, link string, all []*sample, format func(float64) strin
 			}
 		}
 	}
+	x := plot.Scale{Low: -span.Seconds(), From: 0, To: plotWidth}
+	y := plot.Scale{High: most, From: plotHeight - 2, To: 4}
 	for _, l := range lines {
 		line := plotLine{Name: l.name, Class: l.class, Now: "–", Most: format(most)}
-		var d, area strings.Builder
-		drawing, from, x := false, 0.0, 0.0
-		gap := func() { // of a part without a gap
-			if drawing {
-				fmt.Fprintf(&area, "L%.1f,%.1fL%.1f,%.1fZ", x, plotHeight, from, plotHeight)
+		xs, ys := make([]float64, len(all)), make([]float64, len(all))
+		for i, s := range all {
+			xs[i], ys[i] = x.At(s.at.Sub(end).Seconds()), math.NaN()
+			if v, ok := l.value(s); ok {
+				line.Now, ys[i] = format(v), y.At(v)
 			}
-			drawing = false
 		}
-		for _, s := range all {
-			v, ok := l.value(s)
-			if !ok {
-				gap()
-				continue
-			}
-			line.Now = format(v)
-			x = plotWidth * (1 - end.Sub(s.at).Seconds()/span.Seconds())
-			y := plotHeight - 2
-			if most > 0 {
-				y -= (plotHeight - 6) * v / most
-			}
-			if drawing {
-				fmt.Fprintf(&d, "L%.1f,%.1f", x, y)
-			} else {
-				drawing, from = true, x
-				fmt.Fprintf(&d, "M%.1f,%.1fh.1", x, y)
-				fmt.Fprintf(&area, "M%.1f,%.1f", x, plotHeight)
-			}
-			fmt.Fprintf(&area, "L%.1f,%.1f", x, y)
-		}
-		gap()
-		line.Path, line.Area = template.HTMLAttr(`d="`+d.String()+`"`), template.HTMLAttr(`d="`+area.String()+`"`)
+		line.Path = template.HTMLAttr(`d="` + plot.Path(xs, ys) + `"`)
+		line.Area = template.HTMLAttr(`d="` + plot.Area(xs, ys, plotHeight) + `"`)
 		p.Lines = append(p.Lines, line)
 	}
 	return p

@@ -133,16 +133,13 @@ func (v *runView) takeOwn(own, before ownRun, logs *BuildLogs) {
 		v.Line = faultLine(e)
 		v.Lines = around(r.Data.Script, v.Line)
 	}
-	if before.result != nil {
+	if before.result != nil && v.Build == run.BuildReused {
 		t := before.result.Data.Timings
 		v.Before = fmt.Sprintf("The run before took %s", ms(t.Total))
 		if built := t.Build + t.BuildWait; built > 0 {
 			v.Before += fmt.Sprintf(", %s of it the build; this one found the function built", ms(built))
 		}
 		v.Before += "."
-		if v.Build != run.BuildReused {
-			v.Before = ""
-		}
 	}
 }
 
