@@ -10,8 +10,6 @@ package awscall
 import (
 	"bytes"
 	"context"
-	"crypto/sha256"
-	"encoding/hex"
 	"fmt"
 	"io"
 	"net/http"
@@ -20,7 +18,6 @@ import (
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
-	v4 "github.com/aws/aws-sdk-go-v2/aws/signer/v4"
 )
 
 // HTTPClient is the SDK's.
@@ -39,7 +36,7 @@ type Config struct {
 // Caller calls one service. It is safe for concurrent use.
 type Caller struct {
 	cfg    Config
-	signer *v4.Signer
+	signer signer
 	skew   atomic.Int64 // what is added to this machine's clock, in ns
 }
 
@@ -49,7 +46,7 @@ const maxSkew = 4 * time.Minute
 
 // New returns a Caller.
 func New(cfg Config) *Caller {
-	return &Caller{cfg: cfg, signer: v4.NewSigner()}
+	return &Caller{cfg: cfg, signer: signer{service: cfg.Service, region: cfg.Region}}
 }
 
 func (c *Caller) now() time.Time { return time.Now().Add(time.Duration(c.skew.Load())) }
@@ -89,10 +86,7 @@ func (c *Caller) Post(ctx context.Context, keys aws.Credentials, path string, he
 		req.GetBody = func() (io.ReadCloser, error) { return io.NopCloser(bytes.NewReader(body)), nil }
 		req.Body, _ = req.GetBody()
 	}
-	sum := sha256.Sum256(body)
-	if err := c.signer.SignHTTP(ctx, keys, req, hex.EncodeToString(sum[:]), c.cfg.Service, c.cfg.Region, c.now()); err != nil {
-		return Answer{}, fmt.Errorf("sign: %w", err)
-	}
+	c.signer.sign(req, keys, body, c.now())
 	resp, err := c.cfg.HTTP.Do(req)
 	if err != nil && ctx.Err() != nil {
 		return Answer{}, fmt.Errorf("%w: %w", ctx.Err(), err)
