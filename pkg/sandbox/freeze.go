@@ -55,23 +55,42 @@ func (p *Process) Keep() error {
 	return nil
 }
 
+// Alone tells that the process has no descendants but those of Keep, and the peak
+// of its memory so far, in bytes. It does not stop the process, whose threads may
+// start another one meanwhile. Where it cannot tell, or the process has ended, it
+// returns false: then Freeze does or says what has to be.
+func (p *Process) Alone() (peak int64, alone bool) {
+	if p.main == nil {
+		return 0, false
+	}
+	peak, err := p.peak()
+	return peak, err == nil && len(p.strays()) == 0
+}
+
 func (p *Process) freezeFromOutside() (peak int64, err error) {
 	if p.main.Signal(syscall.SIGSTOP) != nil {
 		return 0, ErrGone
 	}
-	if p.status.Read(func(text []byte) { peak = inside.ParseStatus(text).Peak }) != nil {
+	if peak, err = p.peak(); err != nil {
 		return 0, ErrGone
 	}
-	kept := inside.ChildrenOf(p.main.Pid, slices.Clone(p.kept)) // a pid may be another process's meanwhile
-	ended := inside.KillWhile(func() []int {
-		return slices.DeleteFunc(p.members(), func(pid int) bool {
-			return pid == p.main.Pid || pid == p.cmd.Process.Pid || slices.Contains(kept, pid)
-		})
-	})
-	if !ended {
+	if !inside.KillWhile(p.strays) {
 		return 0, errRestless
 	}
 	return peak, nil
+}
+
+func (p *Process) peak() (bytes int64, err error) {
+	err = p.status.Read(func(text []byte) { bytes = inside.ParseStatus(text).Peak })
+	return bytes, err
+}
+
+// strays are the processes that Freeze kills.
+func (p *Process) strays() []int {
+	kept := inside.ChildrenOf(p.main.Pid, slices.Clone(p.kept)) // a pid may be another process's meanwhile
+	return slices.DeleteFunc(p.members(), func(pid int) bool {
+		return pid == p.main.Pid || pid == p.cmd.Process.Pid || slices.Contains(kept, pid)
+	})
 }
 
 // members are the pids of the sandbox's processes on the host.
