@@ -102,9 +102,9 @@ bench-tenants: ## CPU a run and memory at 10, 1,000 and 100,000 tenants
 bench-costs: ## requests to SQS, round trips to Redis and deliveries a run, beside their goals
 	@go test ./pkg/fleettest/fairness -run 'TestCosts$$' -costs -v -timeout 20m | grep --line-buffered -v -e '^===' -e '^---' -e '^PASS'
 
-scale: ## a billion runs a week in virtual time: tables, and a page in bin/ (MINUTES, TIMES, CELLS)
+scale: ## a billion runs a week in virtual time: tables, and a page in bin/ (MINUTES, TIMES, CELLS, COLD)
 	@mkdir -p bin
-	@go test ./pkg/fleettest/scale -run '^TestScale$$' -scale -minutes $(MINUTES) -times $(TIMES) -cells $(CELLS) -page $(CURDIR)/bin/scale.html \
+	@go test ./pkg/fleettest/scale -run '^TestScale$$' -scale -minutes $(MINUTES) -times $(TIMES) -cells $(CELLS) $(if $(COLD),-cold) -page $(CURDIR)/bin/scale.html \
 	  -v -timeout 60m | grep --line-buffered -v -e '^===' -e '^---' -e '^PASS'
 
 fuzz: ## each fuzz target for FUZZ_TIME (20s)
