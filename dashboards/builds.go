@@ -35,7 +35,7 @@ func buildsBoard() board.Dashboard {
 			}},
 			{Title: "Rate: how runs get their function", Panels: []board.Panel{
 				{Title: "Runs by build outcome", Kind: board.Stacked, Unit: board.PerSecond, Width: 8, Decimals: 1,
-					Description: "reused: the function was there. built: this run had it built. waited: another run had. failed, remembered_failure: there is none, and the result says why. none: the run ended before.",
+					Description: "reused: the function was there. bridged: an env runner executed it. built: this run had it built. waited: another run had. failed, remembered_failure: there is none, and the result says why. none: the run ended before.",
 					Queries:     by("outcome", `sum by (outcome) (rate(scriptfleet_worker_builds_total{@}[@])) > 0`)},
 				{Title: "Builds made, and runs that were spared one", Kind: board.Lines, Unit: board.Ops, Width: 8, Decimals: 2,
 					Description: "Builds of scripts that began, and runs that waited for one that was under way.",
@@ -54,6 +54,7 @@ func buildsBoard() board.Dashboard {
 						{Expr: `histogram_quantile(0.5, sum by (le) (rate(scriptfleet_build_duration_seconds_bucket{@,step="script"}[@])))`, Legend: "script p50"},
 						{Expr: `histogram_quantile(0.95, sum by (le) (rate(scriptfleet_build_duration_seconds_bucket{@,step="script"}[@])))`, Legend: "script p95"},
 						{Expr: `histogram_quantile(0.95, sum by (le) (rate(scriptfleet_build_duration_seconds_bucket{@,step="env"}[@])))`, Legend: "env p95"},
+						{Expr: `histogram_quantile(0.95, sum by (le) (rate(scriptfleet_build_duration_seconds_bucket{@,step="runner"}[@])))`, Legend: "env runner p95"},
 					}},
 				{Title: "Making a layer", Kind: board.Lines, Unit: board.Seconds, Width: 8, Decimals: 2,
 					Description: "Time to resolve, download, compile and pack requirements. Layers from the worker's cache are not counted.",
