@@ -133,11 +133,12 @@ func (v *runView) takeOwn(own, before ownRun, logs *BuildLogs) {
 		v.Line = faultLine(e)
 		v.Lines = around(r.Data.Script, v.Line)
 	}
-	if before.result != nil && v.Build == run.BuildReused {
+	if before.result != nil && (v.Build == run.BuildReused || v.Build == run.BuildBridged) {
 		t := before.result.Data.Timings
 		v.Before = fmt.Sprintf("The run before took %s", ms(t.Total))
 		if built := t.Build + t.BuildWait; built > 0 {
-			v.Before += fmt.Sprintf(", %s of it the build; this one found the function built", ms(built))
+			found := map[run.BuildOutcome]string{run.BuildReused: "the function", run.BuildBridged: "an env runner"}[v.Build]
+			v.Before += fmt.Sprintf(", %s of it the build; this one found %s built", ms(built), found)
 		}
 		v.Before += "."
 	}

@@ -44,7 +44,7 @@ func openSite(t *testing.T) *site {
 	index := pypitest.Serve[pypitest.File](t, pypitest.Wheel{
 		Name: "acme-greeting", Version: "1.0", Files: map[string]string{"acme_greeting.py": "SAYS = 'hello from a package'\n"},
 	})
-	s.local, s.stack = fleettest.StartLocal(t, binaries, program.Environment("XDG_CACHE_HOME="+cache, "SCRIPTFLEET_ENV_RUNNER=off"),
+	s.local, s.stack = fleettest.StartLocal(t, binaries, program.Environment("XDG_CACHE_HOME="+cache),
 		"--console-addr", "127.0.0.1:0", "--tenants", s.tenants, "--index", index, "--poll-wait", "1s")
 	s.url = s.stack["SCRIPTFLEET_CONSOLE"]
 	options := append(chromedp.DefaultExecAllocatorOptions[:], chromedp.ExecPath(program.OnPath(t, "chromium")), chromedp.NoSandbox, chromedp.WindowSize(1360, 900),
