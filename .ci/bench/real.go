@@ -122,9 +122,10 @@ func bridged(ctx context.Context, b *bench) error {
 	}
 	var over []float64
 	var calls float64
+	var coldSteps, warmSteps steps
 	for i := 1; i <= 1+9; i++ { // the first one meets the runner's cold start
 		f.proxy.calls()
-		cold, err := f.one(ctx, script(i))
+		cold, err := f.oneBySteps(ctx, script(i), &coldSteps)
 		if err != nil {
 			return err
 		}
@@ -138,7 +139,7 @@ func bridged(ctx context.Context, b *bench) error {
 		if _, err := f.one(ctx, script(i)); err != nil { // meets its cold start
 			return err
 		}
-		warm, err := f.one(ctx, script(i))
+		warm, err := f.oneBySteps(ctx, script(i), &warmSteps)
 		if err != nil {
 			return err
 		}
@@ -147,6 +148,8 @@ func bridged(ctx context.Context, b *bench) error {
 			over, calls = append(over, milliseconds(cold-warm)), calls+float64(len(seen))
 		}
 	}
+	coldSteps.say(b, "first run in an env runner")
+	warmSteps.say(b, "warm run")
 	b.record("bridged.first", median(over))
 	b.record("calls.bridged", calls)
 	return nil

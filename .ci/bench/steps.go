@@ -58,7 +58,11 @@ func (s *steps) add(began, ended time.Time, calls []call) {
 			until("CreateFunction", c.ended)
 			created = true
 		case c.op == "Invoke":
-			until("until it is Active, and the record", c.began)
+			if n == 0 {
+				until("until Invoke", c.began)
+			} else {
+				until("until it is Active, and the record", c.began)
+			}
 			until("Invoke: init and run", c.ended)
 		}
 	}
