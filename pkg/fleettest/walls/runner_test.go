@@ -174,7 +174,7 @@ func script(body string) string {
 }
 
 func daemon(mark string) string {
-	return "import subprocess\nsubprocess.Popen([sys.executable, '-c', 'import os, time; os.fork(); os.setsid() if os.getpid() != os.getpgrp() else 0; time.sleep(300)', '" + mark + "'], start_new_session=True)"
+	return "import subprocess\nsubprocess.Popen([sys.executable, '-c', 'import os, time; os.fork(); os.setsid() if os.getpid() != os.getpgrp() else 0; print(flush=True); time.sleep(300)', '" + mark + "'], start_new_session=True, stdout=subprocess.PIPE).stdout.readline()"
 }
 
 func seen(mark string) string {
