@@ -96,6 +96,38 @@ func TestWhereScriptsStoodWhenTheirTimeWasUpInAnEnvRunner(t *testing.T) {
 	}
 }
 
+// It would wait for the answer until its timeout.
+func TestAScriptOfAnEnvRunnerThatCallsARuntimeAPIEndsAtOnce(t *testing.T) {
+	h := newestRunner(t)
+	s := h.given("import os, time\ndef main(input):\n    os.write(3, b'POST /2018-06-01/runtime/invocation/x/response HTTP/1.1\\r\\n\\r\\n')\n    time.sleep(60)\n")
+	r := h.runGiven(t, s, Call{Script: hashed(s)}, Call{Script: hashed(s)})
+	for n := range 2 {
+		if o := Read(r.invocation(n), s); o.Status != run.Failed || o.Error == nil || o.Error.Type != "PythonBroken" {
+			t.Errorf("run %d: %+v", n, o)
+		}
+	}
+}
+
+// No run waits for a fork: the child is there, without anything of the run before it.
+func TestTheProcessOfARunIsForkedAheadOfIt(t *testing.T) {
+	h := newestRunner(t)
+	h.pauseMS = 300
+	s := h.given("import os, time\ndef main(input):\n    began = int(open('/proc/self/stat').read().rpartition(')')[2].split()[19]) / os.sysconf('SC_CLK_TCK')\n" +
+		"    return [os.getpid(), time.clock_gettime(time.CLOCK_BOOTTIME) - began > 0.2]\n")
+	r := h.runGiven(t, s, Call{Script: hashed(s)}, Call{Script: hashed(s)})
+	var pids []int
+	for n := range 2 {
+		var told [2]any
+		if out := Read(r.invocation(n), s).Output; json.Unmarshal(out, &told) != nil || n > 0 && told[1] != true {
+			t.Fatalf("run %d: %s", n, out)
+		}
+		pids = append(pids, int(told[0].(float64)))
+	}
+	if pids[0] == pids[1] {
+		t.Error("two runs have one process")
+	}
+}
+
 func TestAnEnvRunnerTakesNoScriptButThatOfTheHash(t *testing.T) {
 	h := newestRunner(t)
 	s := run.Script{Runtime: h.python(), Source: "def main(input): return 1\n", Tenant: "acme", EnvHash: "env", TimeoutSeconds: 10, MemoryMB: 128, Handler: "1"}

@@ -11,9 +11,8 @@ import "runtime"
 // always.
 const floorBytes = 8 << 20
 
-// WithFloor calls f above the floor. Run calls it for the parts of a process; a
-// process that serves without parts calls it itself.
-func WithFloor(f func() error) error {
+// withFloor calls f above the floor.
+func withFloor(f func() error) error {
 	floor := make([]byte, floorBytes)
 	defer runtime.KeepAlive(floor)
 	return f()

@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"sync"
 	"testing"
-	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 	"go.uber.org/zap"
@@ -14,6 +13,7 @@ import (
 	"github.com/scriptfleet/scriptfleet/pkg/builds"
 	"github.com/scriptfleet/scriptfleet/pkg/builds/memrecords"
 	"github.com/scriptfleet/scriptfleet/pkg/credential"
+	"github.com/scriptfleet/scriptfleet/pkg/fleettest/inmemory"
 	"github.com/scriptfleet/scriptfleet/pkg/function"
 	"github.com/scriptfleet/scriptfleet/pkg/lease/memlease"
 	"github.com/scriptfleet/scriptfleet/pkg/ledger/memledger"
@@ -43,7 +43,6 @@ var defaultLimits = accountLimits{
 type size struct {
 	dispatchers, workers, concurrency, partitions int
 	runners                                       bool // new scripts run in env runners
-	cold                                          bool // workers start without sessions
 }
 
 // fleet is dispatchers and workers with everything else in memory.
@@ -71,17 +70,12 @@ var policy = func() *run.Policy {
 	return p
 }()
 
-const (
-	prefix = "scriptfleet"
-	// rememberFor is shorter than in production, as no duplicate comes here.
-	rememberFor = 10 * time.Minute
-)
+const prefix = "scriptfleet"
 
-func openFleet(t *testing.T, s size, stories *stories, limits accountLimits, begun func(startedRun)) *fleet {
-	l := stories.load
+func openFleet(t *testing.T, s size, l load, limits accountLimits, begun func(startedRun)) *fleet {
 	f := &fleet{
 		size: s, load: l, sqs: &sqs{}, redis: &redis{}, lambda: newLambda(limits, l.seed, begun), sts: &sts{limit: limits.STS},
-		ledger: memledger.New(memledger.Config{Remember: rememberFor, Recent: 5}), prepared: &prepared{arns: map[string]string{}},
+		ledger: memledger.New(memledger.Config{}), prepared: &prepared{arns: map[string]string{}},
 	}
 	names := queue.NamesOf(prefix, s.partitions)
 	f.requests, f.results = f.sqs.queue(names.Requests), f.sqs.queue(names.Results)
@@ -115,9 +109,6 @@ func openFleet(t *testing.T, s size, stories *stories, limits accountLimits, beg
 		assumer, err := credential.NewAssumer(credential.AssumerConfig{}, credential.AssumerDeps{STS: f.sts, Roles: roles{}})
 		if err != nil {
 			t.Fatal(err)
-		}
-		if !s.cold {
-			f.sts.warm(stories, s.workers, sessions, assumer)
 		}
 		b := builds.New(builds.Config{Prefix: prefix, Worker: name}, builds.Deps{
 			Leases: leases, Records: kept, Limiter: limiter, Maker: f.lambda, Layers: installer{}, Packager: installer{}, Log: zap.NewNop(), Registerer: reg,
@@ -164,7 +155,7 @@ func (f *fleet) Limits(name string) tenant.Limits {
 type installer struct{}
 
 func (installer) Build(ctx context.Context, _ run.Script) ([]byte, []run.Package, string, error) {
-	await(ctx, layerTakes)
+	inmemory.Await(ctx, layerTakes)
 	return nil, nil, "", context.Cause(ctx)
 }
 func (installer) Pack(context.Context, run.Script) ([]byte, error) { return nil, nil }

@@ -7,6 +7,7 @@ import (
 
 	"github.com/scriptfleet/scriptfleet/pkg/builds"
 	"github.com/scriptfleet/scriptfleet/pkg/builds/memrecords"
+	"github.com/scriptfleet/scriptfleet/pkg/fleettest/inmemory"
 	"github.com/scriptfleet/scriptfleet/pkg/ledger"
 	"github.com/scriptfleet/scriptfleet/pkg/ledger/memledger"
 	"github.com/scriptfleet/scriptfleet/pkg/run"
@@ -22,7 +23,7 @@ type redis struct{ trips atomic.Int64 }
 
 func (r *redis) trip(ctx context.Context) {
 	r.trips.Add(1)
-	await(ctx, redisTakes)
+	inmemory.Await(ctx, redisTakes)
 }
 
 type nearLedger struct {

@@ -253,6 +253,7 @@ class Watcher:
         self.poller = self.waker = None
         self.left = []  # earlier pollers: one that is collected would close its descriptor, which may be the script's
         self.wakes = 0.0  # the time until which the thread may sleep
+        self.rest = 3600.0  # how long it sleeps at most: a child of an env runner may wait for its script as long
 
     def add(self, run):
         """Watches the pipes of a run that still have a writer; closes the others."""
@@ -291,6 +292,7 @@ class Watcher:
 
     def wake_by(self, when):
         """Sees to it that the thread is awake at that time."""
+        self.rest = 1.0  # from now on it is woken only for what comes sooner
         if when < self.wakes:
             try:
                 os.write(self.waker[1], b"x")
@@ -300,7 +302,7 @@ class Watcher:
     def watch(self, poller, waker):
         while poller is self.poller:
             try:
-                self.wakes = monotonic() + 1  # before soft_end is read: see wake_by
+                self.wakes = monotonic() + self.rest  # before soft_end is read: see wake_by
                 soft_end = self.run.soft_end
                 if soft_end is not None:
                     self.wakes = min(self.wakes, soft_end)
@@ -337,7 +339,8 @@ class Watcher:
 class Current:
     """The running run, if any."""
 
-    def __init__(self):
+    def begin(self):
+        """The capture of the import. It starts the watcher."""
         self.run = Run()
 
     def take(self):

@@ -3,10 +3,10 @@ embedded stack alike.
 
 A function's folder contains the handler's files and the author's script:
 script.py, which defines main(input), or script.sh; or scriptfleet_sealed for a
-script whose callers may not read it. In an env runner the script is in
-scriptfleet_given instead. The script is imported in the
+script whose callers may not read it. The script is imported in the
 init phase, so that a warm run executes main only. An error of the import is
-returned by each run, in the same form as an error of main.
+returned by each run, in the same form as an error of main. In an env runner the
+script comes later, in scriptfleet_given, and the runner calls begin then.
 
 What must hold:
   - The output is exactly what main returned, or there is an error that says
@@ -357,9 +357,9 @@ def unanswered(e):
     return {"output": None, "error": error, "stdout": "", "stderr": "", "truncated": False}
 
 
-def load():
-    """The init phase. It removes the runtime's root handlers of logging, because they
-    would bypass the capture."""
+def prepare():
+    """The init phase, before the script. It removes the runtime's root handlers of
+    logging, because they would bypass the capture."""
     if "logging" in live_sys.modules:
         del live_sys.modules["logging"].getLogger().handlers[:]
     if live_sys.path[:1] != [FOLDER]:
@@ -369,7 +369,12 @@ def load():
     live_os.kill = kill_with_words("kill", lambda: (process, 0, -1, -os.getpgrp()))
     live_os.killpg = kill_with_words("killpg", lambda: (0, os.getpgrp()))
     faulthandler.enable(file=stdout.real)
+    current.begin()
     current.take()
+
+
+def load():
+    """The script, and the surroundings that its import has left."""
     arm_import()
     try:
         if live_os.path.exists(FOLDER + "/script.sh"):
@@ -385,11 +390,19 @@ def load():
         current.give_back(imported=True)
 
 
+def begin():
+    """Imports the script."""
+    global script, scripts
+    script, scripts = load()
+    runtimes.put_back()
+
+
 try:
     stdin = os.dup(0)
 except OSError:
     stdin = os.open("/dev/null", os.O_RDONLY)
 runtimes = Surroundings()
 runtimes.handlers[_signal.SIGINT] = _signal.SIG_IGN  # a thread that a script left cannot interrupt the runtime
-script, scripts = load()
-runtimes.put_back()
+prepare()
+if not given.later:
+    begin()

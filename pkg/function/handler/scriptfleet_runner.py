@@ -6,7 +6,8 @@ API, executes no script. At the start it forks the template
 which never receives a payload. For each run the template forks a child, which gets
 its script and its input from here over a socket of its own. So a child's memory
 contains nothing of another run, and a child can change nothing in the process from
-which the next one is forked.
+which the next one is forked. The child of the next run is forked once nothing is
+left of this one, so that no run waits for the fork.
 
 Neither this process nor the template can be traced or read by a child: they are not
 dumpable. A filter of system calls keeps the child from signalling them, from
@@ -79,14 +80,15 @@ except ImportError:
 
 
 class Child:
-    """The process of one run, as this process knows it."""
+    """The process of one run, as this process knows it. It is forked ahead of the run,
+    and nothing waits for it until meet."""
 
     def __init__(self, template):
         self.template = template
         ours, theirs = socket.socketpair()
         log, their_log = os.pipe()
         try:
-            self.pid = template.fork(theirs.fileno(), their_log)
+            template.fork(theirs.fileno(), their_log)
         except BaseException:
             ours.close()
             os.close(log)
@@ -95,7 +97,7 @@ class Child:
             theirs.close()
             os.close(their_log)
         self.socket, self.log, self.tail = ours, log, b""
-        self.pidfd = self.gate = None
+        self.pid = self.pidfd = self.gate = None
         self.data, self.begun, self.answer = bytearray(), False, None
         self.loaded = False
 
@@ -107,14 +109,22 @@ class Child:
                 os.close(fd)
         self.socket.close()
 
+    def meet(self):
+        """Waits until the child has its walls and waits for its script. Returns False if
+        it has ended, and raises OSError if the template has."""
+        self.pid = self.template.forked()
+        try:
+            if walls.api:
+                self.gate = walls.Gate(self.socket)
+            elif self.socket.recv(1) != b"W":
+                return False
+            self.pidfd = walls.pidfd_open(self.pid)
+            return not select.select([self.pidfd], [], [], 0)[0]
+        except OSError:
+            return False
+
     def give(self, message):
-        """Waits until the child has set up its walls, and sends its script. It reads
-        all of it before it executes anything."""
-        if walls.api:
-            self.gate = walls.Gate(self.socket)
-        elif self.socket.recv(1) != b"W":
-            raise OSError("the child has no walls")
-        self.pidfd = walls.pidfd_open(self.pid)
+        """Sends the script. The child reads all of it before it executes anything."""
         text = json.dumps(message).encode()
         self.socket.sendall(struct.pack(">Q", len(text)))
         self.socket.sendall(text)
@@ -199,6 +209,8 @@ class Runner:
         walls.hide()
         self.lacks = self.lacks or self.template.lacks
         self.unclean = self.traces.remove()  # an earlier process of this environment may have left some
+        self.next = None
+        self.fork_next()
 
     def handle(self, event, context):
         try:
@@ -216,17 +228,40 @@ class Runner:
         if self.lacks:
             raise Refusal("NoWalls", "this environment cannot keep scripts apart: " + self.lacks)
         if self.unclean:
-            self.unclean = self.traces.remove()
+            _, _, left = self.template.end()
+            self.unclean = self.traces.remove() or left
         if self.unclean:
             leave("NotClean", self.unclean)
         try:
-            child = Child(self.template)
+            child = self.take_next()
         except OSError as e:
             leave("NoTemplate", "the process that forks the scripts is gone: %s" % e)
         try:
             return self.attend(child, event, script, context)
         finally:
             child.close()
+            self.fork_next()
+
+    def fork_next(self):
+        """Has the child of the next run forked, unless something of this one remains."""
+        if self.lacks or self.unclean:
+            return
+        try:
+            self.next = Child(self.template)
+        except OSError:
+            pass  # the next run tries again
+
+    def take_next(self):
+        """The child that waits, or another one if that has ended."""
+        for _ in range(2):
+            child = self.next or Child(self.template)
+            self.next = None
+            if child.meet():
+                return child
+            _, _, self.unclean = self.template.end()
+            child.read_log()
+            child.close()
+        raise Refusal("NotBegun", "the script's process ended before the script began: " + child.tail.decode("utf-8", "replace"))
 
     def attend(self, child, event, script, context):
         timeout, refusal = script["timeout_seconds"], None
@@ -244,7 +279,7 @@ class Runner:
         if not child.begun and not refusal:
             child.read_log()
             refusal = Refusal("NotBegun", "the script's process ended before the script began: " + child.tail.decode("utf-8", "replace"))
-        status, peak, self.unclean = self.template.end(child)
+        status, peak, self.unclean = self.template.end()
         self.unclean = self.traces.remove() or self.unclean
         if refusal:
             raise refusal

@@ -8,7 +8,9 @@ child left, which the kernel tells it.
 
 Over its socket the runner sends F with the two descriptors of a child, and gets the
 child's pid; then E, and gets the child's status, its peak of memory in KB, and whether
-all of its processes have ended."""
+all of its processes have ended. The runner sends F once nothing is left of a run, for
+the next one, and does not wait. So a child is forked, has its walls and its own part
+of the handler before there is a script for it; and no script ever runs beside it."""
 
 import _socket as socket
 import gc
@@ -29,6 +31,7 @@ from scriptfleet_stacks import FOLDER, SCRIPT
 
 END_SECONDS = 3.0  # that ending a run's processes may take
 DONE = struct.Struct("=iQ?")
+RUNTIME = 3  # where the embedded stack's runtime has its API: who writes there is told at once that it is not
 PER_PROCESS = "scriptfleet_capture", "scriptfleet_handler"
 
 
@@ -50,13 +53,16 @@ class Template:
             self.lacks = None
 
     def fork(self, sock, log):
+        """Has a child forked, whose pid forked returns."""
         self.socket.sendmsg([b"F"], [(socket.SOL_SOCKET, socket.SCM_RIGHTS, struct.pack("=ii", sock, log))])
+
+    def forked(self):
         pid = self.socket.recv(4)
         if len(pid) != 4:
             raise OSError("it gave no answer")
         return struct.unpack("=i", pid)[0]
 
-    def end(self, child):
+    def end(self):
         """Ends all processes of the run. Returns the status of the script's own, its
         peak of memory, and what remains, as a sentence, or None."""
         try:
@@ -74,6 +80,7 @@ def serve(control, runner):
     null = os.open("/dev/null", os.O_RDWR)
     for fd in range(3):
         os.dup2(null, fd)
+    os.close(null)
     walls.prctl(walls.PR_SET_CHILD_SUBREAPER, 1)
     codes = {name: code_of(name) for name in PER_PROCESS}
     walls.hide()
@@ -208,10 +215,14 @@ class Context:
 
 
 def begin(control, ends, protected, codes):
-    """The process of a script, from its fork on."""
+    """The process of a script, from its fork on. It tells the runner that it is ready
+    with W, and waits for its script."""
     os.setsid()
     os.close(control)
     link, log = ends
+    if link != RUNTIME:
+        os.dup2(link, RUNTIME)
+        os.close(link)
     os.dup2(log, 1)
     os.dup2(log, 2)
     os.close(log)
@@ -225,17 +236,39 @@ def begin(control, ends, protected, codes):
     except OSError:
         pass
     gate = walls.confine(protected, os.getpgid(protected[0]))
-    sock = socket.socket(fileno=link)
+    sock = socket.socket(fileno=RUNTIME)
+    os.environ.pop("AWS_LAMBDA_RUNTIME_API", None)
+    handler = load(codes)
     if gate is None:
         sock.sendall(b"W")
     else:
         sock.sendmsg([b"W"], [(socket.SOL_SOCKET, socket.SCM_RIGHTS, struct.pack("=i", gate))])
         os.close(gate)
     message = receive(sock)
-    os.environ.pop("AWS_LAMBDA_RUNTIME_API", None)
     if message["trace"]:
         os.environ["_X_AMZN_TRACE_ID"] = message["trace"]
-    execute(sock, message["script"], message["event"], codes)
+    execute(sock, message["script"], message["event"], handler)
+
+
+def load(codes):
+    """Executes the modules of which each child has its own, and returns the handler.
+    What a run needs in any case is used once: the first write to a page of memory
+    that is the template's too takes longer than what it is for."""
+    given.later = True
+    for name in PER_PROCESS:
+        module = type(sys)(name)
+        module.__file__ = FOLDER + "/" + name + ".py"
+        sys.modules[name] = module
+        exec(codes[name], vars(module))
+    compiled(module.encode({"def main(input):": 1}).encode())
+    return module
+
+
+def compiled(source):
+    """The code of a script, without warnings, as in a build."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        return compile(source, SCRIPT, "exec", dont_inherit=True)
 
 
 def receive(sock):
@@ -253,30 +286,22 @@ def exactly(sock, size):
     return bytes(data)
 
 
-def execute(sock, script, event, codes):
+def execute(sock, script, event, handler):
     """Compiles the script, and runs it once. What is used after the script has begun is
     held here: the script may change any module."""
     given.source = script["source"].encode("utf-8", "surrogatepass")
     given.sealed, given.timeout = bool(script.get("sealed")), script["timeout_seconds"]
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # as in a build
-            given.code = compile(given.source, SCRIPT, "exec", dont_inherit=True)
+        given.code = compiled(given.source)
     except (SyntaxError, ValueError, RecursionError, MemoryError):
         sock.sendall(b"S")
         return
     if not given.sealed:
         sys.meta_path.insert(0, given.Finder)
-    send, pack, pause = sock.sendall, struct.pack, _signal.pause
+    send, pack, handle, encode, leave = sock.sendall, struct.pack, handler.handle, handler.encode, handler.exit_process
     send(b"B")
-    for name in PER_PROCESS:
-        module = type(sys)(name)
-        module.__file__ = FOLDER + "/" + name + ".py"
-        sys.modules[name] = module
-        exec(codes[name], vars(module))
-    handle, encode = module.handle, module.encode
+    handler.begin()
     send(b"L")
     text = encode(handle(event, Context(given.timeout))).encode("utf-8", "surrogatepass")
     send(b"A" + pack(">Q", len(text)) + text)
-    while True:
-        pause()  # until the runner ends it
+    leave(0)

@@ -75,6 +75,19 @@ func ChildrenOf(parent int, pids []int) []int {
 	return slices.DeleteFunc(pids, func(pid int) bool { return !isChild(pid, parent) })
 }
 
+// Kept are those of kept that are children of main still, and what each of them has
+// begun since to wait beside it: its child, if that is the only one. all is what
+// they are looked for in.
+func Kept(main int, kept, all []int) []int {
+	kept = ChildrenOf(main, slices.Clone(kept)) // a pid may be another process's meanwhile
+	for _, pid := range kept {
+		if waiting := ChildrenOf(pid, slices.Clone(all)); len(waiting) == 1 {
+			kept = append(kept, waiting...)
+		}
+	}
+	return kept
+}
+
 func isChild(pid, parent int) bool {
 	status, err := ReadStatus(pid)
 	return err == nil && status.Parent == parent
