@@ -22,8 +22,9 @@ PACKAGES := ./... ./.ci/report ./.ci/bench
 BENCHED = $$(git grep -l '^func Benchmark' -- '*_test.go' | xargs -n 1 dirname | sort -u | sed 's|^|./|')
 
 # git refuses a clone that another user owns, and go build then fails to stamp the
-# version, which only a release needs.
-demo test chaos observe vet lint bench bench-update bench-packages fuzz: export GOFLAGS := -buildvcs=false $(GOFLAGS)
+# version, which only a release needs. With -trimpath, what was compiled in one
+# clone need not be compiled again in the next.
+demo test chaos observe simulate vet lint bench bench-update bench-packages fuzz: export GOFLAGS := -buildvcs=false -trimpath $(GOFLAGS)
 
 # VERSION=v1.2.3 names a release; else the binaries name their commit.
 CYCLONEDX := github.com/CycloneDX/cyclonedx-gomod/cmd/cyclonedx-gomod@v1.9.0
@@ -53,13 +54,17 @@ demo: ## the whole fleet on this machine, with scripts of several tenants
 # The tests and, once each, the benchmarks behind them: with the race detector;
 # in CI a skipped test is a failure.
 test: setup vet ## all tests, with the race detector
-	@# Compiled first, so that it does not count towards a package's timeout.
-	CGO_ENABLED=0 go build -o /dev/null ./cmd/...
-	@# With benchmarks go test runs one package at a time, and some packages mostly
-	@# wait for timeouts: so the benchmarks run separately.
-	@# Three packages at a time on two cores: many of them mostly wait.
-	{ go test -race -p 3 -timeout $(TEST_TIMEOUT) -json $(PACKAGES); \
-	  go test -race -run '^$$' -bench . -benchtime 1x -json $(BENCHED); } | go run ./.ci/report
+	@# Linked first, where pkg/fleettest/program looks for them, so that it does not
+	@# count towards a package's timeout.
+	CGO_ENABLED=0 go build -o bin/tests/plain/ ./cmd/...
+	CGO_ENABLED=1 go build -race -o bin/tests/race/ ./cmd/scriptfleet
+	@# With benchmarks go test runs one package at a time: so they run separately.
+	@# Many tests mostly wait: with four packages at a time, and four tests of each,
+	@# two cores are busy. vet has run; a process that ends need not wait a second
+	@# for more races.
+	{ export GORACE=atexit_sleep_ms=10; \
+	  go test -race -vet=off -p 4 -parallel 4 -timeout $(TEST_TIMEOUT) -json $(PACKAGES); \
+	  go test -race -vet=off -run '^$$' -bench . -benchtime 1x -json $(BENCHED); } | go run ./.ci/report
 
 chaos: setup ## every fault of pkg/fleettest/chaos/README.md, including those that take minutes
 	go test -race -timeout 30m -run TestPromisesHold ./pkg/fleettest/chaos -chaos.long -v
@@ -102,9 +107,9 @@ bench-tenants: ## CPU a run and memory at 10, 1,000 and 100,000 tenants
 bench-costs: ## requests to SQS, round trips to Redis and deliveries a run, beside their goals
 	@go test ./pkg/fleettest/fairness -run 'TestCosts$$' -costs -v -timeout 20m | grep --line-buffered -v -e '^===' -e '^---' -e '^PASS'
 
-scale: ## a billion runs a week in virtual time: tables, and a page in bin/ (MINUTES, TIMES, CELLS)
+scale: ## a billion runs a week in virtual time: tables, and a page in bin/ (MINUTES, TIMES, CELLS, COLD)
 	@mkdir -p bin
-	@go test ./pkg/fleettest/scale -run '^TestScale$$' -scale -minutes $(MINUTES) -times $(TIMES) -cells $(CELLS) -page $(CURDIR)/bin/scale.html \
+	@go test ./pkg/fleettest/scale -run '^TestScale$$' -scale -minutes $(MINUTES) -times $(TIMES) -cells $(CELLS) $(if $(COLD),-cold) -page $(CURDIR)/bin/scale.html \
 	  -v -timeout 60m | grep --line-buffered -v -e '^===' -e '^---' -e '^PASS'
 
 fuzz: ## each fuzz target for FUZZ_TIME (20s)

@@ -13,6 +13,7 @@ import (
 	"github.com/scriptfleet/scriptfleet/pkg/config"
 	"github.com/scriptfleet/scriptfleet/pkg/editfile"
 	"github.com/scriptfleet/scriptfleet/pkg/sandbox"
+	"github.com/scriptfleet/scriptfleet/pkg/service"
 	"github.com/scriptfleet/scriptfleet/pkg/telemetry"
 )
 
@@ -109,7 +110,7 @@ func (c *localCommand) Run(ctx context.Context) error {
 	}
 	stack.TellWhatIsMissing(ctx)
 	if c.NoFleet {
-		return stack.ServeAlone(ctx)
+		return service.WithFloor(func() error { return stack.ServeAlone(ctx) })
 	}
 	if err := stack.StartFleet(context.WithoutCancel(ctx)); err != nil {
 		return err

@@ -18,7 +18,7 @@ type SessionsConfig struct {
 	Region    string
 	Account   string // the account of the functions
 	Prefix    string // of the functions' names
-	MaxKept   int    // sessions in memory, about 2 KB each; default 10,000
+	MaxKept   int    // sessions in memory, about 2 KB each; default 50,000
 }
 
 // SessionsDeps are the dependencies of Sessions.
@@ -46,7 +46,7 @@ func NewSessions(cfg SessionsConfig, deps SessionsDeps) (*Sessions, error) {
 		cfg.Partition = "aws"
 	}
 	if cfg.MaxKept <= 0 {
-		cfg.MaxKept = 10_000
+		cfg.MaxKept = 50_000
 	}
 	_, err := CheckRoleARN(cfg.RoleARN)
 	switch {

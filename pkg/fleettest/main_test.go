@@ -49,7 +49,7 @@ func buildAll() error {
 // ofTheTests are the variables of every process. Env runners are off but in the
 // tests of them: many tests count functions and builds, or tell them apart.
 func ofTheTests(more ...string) []string {
-	return append(more, "XDG_CACHE_HOME="+cache, "GORACE=halt_on_error=0", "SCRIPTFLEET_ENV_RUNNER=off")
+	return append(more, "XDG_CACHE_HOME="+cache, "GORACE=halt_on_error=0 atexit_sleep_ms=10", "SCRIPTFLEET_ENV_RUNNER=off")
 }
 
 // tool is the path of a program that `make setup` installed.

@@ -54,6 +54,16 @@ func (s *Stack) RedisURL() string {
 	return "redis://:" + s.secrets.RedisPassword + "@" + s.redis.addr() + "/0"
 }
 
+// OwnRedisURL is the URL of Redis for this process's own clients. Where there is a
+// redis-server it is that of its socket, past the door: that saves each call two
+// copies and the wake-ups of two goroutines, some 0.2 ms.
+func (s *Stack) OwnRedisURL() string {
+	if child, ok := s.redis.server.(*redisChild); ok {
+		return "unix://:" + s.secrets.RedisPassword + "@" + child.socket
+	}
+	return s.RedisURL()
+}
+
 // Redis names the server behind RedisURL.
 func (s *Stack) Redis() string { return s.redis.server.name() }
 

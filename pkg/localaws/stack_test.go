@@ -116,12 +116,7 @@ func TestMessagesAndObjectsGoRoundThroughTheSDK(t *testing.T) {
 
 func TestRedisAsksForItsPasswordAndItsClockMoves(t *testing.T) {
 	stack := started(t, localaws.Config{Partitions: 1})
-	options, err := goredis.ParseURL(stack.RedisURL())
-	if err != nil {
-		t.Fatal(err)
-	}
-	client := goredis.NewClient(options)
-	defer client.Close()
+	client, stranger := redisClients(t, stack.RedisURL())
 	if err := client.Set(t.Context(), "k", "v", 30*time.Millisecond).Err(); err != nil {
 		t.Fatal(err)
 	}
@@ -129,12 +124,32 @@ func TestRedisAsksForItsPasswordAndItsClockMoves(t *testing.T) {
 	before := client.Time(t.Context()).Val()
 	wait.Until(t, 10*time.Second, "TIME stands still", func() bool { return client.Time(t.Context()).Val().After(before) })
 
-	options.Password = ""
-	stranger := goredis.NewClient(options)
-	defer stranger.Close()
-	if err := stranger.Get(t.Context(), "k").Err(); err == nil || !strings.Contains(err.Error(), "NOAUTH") {
-		t.Errorf("without the password Redis says %v", err)
+	own, ownStranger := redisClients(t, stack.OwnRedisURL())
+	client.Set(t.Context(), "k", "of both", 0)
+	if got, err := own.Get(t.Context(), "k").Result(); got != "of both" {
+		t.Errorf("at its own URL the stack finds %q, %v", got, err)
 	}
+	for _, stranger := range []*goredis.Client{stranger, ownStranger} {
+		if err := stranger.Get(t.Context(), "k").Err(); err == nil || !strings.Contains(err.Error(), "NOAUTH") {
+			t.Errorf("without the password Redis says %v", err)
+		}
+	}
+}
+
+// redisClients returns clients with and without the password of a URL.
+func redisClients(t *testing.T, url string) (client, stranger *goredis.Client) {
+	t.Helper()
+	options, err := goredis.ParseURL(url)
+	if err != nil {
+		t.Fatal(err)
+	}
+	client = goredis.NewClient(options)
+	t.Cleanup(func() { _ = client.Close() })
+	without := *options
+	without.Password = ""
+	stranger = goredis.NewClient(&without)
+	t.Cleanup(func() { _ = stranger.Close() })
+	return client, stranger
 }
 
 func TestStartRefusesAddressesThatOthersCanReach(t *testing.T) {

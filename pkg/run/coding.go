@@ -3,6 +3,7 @@ package run
 import (
 	"regexp"
 	"strings"
+	"unicode/utf8"
 )
 
 // coding matches the line that names the encoding of a Python file (PEP 263),
@@ -14,8 +15,11 @@ var coding = regexp.MustCompile(`\A(?:[ \t\f]*(?:#.*)?\r?\n)?[ \t\f]*#.*?coding[
 // characters outside ASCII. The function holds the script in UTF-8, so Python
 // would decode those characters wrongly.
 func checkCoding(offer Offer, script string) *Error {
+	if offer.Shell || isASCII(script) {
+		return nil
+	}
 	m := coding.FindStringSubmatch(script)
-	if offer.Shell || m == nil || isASCII(script) {
+	if m == nil {
 		return nil
 	}
 	switch strings.ReplaceAll(strings.ToLower(m[1]), "_", "-") {
@@ -26,5 +30,10 @@ func checkCoding(offer Offer, script string) *Error {
 }
 
 func isASCII(s string) bool {
-	return strings.IndexFunc(s, func(r rune) bool { return r > 127 }) < 0
+	for i := range len(s) {
+		if s[i] >= utf8.RuneSelf {
+			return false
+		}
+	}
+	return true
 }

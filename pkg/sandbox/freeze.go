@@ -56,22 +56,41 @@ func (p *Process) Keep() error {
 	return nil
 }
 
+// Alone tells that the process has no descendants but those of Keep, and the peak
+// of its memory so far, in bytes. It does not stop the process, whose threads may
+// start another one meanwhile. Where it cannot tell, or the process has ended, it
+// returns false: then Freeze does or says what has to be.
+func (p *Process) Alone() (peak int64, alone bool) {
+	if p.main == nil {
+		return 0, false
+	}
+	peak, err := p.peak()
+	return peak, err == nil && len(p.strays()) == 0
+}
+
 func (p *Process) freezeFromOutside() (peak int64, err error) {
 	if p.main.Signal(syscall.SIGSTOP) != nil {
 		return 0, ErrGone
 	}
-	if p.status.Read(func(text []byte) { peak = inside.ParseStatus(text).Peak }) != nil {
+	if peak, err = p.peak(); err != nil {
 		return 0, ErrGone
 	}
-	ended := inside.KillWhile(func() []int {
-		all := p.members()
-		spared := append(inside.Kept(p.main.Pid, p.kept, all), p.main.Pid, p.cmd.Process.Pid)
-		return slices.DeleteFunc(all, func(pid int) bool { return slices.Contains(spared, pid) })
-	})
-	if !ended {
+	if !inside.KillWhile(p.strays) {
 		return 0, errRestless
 	}
 	return peak, nil
+}
+
+func (p *Process) peak() (bytes int64, err error) {
+	err = p.status.Read(func(text []byte) { bytes = inside.ParseStatus(text).Peak })
+	return bytes, err
+}
+
+// strays are the processes that Freeze kills.
+func (p *Process) strays() []int {
+	all := p.members()
+	spared := append(inside.Kept(p.main.Pid, p.kept, all), p.main.Pid, p.cmd.Process.Pid)
+	return slices.DeleteFunc(all, func(pid int) bool { return slices.Contains(spared, pid) })
 }
 
 // members are the pids of the sandbox's processes on the host.

@@ -242,6 +242,61 @@ func TestKillingGivesUpOnWhatBeginsAgainAndAgain(t *testing.T) {
 	}
 }
 
+func TestAloneSeesADescendant(t *testing.T) {
+	p := startScript(t, "import subprocess, time; subprocess.Popen(['sleep', '300'], start_new_session=True); print('ready', flush=True); time.sleep(300)", mark(), Probe())
+	defer p.Kill()
+	if p.main == nil {
+		t.Skip("this machine's processes are frozen by their init")
+	}
+	if _, alone := p.Alone(); alone {
+		t.Error("it is alone beside a child")
+	}
+	if _, err := p.Freeze(); err != nil {
+		t.Fatal(err)
+	}
+	if peak, alone := p.Alone(); !alone || peak < 1<<20 {
+		t.Errorf("once its child is killed: alone %t, peak %d", alone, peak)
+	}
+}
+
+func TestFreezeDoesNotWakeTheInit(t *testing.T) {
+	p := startScript(t, "import time; print('ready', flush=True); time.sleep(300)", mark(), Probe())
+	defer p.Kill()
+	if p.main == nil {
+		t.Skip("this machine's processes are frozen by their init")
+	}
+	state := func() byte {
+		status, err := inside.ReadStatus(p.main.Pid)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return status.State
+	}
+	switches := func() (n int64) {
+		tasks, _ := filepath.Glob(fmt.Sprintf("/proc/%d/task/*/status", p.cmd.Process.Pid))
+		for _, task := range tasks {
+			text, _ := os.ReadFile(task)
+			n += inside.Number(text, "\nvoluntary_ctxt_switches:")
+		}
+		return n
+	}
+	const freezes = 50
+	before := switches()
+	for range freezes {
+		if _, err := p.Freeze(); err != nil {
+			t.Fatal(err)
+		}
+		wait.Until(t, 10*time.Second, "it is not stopped", func() bool { return state() == 'T' })
+		if err := p.Thaw(); err != nil {
+			t.Fatal(err)
+		}
+		wait.Until(t, 10*time.Second, "it stays stopped", func() bool { return state() != 'T' })
+	}
+	if n := switches() - before; before == 0 || n >= freezes {
+		t.Errorf("the init has woken %d times (%d before)", n, before)
+	}
+}
+
 func TestFreezeAfterTheEndFails(t *testing.T) {
 	p, err := Start(t.Context(), Spec{Path: "/bin/true", MemoryBytes: 64 << 20})
 	if err != nil {

@@ -11,8 +11,9 @@ import "runtime"
 // always.
 const floorBytes = 8 << 20
 
-// withFloor calls f above the floor.
-func withFloor(f func() error) error {
+// WithFloor calls f above the floor. Run calls it for the parts of a process; a
+// process that serves without parts calls it itself.
+func WithFloor(f func() error) error {
 	floor := make([]byte, floorBytes)
 	defer runtime.KeepAlive(floor)
 	return f()

@@ -45,7 +45,7 @@ func Run(parent context.Context, drain time.Duration, parts ...Part) error {
 		signal.Notify(signals, syscall.SIGHUP)
 	}
 	defer signal.Stop(signals)
-	return withFloor(func() error { return run(parent, drain, signals, parts) })
+	return WithFloor(func() error { return run(parent, drain, signals, parts) })
 }
 
 // OutliveReaders lets this process go on when what reads its stdout or stderr is

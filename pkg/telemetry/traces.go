@@ -87,13 +87,21 @@ func newProvider(ctx context.Context, cfg TracesConfig, log *zap.Logger, reg pro
 	if err != nil {
 		return nil, fmt.Errorf("read the variables OTEL_EXPORTER_OTLP_*: %w", err)
 	}
+	spans := promauto.With(reg).NewCounterVec(prometheus.CounterOpts{
+		Name: "scriptfleet_process_spans_total", Help: "Spans of traces that were exported, or dropped as the collector did not take them.",
+	}, []string{"outcome"})
+	for _, outcome := range []string{exported, dropped} {
+		spans.WithLabelValues(outcome)
+	}
 	return sdktrace.NewTracerProvider(
 		sdktrace.WithResource(about), sdktrace.WithSampler(builds{sampler}), sdktrace.WithIDGenerator(trace.IDs{}),
-		sdktrace.WithBatcher(&exporter{SpanExporter: client, away: away, spans: promauto.With(reg).NewCounterVec(prometheus.CounterOpts{
-			Name: "scriptfleet_process_spans_total", Help: "Spans of traces that were exported, or dropped as the collector did not take them.",
-		}, []string{"outcome"})}),
+		sdktrace.WithBatcher(&exporter{SpanExporter: client, away: away, spans: spans}),
 	), nil
 }
+
+// What becomes of a span. Both have a series from the start: what comes into being
+// with its first count shows no increase.
+const exported, dropped = "exported", "dropped"
 
 // exporter counts spans, and logs a collector that is away once.
 type exporter struct {
@@ -104,11 +112,11 @@ type exporter struct {
 
 func (e *exporter) ExportSpans(ctx context.Context, spans []sdktrace.ReadOnlySpan) error {
 	if err := e.SpanExporter.ExportSpans(ctx, spans); err != nil {
-		e.spans.WithLabelValues("dropped").Add(float64(len(spans)))
+		e.spans.WithLabelValues(dropped).Add(float64(len(spans)))
 		e.away.Met(err)
 		return nil
 	}
-	e.spans.WithLabelValues("exported").Add(float64(len(spans)))
+	e.spans.WithLabelValues(exported).Add(float64(len(spans)))
 	e.away.Over()
 	return nil
 }

@@ -5,6 +5,7 @@ import (
 	"testing"
 
 	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/testutil"
 	"go.uber.org/zap"
 	"go.uber.org/zap/zaptest/observer"
 )
@@ -33,7 +34,8 @@ func TestTracesFollowTheStandardVariables(t *testing.T) {
 			t.Setenv("OTEL_"+name, c.set["OTEL_"+name])
 		}
 		core, logs := observer.New(zap.ErrorLevel)
-		tracer, stop := NewTraces(t.Context(), TracesConfig{Service: "test"}, zap.New(core), prometheus.NewRegistry())
+		reg := prometheus.NewRegistry()
+		tracer, stop := NewTraces(t.Context(), TracesConfig{Service: "test"}, zap.New(core), reg)
 		stop()
 		said := ""
 		for _, line := range logs.All() {
@@ -41,6 +43,9 @@ func TestTracesFollowTheStandardVariables(t *testing.T) {
 		}
 		if (tracer != nil) != c.on || (said == "") != (c.said == "") || !strings.Contains(said, c.said) {
 			t.Errorf("%v: on is %t, and the log says %q", c.set, tracer != nil, said)
+		}
+		if n, err := testutil.GatherAndCount(reg, "scriptfleet_process_spans_total"); err != nil || c.on && n != 2 {
+			t.Errorf("%v: %d outcomes have a series before the first span, not 2 (%v)", c.set, n, err)
 		}
 	}
 }

@@ -83,7 +83,7 @@ func Start(ctx context.Context, o Options) (*Stack, error) {
 		return nil, fmt.Errorf("start the embedded stack: %w", err)
 	}
 	local = stack.Config()
-	o.Fleet.RedisURL, o.Fleet.Bucket = stack.RedisURL(), local.Bucket()
+	o.Fleet.RedisURL, o.Fleet.Bucket = stack.OwnRedisURL(), local.Bucket()
 	o.Worker.RoleARN, o.Worker.TenantRoleARN = local.ScriptRole(), local.TenantRole()
 	s := &Stack{Stack: stack, sdk: sdk, options: o, registry: registry, made: made}
 	if s.Fleet, err = wire.Open(ctx, o.Fleet, stack.AWSConfig(), o.Log, s.registry); err != nil {

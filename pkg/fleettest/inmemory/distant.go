@@ -11,12 +11,21 @@ import (
 // poll that brings nothing takes no longer than it waits.
 type Distant struct {
 	queue.Queue
-	Takes  time.Duration // of one call
-	Called func()        // counts a call
+	Takes  time.Duration                        // of one call
+	Called func()                               // counts a call
+	Await  func(context.Context, time.Duration) // waits for Takes; nil: the package's Await
 }
 
 func (q *Distant) call(ctx context.Context) {
 	q.Called()
+	q.await(ctx)
+}
+
+func (q *Distant) await(ctx context.Context) {
+	if q.Await != nil {
+		q.Await(ctx, q.Takes)
+		return
+	}
 	Await(ctx, q.Takes)
 }
 
@@ -31,7 +40,7 @@ func (q *Distant) Receive(ctx context.Context, p queue.Poll) ([]queue.Delivery, 
 	ds, err := q.Queue.Receive(ctx, p)
 	q.Called()
 	if len(ds) > 0 {
-		Await(context.WithoutCancel(ctx), q.Takes)
+		q.await(context.WithoutCancel(ctx))
 	}
 	return ds, err
 }

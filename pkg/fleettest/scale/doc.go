@@ -26,9 +26,18 @@
 //   - Env runners are on: a new script of an env that its tenant has used before
 //     runs in one.
 //
-// All processes start at once with empty memories, and all functions without
-// environments: what is counted and timed begins after a warm-up, which the plots
-// show.
+// The fleet has been up for a day: each worker has the sessions of tenants, and
+// knows the roles, that it would have by then. Functions have no environments yet,
+// and the other memories are empty: what is counted and timed begins after a
+// warm-up, which the plots show. With COLD=1 the workers start without sessions, as
+// if all of them were restarted at once: STS then refuses calls at the first peak.
+//
+// # How long it plays
+//
+// A run costs about 0.2 ms of CPU, the play's own part included, so two cores play
+// some 30 minutes in 8; MINUTES=60 needs twice that. All waits of the model end on
+// whole milliseconds: so many goroutines go on at the same moment, and both cores
+// are used.
 //
 // # Where it breaks
 //
@@ -38,6 +47,7 @@
 //
 // # What it does not model
 //
+//   - Restarts of single workers, and environments that Lambda ends early.
 //   - Failures: the simulation of package simulation has them, this has none.
 //   - The CPU, the network and the connections of processes and of Redis: they
 //     are computed from counts of this play and the figures of `make bench`.

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 	"go.uber.org/zap"
@@ -13,7 +14,6 @@ import (
 	"github.com/scriptfleet/scriptfleet/pkg/builds"
 	"github.com/scriptfleet/scriptfleet/pkg/builds/memrecords"
 	"github.com/scriptfleet/scriptfleet/pkg/credential"
-	"github.com/scriptfleet/scriptfleet/pkg/fleettest/inmemory"
 	"github.com/scriptfleet/scriptfleet/pkg/function"
 	"github.com/scriptfleet/scriptfleet/pkg/lease/memlease"
 	"github.com/scriptfleet/scriptfleet/pkg/ledger/memledger"
@@ -43,6 +43,7 @@ var defaultLimits = accountLimits{
 type size struct {
 	dispatchers, workers, concurrency, partitions int
 	runners                                       bool // new scripts run in env runners
+	cold                                          bool // workers start without sessions
 }
 
 // fleet is dispatchers and workers with everything else in memory.
@@ -70,12 +71,17 @@ var policy = func() *run.Policy {
 	return p
 }()
 
-const prefix = "scriptfleet"
+const (
+	prefix = "scriptfleet"
+	// rememberFor is shorter than in production, as no duplicate comes here.
+	rememberFor = 10 * time.Minute
+)
 
-func openFleet(t *testing.T, s size, l load, limits accountLimits, begun func(startedRun)) *fleet {
+func openFleet(t *testing.T, s size, stories *stories, limits accountLimits, begun func(startedRun)) *fleet {
+	l := stories.load
 	f := &fleet{
 		size: s, load: l, sqs: &sqs{}, redis: &redis{}, lambda: newLambda(limits, l.seed, begun), sts: &sts{limit: limits.STS},
-		ledger: memledger.New(memledger.Config{}), prepared: &prepared{arns: map[string]string{}},
+		ledger: memledger.New(memledger.Config{Remember: rememberFor, Recent: 5}), prepared: &prepared{arns: map[string]string{}},
 	}
 	names := queue.NamesOf(prefix, s.partitions)
 	f.requests, f.results = f.sqs.queue(names.Requests), f.sqs.queue(names.Results)
@@ -109,6 +115,9 @@ func openFleet(t *testing.T, s size, l load, limits accountLimits, begun func(st
 		assumer, err := credential.NewAssumer(credential.AssumerConfig{}, credential.AssumerDeps{STS: f.sts, Roles: roles{}})
 		if err != nil {
 			t.Fatal(err)
+		}
+		if !s.cold {
+			f.sts.warm(stories, s.workers, sessions, assumer)
 		}
 		b := builds.New(builds.Config{Prefix: prefix, Worker: name}, builds.Deps{
 			Leases: leases, Records: kept, Limiter: limiter, Maker: f.lambda, Layers: installer{}, Packager: installer{}, Log: zap.NewNop(), Registerer: reg,
@@ -155,7 +164,7 @@ func (f *fleet) Limits(name string) tenant.Limits {
 type installer struct{}
 
 func (installer) Build(ctx context.Context, _ run.Script) ([]byte, []run.Package, string, error) {
-	inmemory.Await(ctx, layerTakes)
+	await(ctx, layerTakes)
 	return nil, nil, "", context.Cause(ctx)
 }
 func (installer) Pack(context.Context, run.Script) ([]byte, error) { return nil, nil }

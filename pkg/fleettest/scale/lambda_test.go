@@ -10,7 +10,6 @@ import (
 	"sync"
 	"time"
 
-	"github.com/scriptfleet/scriptfleet/pkg/fleettest/inmemory"
 	"github.com/scriptfleet/scriptfleet/pkg/function"
 )
 
@@ -93,13 +92,13 @@ func (l *lambda) Invoke(ctx context.Context, tenant, name string, payload []byte
 	begun.tenant = tenant
 	init, err := l.begin(name)
 	if err != nil {
-		inmemory.Await(ctx, invokeTakes)
+		await(ctx, invokeTakes)
 		return function.Invocation{}, err
 	}
-	inmemory.Await(ctx, invokeTakes/2+init)
+	await(ctx, invokeTakes/2+init)
 	begun.wait += time.Duration(time.Now().UnixMicro()) * time.Microsecond
 	l.begun(begun)
-	inmemory.Await(ctx, takes+invokeTakes/2)
+	await(ctx, takes+invokeTakes/2)
 	l.end(name, takes+init)
 	return function.Invocation{
 		RequestID: "r", Report: function.Report{Init: init, Duration: takes, Billed: takes + init, MaxMemoryMB: 60},
@@ -150,7 +149,7 @@ func (l *lambda) controlled(ctx context.Context, op, name string) error {
 		l.use.controlThrottled++
 	}
 	l.mu.Unlock()
-	inmemory.Await(ctx, controlTakes)
+	await(ctx, controlTakes)
 	if over {
 		return refuse(function.Throttled, op, name, "TooManyRequestsException/CallerRateLimitExceeded")
 	}
@@ -210,7 +209,7 @@ func (l *lambda) Await(ctx context.Context, name string) error {
 		case !f.activeAt.After(time.Now()):
 			return nil
 		}
-		if inmemory.Await(ctx, time.Second); ctx.Err() != nil {
+		if await(ctx, time.Second); ctx.Err() != nil {
 			return context.Cause(ctx)
 		}
 	}
@@ -256,25 +255,41 @@ func (p *perSecond) count(now time.Time, limit int) bool {
 	return true
 }
 
-// readInput reads what request wrote into the input; JSON decoding would cost
-// more than the run. wait is minus the due time, in microseconds since 1970.
+// readInput reads what request wrote into the input. wait is minus the due time,
+// in microseconds since 1970.
 func readInput(payload []byte) (takes time.Duration, s startedRun) {
-	number := func(name string) int64 {
-		_, after, ok := bytes.Cut(payload, []byte(`"`+name+`":`))
+	s.wait = -time.Duration(number(payload, "due")) * time.Microsecond
+	s.isNew = member(payload, "new")[0] == 't'
+	return time.Duration(number(payload, "us")) * time.Microsecond, s
+}
+
+// member returns what follows the first member of that name. Decoding JSON would
+// cost more than the run.
+func member(body []byte, name string) []byte {
+	for rest := body; ; {
+		_, after, ok := bytes.Cut(rest, []byte(name))
 		if !ok {
-			panic(fmt.Sprintf("no %s in %s", name, payload))
+			panic(fmt.Sprintf("no %s in %s", name, body))
 		}
-		after = bytes.TrimLeft(after, " ")
-		end := bytes.IndexAny(after, ",}")
-		n, err := strconv.ParseInt(string(after[:end]), 10, 64)
-		if err != nil {
-			panic(err)
+		before := rest[:len(rest)-len(after)-len(name)]
+		if rest = after; bytes.HasSuffix(before, []byte{'"'}) && bytes.HasPrefix(after, []byte(`":`)) {
+			return bytes.TrimLeft(after[2:], " ")
 		}
-		return n
 	}
-	s.wait = -time.Duration(number("due")) * time.Microsecond
-	s.isNew = bytes.Contains(payload, []byte(`"new":true`)) || bytes.Contains(payload, []byte(`"new": true`))
-	return time.Duration(number("us")) * time.Microsecond, s
+}
+
+func number(body []byte, name string) int64 {
+	digits := member(body, name)
+	n, err := strconv.ParseInt(string(digits[:bytes.IndexAny(digits, ",}")]), 10, 64)
+	if err != nil {
+		panic(fmt.Sprintf("%s in %s: %v", name, body, err))
+	}
+	return n
+}
+
+func text(body []byte, name string) string {
+	value := member(body, name)[1:]
+	return string(value[:bytes.IndexByte(value, '"')])
 }
 
 func (l *lambda) nowRunning() int {

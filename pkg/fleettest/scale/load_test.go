@@ -6,6 +6,7 @@ import (
 	"math/rand/v2"
 	"slices"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/scriptfleet/scriptfleet/pkg/run"
@@ -22,23 +23,22 @@ type load struct {
 // The shape of the load. See the package's documentation for where each number
 // comes from.
 const (
-	skew          = 1.15 // exponent of Zipf's law over the tenants
-	noisy         = 100  // one tenant in so many is called noisy: those with the most runs
-	peakEvery     = 10 * time.Minute
-	peakFrom      = 2 * time.Minute // after the beginning, and then every peakEvery
-	peakFor       = time.Minute
-	peak          = 3.0 // times the average
-	medianMS      = 195.0
-	meanMS        = 504.0
-	longest       = 50 * time.Second
-	newEnvs       = 0.1 // of edits that change the requirements
-	commonEnvs    = 200 // requirements that scripts share at the start
-	withEnv       = 0.7 // of scripts
-	withRole      = 0.1 // of scripts
-	runsOfAnEdit  = 3   // within a minute after it
-	timeout       = 60
-	mostScripts   = 7 // of a tenant
-	scriptPadding = 600
+	skew         = 1.15 // exponent of Zipf's law over the tenants
+	noisy        = 100  // one tenant in so many is called noisy: those with the most runs
+	peakEvery    = 10 * time.Minute
+	peakFrom     = 2 * time.Minute // after the beginning, and then every peakEvery
+	peakFor      = time.Minute
+	peak         = 3.0 // times the average
+	medianMS     = 195.0
+	meanMS       = 504.0
+	longest      = 50 * time.Second
+	newEnvs      = 0.1 // of edits that change the requirements
+	commonEnvs   = 200 // requirements that scripts share at the start
+	withEnv      = 0.7 // of scripts
+	withRole     = 0.1 // of scripts
+	runsOfAnEdit = 3   // within a minute after it
+	timeout      = 60
+	mostScripts  = 7 // of a tenant
 )
 
 // at is the rate at a time of the play. It is the average over each peakEvery.
@@ -69,14 +69,31 @@ type script struct {
 	before   *script // the version that was edited
 }
 
-func (s *script) source() string {
-	return fmt.Sprintf("# %s, script %d, version %d\n%sdef main(input):\n    return input\n", s.of.name, s.number, s.version, padding)
+// request is the event of a run of the script. It is written by hand, because
+// encoding/json would cost more than the dispatcher.
+func (s *script) request(id string, input []byte) []byte {
+	b := make([]byte, 0, 1<<10)
+	b = append(b, `{"specversion":"`+run.SpecVersion+`","type":"`+run.TypeRequested+`","source":"/scale","id":"`...)
+	b = append(b, id...)
+	b = append(b, `","tenant":"`...)
+	b = append(b, s.of.name...)
+	b = append(b, `","data":{"script":"`...)
+	b = fmt.Appendf(b, `# script %d, version %d\n`, s.number, s.version)
+	b = append(b, padding...)
+	b = append(b, `","requirements":"`...)
+	b = append(b, s.env...)
+	b = append(b, `","timeout_seconds":`...)
+	b = strconv.AppendInt(b, timeout, 10)
+	if s.role {
+		b = append(b, `,"credential":"aws"`...)
+	}
+	b = append(b, `,"input":`...)
+	return append(append(b, input...), "}}"...)
 }
 
-var padding = func() string {
-	line := []byte("# what such a script says elsewhere: a few calls, a loop and a regular expression\n")
-	return string(slices.Concat(slices.Repeat(line, scriptPadding/len(line))))
-}()
+// padding is what the scripts have in common, as a part of a JSON string.
+var padding = strings.Repeat(`# what such a script says elsewhere: a few calls, a loop and a regular expression\n`, 7) +
+	`def main(input):\n    return input\n`
 
 // stories send the load.
 type stories struct {
@@ -128,6 +145,15 @@ func (s *stories) draw() *script {
 	i, _ := slices.BinarySearch(s.upTo, s.random.Float64()*s.upTo[len(s.upTo)-1])
 	a := s.authors[min(i, len(s.authors)-1)]
 	return a.scripts[s.random.IntN(len(a.scripts))]
+}
+
+// rateOf is the average rate of an author's runs.
+func (s *stories) rateOf(i int) float64 {
+	before := 0.0
+	if i > 0 {
+		before = s.upTo[i-1]
+	}
+	return s.rate * (s.upTo[i] - before) / s.upTo[len(s.upTo)-1]
 }
 
 // edit changes a script, and plans the runs that its author makes of it. Any
@@ -185,17 +211,7 @@ func (s *stories) next(after time.Duration, rate float64) time.Duration {
 }
 
 // request is the event of a run that is due now.
-func (s *stories) request(of *script, due time.Time) run.Request {
+func (s *stories) request(of *script, due time.Time) []byte {
 	s.sent++
-	r := run.Request{
-		SpecVersion: run.SpecVersion, Type: run.TypeRequested, Source: "/scale", ID: "r" + strconv.Itoa(s.sent), Tenant: of.of.name,
-		Data: run.RequestData{
-			Script: of.source(), Requirements: of.env, TimeoutSeconds: timeout,
-			Input: fmt.Appendf(nil, `{"us": %d, "due": %d, "new": %t}`, s.takes(of).Microseconds(), due.UnixMicro(), !of.prepared),
-		},
-	}
-	if of.role {
-		r.Data.Credential = "aws"
-	}
-	return r
+	return of.request("r"+strconv.Itoa(s.sent), fmt.Appendf(nil, `{"us":%d,"due":%d,"new":%t}`, s.takes(of).Microseconds(), due.UnixMicro(), !of.prepared))
 }

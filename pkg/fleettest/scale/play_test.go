@@ -2,7 +2,6 @@ package scale
 
 import (
 	"context"
-	"encoding/json"
 	"fmt"
 	"os"
 	"slices"
@@ -13,7 +12,6 @@ import (
 
 	"github.com/HdrHistogram/hdrhistogram-go"
 
-	"github.com/scriptfleet/scriptfleet/pkg/fleettest/inmemory"
 	"github.com/scriptfleet/scriptfleet/pkg/queue"
 	"github.com/scriptfleet/scriptfleet/pkg/run"
 )
@@ -105,7 +103,7 @@ func (p *play) measuring() bool {
 func (p *play) send(ctx context.Context) {
 	run, edit := p.stories.next(0, p.load.at(0)), p.stories.next(0, p.load.edits)
 	for now := time.Duration(0); now < p.length && ctx.Err() == nil; now += tickEvery {
-		inmemory.Await(ctx, time.Until(p.began.Add(now)))
+		await(ctx, time.Until(p.began.Add(now)))
 		var due []*script
 		for ; run <= now; run = p.stories.next(run, p.load.at(run)) {
 			due = append(due, p.stories.draw())
@@ -135,7 +133,7 @@ func (p *play) message(s *script) queue.Message {
 		s.before = nil
 	}
 	p.existed(s, now)
-	return queue.Message{Body: encoded(p.stories.request(s, now)), Group: s.of.name}
+	return queue.Message{Body: p.stories.request(s, now), Group: s.of.name}
 }
 
 // existed tells the model, once, of a script from before the play.
@@ -144,43 +142,11 @@ func (p *play) existed(s *script, now time.Time) {
 		return
 	}
 	s.known = true
-	r := run.Request{SpecVersion: run.SpecVersion, Type: run.TypeRequested, Source: "/scale", ID: "before", Tenant: s.of.name,
-		Data: run.RequestData{Script: s.source(), Requirements: s.env, TimeoutSeconds: timeout}}
-	decoded, refused := policy.Decode(encoded(r), now)
+	decoded, refused := policy.Decode(s.request("before", []byte("null")), now)
 	if refused != nil {
 		panic(refused)
 	}
 	p.prepare(decoded.Script)
-}
-
-func encoded(r run.Request) []byte {
-	body, err := json.Marshal(r)
-	if err != nil {
-		panic(err)
-	}
-	return body
-}
-
-// finished is what the play reads of a result.
-type finished struct {
-	Subject string `json:"subject"`
-	Tenant  string `json:"tenant"`
-	Data    struct {
-		Status run.Status `json:"status"`
-		Build  struct {
-			Outcome run.BuildOutcome `json:"outcome"`
-		} `json:"build"`
-		Timings struct {
-			Intake    int `json:"intake"`
-			Queue     int `json:"queue"`
-			BuildWait int `json:"build_wait"`
-			Build     int `json:"build"`
-			Init      int `json:"init"`
-			Execute   int `json:"execute"`
-			Publish   int `json:"publish"`
-			Total     int `json:"total"`
-		} `json:"timings_ms"`
-	} `json:"data"`
 }
 
 // receive receives results until ctx ends.
@@ -198,14 +164,11 @@ func (p *play) receive(ctx context.Context) {
 }
 
 func (p *play) result(body []byte) {
-	var f finished
-	if err := json.Unmarshal(body, &f); err != nil {
-		panic(fmt.Sprintf("%s: %v", body, err))
-	}
-	n, err := strconv.Atoi(f.Subject[1:])
+	n, err := strconv.Atoi(text(body, "subject")[1:])
 	if err != nil {
 		panic(err)
 	}
+	outcome, timings := run.BuildOutcome(text(body, "outcome")), member(body, "timings_ms")
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if p.seen[n-1]++; p.seen[n-1] > 1 {
@@ -214,28 +177,27 @@ func (p *play) result(body []byte) {
 	}
 	p.results++
 	p.points[len(p.points)-1].Counts.Results++
-	p.status[f.Data.Status]++
-	p.builds[f.Data.Build.Outcome]++
+	p.status[run.Status(text(body, "status"))]++
+	p.builds[outcome]++
 	if !p.measuring() {
 		return
 	}
 	of := ofQuiet
-	if p.load.isNoisy(f.Tenant) {
+	if p.load.isNoisy(text(body, "tenant")) {
 		of = ofNoisy
 	}
-	if f.Data.Build.Outcome != run.BuildReused {
+	if outcome != run.BuildReused {
 		of = ofEdited
 	}
-	in := f.Data.Timings
-	for i, ms := range []int{in.Intake, in.Queue, in.BuildWait, in.Build, in.Init, in.Execute, in.Publish, in.Total} {
-		_ = p.stages[stageOf{of, stageNames[i]}].RecordValue(int64(ms))
+	for _, stage := range stageNames {
+		_ = p.stages[stageOf{of, stage}].RecordValue(number(timings, stage))
 	}
 }
 
 // sample closes a second, and every sampleEvery an interval.
 func (p *play) sample(ctx context.Context) {
 	for second := 1; ctx.Err() == nil; second++ {
-		inmemory.Await(ctx, time.Until(p.began.Add(time.Duration(second)*time.Second)))
+		await(ctx, time.Until(p.began.Add(time.Duration(second)*time.Second)))
 		visible, inFlight := p.sqs.depths()
 		total := p.total()
 		p.mu.Lock()
@@ -248,7 +210,7 @@ func (p *play) sample(ctx context.Context) {
 		}
 		p.mu.Unlock()
 		if progress := time.Duration(second) * time.Second; *scale && progress%time.Minute == 0 {
-			fmt.Fprintf(os.Stderr, "  %d of %d minutes played: %d sent, %d results, %d running, %d on queues\n", int(progress.Minutes()), int(p.length.Minutes()), total.Sent, total.Results, p.lambda.nowRunning(), visible)
+			fmt.Fprintf(os.Stderr, "  %d of %d minutes played: %d sent, %d results, %d running, %d on queues, %d calls of STS\n", int(progress.Minutes()), int(p.length.Minutes()), total.Sent, total.Results, p.lambda.nowRunning(), visible, total.STS)
 		}
 	}
 }
@@ -304,7 +266,7 @@ func playLoad(t *testing.T, s size, l load, limits accountLimits, warmup, length
 			p.stages[stageOf{c, stage}] = hdrhistogram.New(1, 3_600_000, 3)
 		}
 	}
-	p.fleet = openFleet(t, s, l, limits, p.started)
+	p.fleet = openFleet(t, s, p.stories, limits, p.started)
 	ctx, stop := context.WithCancel(t.Context())
 	var around sync.WaitGroup
 	for range 4 {
@@ -313,7 +275,7 @@ func playLoad(t *testing.T, s size, l load, limits accountLimits, warmup, length
 	around.Go(func() { p.sample(ctx) })
 	p.send(ctx)
 	for end := time.Now().Add(drainFor); time.Now().Before(end) && p.total().Results < len(p.seen); {
-		inmemory.Await(ctx, time.Second)
+		await(ctx, time.Second)
 	}
 	stop()
 	around.Wait()

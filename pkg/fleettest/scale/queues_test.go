@@ -28,7 +28,7 @@ func (s *sqs) queue(name string) *memqueue.Queue {
 
 // distant is the queue as the fleet reaches it.
 func (s *sqs) distant(q queue.Queue) queue.Queue {
-	return &weighed{inmemory.Distant{Queue: q, Takes: sqsTakes, Called: func() { s.calls.Add(1) }}, s}
+	return &weighed{inmemory.Distant{Queue: q, Takes: sqsTakes, Called: func() { s.calls.Add(1) }, Await: await}, s}
 }
 
 // weighed adds up the bodies that pass.

@@ -7,7 +7,6 @@ import (
 
 	"github.com/scriptfleet/scriptfleet/pkg/builds"
 	"github.com/scriptfleet/scriptfleet/pkg/builds/memrecords"
-	"github.com/scriptfleet/scriptfleet/pkg/fleettest/inmemory"
 	"github.com/scriptfleet/scriptfleet/pkg/ledger"
 	"github.com/scriptfleet/scriptfleet/pkg/ledger/memledger"
 	"github.com/scriptfleet/scriptfleet/pkg/run"
@@ -23,7 +22,7 @@ type redis struct{ trips atomic.Int64 }
 
 func (r *redis) trip(ctx context.Context) {
 	r.trips.Add(1)
-	inmemory.Await(ctx, redisTakes)
+	await(ctx, redisTakes)
 }
 
 type nearLedger struct {

@@ -21,6 +21,7 @@ var (
 	edits   = flag.Float64("edits", 1, "`edits` of a tenant in a day of eight hours")
 	cells   = flag.Int("cells", 1, "play one of so many `cells`: accounts or regions, each with a fleet and an equal part of the tenants")
 	runners = flag.Bool("env-runners", true, "run new scripts of known envs in env runners")
+	cold    = flag.Bool("cold", false, "start the workers without sessions, as if all of them were restarted at once")
 	running = flag.Int("concurrency", 5000, "`limit` of concurrent executions, which AWS raises; 1,000 in a new account")
 	pageTo  = flag.String("page", "", "`file` of the HTML page")
 )
@@ -40,7 +41,7 @@ func TestScale(t *testing.T) {
 	}
 	const tenants = 100_000
 	l := load{seed: 1, tenants: tenants / *cells, rate: *perWeek / (7 * 24 * 3600) / float64(*cells), edits: *edits * tenants / (8 * 3600) / float64(*cells)}
-	s := size{dispatchers: max(1, 4 / *cells), workers: max(2, 20 / *cells), concurrency: 200, partitions: max(8, 32 / *cells), runners: *runners}
+	s := size{dispatchers: max(1, 4 / *cells), workers: max(2, 10 / *cells), concurrency: 400, partitions: max(8, 32 / *cells), runners: *runners, cold: *cold}
 	limits := defaultLimits
 	limits.Concurrency = *running
 	limits = limits.divided(*times)

@@ -7,7 +7,6 @@ import (
 	"time"
 
 	"github.com/scriptfleet/scriptfleet/pkg/credential"
-	"github.com/scriptfleet/scriptfleet/pkg/fleettest/inmemory"
 	"github.com/scriptfleet/scriptfleet/pkg/function"
 	"github.com/scriptfleet/scriptfleet/pkg/run"
 )
@@ -21,11 +20,16 @@ type sts struct {
 	mu        sync.Mutex
 	calls     perSecond
 	throttled int
+	left      time.Duration // while a worker is warmed: how long the next session lasts
 }
 
 func (s *sts) AssumeRole(ctx context.Context, r credential.Request) (credential.AWS, error) {
 	// Without the external ID, the roles of the model cannot be assumed.
-	if inmemory.Await(ctx, stsTakes); ctx.Err() != nil {
+	open := r.RoleARN == tenantRole || r.ExternalID == externalID
+	if s.left > 0 {
+		return answered(open, s.left)
+	}
+	if await(ctx, stsTakes); ctx.Err() != nil {
 		return credential.AWS{}, context.Cause(ctx)
 	}
 	s.mu.Lock()
@@ -34,10 +38,59 @@ func (s *sts) AssumeRole(ctx context.Context, r credential.Request) (credential.
 		s.throttled++
 		return credential.AWS{}, fmt.Errorf("Throttling: %d calls in this second", s.calls.n)
 	}
-	if r.RoleARN != tenantRole && r.ExternalID != externalID {
+	return answered(open, r.Duration)
+}
+
+func answered(open bool, lasts time.Duration) (credential.AWS, error) {
+	if !open {
 		return credential.AWS{}, &credential.DeniedError{Code: "AccessDenied", Reason: "the model's roles need their external ID"}
 	}
-	return credential.AWS{AccessKeyID: "AKIA", SecretAccessKey: "s", SessionToken: "t", Expires: time.Now().Add(r.Duration)}, nil
+	return credential.AWS{AccessKeyID: "AKIA", SecretAccessKey: "s", SessionToken: "t", Expires: time.Now().Add(lasts)}, nil
+}
+
+// How long the credential package gives a session, and how long before its end
+// it stops.
+const (
+	sessionFor, sessionMargin = 55 * time.Minute, 5 * time.Minute
+	roleFor, roleMargin       = 40 * time.Minute, 20 * time.Minute
+	probedFor                 = 24 * time.Hour
+)
+
+// warm gives a worker the sessions that it would have after a day of the load at
+// its average rate: a session is made by the first run after the end of the last
+// one. It also has it know the roles that it would have probed.
+func (s *sts) warm(of *stories, workers int, sessions *credential.Sessions, roles *credential.Assumer) {
+	defer func() { s.left = 0 }()
+	has := func(rate float64, lasts, margin time.Duration) bool {
+		runs := rate * lasts.Seconds()
+		s.left = margin + time.Duration(of.random.Float64()*float64(lasts))
+		return of.random.Float64() < runs/(1+runs)
+	}
+	for i, a := range of.authors {
+		rate := of.rateOf(i) / float64(workers)
+		if has(rate, sessionFor, sessionMargin) {
+			_, _ = sessions.Session(context.Background(), a.name)
+		}
+		withRole := 0
+		for _, script := range a.scripts {
+			if script.role {
+				withRole++
+			}
+		}
+		if withRole == 0 {
+			continue
+		}
+		rate *= float64(withRole) / float64(len(a.scripts))
+		if !has(rate, roleFor, roleMargin) {
+			if !has(rate, probedFor, 0) {
+				continue
+			}
+			s.left = roleMargin // the session is over, and the role is known
+		}
+		if s.left > 0 {
+			roles.Assume(context.Background(), credential.Ask{Tenant: a.name, Credential: "aws"})
+		}
+	}
 }
 
 const (

@@ -10,7 +10,7 @@ import (
 	"github.com/scriptfleet/scriptfleet/pkg/run"
 )
 
-// recent are the summaries of a tenant's finished runs, the newest first.
+// recent are the summaries of a tenant's finished runs, the newest last.
 type recent struct {
 	summaries []ledger.Summary
 	expires   time.Time
@@ -26,18 +26,28 @@ func (l *Ledger) summarize(s *ledger.Summary, now time.Time) {
 		r = &recent{}
 		l.recent[s.Tenant] = r
 	}
-	r.summaries = prepend(r.summaries, *s, l.cfg.Recent)
+	r.summaries = keep(r.summaries, *s, l.cfg.Recent)
 	r.expires = now.Add(l.cfg.RecentFor)
-	l.latest[false] = prepend(l.latest[false], *s, l.cfg.latest())
+	l.latest[false] = keep(l.latest[false], *s, l.cfg.latest())
 	if s.Status != run.Succeeded {
-		l.latest[true] = prepend(l.latest[true], *s, l.cfg.latest())
+		l.latest[true] = keep(l.latest[true], *s, l.cfg.latest())
 	}
 }
 
-// prepend puts s first, and drops what is then over max.
-func prepend(all []ledger.Summary, s ledger.Summary, max int) []ledger.Summary {
-	all = slices.Insert(all, 0, s)
-	return all[:min(len(all), max)]
+// keep adds s as the last one. It keeps between max and twice as many, so that
+// few calls copy.
+func keep(all []ledger.Summary, s ledger.Summary, max int) []ledger.Summary {
+	if len(all) >= 2*max {
+		all = slices.Delete(all, 0, len(all)-max+1)
+	}
+	return append(all, s)
+}
+
+// newest returns up to limit summaries, the newest first.
+func newest(all []ledger.Summary, limit int) []ledger.Summary {
+	all = slices.Clone(all[len(all)-max(0, min(len(all), limit)):])
+	slices.Reverse(all)
+	return all
 }
 
 func (l *Ledger) Latest(ctx context.Context, unsuccessful bool, limit int) ([]ledger.Summary, error) {
@@ -46,8 +56,7 @@ func (l *Ledger) Latest(ctx context.Context, unsuccessful bool, limit int) ([]le
 		return nil, err
 	}
 	defer unlock()
-	all := l.latest[unsuccessful]
-	return slices.Clone(all[:max(0, min(len(all), limit))]), nil
+	return newest(l.latest[unsuccessful], min(limit, l.cfg.latest())), nil
 }
 
 func (l *Ledger) Recent(ctx context.Context, tenant string) ([]ledger.Summary, error) {
@@ -57,7 +66,7 @@ func (l *Ledger) Recent(ctx context.Context, tenant string) ([]ledger.Summary, e
 	}
 	defer unlock()
 	if r := l.recent[tenant]; r != nil && r.expires.After(now) {
-		return slices.Clone(r.summaries), nil
+		return newest(r.summaries, l.cfg.Recent), nil
 	}
 	return nil, nil
 }

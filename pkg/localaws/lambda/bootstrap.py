@@ -10,7 +10,17 @@ import os
 import sys
 import time
 
-API, TOO_LARGE = 3, 413
+API = 3
+NEXT = b"GET /2018-06-01/runtime/invocation/next HTTP/1.1\r\nHost: runtime\r\n\r\n"
+PIECE = 64 << 10  # of one read; the C library maps larger memory anew for each read
+
+
+def message(path, body, kind=""):
+    """A call of the Runtime API that hands over body."""
+    head = "POST /2018-06-01/runtime/%s HTTP/1.1\r\nHost: runtime\r\nContent-Length: %d\r\n" % (path, len(body))
+    if kind:
+        head += "Lambda-Runtime-Function-Error-Type: %s\r\n" % kind
+    return head.encode("latin-1", "replace") + b"\r\n", body
 
 
 class RuntimeAPI:
@@ -18,25 +28,18 @@ class RuntimeAPI:
         os.set_inheritable(API, False)
         self.pending = b""
 
-    def call(self, method, path, body=b"", kind=""):
-        head = "%s /2018-06-01/runtime/%s HTTP/1.1\r\nHost: runtime\r\nContent-Length: %d\r\n" % (method, path, len(body))
-        if kind:
-            head += "Lambda-Runtime-Function-Error-Type: %s\r\n" % kind
-        data = memoryview(head.encode("latin-1", "replace") + b"\r\n" + body)
+    def write(self, *parts):
+        data = memoryview(b"".join(parts))
         while data:
             data = data[os.write(API, data):]
-        return self.answer()
 
-    def answer(self):
+    def read(self):
+        """Returns headers, by the names that the stack gives them, and the body."""
         while b"\r\n\r\n" not in self.pending:
             self.more()
         head, _, rest = self.pending.partition(b"\r\n\r\n")
-        status, *lines = head.decode("latin-1").split("\r\n")
-        headers = {}
-        for line in lines:
-            name, _, value = line.partition(": ")
-            headers[name.lower()] = value
-        length = int(headers.get("content-length", 0))
+        headers = dict([line.split(": ", 1) for line in head.decode("latin-1").split("\r\n")[1:]])
+        length = int(headers["Content-Length"])
         chunks, have = [rest], len(rest)
         while have < length:
             self.pending = b""
@@ -45,14 +48,13 @@ class RuntimeAPI:
             have += len(self.pending)
         body = b"".join(chunks)
         self.pending = body[length:]
-        return int(status.split(" ")[1]), headers, body[:length]
+        return headers, body[:length]
 
     def more(self):
-        data = os.read(API, 1 << 20)
+        data = os.read(API, PIECE)
         if not data:
             os._exit(0)  # the process that started this environment has ended
         self.pending += data
-
 
     def function(self):
         """Waits for the function that this environment is for: one line of JSON."""
@@ -95,15 +97,15 @@ class NoSharedMemory:
 class LambdaContext:
     def __init__(self, headers):
         env = os.environ
-        self.aws_request_id = headers.get("lambda-runtime-aws-request-id", "")
-        self.invoked_function_arn = headers.get("lambda-runtime-invoked-function-arn", "")
+        self.aws_request_id = headers["Lambda-Runtime-Aws-Request-Id"]
+        self.invoked_function_arn = headers["Lambda-Runtime-Invoked-Function-Arn"]
         self.function_name = env.get("AWS_LAMBDA_FUNCTION_NAME")
         self.function_version = env.get("AWS_LAMBDA_FUNCTION_VERSION")
         self.memory_limit_in_mb = env.get("AWS_LAMBDA_FUNCTION_MEMORY_SIZE")
         self.log_group_name = env.get("AWS_LAMBDA_LOG_GROUP_NAME")
         self.log_stream_name = env.get("AWS_LAMBDA_LOG_STREAM_NAME")
         self.identity = self.client_context = None
-        self._deadline = int(headers.get("lambda-runtime-deadline-ms", 0))
+        self._deadline = int(headers["Lambda-Runtime-Deadline-Ms"])
 
     def get_remaining_time_in_millis(self):
         return max(self._deadline - int(time.time() * 1000), 0)
@@ -169,19 +171,20 @@ def main():
     sys.meta_path.insert(0, NoSharedMemory)
     handler, failed = load(env["_HANDLER"])
     if failed:
-        api.call("POST", "init/error", failed[1], failed[0])
+        api.write(*message("init/error", failed[1], failed[0]))
+        api.read()
         sys.exit(1)
+    api.write(NEXT)
     while True:
-        _, headers, event = api.call("GET", "invocation/next")
+        headers, event = api.read()
         context = LambdaContext(headers)
-        env["_X_AMZN_TRACE_ID"] = headers.get("lambda-runtime-trace-id", "")
+        env["_X_AMZN_TRACE_ID"] = headers.get("Lambda-Runtime-Trace-Id", "")
         answer, failed = invoke(handler, event, context)
         path = "invocation/%s/" % context.aws_request_id
-        if failed:
-            api.call("POST", path + "error", failed[1], failed[0])
-        else:
-            api.call("POST", path + "response", answer)
-        event = answer = failed = context = None
+        said = message(path + "error", failed[1], failed[0]) if failed else message(path + "response", answer)
+        api.write(*said, NEXT)  # together, because each write wakes the stack, and each answer this process
+        event = answer = failed = context = said = None
+        api.read()
 
 
 if __name__ == "__main__":

@@ -13,8 +13,9 @@
 // sdks). It serves one invocation at a time and is kept warm.
 //
 // Between two invocations an environment is frozen, as on Lambda. Before an
-// invocation's answer is sent, every process except the runtime is killed, and
-// the runtime is stopped until the next invocation. So neither a background
+// invocation's answer is sent, every process except the runtime is killed. The
+// runtime is stopped as soon as it has been idle for 10 ms, until the next
+// invocation; what it has started meanwhile is killed. So neither a background
 // process nor a thread of a script continues. (Lambda freezes child processes;
 // this kills them.) What the init phase of an env runner has started is spared: it
 // waits for orders of the runtime. So is the one child that this has forked for the

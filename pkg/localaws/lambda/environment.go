@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"net/http"
 	"os"
 	"path/filepath"
 	"slices"
@@ -48,12 +49,14 @@ type environment struct {
 	log     *logTail
 
 	started     time.Time
-	ready       bool // the init phase has ended
-	asked       bool // its runtime waits for the next invocation
+	ready       bool   // the init phase has ended
+	asked       bool   // its runtime waits for the next invocation
+	owed        []byte // the answer to the call before that, if the runtime did not wait for it
 	frozen      bool
 	initTook    time.Duration // for the first invocation's report
 	invocations int
 	idleSince   time.Time
+	rest        *time.Timer // freezes it while it is idle
 	closed      sync.Once
 }
 
@@ -246,7 +249,7 @@ func (e *environment) init(deadline time.Time) error {
 		}
 		return nil
 	case callInitError:
-		_ = accept(e.api, 202) // the runtime then exits by itself
+		_, _ = e.api.Write(acceptance(http.StatusAccepted)) // the runtime then exits by itself
 		return &errInit{call.body}
 	default:
 		return errors.New("runtime answers before it was asked")
@@ -255,7 +258,8 @@ func (e *environment) init(deadline time.Time) error {
 
 // invoke sends an invocation to the process and waits for its answer, at most
 // for the function's timeout. When it returns, all processes that the
-// invocation left are dead and the environment's own process is stopped.
+// invocation left are dead. The environment's own process goes on until its pool
+// freezes it.
 func (e *environment) invoke(id string, traceID string, payload []byte) outcome {
 	if e.invocations++; e.invocations > 1 {
 		e.log.reset()
@@ -282,8 +286,11 @@ func (e *environment) invoke(id string, traceID string, payload []byte) outcome 
 		o.functionError = "Unhandled"
 		o.payload = withRequestID(answer.body, id)
 	}
-	peak, err := e.freeze()
-	o.dead = err != nil
+	peak, alone := e.proc.Alone()
+	if !alone {
+		peak, err = e.freeze()
+		o.dead = err != nil
+	}
 	e.log.drain()
 	e.log.report(id, took, e.takeInit(), e.program.memoryMB, peak, status)
 	o.log = e.log.tail()
@@ -293,23 +300,7 @@ func (e *environment) invoke(id string, traceID string, payload []byte) outcome 
 // exchange sends one invocation over the Runtime API and reads its answer.
 func (e *environment) exchange(inv invocation, deadline time.Time) (runtimeCall, error) {
 	_ = e.api.SetDeadline(deadline)
-	if e.frozen {
-		e.frozen = false
-		if err := e.proc.Thaw(); err != nil {
-			return runtimeCall{}, err
-		}
-	}
-	if !e.asked {
-		call, err := readCall(e.reader)
-		if err != nil {
-			return call, err
-		}
-		if call.kind != callNext {
-			return call, errors.New("runtime answers without being asked")
-		}
-	}
-	e.asked = false
-	if err := inv.write(e.api); err != nil {
+	if err := e.hand(inv); err != nil {
 		return runtimeCall{}, err
 	}
 	answer, err := readCall(e.reader)
@@ -319,17 +310,79 @@ func (e *environment) exchange(inv invocation, deadline time.Time) (runtimeCall,
 	if (answer.kind != callResponse && answer.kind != callError) || answer.id != inv.id {
 		return answer, errors.New("runtime answers another invocation")
 	}
-	status := 202
-	if answer.tooLarge {
-		status = 413
+	return answer, e.accept(answer)
+}
+
+// mostAhead is how much of an invocation is written to a frozen runtime. The
+// socket takes it without waiting for the runtime to read: the runtime has read
+// everything before, as it has asked for more.
+const mostAhead = 64 << 10
+
+// hand thaws the runtime and gives it an invocation: in this order only if it has
+// to read meanwhile, since a runtime that continues before there is something to
+// read is woken twice.
+func (e *environment) hand(inv invocation) error {
+	text := inv.append(e.owed)
+	ahead := (e.asked || headIn(e.reader) != nil) && len(text) <= mostAhead
+	if !ahead {
+		if err := e.thaw(); err != nil {
+			return err
+		}
 	}
-	return answer, accept(e.api, status)
+	if err := e.awaitAsked(); err != nil {
+		return err
+	}
+	e.asked, e.owed = false, nil
+	if _, err := e.api.Write(text); err != nil {
+		return err
+	}
+	return e.thaw()
+}
+
+// accept answers a call with an answer. A runtime that has made its next call in
+// the same write gets this with the next invocation.
+func (e *environment) accept(answer runtimeCall) error {
+	status := http.StatusAccepted
+	if answer.tooLarge {
+		status = http.StatusRequestEntityTooLarge
+	}
+	if headIn(e.reader) != nil {
+		e.owed = acceptance(status)
+		return nil
+	}
+	_, err := e.api.Write(acceptance(status))
+	return err
+}
+
+// awaitAsked returns once the runtime has asked for its next invocation.
+func (e *environment) awaitAsked() error {
+	if e.asked {
+		return nil
+	}
+	head, err := awaitHead(e.reader)
+	if err != nil {
+		return err
+	}
+	var call runtimeCall
+	if length, err := call.parse(head); err != nil || call.kind != callNext || length > 0 {
+		return errors.Join(errors.New("runtime does not ask for its next invocation"), err)
+	}
+	_, err = e.reader.Discard(len(head))
+	return err
 }
 
 func (e *environment) freeze() (int64, error) {
 	peak, err := e.proc.Freeze()
 	e.frozen = err == nil
 	return peak, err
+}
+
+func (e *environment) thaw() error {
+	if !e.frozen {
+		return nil
+	}
+	e.frozen = false
+	return e.proc.Thaw()
 }
 
 // takeInit returns the duration of the init phase once, and then 0.

@@ -138,6 +138,7 @@ func (p *pool) takeBack(env *environment, o outcome) []*environment {
 		p.scale()
 		return []*environment{env}
 	}
+	env.idleSince = p.freed
 	p.offer(env)
 	return s.surplus()
 }
@@ -161,8 +162,9 @@ func (p *pool) offer(env *environment) {
 		p.scale()
 		return
 	}
-	env.idleSince = time.Now()
-	p.idle = append(p.idle, env)
+	at, _ := slices.BinarySearchFunc(p.idle, env, func(a, b *environment) int { return a.idleSince.Compare(b.idleSince) })
+	p.idle = slices.Insert(p.idle, at, env)
+	p.freezeLater(env)
 }
 
 // scale starts environments while wantsAnother holds. The caller holds s.mu.
@@ -252,6 +254,7 @@ func (p *pool) endStart(got supply, took time.Duration) []*environment {
 	switch {
 	case got.env != nil && !p.closed:
 		p.cold = blend(p.cold, took)
+		got.env.idleSince = time.Now()
 		p.offer(got.env)
 		return s.surplus()
 	case got.env != nil:

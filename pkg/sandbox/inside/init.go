@@ -13,6 +13,7 @@ import (
 	"slices"
 	"strings"
 	"syscall"
+	"unsafe"
 
 	"golang.org/x/sys/unix"
 )
@@ -45,6 +46,9 @@ func init() {
 func run() {
 	runtime.LockOSThread() // the walls apply to this thread, and the process that it starts inherits them
 	signal.Notify(make(chan os.Signal, 1))
+	ended := make(chan os.Signal, 1)
+	signal.Notify(ended, unix.SIGCHLD)
+	ignoreStops()
 	// Files that the starter inherited must not reach the process.
 	if err := unix.CloseRange(controlFD, math.MaxUint32, unix.CLOSE_RANGE_CLOEXEC); err != nil {
 		for fd := controlFD; fd < 4096; fd++ { // a kernel before 5.11
@@ -68,8 +72,20 @@ func run() {
 	say(Event{Started: true})
 	k := keeper{main: pid, blind: pl.Walls.PIDNamespace && !pl.Walls.Proc}
 	go k.serve()
-	go k.reap()
+	go k.reap(ended)
 	select {}
+}
+
+// ignoreStops sees to it that children that are stopped or continue, as each
+// Freeze and Thaw of the starter's makes them, do not wake the init: its part of a
+// short run would be a tenth of the process's own.
+func ignoreStops() {
+	const noStops = 1     // SA_NOCLDSTOP
+	var action [8]uintptr // the kernel's struct sigaction, whose second word are the flags
+	_, _, err := unix.RawSyscall6(unix.SYS_RT_SIGACTION, uintptr(unix.SIGCHLD), 0, uintptr(unsafe.Pointer(&action)), 8, 0, 0)
+	if action[1] |= noStops; err == 0 {
+		_, _, _ = unix.RawSyscall6(unix.SYS_RT_SIGACTION, uintptr(unix.SIGCHLD), uintptr(unsafe.Pointer(&action)), 0, 8, 0, 0)
+	}
 }
 
 // readPlan waits for the plan. The process's files come with it, or lie where
@@ -232,26 +248,33 @@ func (k keeper) complete(text []byte) error {
 }
 
 // reap collects every process that ends here. When the main process ends, it
-// kills the rest and the sandbox ends.
-func (k keeper) reap() {
-	for {
-		var status unix.WaitStatus
-		var usage unix.Rusage
-		pid, err := unix.Wait4(-1, &status, 0, &usage)
-		if errors.Is(err, unix.ECHILD) {
-			unix.Exit(1)
+// kills the rest and the sandbox ends. A wait that blocks would return whenever a
+// process stops or continues.
+func (k keeper) reap(ended <-chan os.Signal) {
+	for ; ; <-ended {
+		for k.reapOne() {
 		}
-		if pid != k.main || err != nil {
-			continue
-		}
-		e := Event{Exited: true, Code: status.ExitStatus(), Peak: usage.Maxrss << 10}
-		if status.Signaled() {
-			e.Code, e.Signal = -1, int(status.Signal())
-		}
-		k.killAll()
-		say(e)
-		unix.Exit(0)
 	}
+}
+
+func (k keeper) reapOne() (more bool) {
+	var status unix.WaitStatus
+	var usage unix.Rusage
+	pid, err := unix.Wait4(-1, &status, unix.WNOHANG, &usage)
+	if errors.Is(err, unix.ECHILD) {
+		unix.Exit(1)
+	}
+	if pid != k.main || err != nil {
+		return pid > 0 || errors.Is(err, unix.EINTR)
+	}
+	e := Event{Exited: true, Code: status.ExitStatus(), Peak: usage.Maxrss << 10}
+	if status.Signaled() {
+		e.Code, e.Signal = -1, int(status.Signal())
+	}
+	k.killAll()
+	say(e)
+	unix.Exit(0)
+	return false
 }
 
 // killAll kills all descendants, repeatedly, until none is left that could start
