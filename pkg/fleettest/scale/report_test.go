@@ -73,7 +73,8 @@ func (p *play) limits() []limit {
 	if wait := time.Duration(p.waits[ofEdited].ValueAtQuantile(99)) * time.Microsecond; wait > 30*time.Second {
 		control.refused = fmt.Sprintf("the control plane (p99 of the wait of new scripts is %s)", wait.Round(time.Second))
 	}
-	assumed := rate("STS, calls a second", func(c counts) int { return c.STS }, a.STS, "a higher rate of AssumeRole, or cells")
+	assumed := rate("STS, calls a second", func(c counts) int { return c.STS }, a.STS, "")
+	assumed.ask = fmt.Sprintf("%.0f calls of AssumeRole a second; or fewer and larger workers, each of which needs its own sessions; or cells", assumed.most/askAt*100)
 	if p.sts.throttled > 0 {
 		assumed.refused = fmt.Sprintf("STS (%d calls were throttled)", p.sts.throttled)
 	}
@@ -183,13 +184,13 @@ func (p *play) report(bench map[string]float64, priced prices.Prices) (r report)
 	built.Rows = append(built.Rows, []string{"functions made", plot.Grouped(float64(p.lambda.use.created))}, []string{"layers made", plot.Grouped(float64(p.lambda.use.layers))},
 		[]string{"cold starts", plot.Grouped(float64(p.lambda.use.coldStarts))})
 
-	used := table{Title: "Limits of the account", Note: "the highest rate is of any ten seconds", Head: []string{"limit", "average", "highest", "of", "use", "what to ask AWS for"}}
+	used := table{Title: "Limits of the account", Note: "the highest rate is of any ten seconds", Head: []string{"limit", "use", "average", "highest", "of", "what to ask AWS for"}}
 	for _, l := range p.limits() {
 		ask := "nothing"
 		if l.percent() > askAt {
 			ask = l.ask
 		}
-		used.Rows = append(used.Rows, []string{l.name, plot.Plain(l.average), plot.Plain(l.most), plot.Plain(l.of), fmt.Sprintf("%.0f %%", l.percent()), ask})
+		used.Rows = append(used.Rows, []string{l.name, fmt.Sprintf("%.0f %%", l.percent()), plot.Plain(l.average), plot.Plain(l.most), plot.Plain(l.of), ask})
 	}
 
 	use := prices.Use{Rate: p.load.rate, Requests: float64(in.SQS) / runs, CPU: bench["cpu.fleet"], Seconds: p.lambda.use.seconds / float64(p.lambda.use.invocations)}
