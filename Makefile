@@ -13,7 +13,7 @@ TEST_TIMEOUT ?= 600s
 FUZZ_TIME ?= 20s
 SEEDS ?= 10000
 ROUNDS ?= 3
-MINUTES ?= 20
+MINUTES ?= 30
 TIMES ?= 1
 CELLS ?= 1
 LINT := go tool -modfile=.ci/tools/go.mod golangci-lint

@@ -34,8 +34,9 @@
 //
 // # How long it plays
 //
-// A run costs about 0.2 ms of CPU, the play's own part included, so two cores play
-// some 30 minutes in 8; MINUTES=60 needs twice that. All waits of the model end on
+// A run costs about 0.2 ms of CPU, the play's own part included. An hour is six
+// million runs: more than two cores can play in ten minutes, so the default is
+// half an hour, and MINUTES=60 plays the whole. All waits of the model end on
 // whole milliseconds: so many goroutines go on at the same moment, and both cores
 // are used.
 //

@@ -15,7 +15,7 @@ import (
 
 var (
 	scale   = flag.Bool("scale", false, "play the whole load (make scale)")
-	minutes = flag.Float64("minutes", 20, "`minutes` to play after the warm-up")
+	minutes = flag.Float64("minutes", 30, "`minutes` to play after the warm-up")
 	times   = flag.Int("times", 1, "play the load against limits so many `times` smaller, as if it were so many times larger")
 	perWeek = flag.Float64("runs-a-week", 1e9, "`runs` a week")
 	edits   = flag.Float64("edits", 1, "`edits` of a tenant in a day of eight hours")
@@ -35,6 +35,7 @@ func TestScale(t *testing.T) {
 		return // the short form is below
 	}
 	defer debug.SetGCPercent(debug.SetGCPercent(400)) // what is played makes garbage, and keeps little
+	defer debug.SetMemoryLimit(debug.SetMemoryLimit(8 << 30))
 	bench, err := figures(toRoot + ".ci/bench/figures.json")
 	if err != nil {
 		t.Fatal(err)
@@ -113,5 +114,20 @@ func TestTheReportNamesTheLimitThatRefuses(t *testing.T) {
 	})
 	if names := strings.Join(p.refused(), "; "); !strings.HasPrefix(names, "concurrent executions (") {
 		t.Errorf("refused by %q", names)
+	}
+}
+
+// Workers that have been up for a day have nearly all the sessions that a small
+// load needs.
+func TestAFleetThatHasBeenUpHardlyNeedsSTS(t *testing.T) {
+	calls := map[bool]int{}
+	for _, cold := range []bool{false, true} {
+		synctest.Test(t, func(t *testing.T) {
+			p := playLoad(t, size{dispatchers: 1, workers: 2, concurrency: 20, partitions: 4, cold: cold}, load{seed: 1, tenants: 20, rate: 20}, defaultLimits, 0, 10*time.Second)
+			calls[cold] = p.total().STS
+		})
+	}
+	if calls[false] > calls[true]/4 {
+		t.Errorf("%d calls of STS, and %d by a fleet that was restarted", calls[false], calls[true])
 	}
 }
