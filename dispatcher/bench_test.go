@@ -38,9 +38,14 @@ func BenchmarkIntake(b *testing.B) {
 				requests, qs := benched(b, partitions, each, c.fault)
 				stop := dispatching(requests, qs)
 				b.StartTimer()
+				late := time.Now().Add(time.Minute)
 				for _, q := range qs[1:] {
 					for q.depth() < each {
 						<-time.After(time.Millisecond)
+						if time.Now().After(late) {
+							left, _ := requests.Depth(context.Background())
+							b.Fatalf("%s has %d requests of %d after a minute, and %+v are left", q.Name(), q.depth(), each, left)
+						}
 					}
 				}
 				b.StopTimer()
