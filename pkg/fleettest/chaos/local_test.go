@@ -75,9 +75,11 @@ func killLocal(t *testing.T, f *fleet) {
 	f.send(p)
 }
 
+// freeAddr is an address that stays free while the stack is away: the other
+// processes of the tests, and their connections, have ports of 127.0.0.1.
 func freeAddr(t *testing.T) string {
 	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
+	l, err := net.Listen("tcp", "127.0.0.2:0")
 	if err != nil {
 		t.Fatal(err)
 	}
