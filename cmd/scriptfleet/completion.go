@@ -100,7 +100,9 @@ func (c *completed) addFlags(n *kong.Node) {
 }
 
 func completeFlag(f *kong.Flag) completedFlag {
-	shown := completedFlag{described: described{f.Name, before(f.Help)}, Value: !f.IsBool(), File: f.Tag.Type == "path" || f.Tag.Type == "existingfile"}
+	_, isFile := f.Target.Addr().Interface().(*requirementsFile)
+	isFile = isFile || f.Tag.Type == "path" || f.Tag.Type == "existingfile"
+	shown := completedFlag{described: described{f.Name, before(f.Help)}, Value: !f.IsBool(), File: isFile}
 	shown.Enum = valuesOf(f.Value)
 	return shown
 }

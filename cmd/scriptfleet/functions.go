@@ -89,12 +89,12 @@ func shownAs(f function.Info) shownFunction {
 type functionsBuild struct {
 	operator
 	config.Large
-	File         string        `arg:"" help:"The script; - reads it from standard input."`
-	Requirements string        `help:"File of requirements, in the form of requirements.txt." type:"existingfile"`
-	Runtime      string        `help:"Such as python3.12; the fleet's default if empty."`
-	Timeout      *int          `min:"1" max:"900" help:"Seconds; part of the function, so later runs must use the same."`
-	Tenant       string        `required:"" help:"Tenant that the script belongs to."`
-	Wait         time.Duration `default:"10m" min:"1s" max:"1d" help:"How long to wait for the build."`
+	File         string           `arg:"" help:"The script; - reads it from standard input."`
+	Requirements requirementsFile `help:"File of requirements, in the form of requirements.txt."`
+	Runtime      string           `help:"Such as python3.12; the fleet's default if empty."`
+	Timeout      *int             `min:"1" max:"900" help:"Seconds; part of the function, so later runs must use the same."`
+	Tenant       string           `required:"" help:"Tenant that the script belongs to."`
+	Wait         time.Duration    `default:"10m" min:"1s" max:"1d" help:"How long to wait for the build."`
 }
 
 // Help is shown below the flags.

@@ -27,15 +27,15 @@ type runCommand struct {
 	config.Fleet
 	config.Worker
 
-	File         string `arg:"" optional:"" help:"The script; - reads it from standard input."`
-	ScriptRef    string `help:"Instead of a file: id, id@version or id@label of a script in the tenant's registry."`
-	Caller       string `help:"Team that runs the script of --script-ref."`
-	Input        string `help:"JSON object that main gets; @FILE reads it from a file." default:"{}"`
-	Requirements string `help:"File of requirements, in the form of requirements.txt." type:"existingfile"`
-	Runtime      string `help:"Such as python3.12 or aws-cli; the fleet's default if empty."`
-	Timeout      *int   `min:"1" max:"900" help:"Seconds before the script is ended."`
-	Tenant       string `default:"local" help:"Tenant that the run belongs to."`
-	Credential   string `help:"Name of a credential of the tenant's."`
+	File         string           `arg:"" optional:"" help:"The script; - reads it from standard input."`
+	ScriptRef    string           `help:"Instead of a file: id, id@version or id@label of a script in the tenant's registry."`
+	Caller       string           `help:"Team that runs the script of --script-ref."`
+	Input        string           `help:"JSON object that main gets; @FILE reads it from a file." default:"{}"`
+	Requirements requirementsFile `help:"File of requirements, in the form of requirements.txt."`
+	Runtime      string           `help:"Such as python3.12 or aws-cli; the fleet's default if empty."`
+	Timeout      *int             `min:"1" max:"900" help:"Seconds before the script is ended."`
+	Tenant       string           `default:"local" help:"Tenant that the run belongs to."`
+	Credential   string           `help:"Name of a credential of the tenant's."`
 	roleFlags
 	Event    bool          `help:"Print the whole result event instead of the output alone."`
 	Lock     bool          `help:"Print the packages that the script's layer has, with their hashes, as a requirements file, instead of the output."`
@@ -136,7 +136,7 @@ func (c *runCommand) request() (run.Request, error) {
 	}
 	requirements := ""
 	if c.Requirements != "" {
-		if requirements, err = readText(c.Requirements); err != nil {
+		if requirements, err = readText(string(c.Requirements)); err != nil {
 			return run.Request{}, fmt.Errorf("read --requirements: %w", err)
 		}
 	}

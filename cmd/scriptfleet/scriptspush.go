@@ -17,16 +17,16 @@ type scriptsPush struct {
 	scriptsOf
 	callers
 	config.Redis
-	Path         string        `arg:"" name:"file" help:"The script; - reads it from standard input; or a folder with a scriptfleet.toml."`
-	Tenant       string        `help:"Tenant that the script belongs to; a folder's scriptfleet.toml may name it instead."`
-	ID           string        `name:"id" help:"Id of the script, such as phishing/extract."`
-	Requirements string        `help:"File of requirements, in the form of requirements.txt." type:"existingfile"`
-	Runtime      string        `help:"Such as python3.12 or aws-cli; the fleet's default if empty."`
-	Timeout      *int          `min:"1" max:"900" help:"Seconds before the script is ended; the fleet's default if not given."`
-	Label        string        `help:"Label that shall name the pushed version."`
-	DryRun       bool          `help:"Only show what would change."`
-	NoBuild      bool          `help:"Do not build; the first run does."`
-	Wait         time.Duration `default:"10m" min:"1s" max:"1d" help:"How long to wait for the builds."`
+	Path         string           `arg:"" name:"file" help:"The script; - reads it from standard input; or a folder with a scriptfleet.toml."`
+	Tenant       string           `help:"Tenant that the script belongs to; a folder's scriptfleet.toml may name it instead."`
+	ID           string           `name:"id" help:"Id of the script, such as phishing/extract."`
+	Requirements requirementsFile `help:"File of requirements, in the form of requirements.txt."`
+	Runtime      string           `help:"Such as python3.12 or aws-cli; the fleet's default if empty."`
+	Timeout      *int             `min:"1" max:"900" help:"Seconds before the script is ended; the fleet's default if not given."`
+	Label        string           `help:"Label that shall name the pushed version."`
+	DryRun       bool             `help:"Only show what would change."`
+	NoBuild      bool             `help:"Do not build; the first run does."`
+	Wait         time.Duration    `default:"10m" min:"1s" max:"1d" help:"How long to wait for the builds."`
 }
 
 // Help is shown below the flags.
@@ -113,7 +113,7 @@ func (c *scriptsPush) pushes() (pushes []registry.Push, err error) {
 	if c.ID == "" || c.Tenant == "" {
 		return nil, errors.New("a script needs its tenant and its id: give --tenant and --id, or push a folder with a scriptfleet.toml")
 	}
-	one := folderScript{ID: c.ID, File: c.Path, Requirements: c.Requirements, Runtime: c.Runtime, Timeout: seconds(c.Timeout)}
+	one := folderScript{ID: c.ID, File: c.Path, Requirements: string(c.Requirements), Runtime: c.Runtime, Timeout: seconds(c.Timeout)}
 	if c.Allow != nil || c.Reader != nil {
 		one.Allow, one.Readers = named(c.Allow), named(c.Reader)
 	}
