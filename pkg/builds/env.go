@@ -37,7 +37,7 @@ func (b *Builder) envStep(s run.Script) step {
 // for.
 func leadEnv(ctx context.Context, t *term) (made, error) {
 	name := run.LayerName(t.cfg.Prefix, t.script.EnvHash)
-	arn := ""
+	var arn string
 	if !t.hold.First() {
 		var err error
 		if arn, err = t.findLayer(ctx, name); err != nil || arn != "" {

@@ -24,7 +24,8 @@ func Body(r *http.Request, limit int64) ([]byte, error) {
 	if r.ContentLength > limit {
 		return nil, ErrTooLarge
 	}
-	content, err := []byte(nil), error(nil)
+	var content []byte
+	var err error
 	if read, ok := r.Body.(*whole); ok {
 		content = read.content
 	} else if content, err = readAll(r, limit); err != nil {
