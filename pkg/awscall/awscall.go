@@ -18,6 +18,8 @@ import (
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
+
+	"github.com/scriptfleet/scriptfleet/pkg/sigv4"
 )
 
 // HTTPClient is the SDK's.
@@ -36,7 +38,7 @@ type Config struct {
 // Caller calls one service. It is safe for concurrent use.
 type Caller struct {
 	cfg    Config
-	signer signer
+	signer sigv4.Signer
 	skew   atomic.Int64 // what is added to this machine's clock, in ns
 }
 
@@ -46,7 +48,7 @@ const maxSkew = 4 * time.Minute
 
 // New returns a Caller.
 func New(cfg Config) *Caller {
-	return &Caller{cfg: cfg, signer: signer{service: cfg.Service, region: cfg.Region}}
+	return &Caller{cfg: cfg}
 }
 
 func (c *Caller) now() time.Time { return time.Now().Add(time.Duration(c.skew.Load())) }
@@ -86,7 +88,7 @@ func (c *Caller) Post(ctx context.Context, keys aws.Credentials, path string, he
 		req.GetBody = func() (io.ReadCloser, error) { return io.NopCloser(bytes.NewReader(body)), nil }
 		req.Body, _ = req.GetBody()
 	}
-	c.signer.sign(req, keys, body, c.now())
+	c.sign(req, keys, body, c.now())
 	resp, err := c.cfg.HTTP.Do(req)
 	if err != nil && ctx.Err() != nil {
 		return Answer{}, fmt.Errorf("%w: %w", ctx.Err(), err)

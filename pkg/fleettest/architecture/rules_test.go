@@ -113,7 +113,8 @@ func adapterRules() []rule {
 // adapters of its SDK share.
 func mayAdapterImport(adapter, imported string) bool {
 	return imported == path.Dir(adapter) || imported == "pkg/run" || imported == "pkg/panics" ||
-		imported == "pkg/redisfault" && adapters[adapter] == redis || imported == "pkg/awscall" && adapters[adapter] == aws
+		imported == "pkg/redisfault" && adapters[adapter] == redis || imported == "pkg/awscall" && adapters[adapter] == aws ||
+		imported == "pkg/sigv4" && adapter == "pkg/awscall"
 }
 
 // isSuite tells whether a package is there for tests to import.

@@ -10,6 +10,8 @@ import (
 	"testing"
 
 	v4 "github.com/aws/aws-sdk-go-v2/aws/signer/v4"
+
+	"github.com/scriptfleet/scriptfleet/pkg/sigv4"
 )
 
 func TestWhatTheSDKSignsPassesWhateverItsPathQueryAndHeaders(t *testing.T) {
@@ -44,27 +46,9 @@ func TestWhatTheSDKSignsPassesWhateverItsPathQueryAndHeaders(t *testing.T) {
 func TestASignatureCoversHostAndDate(t *testing.T) {
 	r := httptest.NewRequest(http.MethodGet, "http://127.0.0.1:4566/", nil)
 	for list, holds := range map[string]bool{"host;x-amz-date": true, "host": false, "x-amz-date": false} {
-		s := signed{signature: signature{headers: strings.Split(list, ";")}, secret: "s", date: start.Format(amzTime)}
-		if got := s.value(r, &signingKeys{}); (got != "") != holds {
+		given := signature{headers: strings.Split(list, ";")}
+		if got := new(Verifier).valueOf(r, given, "s", start.Format(sigv4.Time), ""); (got != "") != holds {
 			t.Errorf("over %s it is %q", list, got)
 		}
-	}
-}
-
-func TestSigningKeysAreKeptApartAndBounded(t *testing.T) {
-	var k signingKeys
-	first := scope{"secret", "20261123", "us-east-1", "sqs"}
-	want := string(k.of(first))
-	for _, other := range []scope{{"Secret", first.day, first.region, first.service}, {first.secret, "20261124", first.region, first.service},
-		{first.secret, first.day, "eu-west-1", first.service}, {first.secret, first.day, first.region, "s3"}} {
-		if string(k.of(other)) == want {
-			t.Errorf("%+v has the key of another scope", other)
-		}
-	}
-	for n := range 2 * mostKeys {
-		k.of(scope{secret: string(rune(n + 1))})
-	}
-	if len(k.keys) > mostKeys || string(k.of(first)) != want {
-		t.Errorf("%d keys are kept", len(k.keys))
 	}
 }

@@ -14,28 +14,28 @@ import (
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	v4 "github.com/aws/aws-sdk-go-v2/aws/signer/v4"
+
+	"github.com/scriptfleet/scriptfleet/pkg/sigv4"
 )
 
 const (
 	maxSkew     = 15 * time.Minute
 	maxLink     = 7 * 24 * time.Hour
 	maxBody     = 96 << 20 // a function's 50 MB zip in base64, and some room
-	amzTime     = "20060102T150405Z"
 	unsigned    = "UNSIGNED-PAYLOAD"
 	streaming   = "STREAMING-"
-	algorithm   = "AWS4-HMAC-SHA256"
 	shaHeader   = "X-Amz-Content-Sha256"
 	tokenHeader = "X-Amz-Security-Token"
 )
 
 // Verifier passes on the requests that a key of the stack has signed.
 type Verifier struct {
-	keys    *Keys
-	now     func() time.Time
-	derived signingKeys
-	linked  *v4.Signer // for presigned links
-	bodies  *Shares
-	admit   func(ctx context.Context, id Identity) bool
+	keys   *Keys
+	now    func() time.Time
+	signer sigv4.Signer
+	linked *v4.Signer // for presigned links
+	bodies *Shares
+	admit  func(ctx context.Context, id Identity) bool
 }
 
 // NewVerifier checks signatures by keys and by now; a nil now is time.Now. admit
@@ -96,8 +96,8 @@ func (v *Verifier) byHeader(r *http.Request) (Identity, *refusal) {
 		return Identity{}, incomplete
 	}
 	date := r.Header.Get("X-Amz-Date")
-	at, err := time.Parse(amzTime, date)
-	if err != nil || len(date) != len(amzTime) {
+	at, err := time.Parse(sigv4.Time, date)
+	if err != nil || len(date) != len(sigv4.Time) {
 		return Identity{}, incomplete
 	}
 	if age := v.now().Sub(at); age > maxSkew || age < -maxSkew {
@@ -111,8 +111,7 @@ func (v *Verifier) byHeader(r *http.Request) (Identity, *refusal) {
 	if refused != nil {
 		return Identity{}, refused
 	}
-	want := signed{given, secret, date, hash}.value(r, &v.derived)
-	if !same(want, given.value) {
+	if !same(v.valueOf(r, given, secret, date, hash), given.value) {
 		return Identity{}, mismatch
 	}
 	return id, nil
@@ -139,7 +138,7 @@ func (v *Verifier) lookup(r *http.Request, accessKey, token string) (secret stri
 func (v *Verifier) byQuery(r *http.Request) (Identity, *refusal) {
 	q := r.URL.Query()
 	scope := scopeOf(r)
-	at, err := time.Parse(amzTime, q.Get("X-Amz-Date"))
+	at, err := time.Parse(sigv4.Time, q.Get("X-Amz-Date"))
 	seconds, errLife := strconv.Atoi(q.Get("X-Amz-Expires"))
 	life := time.Duration(seconds) * time.Second
 	if len(scope) != 5 || err != nil || errLife != nil || life <= 0 || life > maxLink {
@@ -232,7 +231,7 @@ func payloadHash(r *http.Request) (string, *refusal) {
 //	AWS4-HMAC-SHA256 Credential=KEY/DATE/REGION/SERVICE/aws4_request, SignedHeaders=a;b, Signature=HEX
 func parseAuthorization(r *http.Request) (signature, bool) {
 	scope := scopeOf(r)
-	rest, ok := strings.CutPrefix(r.Header.Get("Authorization"), algorithm)
+	rest, ok := strings.CutPrefix(r.Header.Get("Authorization"), sigv4.Algorithm)
 	if !ok || len(scope) != 5 {
 		return signature{}, false
 	}
