@@ -41,7 +41,7 @@ func (c *Console) stream(w http.ResponseWriter, r *http.Request, every time.Dura
 		case ctx.Err() != nil:
 			return
 		case err != nil:
-			part = ""
+			before = "" // what the page says then goes with the next part
 			if send(w, out, "away", "The fleet does not answer; trying again. "+err.Error()) != nil {
 				return
 			}
