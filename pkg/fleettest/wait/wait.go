@@ -18,12 +18,10 @@ func Until(t testing.TB, limit time.Duration, otherwise string, ok func() bool) 
 }
 
 // Soon tells whether ok returned true within the limit. It calls ok after 1 ms,
-// and then at growing intervals: of up to 50 ms at first, and of a fortieth of the
-// time so far, up to 250 ms, once that is more. A question often costs as much as
-// what the test waits for.
+// and then at growing intervals of up to 50 ms.
 func Soon(limit time.Duration, ok func() bool) bool {
-	late, began := time.After(limit), time.Now()
-	for pause := time.Millisecond; !ok(); pause = longer(pause, time.Since(began)) {
+	late := time.After(limit)
+	for pause := time.Millisecond; !ok(); pause = min(2*pause, 50*time.Millisecond) {
 		select {
 		case <-time.After(pause):
 		case <-late:
@@ -31,8 +29,4 @@ func Soon(limit time.Duration, ok func() bool) bool {
 		}
 	}
 	return true
-}
-
-func longer(pause, soFar time.Duration) time.Duration {
-	return max(min(2*pause, 50*time.Millisecond), min(soFar/40, 250*time.Millisecond))
 }
