@@ -64,7 +64,7 @@ func (d *direct) call(ctx context.Context, target string, in, out any) bool {
 }
 
 type receiveInput struct {
-	QueueUrl                    string
+	QueueURL                    string `json:"QueueUrl"`
 	MaxNumberOfMessages         int
 	WaitTimeSeconds             int32 `json:",omitempty"`
 	VisibilityTimeout           int32 `json:",omitempty"`
@@ -84,30 +84,36 @@ func (d *direct) receive(ctx context.Context, p queue.Poll) ([]queue.Delivery, b
 
 type (
 	batchInput[Entry any] struct {
-		QueueUrl string
+		QueueURL string `json:"QueueUrl"`
 		Entries  []Entry
 	}
 	sendEntry struct {
-		Id, MessageBody   string
+		ID                string `json:"Id"`
+		MessageBody       string
 		DelaySeconds      int32                    `json:",omitempty"`
-		MessageGroupId    string                   `json:",omitempty"`
+		MessageGroupID    string                   `json:"MessageGroupId,omitempty"`
 		MessageAttributes map[string]sendAttribute `json:",omitempty"`
 
 		MessageSystemAttributes map[string]sendAttribute `json:",omitempty"`
 	}
 	sendAttribute struct{ DataType, StringValue string }
-	deleteEntry   struct{ Id, ReceiptHandle string }
+	deleteEntry   struct {
+		ID            string `json:"Id"`
+		ReceiptHandle string
+	}
 
 	batchOutput struct {
-		Successful []struct{ Id *string }
-		Failed     []types.BatchResultErrorEntry
+		Successful []struct {
+			ID *string `json:"Id"`
+		}
+		Failed []types.BatchResultErrorEntry
 	}
 )
 
 // settle stores the answer as answers.settle does.
 func (o *batchOutput) settle(a *answers, class func(*EntryError) error) {
 	for i := range o.Successful {
-		a.succeed(o.Successful[i].Id)
+		a.succeed(o.Successful[i].ID)
 	}
 	a.settle(o.Failed, class)
 }
@@ -119,7 +125,7 @@ func (d *direct) send(ctx context.Context, ms []queue.Message, call []int) (out 
 	entries := make([]sendEntry, len(call))
 	for n, i := range call {
 		m := &ms[i]
-		entries[n] = sendEntry{Id: ids[n], MessageBody: string(m.Body), DelaySeconds: seconds(m.Delay), MessageGroupId: m.Group}
+		entries[n] = sendEntry{ID: ids[n], MessageBody: string(m.Body), DelaySeconds: seconds(m.Delay), MessageGroupID: m.Group}
 		if len(m.Attributes) > 0 {
 			entries[n].MessageAttributes = make(map[string]sendAttribute, len(m.Attributes))
 		}

@@ -58,10 +58,13 @@ func (q *Queue) Receive(ctx context.Context, p queue.Poll) ([]queue.Delivery, er
 
 // message is a message as it comes, with the attributes that were asked for.
 type message struct {
-	MessageId, ReceiptHandle, Body string
+	MessageID           string `json:"MessageId"`
+	ReceiptHandle, Body string
 
 	Attributes struct {
-		MessageGroupId, ApproximateReceiveCount, SentTimestamp, ApproximateFirstReceiveTimestamp, AWSTraceHeader string
+		MessageGroupID string `json:"MessageGroupId"`
+
+		ApproximateReceiveCount, SentTimestamp, ApproximateFirstReceiveTimestamp, AWSTraceHeader string
 	}
 	MessageAttributes map[string]messageAttribute
 }
@@ -72,10 +75,10 @@ type messageAttribute struct {
 }
 
 func ofSDK(from *types.Message) message {
-	m := message{MessageId: text(from.MessageId), ReceiptHandle: text(from.ReceiptHandle), Body: text(from.Body),
+	m := message{MessageID: text(from.MessageId), ReceiptHandle: text(from.ReceiptHandle), Body: text(from.Body),
 		MessageAttributes: make(map[string]messageAttribute, len(from.MessageAttributes))}
 	for name, to := range map[types.MessageSystemAttributeName]*string{
-		types.MessageSystemAttributeNameMessageGroupId:                   &m.Attributes.MessageGroupId,
+		types.MessageSystemAttributeNameMessageGroupId:                   &m.Attributes.MessageGroupID,
 		types.MessageSystemAttributeNameApproximateReceiveCount:          &m.Attributes.ApproximateReceiveCount,
 		types.MessageSystemAttributeNameSentTimestamp:                    &m.Attributes.SentTimestamp,
 		types.MessageSystemAttributeNameApproximateFirstReceiveTimestamp: &m.Attributes.ApproximateFirstReceiveTimestamp,
@@ -96,10 +99,10 @@ func deliveries(ms []message) []queue.Delivery {
 	for i, m := range ms {
 		count, _ := strconv.Atoi(m.Attributes.ApproximateReceiveCount)
 		ds[i] = queue.Delivery{
-			MessageID:    m.MessageId,
+			MessageID:    m.MessageID,
 			Handle:       m.ReceiptHandle,
 			Body:         []byte(m.Body),
-			Group:        m.Attributes.MessageGroupId,
+			Group:        m.Attributes.MessageGroupID,
 			TraceHeader:  m.Attributes.AWSTraceHeader,
 			Attributes:   attributes(m.MessageAttributes),
 			ReceiveCount: max(count, 1),
