@@ -82,7 +82,7 @@ func (s *site) observe(t *testing.T) {
 		readings = append(readings, s.readings(t, d)...)
 		screenshot(t, file, shown.Height())
 	}
-	print(t, readings)
+	tell(t, readings)
 }
 
 func page(name string) string { return strings.TrimSuffix(name, ".json") + ".html" }
@@ -118,8 +118,8 @@ func (s *site) largest(t *testing.T, p board.Panel) (largest *board.Series) {
 	return largest
 }
 
-// print prints the readings, and writes them to the folder.
-func print(t *testing.T, readings []reading) {
+// tell prints the readings, and writes them to the folder.
+func tell(t *testing.T, readings []reading) {
 	var lines strings.Builder
 	for _, r := range readings {
 		line, err := json.Marshal(r)

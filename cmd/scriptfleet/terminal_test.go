@@ -31,7 +31,7 @@ func TestNothingOfARequestActsUponATerminal(t *testing.T) {
 	cells := func(cells ...any) func(io.Writer) {
 		return func(io.Writer) { must(t, printTable(func(w io.Writer) { row(w, cells...) })) }
 	}
-	for command, print := range map[string]func(io.Writer){
+	for command, show := range map[string]func(io.Writer){
 		"explain": func(w io.Writer) {
 			printExplanation(w, look.Explanation{Run: evil, Tenant: evil, Source: evil, ID: evil, State: "claimed", Since: now, Worker: evil, Text: "It waits."})
 		},
@@ -56,7 +56,7 @@ func TestNothingOfARequestActsUponATerminal(t *testing.T) {
 	} {
 		t.Run(command, func(t *testing.T) {
 			var b bytes.Buffer
-			text := printed(t, func() { print(&b) }) + b.String()
+			text := printed(t, func() { show(&b) }) + b.String()
 			if !strings.Contains(text, "acme") {
 				t.Fatalf("the text is not shown: %q", text)
 			}
