@@ -172,10 +172,8 @@ func (installer) Pack(context.Context, run.Script) ([]byte, error) { return nil,
 // prepared are the functions and layers from before the play, by the keys of
 // their records.
 type prepared struct {
-	mu        sync.RWMutex
-	arns      map[string]string
-	functions int
-	layers    int
+	mu   sync.RWMutex
+	arns map[string]string
 }
 
 func (p *prepared) get(key string) string {
@@ -201,8 +199,6 @@ func (f *fleet) prepare(s run.Script) {
 		}
 	}
 	if key := "env/" + string(s.EnvHash); s.EnvHash != "" && f.prepared.arns[key] == "" {
-		layer := run.LayerName(prefix, s.EnvHash)
-		f.prepared.arns[key] = layerARN(layer)
-		f.prepared.layers++
+		f.prepared.arns[key] = layerARN(run.LayerName(prefix, s.EnvHash))
 	}
 }
