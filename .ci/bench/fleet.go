@@ -63,10 +63,10 @@ func (b *bench) start(ctx context.Context, workers int) (*fleet, error) {
 	return b.open(ctx, workers, false)
 }
 
-// startProxied starts a fleet whose workers reach Lambda through a proxy, with
-// args for each worker.
-func (b *bench) startProxied(ctx context.Context, workers int, args ...string) (*fleet, error) {
-	return b.open(ctx, workers, true, args...)
+// startProxied starts a fleet of one worker, with args, which reaches Lambda
+// through a proxy.
+func (b *bench) startProxied(ctx context.Context, args ...string) (*fleet, error) {
+	return b.open(ctx, 1, true, args...)
 }
 
 func (b *bench) open(ctx context.Context, workers int, proxied bool, args ...string) (_ *fleet, err error) {

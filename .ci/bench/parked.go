@@ -15,7 +15,7 @@ import (
 // ten tenants wait for their builds, each with an input of 10 KB. The proxy holds
 // the builds.
 func parked(ctx context.Context, b *bench) error {
-	f, err := b.startProxied(ctx, 1)
+	f, err := b.startProxied(ctx)
 	if err != nil {
 		return err
 	}

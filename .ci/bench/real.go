@@ -21,7 +21,7 @@ func burst(ctx context.Context, b *bench) error {
 		return err
 	}
 	defer f.close()
-	stubbed, err := b.startProxied(ctx, 1)
+	stubbed, err := b.startProxied(ctx)
 	if err != nil {
 		return err
 	}
@@ -97,7 +97,7 @@ func delay(ctx context.Context, b *bench) error {
 // bridged measures first runs of new scripts in a known env, which the tenant's
 // env runner executes, over the next run of the same script by its own function.
 func bridged(ctx context.Context, b *bench) error {
-	f, err := b.startProxied(ctx, 1, "--env-runner", "on")
+	f, err := b.startProxied(ctx, "--env-runner", "on")
 	if err != nil {
 		return err
 	}
@@ -158,7 +158,7 @@ func bridged(ctx context.Context, b *bench) error {
 // first measures first runs of new scripts in a known env, and in envs that
 // only the download cache knows, by the scripts' own functions.
 func first(ctx context.Context, b *bench) error {
-	f, err := b.startProxied(ctx, 1, "--env-runner", "off")
+	f, err := b.startProxied(ctx, "--env-runner", "off")
 	if err != nil {
 		return err
 	}
