@@ -38,9 +38,11 @@ func TestRequestsToSQSAreCountedAsTheyAreBilled(t *testing.T) {
 		}
 		r.ContentLength = c.request
 		r.Header.Set("X-Amz-Target", "AmazonSQS."+c.operation)
-		if _, err := (countedSQS{c.answer, s}).Do(r); err != nil {
+		answer, err := countedSQS{c.answer, s}.Do(r)
+		if err != nil {
 			t.Fatal(err)
 		}
+		answer.Body.Close()
 		if got := testutil.ToFloat64(s.billed) - before; got != c.billed {
 			t.Errorf("%s of %d and %d bytes: %.0f billed, not %.0f", c.operation, c.request, c.answer, got, c.billed)
 		}

@@ -76,7 +76,8 @@ type tab struct {
 func (s *site) open(t *testing.T, path string) *tab {
 	t.Helper()
 	ctx, closeTab := chromedp.NewContext(s.browser)
-	base := strings.TrimSuffix(s.url[:strings.Index(s.url, "?")], "/")
+	base, _, _ := strings.Cut(s.url, "?")
+	base = strings.TrimSuffix(base, "/")
 	p := &tab{t: t, ctx: ctx, base: base}
 	t.Cleanup(func() {
 		closeTab()
