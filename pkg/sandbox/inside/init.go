@@ -1,5 +1,8 @@
 //go:build linux
 
+// Package inside is the part of a sandbox that runs in it: the init, which sets up
+// the walls, starts the process behind them, and carries out the starter's orders.
+// What init and starter say to each other is here too.
 package inside
 
 import (
@@ -278,16 +281,17 @@ func (k keeper) reapOne() (more bool) {
 }
 
 // killAll kills all descendants, repeatedly, until none is left that could start
-// another. It returns false if it gave up.
-func (k keeper) killAll() bool {
+// another, or it gives up.
+func (k keeper) killAll() {
 	if k.blind {
 		_ = unix.Kill(-1, unix.SIGKILL) // all processes of the namespace except this one
-		return true
+		return
 	}
-	return KillWhile(func() []int { return Descendants(os.Getpid()) })
+	KillWhile(func() []int { return Descendants(os.Getpid()) })
 }
 
-// killStrays is killAll but for the main process, and what is kept beside it.
+// killStrays is killAll but for the main process, and what is kept beside it. It
+// returns false if it gave up.
 func (k keeper) killStrays(kept []int) bool {
 	return k.blind || KillWhile(func() []int {
 		all := Descendants(os.Getpid())
