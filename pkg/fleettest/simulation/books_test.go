@@ -32,9 +32,10 @@ type books struct {
 	seen        int // number of executions that were checked
 	flushes     []time.Duration
 	fences      map[string]int64
-	inHand      map[string]*site // who holds each message, by its id
-	twins       map[string]bool  // messages that were delivered twice at once
-	dispatched  map[run.Key]int  // number of receives of each request
+	creates     map[string]*creation // the last of each function, by its name
+	inHand      map[string]*site     // who holds each message, by its id
+	twins       map[string]bool      // messages that were delivered twice at once
+	dispatched  map[run.Key]int      // number of receives of each request
 }
 
 // answer is a result of a request.
@@ -58,6 +59,7 @@ type invocation struct {
 func (b *books) open(p *plan) {
 	b.byKey, b.byID, b.scripts, b.cancels = map[run.Key]*request{}, map[string]*request{}, map[string]run.Script{}, map[run.Key]bool{}
 	b.answers, b.executions, b.fences = map[run.Key]*answer{}, map[run.Key][]*invocation{}, map[string]int64{}
+	b.creates = map[string]*creation{}
 	b.inHand, b.twins = map[string]*site{}, map[string]bool{}
 	b.dispatched = map[run.Key]int{}
 	for _, q := range p.requests {

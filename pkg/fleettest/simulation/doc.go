@@ -26,13 +26,15 @@
 //
 // At every step: a function has its own script's code and layers, and only its
 // tenant invokes it; an env runner, which is another function, executes the
-// script of the run that invokes it, and takes no other; an at-most-once run executes at most once; a run executes
-// again, or a layer is built again, only if the process before was disturbed; a
-// repeated result is equal byte for byte; no record is replaced by one with an
-// older fence. In a calm seed (no process dies, stalls or is cut off) a
-// delivery that one worker holds is not delivered to another, and a warm run is
-// served while a crowd waits for a build. At the end: each request has one
-// result or is a dead letter; attempts count every execution; the books
+// script of the run that invokes it, and takes no other; an at-most-once run
+// executes at most once; a run executes again, or a layer or a function is built
+// again or by two at a time, only if the process before was disturbed; a script's
+// function is built only where a run waits for it, or an env runner was named for
+// enough of its runs; a repeated result is equal byte for byte; no record is
+// replaced by one with an older fence. In a calm seed (no process dies, stalls or
+// is cut off) a delivery that one worker holds is not delivered to another, and a
+// warm run is served while a crowd waits for a build. At the end: each request
+// has one result or is a dead letter; attempts count every execution; the books
 // balance; and no message, lease, claim, slot or execution is left.
 //
 // # Exceptions

@@ -142,7 +142,7 @@ func (f *fleet) site(kind string, again func() *site) *site {
 	f.sitesMu.Lock()
 	defer f.sitesMu.Unlock()
 	n := len(f.ever) + 1
-	s := &site{f: f, kind: kind, name: fmt.Sprintf("%s-%d", kind, n), again: again, rng: rand.New(rand.NewPCG(f.plan.seed, uint64(100+n)))}
+	s := &site{f: f, kind: kind, name: fmt.Sprintf("%s-%d", kind, n), again: again, asked: asked{map[run.ScriptHash]bool{}, map[run.ScriptHash]int{}}, rng: rand.New(rand.NewPCG(f.plan.seed, uint64(100+n)))}
 	f.ever = append(f.ever, s)
 	return s
 }
@@ -161,17 +161,21 @@ func (f *fleet) dispatcher() *site {
 func (f *fleet) worker() *site {
 	s := f.site("worker", f.worker)
 	reg, log, functions := prometheus.NewRegistry(), f.logger(s.name), &siteFunctions{f.functions, s}
-	builds := builds.New(builds.Config{Prefix: prefix, Worker: s.name, MaxBuilds: 2, BuildAfter: f.plan.buildAfter}, builds.Deps{
+	after := f.plan.buildAfter
+	if f.off == buildAfter {
+		after = 1
+	}
+	builds := builds.New(builds.Config{Prefix: prefix, Worker: s.name, MaxBuilds: 2, BuildAfter: after}, builds.Deps{
 		Leases: &siteLeases{f.leases, s}, Records: &siteRecords{f.records, s}, Limiter: f.limiter, Maker: functions,
 		Layers: &siteLayers{f.layers, s}, Packager: packer{}, Log: log, Registerer: reg,
 	})
 	deps := worker.Deps{
 		Partitions: s.queues(f.partitions), Side: s.queue(f.side), Results: s.queue(f.results), DeadLetter: s.queue(f.partitionDead),
-		Ledger: &siteLedger{f.ledger, s}, Builds: builds, Functions: functions, Credentials: credentials{},
+		Ledger: &siteLedger{f.ledger, s}, Builds: siteBuilds{builds, s}, Functions: functions, Credentials: credentials{},
 		Slots: &siteSlots{f.slots, s}, Tenants: f, Policy: policy, Log: log, Registerer: reg,
 	}
 	if f.off == parking {
-		deps.Builds = eager{builds, s}
+		deps.Builds = eager{siteBuilds{builds, s}}
 	}
 	w := worker.New(worker.Config{
 		Name: s.name, Concurrency: f.plan.concurrency, MaxParked: f.plan.maxParked, PollWait: 10 * time.Second, Visibility: visibility,

@@ -30,7 +30,9 @@ func (l *siteFunctions) PublishLayer(ctx context.Context, spec function.LayerSpe
 func (l *siteFunctions) Create(ctx context.Context, spec function.Spec) error {
 	_, err := lambda(ctx, l.s, "lambda.Create", func(ctx context.Context) (none, error) {
 		l.s.f.makes(l.s, spec)
+		made := l.s.f.begins(l.s, spec)
 		err := l.Functions.Create(ctx, spec)
+		l.s.f.created(made, err)
 		if err == nil && l.s.roll(l.s.f.plan.rates.stillborn) {
 			l.s.f.log("lambda", "%s is stillborn", spec.Name)
 			l.Functions.SetState(spec.Name, memfunction.Failed)
@@ -216,10 +218,7 @@ func (packer) Pack(_ context.Context, s run.Script) ([]byte, error) { return []b
 func code(s run.Script) string { return s.Tenant + "\n" + s.Requirements + "\n" + s.Source }
 
 // eager is a builder for which a waiting run is not parked.
-type eager struct {
-	*builds.Builder
-	s *site
-}
+type eager struct{ siteBuilds }
 
 func (e eager) Known(s run.Script) (builds.Built, bool) {
 	built, err := e.Ensure(e.s.life, s, builds.ForRun)

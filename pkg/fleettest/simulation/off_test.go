@@ -22,6 +22,8 @@ const (
 	suspicion        mechanism = "a run that the ledger forgot may have executed"
 	runnerHash       mechanism = "an env runner checks the script's hash"
 	takingBack       mechanism = "the attempt of an invocation that was refused is taken back"
+	runnerFlight     mechanism = "one worker at a time builds an env runner"
+	buildAfter       mechanism = "a script's function is not built before an env runner has executed enough runs"
 )
 
 // favour makes the events that need the mechanism more frequent in a plan.
@@ -52,6 +54,8 @@ func TestSimulationFailsWithoutTheAtMostOnceGuard(t *testing.T)  { fails(t, atMo
 func TestSimulationFailsWithoutSuspicion(t *testing.T)           { fails(t, suspicion, 85) }
 func TestSimulationFailsWhereARunnerTakesAnyHash(t *testing.T)   { fails(t, runnerHash, 1) }
 func TestSimulationFailsWhereNoAttemptIsTakenBack(t *testing.T)  { fails(t, takingBack, 1) }
+func TestSimulationFailsWhereARunnerIsBuiltAtOnce(t *testing.T)  { fails(t, runnerFlight, 1) }
+func TestSimulationFailsWhereAFunctionIsBuiltEarly(t *testing.T) { fails(t, buildAfter, 1) }
 
 // fails runs seeds with a mechanism switched off until a promise breaks. The
 // first seed is close to one that is known to fail.

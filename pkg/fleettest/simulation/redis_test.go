@@ -175,6 +175,9 @@ type siteLeases struct {
 }
 
 func (l *siteLeases) Acquire(ctx context.Context, key, owner string, ttl time.Duration) (lease.Lease, error) {
+	if l.s.f.off == runnerFlight && l.s.f.buildsRunner(key) {
+		key += owner
+	}
 	return redis(ctx, l.s, "lease.Acquire", errAway, func(ctx context.Context) (lease.Lease, error) { return l.Leases.Acquire(ctx, key, owner, ttl) })
 }
 

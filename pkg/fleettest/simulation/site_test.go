@@ -28,6 +28,7 @@ type site struct {
 	then  time.Duration // how long it is then stopped; 0: it is killed
 	hurt  []window      // when it was disturbed
 	cut   []window      // when Redis is unreachable for it
+	asked asked         // builds that its worker has asked for
 }
 
 var (
