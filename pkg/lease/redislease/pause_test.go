@@ -77,7 +77,7 @@ func holdAndWatch(addr string) {
 	last := time.Now() // each round compares with the round before, so that a pause is always seen
 	for told, began := false, last; ; {
 		now := time.Now()
-		woke := now.Sub(last) > paused
+		woke := told && now.Sub(last) > paused // before that, a busy machine may have held it up
 		last = now
 		switch valid := hold.Valid(); {
 		case woke, !valid && time.Since(last) > paused:
