@@ -123,6 +123,18 @@
 //     the look and the connect. Without the wall a script answers its own run and
 //     takes the next one's event
 //
+// Each wall was taken away, and this case failed:
+//
+//	not dumpable                         trace another process (the runner stops)
+//	each call that the filter names      make a system call that the filter refuses
+//	connects are asked for, and looked at; fast open of each send    the Runtime API
+//	all processes of a run are ended     all cases
+//	the template is their subreaper      a daemon, a chain of forks, a server, a lock
+//	/tmp; /dev/shm; System V             files in each; objects of System V
+//	no message queues; no descriptors    a POSIX message queue; find a descriptor
+//	no test: the filter's architecture, limits of processes that fork without end,
+//	the mode and attributes of a folder of one's own, /var/tmp, no core
+//
 // # What no wall prevents
 //
 // A script shares the machine's network, because it needs egress. So it reaches

@@ -104,6 +104,23 @@ for pid in others() + [-1]:
                 send(pid, which); found.append([pid, which])
             except OSError: pass
 return found`, want: "[]"},
+	{name: "make a system call that the filter refuses", first: sysv + `
+import errno
+from scriptfleet_runner_walls import calls
+pid = os.getppid() # the template: it is protected as the runner is
+refused = [
+    ("kill", -os.getpgid(pid), 0), ("kill", -1, 0), ("kill", pid, 0), ("tkill", pid, 0), ("tgkill", pid, pid, 0),
+    ("rt_sigqueueinfo", pid, 0, 0), ("rt_tgsigqueueinfo", pid, pid, 0, 0), ("sched_setaffinity", pid, 0, 0),
+    ("sched_setscheduler", pid, 0, 0), ("sched_setparam", pid, 0), ("sched_setattr", pid, 0, 0), ("prlimit64", pid, 7, 0, 0),
+    ("setpriority", 0, pid, 0), ("setpriority", 1, 0, 0), ("ioprio_set", 1, pid, 0x4000), ("ioprio_set", 2, 0, 0x4000),
+    ("add_key", 0, 0, 0, 0, 0), ("request_key", 0, 0, 0, 0), ("keyctl", 0, -3, 0), (434, pid, 0), (425, 0, 0), (426, 0), (427, 0)]
+if os.uname().machine == "x86_64": refused.append((0x40000000 | 39,))
+found = []
+for name, *arguments in refused:
+    ctypes.set_errno(0)
+    done = c.syscall(*(ctypes.c_long(a) for a in [calls.get(name, name)] + arguments))
+    if done != -1 or ctypes.get_errno() != errno.EPERM: found.append([name, arguments])
+return found`, want: "[]"},
 	{name: "find a descriptor of the runtime's", first: `
 import socket, stat
 found = []
@@ -399,6 +416,15 @@ s = socket.socket()
 try: s.sendmsg([b"GET"], [], 0x20000000, ("127.0.0.1", port))
 except OSError: pass
 if connected(s): found.append("fast open of a message")
+class Vector(ctypes.Structure): _fields_ = [("base", ctypes.c_char_p), ("size", ctypes.c_size_t)]
+class Message(ctypes.Structure):
+    _fields_ = [("name", ctypes.c_char_p), ("name_size", ctypes.c_uint), ("vectors", ctypes.POINTER(Vector)), ("count", ctypes.c_size_t),
+                ("control", ctypes.c_void_p), ("control_size", ctypes.c_size_t), ("flags", ctypes.c_int), ("sent", ctypes.c_uint)]
+s = socket.socket()
+to = struct.pack("=H", 2) + struct.pack("!H", port) + bytes([127, 0, 0, 1]) + bytes(8)
+name = ctypes.create_string_buffer(to, 16)
+c.sendmmsg(s.fileno(), ctypes.byref(Message(ctypes.cast(name, ctypes.c_char_p), 16, ctypes.pointer(Vector(b"GET", 3)), 1)), 1, 0x20000000)
+if connected(s): found.append("fast open of messages")
 pid = os.fork()
 if pid == 0:
     os.setsid(); found.clear(); attempt("in a child", socket.AF_INET, ("127.0.0.1", port)); os.kill(os.getpid(), 15 if found else 9)
