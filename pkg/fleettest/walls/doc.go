@@ -132,8 +132,9 @@
 //	the template is their subreaper      a daemon, a chain of forks, a server, a lock
 //	/tmp; /dev/shm; System V             files in each; objects of System V
 //	no message queues; no descriptors    a POSIX message queue; find a descriptor
+//	no core                              be allowed a core
 //	no test: the filter's architecture, limits of processes that fork without end,
-//	the mode and attributes of a folder of one's own, /var/tmp, no core
+//	the mode and attributes of a folder of one's own, /var/tmp
 //
 // # What no wall prevents
 //

@@ -121,6 +121,7 @@ for name, *arguments in refused:
     done = c.syscall(*(ctypes.c_long(a) for a in [calls.get(name, name)] + arguments))
     if done != -1 or ctypes.get_errno() != errno.EPERM: found.append([name, arguments])
 return found`, want: "[]"},
+	{name: "be allowed a core", first: "import resource\nreturn [size for size in resource.getrlimit(resource.RLIMIT_CORE) if size != 0]", want: "[]"},
 	{name: "find a descriptor of the runtime's", first: `
 import socket, stat
 found = []
