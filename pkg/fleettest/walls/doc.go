@@ -128,13 +128,13 @@
 //	not dumpable                         trace another process (the runner stops)
 //	each call that the filter names      make a system call that the filter refuses
 //	connects are asked for, and looked at; fast open of each send    the Runtime API
-//	all processes of a run are ended     all cases
 //	the template is their subreaper      a daemon, a chain of forks, a server, a lock
 //	/tmp; /dev/shm; System V             files in each; objects of System V
 //	no message queues; no descriptors    a POSIX message queue; find a descriptor
 //	no core                              be allowed a core
 //	no test: the filter's architecture, limits of processes that fork without end,
-//	the mode and attributes of a folder of one's own, /var/tmp
+//	the mode and attributes of a folder of one's own, /var/tmp, and addresses like
+//	::ffff:127.0.0.1 for the Runtime API, which two walls refuse
 //
 // # What no wall prevents
 //
