@@ -42,32 +42,52 @@ func KillWhile(left func() []int) bool {
 
 // Descendants lists the descendants of a process by the mounted /proc. The init
 // of a PID namespace sees only its own.
+//
+// Of a chain of processes, each of which forks the next one and ends, a listing of
+// /proc has one that may be gone before its status is read. So it is listed again
+// until nothing new has begun; each time only what is new is read, which is soon.
 func Descendants(root int) []int {
+	parents := map[int]int{}
+	seen := map[string]bool{}
+	for range 100 {
+		names := processNames()
+		before := len(seen)
+		for _, name := range names {
+			pid, err := strconv.Atoi(name)
+			if err != nil || seen[name] {
+				continue
+			}
+			seen[name] = true
+			if status, err := ReadStatus(pid); err == nil {
+				parents[pid] = status.Parent
+			}
+		}
+		if len(seen) == before {
+			break
+		}
+	}
+	var all []int
+	for pid := range parents {
+		at := parents[pid]
+		for at > 1 && at != root {
+			at = parents[at]
+		}
+		if at == root && pid != root {
+			all = append(all, pid)
+		}
+	}
+	return all
+}
+
+// processNames are the names in /proc, those of processes among them.
+func processNames() []string {
 	dir, err := os.Open("/proc")
 	if err != nil {
 		return nil
 	}
 	defer dir.Close()
 	names, _ := dir.Readdirnames(-1)
-	parents := map[int]int{}
-	var all []int
-	for _, name := range names {
-		pid, err := strconv.Atoi(name)
-		if err != nil {
-			continue
-		}
-		if status, err := ReadStatus(pid); err == nil {
-			parents[pid] = status.Parent
-			all = append(all, pid)
-		}
-	}
-	return slices.DeleteFunc(all, func(pid int) bool {
-		at := parents[pid]
-		for at > 1 && at != root {
-			at = parents[at]
-		}
-		return at != root || pid == root
-	})
+	return names
 }
 
 // ChildrenOf are those of the pids whose parent is this one. It changes pids.
