@@ -47,7 +47,7 @@ func (p *Process) Freeze() (peak int64, err error) {
 // be called concurrently with Freeze.
 func (p *Process) Keep() error {
 	if p.main != nil {
-		p.kept = inside.ChildrenOf(p.main.Pid, p.members())
+		p.kept = inside.ChildrenOf(p.mainPid, p.members())
 		return nil
 	}
 	if _, err := p.control.Write([]byte{inside.CmdKeep}); err != nil {
@@ -89,7 +89,7 @@ func (p *Process) peak() (bytes int64, err error) {
 // strays are the processes that Freeze kills.
 func (p *Process) strays() []int {
 	all := p.members()
-	spared := append(inside.Kept(p.main.Pid, p.kept, all), p.main.Pid, p.cmd.Process.Pid)
+	spared := append(inside.Kept(p.mainPid, p.kept, all), p.mainPid, p.cmd.Process.Pid)
 	return slices.DeleteFunc(all, func(pid int) bool { return slices.Contains(spared, pid) })
 }
 
@@ -133,7 +133,7 @@ func (p *Process) findMain() {
 			file.Close()
 			continue
 		}
-		p.status = file
+		p.status, p.mainPid = file, pid
 		p.main, _ = os.FindProcess(pid) // a handle on the process itself: a pid could be reused
 		return
 	}

@@ -367,3 +367,15 @@ func TestPanicOfAWatcherEndsItsProcessAlone(t *testing.T) {
 	}
 	other.Kill()
 }
+
+// The race detector would tell what Freeze reads of a process that ends.
+func TestAProcessMayEndDuringAFreeze(t *testing.T) {
+	p := startScript(t, "import time; print('ready', flush=True); time.sleep(300)", mark(), Probe())
+	go p.Kill()
+	for {
+		if _, err := p.Freeze(); err != nil {
+			break
+		}
+	}
+	p.Kill()
+}

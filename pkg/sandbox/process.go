@@ -31,6 +31,7 @@ type Process struct {
 	uid     int          // on the host, if the starter is root
 	kept    []int        // see Keep
 	main    *os.Process  // the process that the init started; nil while unknown on the host
+	mainPid int          // its pid, which Release takes away from main, maybe during a Freeze
 
 	frozen    chan int64    // replies to freeze: peak memory in bytes
 	completed chan error    // reply to Complete
